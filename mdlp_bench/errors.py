@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class MdlpBenchError(Exception):
-    """Base of every error this project raises on purpose; the command line prints it as one line, exit code 2."""
+    """Base of every error raised on purpose; the command line prints it as one line, exit code 2."""
 
 
 class DataError(MdlpBenchError):

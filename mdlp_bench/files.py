@@ -27,7 +27,9 @@ def atomic_path(target: Path) -> Iterator[Path]:
     """
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:80]}.", suffix=target.suffix)
+        handle, name = tempfile.mkstemp(
+            dir=target.parent, prefix=f".{target.name[:80]}.", suffix=target.suffix
+        )
     except OSError as error:
         raise _cannot_write(target, error) from error
     os.close(handle)
@@ -116,4 +118,6 @@ def _refuse_constant(name: str) -> float:
 
 
 def _cannot_write(target: Path, error: OSError) -> MdlpBenchError:
-    return MdlpBenchError(f"{target}: cannot be written ({error.strerror}); free space or choose another folder")
+    return MdlpBenchError(
+        f"{target}: cannot be written ({error.strerror}); free space or choose another folder"
+    )

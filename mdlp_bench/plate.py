@@ -28,14 +28,16 @@ DIGITS: Final = "0123456789"
 ALPHABET: Final = PROVINCES + SPECIAL_GLYPHS + DIGITS + LETTERS
 """Every character that a plate of this grammar can carry, in the order readers index it (72 characters)."""
 
-Layout = Literal["blue", "green_small", "green_large", "yellow", "white_police", "black", "training", "trailer"]
+Layout = Literal[
+    "blue", "green_small", "green_large", "yellow", "white_police", "black", "training", "trailer"
+]
 """Visual layouts. `green_small` has the white-to-green gradient, `green_large` the yellow-green two-tone."""
 
 LAYOUTS: Final[tuple[Layout, ...]] = get_args(Layout)
 
 _L, _S = f"[{LETTERS}]", f"[{LETTERS}{DIGITS}]"
 _HEAD = f"[{PROVINCES}]{_L}"
-# The serial number of an ordinary plate has at most three letters (GA 36-2018, 5.9; older series at most two).
+# The serial number of an ordinary plate has at least two digits (GA 36-2018).
 _SERIAL = f"(?=(?:{_S}*?[{DIGITS}]){{2}}){_S}{{5}}"
 _PATTERNS: Final[dict[Layout, re.Pattern[str]]] = {
     "blue": re.compile(_HEAD + _SERIAL),

@@ -1,0 +1,134 @@
+"""The Method interface: something that restores a sample."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, Field
+
+from mdlp_bench.errors import MethodError
+from mdlp_bench.files import seed_for
+from mdlp_bench.images import ImageU8
+from mdlp_bench.metrics.protocol import to_working_size
+
+Provenance = Literal["official", "reimplemented", "baseline", "oracle", "user"]
+
+
+class MethodDescriptor(BaseModel):
+    """What a run says about the method that made its predictions.
+
+    Attributes:
+        name: Unique, lower case with dashes: the name on the command line.
+        title: The name in tables.
+        frames_used: Frames the method looks at.
+        frame_policy: How they are chosen from the sample's frames, in words.
+        parameters: Trainable parameters.
+        weights_sha256: Of the weight file, when there is one.
+        licence: SPDX identifier or a short text.
+        citation: Paper or repository.
+        provenance: `official` code or weights, our `reimplemented` one, a classical `baseline`, an `oracle`
+            that sees the ground truth or nothing (ceilings and floors, never ranked) or a `user`'s.
+        trained_on: Data sets the weights have seen.
+        deterministic: False when the output depends on the seed.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=80)
+    title: str
+    frames_used: int = Field(default=3, ge=0)
+    frame_policy: str = "lowest-numbered, the last one repeated"
+    parameters: int = Field(default=0, ge=0)
+    weights_sha256: str | None = None
+    licence: str = "Apache-2.0"
+    citation: str | None = None
+    provenance: Provenance = "user"
+    trained_on: tuple[str, ...] = ()
+    deterministic: bool = True
+
+
+@dataclass(frozen=True)
+class FrameBatch:
+    """The samples a method restores in one call.
+
+    Attributes:
+        sample_ids: One id a sample.
+        native: The decoded frames of each sample at the size they were captured, lowest index first;
+            uint8 RGB [h, w, 3], at least one a sample.
+        seed: The run's seed; see `seeds`.
+        ground_truth: The decoded ground truth of each sample; given to oracles only, else None.
+    """
+
+    sample_ids: tuple[str, ...]
+    native: tuple[tuple[ImageU8, ...], ...]
+    seed: int = 0
+    ground_truth: tuple[ImageU8, ...] | None = None
+
+    def __len__(self) -> int:
+        return len(self.sample_ids)
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """One seed a sample, derived from the run's seed and the sample id: independent of the batch."""
+        return tuple(seed_for(self.seed, "restore", sample_id) for sample_id in self.sample_ids)
+
+    def frames(self, count: int) -> npt.NDArray[np.uint8]:
+        """The `count` lowest-numbered frames of every sample at the protocol's working size.
+
+        A sample with fewer frames repeats its last one: one frame gives (0, 0, 0), two give (0, 1, 1), as the
+        official LP-Diff loader does.
+
+        Returns:
+            uint8 [B, count, 112, 224, 3].
+        """
+        picked = [[frames[min(i, len(frames) - 1)] for i in range(count)] for frames in self.native]
+        return np.stack([np.stack([to_working_size(frame) for frame in frames]) for frames in picked])
+
+
+class Method(ABC):
+    """A restoration method.
+
+    Most methods implement `restore`. One that needs the frames at their captured size, the sample seeds or
+    the ground truth (oracles) overrides `restore_batch` instead.
+    """
+
+    descriptor: MethodDescriptor
+
+    @abstractmethod
+    def restore(self, frames: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+        """Restore a batch.
+
+        Args:
+            frames: uint8 RGB [B, N, 112, 224, 3] with N = `descriptor.frames_used`.
+
+        Returns:
+            uint8 RGB [B, 112, 224, 3].
+        """
+
+    def restore_batch(self, batch: FrameBatch) -> npt.NDArray[np.uint8]:
+        """Restore a batch of samples; uint8 RGB [B, 112, 224, 3]."""
+        return self.restore(batch.frames(self.descriptor.frames_used))
+
+
+def check_restored(restored: object, batch: Sequence[object], name: str) -> npt.NDArray[np.uint8]:
+    """Return what a method gave back when it is uint8 RGB [B, 112, 224, 3].
+
+    Raises:
+        MethodError: It is something else; names the method and both shapes.
+    """
+    from mdlp_bench.metrics.protocol import WORKING_SIZE
+
+    expected = (len(batch), *WORKING_SIZE, 3)
+    if not isinstance(restored, np.ndarray) or restored.dtype != np.uint8 or restored.shape != expected:
+        got = (
+            f"{restored.dtype} {list(restored.shape)}"
+            if isinstance(restored, np.ndarray)
+            else type(restored).__name__
+        )
+        raise MethodError(f"method {name}: returned {got}, must return uint8 {list(expected)}")
+    return restored

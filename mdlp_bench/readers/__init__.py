@@ -1,0 +1,1 @@
+"""Text recognisers that score what methods restore."""

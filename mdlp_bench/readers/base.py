@@ -1,0 +1,66 @@
+"""The Reader interface: a text recogniser on plate crops."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pydantic import BaseModel, ConfigDict
+
+from mdlp_bench.images import ImageU8
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a reader saw in one image.
+
+    Attributes:
+        text: The characters, possibly none.
+        char_confidences: One probability in [0, 1] per character of `text`.
+    """
+
+    text: str
+    char_confidences: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.text) != len(self.char_confidences):
+            raise ValueError(
+                f"{len(self.char_confidences)} confidences for the {len(self.text)} characters {self.text!r}"
+            )
+
+    @property
+    def confidence(self) -> float:
+        """Product of the character confidences; 0 for an empty reading."""
+        return math.prod(self.char_confidences) if self.text else 0.0
+
+
+class ReaderDescriptor(BaseModel):
+    """What a run says about the reader that scored it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    title: str
+    version: str
+    weights_sha256: str | None
+    licence: str
+    citation: str | None = None
+
+
+class Reader(ABC):
+    """A text recogniser; stateless between calls, deterministic."""
+
+    descriptor: ReaderDescriptor
+
+    @abstractmethod
+    def read(self, images: Sequence[ImageU8]) -> list[Reading]:
+        """Read plate crops.
+
+        Args:
+            images: uint8 RGB [H, W, 3], sizes may differ; each shows one whole plate.
+
+        Returns:
+            One reading an image, in order.
+        """
