@@ -1,0 +1,1 @@
+"""What a restored image is worth: fidelity, perception, distribution, text and cost."""

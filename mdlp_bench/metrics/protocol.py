@@ -1,0 +1,124 @@
+"""The fixed rules of scoring, as data. A run carries the protocol's id; runs of different ones are never ranked."""
+
+from __future__ import annotations
+
+import json
+from typing import Final, Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
+from mdlp_bench.errors import DataError
+from mdlp_bench.files import sha256_bytes
+
+LpipsNet = Literal["alex", "squeeze", "vgg"]
+
+
+class _Rules(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ResizeRules(_Rules):
+    """How an image of any size becomes comparable.
+
+    Each axis is treated by itself: one that must grow is interpolated bicubically, as the field does; one
+    that must shrink is averaged over areas, because bicubic interpolation without a prefilter aliases and
+    would punish methods that restore more pixels than the working size. Shrinking comes first.
+    """
+
+    height: int = 112
+    width: int = 224
+    channels: Literal["RGB"] = "RGB"
+    dtype: Literal["uint8"] = "uint8"
+    backend: Literal["opencv"] = "opencv"
+    grow: Literal["INTER_CUBIC"] = "INTER_CUBIC"
+    shrink: Literal["INTER_AREA"] = "INTER_AREA"
+    order: Literal["shrink, then grow"] = "shrink, then grow"
+
+
+class SsimRules(_Rules):
+    """The constants of SSIM (Wang et al. 2004, section III-B and C)."""
+
+    window: int = 11
+    sigma: float = 1.5
+    k1: float = 0.01
+    k2: float = 0.03
+    covariance: Literal["population"] = "population"
+    region: Literal["valid"] = "valid"
+    channels: Literal["mean of R, G, B"] = "mean of R, G, B"
+
+
+class TextRules(_Rules):
+    """How readings are compared with the truth."""
+
+    reader: str = "crnn"
+    normalisation: Literal["NFKC, upper case, no separators"] = "NFKC, upper case, no separators"
+    ned_denominator: Literal["max"] = "max"
+    ned_gt_denominator: Literal["target"] = "target"
+
+
+class BootstrapRules(_Rules):
+    """How intervals are drawn: whole plates are resampled, never single images."""
+
+    unit: Literal["plate_id"] = "plate_id"
+    resamples: int = 2000
+    confidence: float = 0.95
+
+
+class Protocol(_Rules):
+    """One set of scoring rules.
+
+    The PSNR cap of 100 dB touches identical images only: the smallest error that an 8-bit RGB image of the
+    working size can show, one grey level in one value, gives 96.9 dB.
+    """
+
+    id: str
+    resize: ResizeRules = ResizeRules()
+    psnr_cap_db: float = 100.0
+    ssim: SsimRules = SsimRules()
+    lpips_net: LpipsNet = "alex"
+    lpips_version: Literal["0.1"] = "0.1"
+    text: TextRules = TextRules()
+    failed_image: Literal["black"] = "black"
+    """What stands for a failed sample where a metric compares sets (FID, KID, FRD, KRD)."""
+    bootstrap: BootstrapRules = BootstrapRules()
+
+    def fingerprint(self) -> str:
+        """The SHA-256 of the rules' canonical JSON (sorted keys, no blanks), 64 hexadecimal digits."""
+        canonical = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        return sha256_bytes(canonical.encode())
+
+
+MDLP_V1: Final = Protocol(id="mdlp-v1")
+"""The protocol of this benchmark."""
+
+WORKING_SIZE: Final = (MDLP_V1.resize.height, MDLP_V1.resize.width)
+"""Height and width at which images are compared."""
+
+
+def to_working_size(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Bring one RGB image, uint8 [H, W, 3], to the working size by the rule of `ResizeRules`.
+
+    The aspect ratio is not kept (the field stretches plates). An image that has the size already is
+    returned as it is.
+
+    Returns:
+        uint8 [112, 224, 3].
+
+    Raises:
+        DataError: Not uint8, not [H, W, 3], or empty.
+    """
+    if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        found = f"{image.dtype} {list(image.shape)}" if isinstance(image, np.ndarray) else type(image).__name__
+        raise DataError(f"an image must be uint8 [H, W, 3], found {found}")
+    if image.size == 0:
+        raise DataError(f"an image of {image.shape[0]} x {image.shape[1]} pixels cannot be resized")
+    height, width = WORKING_SIZE
+    smaller = (min(image.shape[1], width), min(image.shape[0], height))
+    if smaller != (image.shape[1], image.shape[0]):
+        image = np.asarray(cv2.resize(image, smaller, interpolation=cv2.INTER_AREA), np.uint8)
+    if image.shape[:2] != WORKING_SIZE:
+        image = np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_CUBIC), np.uint8)
+    return image
