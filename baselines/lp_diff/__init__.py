@@ -1,0 +1,1 @@
+"""LP-Diff (Gong et al., CVPR 2025), as described and as released."""

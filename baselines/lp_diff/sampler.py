@@ -1,0 +1,100 @@
+"""Samplers over the continuous noise level.
+
+Each walks a list of levels from noise to the clean residual and asks for x_0 at every level but the last, so it
+serves noise, x_0 and v prediction alike. All randomness comes from one generator a sample: a sample's draws do
+not depend on what else is in its batch.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING, Literal
+
+import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from baselines.lp_diff.schedule import Schedule
+
+Solver = Literal["ddpm", "ddim", "dpm++"]
+Denoise = Callable[["Tensor", float], "Tensor"]
+"""x_t [B, C, H, W] and its level to the estimated x_0 of the same shape."""
+
+
+def draw_noise(generators: Sequence[torch.Generator], shape: Sequence[int], like: Tensor) -> Tensor:
+    """Standard normal noise [B, *shape], one CPU generator a sample, on the device and dtype of `like`."""
+    draws = [torch.randn(tuple(shape), generator=generator) for generator in generators]
+    return torch.stack(draws).to(like)
+
+
+def solve(
+    denoise: Denoise,
+    noise: Tensor,
+    schedule: Schedule,
+    solver: Solver,
+    steps: int,
+    generators: Sequence[torch.Generator],
+) -> Tensor:
+    """Turn noise into a sample of x_0.
+
+    Args:
+        denoise: Estimates x_0; called `steps` times.
+        noise: Where to start, standard normal [B, C, H, W].
+        schedule: Says which levels exist.
+        solver: `ddpm` is ancestral sampling at evenly spaced times (the released code's, with all 1000 steps);
+            `ddim` the deterministic first-order solver and `dpm++` the second-order one, both at levels evenly
+            spaced in log-SNR.
+        steps: Evaluations of `denoise`.
+        generators: One a sample; used by `ddpm` only.
+
+    Raises:
+        MethodError: No steps, or more ancestral steps than the schedule has times.
+    """
+    if solver == "ddpm":
+        return ancestral(denoise, noise, schedule.time_levels(steps), generators)
+    return deterministic(denoise, noise, schedule.log_snr_levels(steps), second_order=solver == "dpm++")
+
+
+def ancestral(
+    denoise: Denoise, x: Tensor, levels: Sequence[float], generators: Sequence[torch.Generator]
+) -> Tensor:
+    """Ancestral sampling (Ho et al., 2020) between any two levels a (noisier) and b.
+
+    x_b = (a / b) (1 - b^2) / (1 - a^2) x_a + b beta / (1 - a^2) x_0 + sqrt(beta (1 - b^2) / (1 - a^2)) z,
+    beta = 1 - (a / b)^2
+    """
+    for noisier, cleaner in pairwise(levels):
+        estimate = denoise(x, noisier)
+        ratio = noisier / cleaner
+        beta, before, after = 1 - ratio**2, 1 - noisier**2, 1 - cleaner**2
+        x = ratio * after / before * x + cleaner * beta / before * estimate
+        if after > 0:
+            x += math.sqrt(beta * after / before) * draw_noise(generators, x.shape[1:], x)
+    return x
+
+
+def deterministic(denoise: Denoise, x: Tensor, levels: Sequence[float], *, second_order: bool) -> Tensor:
+    """Solve the probability flow between levels: DDIM (Song et al., 2021) or DPM-Solver++(2M) (Lu et al., 2022).
+
+        x_b = (sigma_b / sigma_a) x_a + (b - a sigma_b / sigma_a) D
+
+    First order takes D = x_0(x_a). Second order extrapolates from the step before, with h the widths of both in
+    half log-SNR: D = x_0 + h / (2 h_before) (x_0 - x_0_before); its first step and the last one, which jumps to
+    the clean residual, stay of first order.
+    """
+    previous: Tensor | None = None
+    width_before = math.nan
+    for noisier, cleaner in pairwise(levels):
+        estimate = denoise(x, noisier)
+        direction = estimate
+        shrink = math.sqrt((1 - cleaner**2) / (1 - noisier**2))
+        if second_order and cleaner < 1:
+            width = -math.log(shrink * noisier / cleaner)
+            if previous is not None:
+                direction = torch.lerp(previous, estimate, 1 + width / (2 * width_before))
+            previous, width_before = estimate, width
+        x = shrink * x + (cleaner - noisier * shrink) * direction
+    return x

@@ -1,0 +1,119 @@
+"""The noise schedule: how much signal is left at each diffusion time.
+
+Everywhere in this package a noise level is a = sqrt(alpha_bar) in (0, 1]: x_t = a x_0 + sigma eps with
+sigma = sqrt(1 - a^2). The network is trained on the continuum of levels (Chen et al., WaveGrad, 2021), so a
+sampler may stop at any of them.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from mdlp_bench.errors import MethodError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+# Noise below one grey level of 255 (on a half range of 1) is invisible: the log-SNR grid ends there.
+_FINISHED_LOG_SNR = 2 * math.log(255.0)
+
+
+def sigma(level: Tensor) -> Tensor:
+    """Standard deviation of the noise, sqrt(1 - a^2), for levels in (0, 1]."""
+    return (1 - level.square()).clamp_min(0).sqrt()
+
+
+def log_snr(level: Tensor) -> Tensor:
+    """Log signal-to-noise ratio, ln(a^2 / (1 - a^2)), for levels in (0, 1)."""
+    return 2 * level.log() - torch.log1p(-level.square())
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Linear beta schedule of DDPM (Ho et al., 2020).
+
+    Attributes:
+        steps: Number of discrete times T. The released code uses 1000; shortening T with the same betas leaves
+            signal at time T (a_T = 0.08 at 1000, 0.78 at 100), so take fewer steps in the sampler instead.
+        beta_start: beta_1.
+        beta_end: beta_T.
+    """
+
+    steps: int = 1000
+    beta_start: float = 1e-6
+    beta_end: float = 1e-2
+
+    @property
+    def betas(self) -> np.ndarray:
+        """beta_1 ... beta_T, float64 [T]."""
+        return np.linspace(self.beta_start, self.beta_end, self.steps)
+
+    @property
+    def levels(self) -> np.ndarray:
+        """a_0 = 1, a_1, ..., a_T, float64 [T + 1]; a_t^2 = prod_{s <= t} (1 - beta_s)."""
+        return np.sqrt(np.concatenate([[1.0], np.cumprod(1 - self.betas)]))
+
+    def sample(self, batch: int, generator: torch.Generator | None = None) -> Tensor:
+        """Draw one noise level a sample: uniform time, uniform level between its two neighbours.
+
+        Returns:
+            float32 [batch] in [a_T, 1). (The released code draws one time for a whole batch.)
+        """
+        time = torch.rand(batch, dtype=torch.float64, generator=generator).numpy() * self.steps
+        return torch.from_numpy(np.interp(time, np.arange(self.steps + 1), self.levels)).float()
+
+    def time_levels(self, steps: int) -> list[float]:
+        """Levels from a_T to 1 at `steps` times evenly spaced over 1 ... T, then 1 (steps + 1 values).
+
+        Raises:
+            MethodError: More steps than the schedule has times, or fewer than one.
+        """
+        self._check(steps)
+        if steps > self.steps:
+            raise MethodError(f"the schedule has {self.steps} times; {steps} ancestral steps are too many")
+        times = np.linspace(self.steps, 1, steps).round().astype(int)
+        return [*self.levels[times].tolist(), 1.0]
+
+    def log_snr_levels(self, steps: int) -> list[float]:
+        """Levels evenly spaced in log-SNR from a_T towards the clean image, then 1 (steps + 1 values).
+
+        Raises:
+            MethodError: Fewer than one step.
+        """
+        self._check(steps)
+        levels = torch.from_numpy(self.levels[[-1, 1]])
+        first, last = log_snr(levels).tolist()
+        grid = np.linspace(first, min(last, _FINISHED_LOG_SNR), steps + 1)[:-1]
+        return [*np.sqrt(1 / (1 + np.exp(-grid))).tolist(), 1.0]
+
+    def released_buffers(self) -> dict[str, Tensor]:
+        """The twelve tables the released checkpoints carry beside the weights, float32 [T] each."""
+        betas = self.betas
+        bar = np.cumprod(1 - betas)
+        before = np.append(1.0, bar[:-1])
+        variance = betas * (1 - before) / (1 - bar)
+        tables = {
+            "betas": betas,
+            "alphas_cumprod": bar,
+            "alphas_cumprod_prev": before,
+            "sqrt_alphas_cumprod": np.sqrt(bar),
+            "sqrt_one_minus_alphas_cumprod": np.sqrt(1 - bar),
+            "log_one_minus_alphas_cumprod": np.log(1 - bar),
+            "sqrt_recip_alphas_cumprod": np.sqrt(1 / bar),
+            "sqrt_recipm1_alphas_cumprod": np.sqrt(1 / bar - 1),
+            "posterior_variance": variance,
+            "posterior_log_variance_clipped": np.log(np.maximum(variance, 1e-20)),
+            "posterior_mean_coef1": betas * np.sqrt(before) / (1 - bar),
+            "posterior_mean_coef2": (1 - before) * np.sqrt(1 - betas) / (1 - bar),
+        }
+        return {name: torch.from_numpy(table).float() for name, table in tables.items()}
+
+    @staticmethod
+    def _check(steps: int) -> None:
+        if steps < 1:
+            raise MethodError(f"sampling needs at least one step, not {steps}")

@@ -1,0 +1,230 @@
+"""The denoising U-Net: SR3's (Saharia et al., 2021) with attributes named as in the released checkpoints.
+
+Both variants use it. `released` runs it at the images' own size on cat(psi, x_t); `described` may fold space into
+channels first, so that a small network sees the whole plate at a quarter of the resolution.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from baselines.lp_diff.layers import Activate
+from baselines.lp_diff.schedule import log_snr
+
+if TYPE_CHECKING:
+    from baselines.lp_diff.config import LPDiffConfig
+
+
+class ReleasedEmbedding(nn.Module):
+    """Sinusoids of the noise level itself, as released.
+
+    The level lies in [0, 1] and no frequency exceeds 1, so most of the features barely change with it.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.half = channels // 2
+
+    def forward(self, level: Tensor) -> Tensor:
+        """Levels [B] to features [B, channels]."""
+        frequencies = torch.exp(-math.log(1e4) / self.half * torch.arange(self.half, device=level.device))
+        phase = level[:, None] * frequencies
+        return torch.cat([phase.sin(), phase.cos()], -1)
+
+
+class LogSnrEmbedding(nn.Module):
+    """Sinusoids of the log-SNR, with periods from 1.6 to 100 over its range of about -5 to 14."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.half = channels // 2
+
+    def forward(self, level: Tensor) -> Tensor:
+        """Levels [B] in (0, 1) to features [B, channels]."""
+        octaves = torch.linspace(math.log(1 / 16), math.log(4), self.half, device=level.device)
+        phase = log_snr(level)[:, None] * octaves.exp()
+        return torch.cat([phase.sin(), phase.cos()], -1)
+
+
+class _Block(nn.Module):
+    """Group norm, SiLU, dropout, 3 x 3 convolution."""
+
+    def __init__(self, inputs: int, outputs: int, groups: int, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.block = nn.Sequential(
+            nn.GroupNorm(groups, inputs),
+            Activate(),
+            nn.Dropout(dropout),
+            nn.Conv2d(inputs, outputs, 3, padding=1),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        result: Tensor = self.block(x)
+        return result
+
+
+class _LevelShift(nn.Module):
+    """Add a projection of the noise level's features to every place."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.noise_func = nn.Sequential(nn.Linear(inputs, outputs))
+
+    def forward(self, x: Tensor, embedded: Tensor) -> Tensor:
+        shifted: Tensor = x + self.noise_func(embedded)[:, :, None, None]
+        return shifted
+
+
+class _ResidualBlock(nn.Module):
+    def __init__(self, inputs: int, outputs: int, embedding: int, groups: int, dropout: float) -> None:
+        super().__init__()
+        self.noise_func = _LevelShift(embedding, outputs)
+        self.block1 = _Block(inputs, outputs, groups)
+        self.block2 = _Block(outputs, outputs, groups, dropout)
+        self.res_conv = nn.Conv2d(inputs, outputs, 1) if inputs != outputs else nn.Identity()
+
+    def forward(self, x: Tensor, embedded: Tensor) -> Tensor:
+        hidden = self.block2(self.noise_func(self.block1(x), embedded))
+        result: Tensor = hidden + self.res_conv(x)
+        return result
+
+
+class _SelfAttention(nn.Module):
+    """Single-head attention over all places, with a skip."""
+
+    def __init__(self, channels: int, groups: int) -> None:
+        super().__init__()
+        self.norm = nn.GroupNorm(groups, channels)
+        self.qkv = nn.Conv2d(channels, 3 * channels, 1, bias=False)
+        self.out = nn.Conv2d(channels, channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        query, key, value = self.qkv(self.norm(x)).flatten(2).transpose(1, 2).chunk(3, -1)
+        attended = F.scaled_dot_product_attention(query, key, value)
+        result: Tensor = x + self.out(attended.transpose(1, 2).view_as(x))
+        return result
+
+
+class _Stage(nn.Module):
+    """A residual block, followed by self attention where the level has it."""
+
+    def __init__(
+        self, inputs: int, outputs: int, embedding: int, groups: int, dropout: float, *, attention: bool
+    ) -> None:
+        super().__init__()
+        self.res_block = _ResidualBlock(inputs, outputs, embedding, groups, dropout)
+        if attention:
+            self.attn = _SelfAttention(outputs, groups)
+        self.attention = attention
+
+    def forward(self, x: Tensor, embedded: Tensor) -> Tensor:
+        x = self.res_block(x, embedded)
+        return self.attn(x) if self.attention else x
+
+
+class _Resample(nn.Module):
+    """3 x 3 convolution that halves the size, or follows a doubling by repetition."""
+
+    def __init__(self, channels: int, *, up: bool) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels, channels, 3, 1 if up else 2, 1)
+        self.up = up
+
+    def forward(self, x: Tensor) -> Tensor:
+        result: Tensor = self.conv(F.interpolate(x, scale_factor=2.0) if self.up else x)
+        return result
+
+
+def attention_levels(config: LPDiffConfig) -> tuple[list[bool], list[bool]]:
+    """Which levels have self attention on the way down and on the way up, first (finest) level first.
+
+    The nominal side halves, rounding down, on the way down and doubles on the way up, so the two differ for
+    sides that do not halve evenly; the released network does the same.
+    """
+    side = config.image_size
+    down = []
+    for _ in config.channel_mults:
+        down.append(side in config.attention_resolutions)
+        side //= 2
+    side = config.image_size >> (len(down) - 1)
+    up = []
+    for _ in config.channel_mults:
+        up.append(side in config.attention_resolutions)
+        side *= 2
+    return down, up[::-1]
+
+
+class UNet(nn.Module):
+    """Residual U-Net over (condition, x_t) with the noise level added in every block.
+
+    Args:
+        config: Uses inner_channels, channel_mults, res_blocks, norm_groups, attention_resolutions, image_size,
+            dropout, unshuffle, condition_channels and variant (which embedding the noise level gets).
+    """
+
+    def __init__(self, config: LPDiffConfig) -> None:
+        super().__init__()
+        inner, groups, fold = config.inner_channels, config.norm_groups, config.unshuffle
+        embedding = ReleasedEmbedding(inner) if config.variant == "released" else LogSnrEmbedding(inner)
+        self.noise_level_mlp = nn.Sequential(
+            embedding, nn.Linear(inner, 4 * inner), nn.SiLU(), nn.Linear(4 * inner, inner)
+        )
+
+        def stage(inputs: int, outputs: int, attention: bool) -> _Stage:
+            return _Stage(inputs, outputs, inner, groups, config.dropout, attention=attention)
+
+        down_attention, up_attention = attention_levels(config)
+        levels = [inner * mult for mult in config.channel_mults]
+        inputs = (config.condition_channels + 3) * fold**2
+        downs: list[nn.Module] = [nn.Conv2d(inputs, inner, 3, padding=1)]
+        skips, channels = [inner], inner
+        for index, width in enumerate(levels):
+            for _ in range(config.res_blocks):
+                downs.append(stage(channels, width, down_attention[index]))
+                channels = width
+                skips.append(channels)
+            if index < len(levels) - 1:
+                downs.append(_Resample(channels, up=False))
+                skips.append(channels)
+        self.downs = nn.ModuleList(downs)
+        self.mid = nn.ModuleList([stage(channels, channels, False)])
+        ups: list[nn.Module] = []
+        for index, width in reversed(list(enumerate(levels))):
+            for _ in range(config.res_blocks + 1):
+                ups.append(stage(channels + skips.pop(), width, up_attention[index]))
+                channels = width
+            if index > 0:
+                ups.append(_Resample(channels, up=True))
+        self.ups = nn.ModuleList(ups)
+        self.final_conv = _Block(channels, 3 * fold**2, groups)
+        self.fold = fold
+
+    def forward(self, condition: Tensor, noisy: Tensor, level: Tensor) -> Tensor:
+        """The network's raw output.
+
+        Args:
+            condition: psi, followed by the frames where the network sees them: [B, condition_channels, H, W].
+            noisy: x_t [B, 3, H, W].
+            level: Noise levels [B].
+
+        Returns:
+            [B, 3, H, W]; `LPDiffConfig.prediction` says what it stands for.
+        """
+        embedded = self.noise_level_mlp(level)
+        x = torch.cat([condition, noisy], 1)
+        x = F.pixel_unshuffle(x, self.fold) if self.fold > 1 else x
+        skips = []
+        for layer in self.downs:
+            x = layer(x, embedded) if isinstance(layer, _Stage) else layer(x)
+            skips.append(x)
+        for layer in self.mid:
+            x = layer(x, embedded)
+        for layer in self.ups:
+            x = layer(torch.cat([x, skips.pop()], 1), embedded) if isinstance(layer, _Stage) else layer(x)
+        x = self.final_conv(x)
+        return F.pixel_shuffle(x, self.fold) if self.fold > 1 else x
