@@ -45,7 +45,7 @@ _PATTERNS: Final[dict[Layout, re.Pattern[str]]] = {
     "green_large": re.compile(f"{_HEAD}[{DIGITS}]{{5}}[ABCDEFGHJK]"),
     "yellow": re.compile(_HEAD + _SERIAL),
     "white_police": re.compile(f"{_HEAD}{_S}{{4}}警"),
-    "black": re.compile(f"使[{DIGITS}]{{6}}|{_HEAD}(?:{_S}{{4}}[港澳领]|{_S}{{5}})"),
+    "black": re.compile(f"使[{DIGITS}]{{6}}|{_HEAD}(?:{_S}{{4}}[港澳领]|{_SERIAL})"),
     "training": re.compile(f"{_HEAD}{_S}{{4}}学"),
     "trailer": re.compile(f"{_HEAD}{_S}{{4}}挂"),
 }

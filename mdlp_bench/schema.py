@@ -7,6 +7,7 @@ encoded bytes, never re-encoded, in the struct that Hugging Face `datasets` call
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
@@ -43,6 +44,9 @@ _FIELDS: Final = (
     pa.field("recipe", pa.string()),
     pa.field("degradation", pa.string()),
 )
+
+# Predictions are exchanged as <sample_id>.png; \w has the province glyphs.
+_FILE_SAFE: Final = re.compile(r"[\w-][\w.-]*")
 
 REQUIRED: Final = frozenset(
     {"sample_id", "plate_id", "track_id", "split", "domain", "source", "frames", "frame_indices"}
@@ -93,6 +97,11 @@ def record_batch(rows: Sequence[Mapping[str, Any]]) -> pa.RecordBatch:
         missing = sorted(column for column in REQUIRED if row.get(column) is None)
         if missing:
             raise DataError(f"sample {name}: columns {missing} are required")
+        if not _FILE_SAFE.fullmatch(name) or len(name.encode()) > 200:
+            raise DataError(
+                f"sample {name!r}: a sample_id must do as a file name (letters, digits, '_', '-', '.'; "
+                "no leading '.'; at most 200 bytes)"
+            )
         if row["domain"] not in DOMAINS:
             raise DataError(f"sample {name}: domain is {row['domain']!r}, not one of {list(DOMAINS)}")
         if row.get("text_origin") is not None and row["text_origin"] not in TEXT_ORIGINS:

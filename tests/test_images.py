@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mdlp_bench import images
+from mdlp_bench.errors import DataError
+
+RNG = np.random.default_rng(0)
+PICTURE = RNG.integers(0, 256, (20, 30, 3), dtype=np.uint8)
+
+
+def saved(image: Image.Image, kind: str, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def test_png_round_trip_is_exact() -> None:
+    assert np.array_equal(images.decode(images.encode(PICTURE), "p"), PICTURE)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "BMP", "JPEG", "WEBP"])
+def test_agrees_with_pil(kind: str) -> None:
+    smooth = Image.fromarray(PICTURE).resize((60, 40), Image.Resampling.BICUBIC)
+    content = saved(smooth, kind)
+    reference = np.asarray(Image.open(io.BytesIO(content)).convert("RGB")).astype(int)
+    assert np.abs(images.decode(content, "p").astype(int) - reference).max() <= 2
+
+
+def test_grey_and_opaque_alpha_become_rgb() -> None:
+    grey = Image.fromarray(PICTURE[..., 0])
+    assert np.array_equal(images.decode(saved(grey, "PNG"), "p"), np.repeat(PICTURE[..., :1], 3, axis=2))
+    opaque = Image.fromarray(np.dstack([PICTURE, np.full(PICTURE.shape[:2], 255, np.uint8)]))
+    assert np.array_equal(images.decode(saved(opaque, "PNG"), "p"), PICTURE)
+    palette = Image.fromarray(PICTURE).quantize(16)
+    assert np.array_equal(images.decode(saved(palette, "PNG"), "p"), np.asarray(palette.convert("RGB")))
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation_is_applied(orientation: int) -> None:
+    from PIL import ImageOps
+
+    smooth = Image.fromarray(PICTURE).resize((48, 32), Image.Resampling.BICUBIC)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    content = saved(smooth, "JPEG", exif=exif.tobytes(), quality=95)
+    reference = np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(content)))).astype(int)
+    decoded = images.decode(content, "p").astype(int)
+    assert decoded.shape == reference.shape
+    assert np.abs(decoded - reference).max() <= 2
+
+
+def transparent() -> bytes:
+    alpha = np.full(PICTURE.shape[:2], 255, np.uint8)
+    alpha[3, 4] = 128
+    return saved(Image.fromarray(np.dstack([PICTURE, alpha])), "PNG")
+
+
+def huge_header() -> bytes:
+    content = bytearray(saved(Image.fromarray(PICTURE), "PNG"))
+    content[16:24] = (60_000).to_bytes(4, "big") * 2
+    return bytes(content)
+
+
+JPEG, PNG = saved(Image.fromarray(PICTURE), "JPEG"), saved(Image.fromarray(PICTURE), "PNG")
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"", "empty"),
+        (b"not an image at all", "not a readable image"),
+        (JPEG[: len(JPEG) // 2], "truncated JPEG"),
+        (PNG[: len(PNG) // 2], "truncated PNG"),
+        (JPEG[:3], "truncated JPEG"),
+        (saved(Image.fromarray(PICTURE).convert("CMYK"), "JPEG"), "CMYK"),
+        (saved(Image.fromarray(PICTURE[..., 0].astype(np.uint16) * 257), "PNG"), "16-bit"),
+        (transparent(), "transparent"),
+        (huge_header(), "at most"),
+        (
+            saved(Image.fromarray(PICTURE), "PNG", save_all=True, append_images=[Image.new("RGB", (30, 20))]),
+            "animated",
+        ),
+        (b"\x80\x04\x95pickle", "not a readable image"),
+        (b"GIF89a" + bytes(40), "not a readable image"),
+    ],
+)
+def test_what_would_need_a_guess_is_refused_by_name(content: bytes, says: str) -> None:
+    with pytest.raises(DataError, match=says) as caught:
+        images.decode(content, "group 7/img_1.jpg")
+    assert str(caught.value).startswith("group 7/img_1.jpg: ")
+    assert "\n" not in str(caught.value)
+
+
+def test_damage_inside_a_file_is_seen_by_verify() -> None:
+    damaged = bytearray(PNG)
+    damaged[len(PNG) // 2] ^= 0xFF
+    with pytest.raises(DataError, match="p: "):
+        images.verify(bytes(damaged), "p")
+
+
+def test_encode_refuses_other_arrays() -> None:
+    with pytest.raises(DataError, match="float64"):
+        images.encode(PICTURE.astype(float))  # type: ignore[arg-type]
+
+
+def test_every_real_image_is_read_as_pil_reads_it(shared_dir) -> None:
+    for path in sorted((shared_dir / "real/mdlp_figures").rglob("*.jpg")):
+        content = path.read_bytes()
+        reference = np.asarray(Image.open(path).convert("RGB")).astype(int)
+        assert images.verify(content, path.name) == reference.shape[:2]
+        assert np.abs(images.decode(content, path.name).astype(int) - reference).max() <= 3

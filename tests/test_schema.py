@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from mdlp_bench.errors import DataError
+from mdlp_bench.images import encode
+from mdlp_bench.schema import REQUIRED, SAMPLE_SCHEMA, features, record_batch
+
+IMAGE = {"bytes": encode(np.full((4, 6, 3), 77, np.uint8)), "path": "a.png"}
+
+
+def row(**changes: Any) -> dict[str, Any]:
+    base: dict[str, Any] = {
+        "sample_id": "s1", "plate_id": "京P20S75", "track_id": "t1", "split": "test", "domain": "real",
+        "source": "mdlp", "frames": [IMAGE, IMAGE], "frame_indices": [1, 2], "gt": IMAGE, "text": "京P20S75",
+        "text_origin": "label",
+    }  # fmt: skip
+    return base | changes
+
+
+def test_one_definition_gives_both() -> None:
+    assert features().arrow_schema.equals(SAMPLE_SCHEMA.remove_metadata())
+    assert features()["gt"].decode and features()["frames"].feature.decode
+
+
+def test_parquet_is_opened_by_datasets_with_decoded_images(tmp_path: Path) -> None:
+    import datasets
+
+    pq.write_table(
+        pa.Table.from_batches([record_batch([row(), row(sample_id="s2", gt=None)])]), tmp_path / "x.parquet"
+    )
+    loaded = datasets.load_dataset(
+        "parquet", data_files=str(tmp_path / "x.parquet"), cache_dir=str(tmp_path / "c")
+    )["train"]
+    assert isinstance(loaded[0]["gt"], Image.Image)
+    assert np.array_equal(
+        np.asarray(loaded[0]["frames"][1]), np.asarray(Image.open(io.BytesIO(IMAGE["bytes"])))
+    )
+    assert loaded[1]["gt"] is None
+
+
+@pytest.mark.parametrize("column", sorted(REQUIRED))
+def test_required_columns_are_required(column: str) -> None:
+    with pytest.raises(DataError, match=column):
+        record_batch([row(**{column: None})])
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"colour": "red"}, "unknown columns"),
+        ({"domain": "dream"}, "domain is 'dream'"),
+        ({"text_origin": "guess"}, "text_origin is 'guess'"),
+        ({"frame_indices": [1]}, "2 frames but 1 frame_indices"),
+        ({"frame_indices": ["a", "b"]}, "s1"),
+        ({"sample_id": "a/b"}, "sample_id"),
+        ({"sample_id": ".hidden"}, "sample_id"),
+        ({"sample_id": "x" * 201}, "sample_id"),
+        ({"sample_id": "a\nb"}, "sample_id"),
+    ],
+)
+def test_a_wrong_row_is_refused_by_name(change: dict[str, Any], says: str) -> None:
+    with pytest.raises(DataError, match=says):
+        record_batch([row(**change)])
