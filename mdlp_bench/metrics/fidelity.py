@@ -14,23 +14,19 @@ from mdlp_bench.metrics.protocol import MDLP_V1
 
 Images = NDArray[np.uint8]
 Scores = NDArray[np.float64]
+Floats = NDArray[np.float32]
 
 _PEAK: Final = 255.0
 _C1: Final = (MDLP_V1.ssim.k1 * _PEAK) ** 2
 _C2: Final = (MDLP_V1.ssim.k2 * _PEAK) ** 2
 _RADIUS: Final = MDLP_V1.ssim.window // 2
+_OFFSETS: Final = np.arange(-_RADIUS, _RADIUS + 1)
+_WEIGHTS: Final = np.exp(-0.5 * (_OFFSETS / MDLP_V1.ssim.sigma) ** 2)
+_TAPS: Final = _WEIGHTS / _WEIGHTS.sum()
+_TAPS32: Final = _TAPS.astype(np.float32)
+_BUFFERS: Final = 5
 VALID: Final = (slice(_RADIUS, -_RADIUS), slice(_RADIUS, -_RADIUS))
 """The pixels whose SSIM window lies wholly inside the image."""
-
-
-def _gaussian_taps() -> NDArray[np.float64]:
-    offsets = np.arange(-_RADIUS, _RADIUS + 1)
-    taps = np.exp(-0.5 * (offsets / MDLP_V1.ssim.sigma) ** 2)
-    return np.asarray(taps / taps.sum())
-
-
-_TAPS: Final = _gaussian_taps()
-_TAPS32: Final = _TAPS.astype(np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,17 +37,19 @@ class SsimTarget:
     methods against it, rather than one for a whole data set.
 
     Attributes:
-        images: The ground truth itself, uint8 [B, H, W, 3].
-        centre: Mean colour of each sample, float32 [B, 3]; variances do not depend on it, but float32 sums
-            keep two digits more when it is taken off first.
-        mean: Local means of `images`, float32 [B, H, W, 3].
-        spread: Twice the local variances plus the constant C2, float32 [B, H, W, 3].
+        planes: The channels of the ground truth, uint8 [B, 3, H, W].
+        centre: Their mean values, float32 [B, 3]; variances do not depend on them, but float32 sums keep
+            more digits without them.
+        centred: The channels less their mean values, float32 [B, 3, H, W].
+        mean: Local means of the channels, float32 [B, 3, H, W].
+        spread: Twice their local variances plus the constant C2, float32 [B, 3, H, W].
     """
 
-    images: Images
-    centre: NDArray[np.float32]
-    mean: NDArray[np.float32]
-    spread: NDArray[np.float32]
+    planes: Images
+    centre: Floats
+    centred: Floats
+    mean: Floats
+    spread: Floats
 
     @classmethod
     def of(cls, images: Images) -> SsimTarget:
@@ -61,18 +59,18 @@ class SsimTarget:
             DataError: Not a uint8 batch of RGB images at least as large as the SSIM window.
         """
         check_images(images, "the ground truth")
-        centre = np.empty((len(images), 3), np.float32)
-        mean = np.empty(images.shape, np.float32)
-        spread = np.empty(images.shape, np.float32)
-        for index, image in enumerate(images):
-            exact = image.astype(np.float64)
-            offset = exact.mean(axis=(0, 1))
-            exact -= offset
-            local = _blur64(exact)
-            centre[index] = offset
-            mean[index] = local + offset
-            spread[index] = 2.0 * (_blur64(exact * exact) - local * local) + _C2
-        return cls(images, centre, mean, spread)
+        planes = _planes(images)
+        centre = planes.mean(axis=(2, 3)).astype(np.float32)
+        centred, mean, spread = (np.empty(planes.shape, np.float32) for _ in range(3))
+        for place in np.ndindex(planes.shape[:2]):
+            exact = planes[place] - np.float64(centre[place])
+            local = cv2.sepFilter2D(exact, cv2.CV_64F, _TAPS, _TAPS)
+            centred[place] = exact
+            mean[place] = local + centre[place]
+            spread[place] = (
+                2.0 * (cv2.sepFilter2D(exact * exact, cv2.CV_64F, _TAPS, _TAPS) - local * local) + _C2
+            )
+        return cls(planes, centre, centred, mean, spread)
 
 
 def psnr(preds: Images, target: Images) -> Scores:
@@ -92,8 +90,8 @@ def psnr(preds: Images, target: Images) -> Scores:
         DataError: Wrong type or shape.
     """
     check_pair(preds, target)
-    squares = np.array([cv2.norm(a, b, cv2.NORM_L2SQR) for a, b in zip(preds, target, strict=True)], np.float64)
-    return psnr_of_mse(squares / np.prod(target.shape[1:]))
+    squares = [cv2.norm(a, b, cv2.NORM_L2SQR) for a, b in zip(preds, target, strict=True)]
+    return psnr_of_mse(np.array(squares, np.float64) / np.prod(target.shape[1:]))
 
 
 def psnr_of_mse(mse: Scores) -> Scores:
@@ -108,6 +106,7 @@ def ssim(preds: Images, target: Images | SsimTarget) -> Scores:
     Wang et al., "Image quality assessment: from error visibility to structural similarity", IEEE TIP 13(4),
     2004, eq. 13, with a Gaussian window (11 x 11, sigma 1.5), population covariances, K1 = 0.01, K2 = 0.03,
     L = 255, averaged over the pixels whose window lies inside the image and over the three channels.
+    Filtered in float32: within 1e-6 of a float64 computation on photographs, within 2e-5 on flat drawings.
 
     Args:
         preds: Restored images, uint8 [B, H, W, 3].
@@ -120,73 +119,98 @@ def ssim(preds: Images, target: Images | SsimTarget) -> Scores:
         DataError: Wrong type or shape.
     """
     prepared = target if isinstance(target, SsimTarget) else SsimTarget.of(target)
-    check_pair(preds, prepared.images)
-    workspace = np.empty((8, *preds.shape[1:]), np.float32)
-    return np.array(
-        [float(_ssim_map(preds[i], prepared, i, workspace)[VALID].mean(dtype=np.float64)) for i in range(len(preds))],
-        np.float64,
-    )
+    planes = _checked_planes(preds, prepared)
+    workspace = np.empty((_BUFFERS, *planes.shape[2:]), np.float32)
+    scores = np.empty(planes.shape[:2])
+    for place in np.ndindex(planes.shape[:2]):
+        scores[place] = _plane_map(planes[place], prepared, place, workspace)[VALID].mean(dtype=np.float64)
+    return np.asarray(scores.mean(axis=1))
 
 
-def ssim_map(pred: Images, target: Images) -> NDArray[np.float32]:
-    """SSIM of every pixel and channel of one pair of images, float32 [H, W, 3]; `ssim` is its mean on `VALID`."""
-    prepared = SsimTarget.of(target[None])
-    check_pair(pred[None], prepared.images)
-    return _ssim_map(pred, prepared, 0, np.empty((8, *pred.shape), np.float32))
+def ssim_maps(preds: Images, target: Images | SsimTarget) -> Floats:
+    """SSIM of every pixel and channel, float32 [B, 3, H, W]; `ssim` is its mean on `VALID` (errors as there)."""
+    prepared = target if isinstance(target, SsimTarget) else SsimTarget.of(target)
+    planes = _checked_planes(preds, prepared)
+    workspace = np.empty((_BUFFERS, *planes.shape[2:]), np.float32)
+    maps = np.empty(planes.shape, np.float32)
+    for place in np.ndindex(planes.shape[:2]):
+        maps[place] = _plane_map(planes[place], prepared, place, workspace)
+    return maps
 
 
-def _ssim_map(pred: Images, target: SsimTarget, index: int, workspace: NDArray[np.float32]) -> NDArray[np.float32]:
-    # Written in the difference d = x - y instead of in x: with m for local means, v for variances, c for covariance,
-    #   luminance           = 1 - m(d)^2 / (m(x)^2 + m(y)^2 + C1)
-    #   contrast-structure  = 1 - v(d) / (2 v(y) + 2 c(y, d) + v(d) + C2)
-    # which is the same formula without the cancellation that costs float32 its digits where images agree.
-    y, mean_y = target.images[index], target.mean[index]
-    d, dd, yd, mean_d, var_d, cov, luminance, scratch = workspace
-    cv2.subtract(pred, y, d, dtype=cv2.CV_32F)
-    offset = cv2.mean(d)[:3]
-    cv2.subtract(d, (*offset, 0.0), d)
-    cv2.subtract(y, (*map(float, target.centre[index]), 0.0), yd, dtype=cv2.CV_32F)
-    cv2.multiply(yd, d, yd)
-    cv2.multiply(d, d, dd)
-    _blur32(d, mean_d)
-    _blur32(dd, var_d)
-    _blur32(yd, cov)
-    cv2.subtract(mean_y, (*map(float, target.centre[index]), 0.0), scratch)
-    cv2.multiply(scratch, mean_d, scratch)
-    cv2.subtract(cov, scratch, cov)
-    cv2.multiply(mean_d, mean_d, scratch)
-    cv2.subtract(var_d, scratch, var_d)
-    cv2.scaleAdd(cov, 2.0, target.spread[index], cov)
-    cv2.add(cov, var_d, cov)
-    cv2.divide(var_d, cov, var_d)
+def _plane_map(pred: Images, target: SsimTarget, place: tuple[int, ...], workspace: Floats) -> Floats:
+    """SSIM of one channel, float32 [H, W], in a buffer of `workspace` that the next call overwrites."""
+    # Written in the difference d = x - y instead of in x, with m for local means, v for variances and c for
+    # covariances:
+    #   luminance              = 1 - m(d)^2 / (m(x)^2 + m(y)^2 + C1)
+    #   contrast and structure = 1 - v(d) / (2 v(y) + 2 c(y, d) + v(d) + C2)
+    # It is the same formula without the cancellation that costs float32 its digits where images agree.
+    y, mean_y = target.centred[place], target.mean[place]
+    d, mean_d, var_d, cov, scratch = workspace
+    np.subtract(pred, target.planes[place], out=d, dtype=np.float32)
+    offset = d.mean(dtype=np.float64).astype(np.float32)
+    d -= offset
+    _blur(d, mean_d)
+    np.multiply(d, y, out=scratch)
+    _blur(scratch, cov)
+    d *= d
+    _blur(d, var_d)
 
-    cv2.add(mean_d, (*offset, 0.0), mean_d)
-    cv2.add(mean_y, mean_d, luminance)
-    cv2.multiply(luminance, luminance, luminance)
-    cv2.multiply(mean_y, mean_y, scratch)
-    cv2.add(luminance, scratch, luminance)
-    cv2.add(luminance, (_C1, _C1, _C1, 0.0), luminance)
-    cv2.multiply(mean_d, mean_d, mean_d)
-    cv2.divide(mean_d, luminance, mean_d)
+    np.multiply(mean_d, mean_d, out=scratch)
+    var_d -= scratch
+    np.subtract(mean_y, target.centre[place], out=scratch)
+    scratch *= mean_d
+    cov -= scratch
+    cov *= 2.0
+    cov += target.spread[place]
+    cov += var_d
+    var_d /= cov
 
+    mean_d += offset
+    np.add(mean_y, mean_d, out=d)
+    d *= d
+    np.multiply(mean_y, mean_y, out=scratch)
+    d += scratch
+    d += _C1
+    mean_d *= mean_d
+    mean_d /= d
+
+    # (1 - a)(1 - b) with a in mean_d and b in var_d.
     np.subtract(1.0, mean_d, out=mean_d)
-    np.subtract(1.0, var_d, out=var_d)
-    np.multiply(mean_d, var_d, out=scratch)
-    return scratch
+    var_d *= mean_d
+    mean_d -= var_d
+    return mean_d
 
 
-def _blur32(image: NDArray[np.float32], out: NDArray[np.float32]) -> None:
-    cv2.sepFilter2D(image, cv2.CV_32F, _TAPS32, _TAPS32, out)
+def _blur(channel: Floats, out: Floats) -> None:
+    # What the filter makes up beyond the border stays outside `VALID`.
+    cv2.sepFilter2D(channel, cv2.CV_32F, _TAPS32, _TAPS32, out)
 
 
-def _blur64(image: NDArray[np.float64]) -> NDArray[Any]:
-    return np.asarray(cv2.sepFilter2D(image, cv2.CV_64F, _TAPS, _TAPS))
+def _planes(images: Images) -> Images:
+    return np.ascontiguousarray(np.moveaxis(images, 3, 1))
+
+
+def _checked_planes(preds: Images, target: SsimTarget) -> Images:
+    check_images(preds, "the restored images")
+    planes = _planes(preds)
+    _check_shapes(preds.shape, target.planes.transpose(0, 2, 3, 1).shape)
+    return planes
 
 
 def check_images(images: Images, what: str) -> None:
     """Raise `DataError` unless `images` is uint8 [B, H, W, 3] and at least as large as the SSIM window."""
-    if not isinstance(images, np.ndarray) or images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] != 3:
-        found = f"{images.dtype} {list(images.shape)}" if isinstance(images, np.ndarray) else type(images).__name__
+    if (
+        not isinstance(images, np.ndarray)
+        or images.dtype != np.uint8
+        or images.ndim != 4
+        or images.shape[3] != 3
+    ):
+        found = (
+            f"{images.dtype} {list(images.shape)}"
+            if isinstance(images, np.ndarray)
+            else type(images).__name__
+        )
         raise DataError(f"{what}: images must be uint8 [B, H, W, 3], found {found}")
     if min(images.shape[1:3]) < MDLP_V1.ssim.window:
         raise DataError(
@@ -199,8 +223,12 @@ def check_pair(preds: Images, target: Images) -> None:
     """Raise `DataError` unless both are uint8 [B, H, W, 3] batches of one shape."""
     check_images(preds, "the restored images")
     check_images(target, "the ground truth")
-    if preds.shape != target.shape:
+    _check_shapes(preds.shape, target.shape)
+
+
+def _check_shapes(preds: tuple[Any, ...], target: tuple[Any, ...]) -> None:
+    if preds != target:
         raise DataError(
-            f"restored images {list(preds.shape)} and ground truth {list(target.shape)} differ in shape; "
+            f"restored images {list(preds)} and ground truth {list(target)} differ in shape; "
             "bring both to the working size first"
         )

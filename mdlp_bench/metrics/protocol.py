@@ -1,4 +1,4 @@
-"""The fixed rules of scoring, as data. A run carries the protocol's id; runs of different ones are never ranked."""
+"""The fixed rules of scoring, as data; a run carries their id and is never ranked with runs of others."""
 
 from __future__ import annotations
 
@@ -63,6 +63,7 @@ class BootstrapRules(_Rules):
     """How intervals are drawn: whole plates are resampled, never single images."""
 
     unit: Literal["plate_id"] = "plate_id"
+    interval: Literal["bca"] = "bca"
     resamples: int = 2000
     confidence: float = 0.95
 
@@ -111,7 +112,9 @@ def to_working_size(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         DataError: Not uint8, not [H, W, 3], or empty.
     """
     if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-        found = f"{image.dtype} {list(image.shape)}" if isinstance(image, np.ndarray) else type(image).__name__
+        found = (
+            f"{image.dtype} {list(image.shape)}" if isinstance(image, np.ndarray) else type(image).__name__
+        )
         raise DataError(f"an image must be uint8 [H, W, 3], found {found}")
     if image.size == 0:
         raise DataError(f"an image of {image.shape[0]} x {image.shape[1]} pixels cannot be resized")

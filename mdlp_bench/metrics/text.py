@@ -1,0 +1,395 @@
+"""What a reader could still read: edit-distance scores, accuracy, confusion, calibration, hallucination.
+
+Readings and truths are compared after `plate.normalise` (NFKC, upper case, no separators). Every function of
+readings works on what it is given; apply `alnum` to both sides to leave the province glyph out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from rapidfuzz.distance import Levenshtein
+from rapidfuzz.process import cpdist
+
+from mdlp_bench.errors import DataError
+from mdlp_bench.plate import ALPHABET, DIGITS, LETTERS, PROVINCES, is_valid, normalise
+
+Scores = NDArray[np.float64]
+Denominator = Literal["max", "target"]
+
+_ALNUM: Final = frozenset(LETTERS + DIGITS + "IO")
+
+
+def alnum(texts: Sequence[str]) -> list[str]:
+    """The texts without their glyphs: normalised, reduced to A-Z and 0-9 (`京P20S75` becomes `P20S75`)."""
+    return ["".join(c for c in normalise(text) if c in _ALNUM) for text in texts]
+
+
+def edit_distances(preds: Sequence[str], targets: Sequence[str]) -> NDArray[np.int64]:
+    """Levenshtein distance of each reading to its truth (insert, delete, replace cost 1), int64 [B].
+
+    Raises:
+        DataError: The sequences differ in length, or a truth is empty.
+    """
+    return _distances(*_normalised(preds, targets))
+
+
+def ned(preds: Sequence[str], targets: Sequence[str], denominator: Denominator = "max") -> Scores:
+    """Normalised edit distance of each reading, lower is better, range [0, 1].
+
+    `d(pred, target) / max(len(pred), len(target))`, or with the denominator `target`
+    `min(1, d / len(target))`.
+
+    Returns:
+        float64 [B].
+
+    Raises:
+        DataError: The sequences differ in length, or a truth is empty.
+    """
+    read, true = _normalised(preds, targets)
+    return _ned(_distances(read, true), read, true, denominator)
+
+
+def accuracy(preds: Sequence[str], targets: Sequence[str]) -> Scores:
+    """1 for a reading equal to its truth, else 0; float64 [B], higher is better (errors as in `ned`)."""
+    return within(preds, targets, 0)
+
+
+def cer(preds: Sequence[str], targets: Sequence[str]) -> Scores:
+    """Character error rate `d(pred, target) / len(target)` of each reading, lower is better, range [0, inf).
+
+    Unlike NED it is not limited to 1: inserted characters count in full. A failed sample counts as an empty
+    reading, that is 1.
+
+    Returns:
+        float64 [B].
+
+    Raises:
+        DataError: The sequences differ in length, or a truth is empty.
+    """
+    read, true = _normalised(preds, targets)
+    return _distances(read, true) / _lengths(true)
+
+
+def within(preds: Sequence[str], targets: Sequence[str], wrong: int) -> Scores:
+    """1 for each reading at most `wrong` edits from its truth, else 0; float64 [B], higher is better.
+
+    `wrong=1` is the share of plates with at least n-1 of n characters right. Edits rather than positions are
+    counted, so one dropped character does not spoil those behind it, and a character too many is an error.
+
+    Raises:
+        DataError: The sequences differ in length, or a truth is empty.
+    """
+    return (edit_distances(preds, targets) <= wrong).astype(np.float64)
+
+
+def text_scores(preds: Sequence[str], targets: Sequence[str]) -> dict[str, Scores]:
+    """Every per-sample text score, float64 [B] each, by its name in `base.METRICS`; with and without glyphs.
+
+    Raises:
+        DataError: The sequences differ in length, or a truth has no letter or digit.
+    """
+    columns: dict[str, Scores] = {}
+    for suffix, read, true in (
+        ("", *_normalised(preds, targets)),
+        ("_alnum", *_normalised(alnum(preds), alnum(targets))),
+    ):
+        edits = _distances(read, true)
+        columns[f"ned{suffix}"] = _ned(edits, read, true, "max")
+        columns[f"ned_gt{suffix}"] = _ned(edits, read, true, "target")
+        columns[f"acc{suffix}"] = (edits == 0).astype(np.float64)
+        columns[f"cer{suffix}"] = edits / _lengths(true)
+        columns[f"within_1{suffix}"] = (edits <= 1).astype(np.float64)
+        columns[f"within_2{suffix}"] = (edits <= 2).astype(np.float64)
+    return columns
+
+
+def matched_positions(pred: str, target: str) -> tuple[bool, ...]:
+    """Whether each character of one reading is right, by an alignment with the fewest edits."""
+    right = {
+        j for i, j in _alignment(pred, target) if i is not None and j is not None and target[i] == pred[j]
+    }
+    return tuple(j in right for j in range(len(pred)))
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How many characters of each group were read right.
+
+    Attributes:
+        labels: One name a group.
+        right: Characters read right, int64 [K].
+        total: Characters of the truth, int64 [K].
+    """
+
+    labels: tuple[str, ...]
+    right: NDArray[np.int64]
+    total: NDArray[np.int64]
+
+    @property
+    def accuracy(self) -> Scores:
+        """Share read right, float64 [K]; NaN for a group that does not occur."""
+        share = np.full(len(self.labels), np.nan)
+        return np.asarray(np.divide(self.right, self.total, out=share, where=self.total > 0))
+
+
+def position_accuracy(preds: Sequence[str], targets: Sequence[str]) -> Tally:
+    """How often the character at each position of the truth was read right.
+
+    Characters are aligned with the fewest edits, so one dropped character counts once. Position 1 is the
+    province glyph; plates of 7 and 8 characters are counted together.
+
+    Raises:
+        DataError: The sequences differ in length, or a truth is empty.
+    """
+    read, true = _normalised(preds, targets)
+    size = max(map(len, true), default=0)
+    right, total = np.zeros(size, np.int64), np.zeros(size, np.int64)
+    for pred, target in zip(read, true, strict=True):
+        for i, j in _alignment(pred, target):
+            if i is not None:
+                total[i] += 1
+                right[i] += j is not None and target[i] == pred[j]
+    return Tally(tuple(str(position) for position in range(1, size + 1)), right, total)
+
+
+@dataclass(frozen=True, slots=True)
+class Confusion:
+    """Which characters are read as which.
+
+    Attributes:
+        labels: The 72 characters of `plate.ALPHABET`, then `other` (any other character) and `none` (in the
+            row of `none` stand characters that were inserted, in its column those that were dropped).
+        counts: int64 [74, 74], truth in rows, reading in columns.
+    """
+
+    labels: tuple[str, ...]
+    counts: NDArray[np.int64]
+
+    def by_character(self) -> Tally:
+        """Accuracy of each character of the alphabet."""
+        size = len(ALPHABET)
+        return Tally(self.labels[:size], np.diag(self.counts)[:size].copy(), self.counts[:size].sum(axis=1))
+
+    def by_kind(self) -> Tally:
+        """Accuracy of provinces, letters, digits and special glyphs."""
+        each = self.by_character()
+        kinds = np.array([_kind(character) for character in ALPHABET])
+        names = ("province", "letter", "digit", "special")
+        return Tally(
+            names,
+            np.array([each.right[kinds == name].sum() for name in names], np.int64),
+            np.array([each.total[kinds == name].sum() for name in names], np.int64),
+        )
+
+    def mistakes(self, top: int) -> list[tuple[str, str, int]]:
+        """The `top` most frequent mistakes as (truth, reading, count), most frequent first."""
+        wrong = self.counts.copy()
+        np.fill_diagonal(wrong, 0)
+        order = np.argsort(-wrong, axis=None, kind="stable")[:top]
+        rows, columns = np.unravel_index(order, wrong.shape)
+        found = zip(rows.tolist(), columns.tolist(), strict=True)
+        return [(self.labels[i], self.labels[j], int(wrong[i, j])) for i, j in found if wrong[i, j]]
+
+
+def confusion(preds: Sequence[str], targets: Sequence[str]) -> Confusion:
+    """Count which characters are read as which, aligned with the fewest edits.
+
+    Raises:
+        DataError: The sequences differ in length, or a truth is empty.
+    """
+    labels = (*ALPHABET, "other", "none")
+    index = {character: position for position, character in enumerate(ALPHABET)}
+    other, none = len(ALPHABET), len(ALPHABET) + 1
+    counts = np.zeros((len(labels), len(labels)), np.int64)
+    for pred, target in zip(*_normalised(preds, targets), strict=True):
+        for i, j in _alignment(pred, target):
+            row = none if i is None else index.get(target[i], other)
+            column = none if j is None else index.get(pred[j], other)
+            counts[row, column] += 1
+    return Confusion(labels, counts)
+
+
+def hallucinated(
+    preds: Sequence[str], targets: Sequence[str], confidences: Sequence[float], threshold: float
+) -> Scores:
+    """1 for each output that reads confidently as a valid plate which is the wrong one; float64 [B].
+
+    Lower is better. An unreadable output is a failure, but one that nobody is accused by; this is the share
+    of outputs that would be.
+
+    Args:
+        preds: Readings.
+        targets: Truths.
+        confidences: Confidence of each reading, in [0, 1].
+        threshold: Confidence from which a reading is believed; see `confident_from`.
+
+    Raises:
+        DataError: The sequences differ in length, or a truth is empty.
+    """
+    read, true = _normalised(preds, targets)
+    if len(confidences) != len(read):
+        raise DataError(f"{len(confidences)} confidences for {len(read)} readings")
+    return np.array(
+        [
+            confidence >= threshold and pred != target and is_valid(pred)
+            for pred, target, confidence in zip(read, true, confidences, strict=True)
+        ],
+        np.float64,
+    )
+
+
+def confident_from(
+    confidences: Sequence[float], correct: Sequence[bool] | NDArray[np.bool_], error_rate: float = 0.01
+) -> float | None:
+    """The lowest confidence from which at most `error_rate` of a reader's readings are wrong.
+
+    Calibrate it on the reader's readings of ground truths, then use it on restored images.
+
+    Returns:
+        The threshold, or None when even the most confident readings are wrong too often.
+
+    Raises:
+        DataError: The sequences differ in length.
+    """
+    values, right = _calibration(confidences, correct)
+    if not len(values):
+        return None
+    order = np.argsort(-values, kind="stable")
+    values, wrong = values[order], np.cumsum(~right[order])
+    # Equal confidences stand or fall together: only the last of each may be a threshold.
+    last = np.append(values[1:] != values[:-1], True)
+    allowed = np.flatnonzero(last & (wrong <= error_rate * np.arange(1, len(values) + 1)))
+    return float(values[allowed[-1]]) if len(allowed) else None
+
+
+def invented(
+    preds: Sequence[str], targets: Sequence[str], frame_readings: Sequence[Sequence[str]], reach: int = 1
+) -> Scores:
+    """Share of each reading's characters that the method made up, lower is better, range [0, 1].
+
+    A character is invented when it is wrong (by an alignment with the truth) and no reading of the sample's
+    input frames has it at its position, give or take `reach`.
+
+    Args:
+        preds: Readings of the restored images.
+        targets: Truths.
+        frame_readings: For each sample, the readings of its degraded frames.
+        reach: By how many positions a frame's character may be off.
+
+    Returns:
+        float64 [B]; 0 for an empty reading.
+
+    Raises:
+        DataError: The sequences differ in length, or a truth is empty.
+    """
+    read, true = _normalised(preds, targets)
+    if len(frame_readings) != len(read):
+        raise DataError(f"frame readings of {len(frame_readings)} samples for {len(read)} restored ones")
+    shares = np.zeros(len(read))
+    for sample, (pred, target, frames) in enumerate(zip(read, true, frame_readings, strict=True)):
+        seen = [normalise(frame) for frame in frames]
+        made_up = sum(
+            not right and not any(pred[j] in frame[max(0, j - reach) : j + reach + 1] for frame in seen)
+            for j, right in enumerate(matched_positions(pred, target))
+        )
+        shares[sample] = made_up / max(1, len(pred))
+    return shares
+
+
+def expected_calibration_error(
+    confidences: Sequence[float], correct: Sequence[bool] | NDArray[np.bool_], bins: int = 15
+) -> float | None:
+    """Expected calibration error, lower is better, range [0, 1]; None without readings.
+
+    Guo et al., "On calibration of modern neural networks", ICML 2017, eq. 3: over equally wide bins
+    `(lower, upper]`, the mean of |share correct - mean confidence|, weighted by the bins' sizes.
+
+    Raises:
+        DataError: The sequences differ in length, or a confidence is outside [0, 1].
+    """
+    values, right = _calibration(confidences, correct)
+    if not len(values):
+        return None
+    bin_of = np.clip(np.ceil(values * bins).astype(np.int64) - 1, 0, bins - 1)
+    gaps = np.bincount(bin_of, weights=right - values, minlength=bins)
+    return float(np.abs(gaps).sum() / len(values))
+
+
+def confidence_gap(confidences: Sequence[float], correct: Sequence[bool] | NDArray[np.bool_]) -> float | None:
+    """Mean confidence of correct readings minus that of wrong ones, higher is better, range [-1, 1].
+
+    The tie-break of the ICPR 2026 low-resolution licence plate recognition challenge.
+
+    Returns:
+        The gap, or None when all readings are correct or all are wrong.
+
+    Raises:
+        DataError: The sequences differ in length, or a confidence is outside [0, 1].
+    """
+    values, right = _calibration(confidences, correct)
+    if right.all() or not right.any():
+        return None
+    return float(values[right].mean() - values[~right].mean())
+
+
+def _normalised(preds: Sequence[str], targets: Sequence[str]) -> tuple[list[str], list[str]]:
+    if len(preds) != len(targets):
+        raise DataError(f"{len(preds)} readings for {len(targets)} plates")
+    true = [normalise(target) for target in targets]
+    for target, original in zip(true, targets, strict=True):
+        if not target:
+            raise DataError(f"the plate text {original!r} has no character to compare; leave the sample out")
+    return [normalise(pred) for pred in preds], true
+
+
+def _distances(read: list[str], true: list[str]) -> NDArray[np.int64]:
+    if not read:
+        return np.zeros(0, np.int64)
+    return np.asarray(cpdist(read, true, scorer=Levenshtein.distance, dtype=np.int64))
+
+
+def _lengths(texts: list[str]) -> NDArray[np.int64]:
+    return np.array([len(text) for text in texts], np.int64)
+
+
+def _ned(edits: NDArray[np.int64], read: list[str], true: list[str], denominator: Denominator) -> Scores:
+    if denominator == "max":
+        return edits / np.maximum(_lengths(read), _lengths(true))
+    return np.minimum(1.0, edits / _lengths(true))
+
+
+def _alignment(pred: str, target: str) -> Iterator[tuple[int | None, int | None]]:
+    """Pairs of positions (in the truth, in the reading) of one alignment with the fewest edits."""
+    for block in Levenshtein.opcodes(target, pred):
+        if block.tag == "delete":
+            yield from ((i, None) for i in range(block.src_start, block.src_end))
+        elif block.tag == "insert":
+            yield from ((None, j) for j in range(block.dest_start, block.dest_end))
+        else:
+            yield from zip(
+                range(block.src_start, block.src_end), range(block.dest_start, block.dest_end), strict=True
+            )
+
+
+def _kind(character: str) -> str:
+    if character in PROVINCES:
+        return "province"
+    if character in LETTERS:
+        return "letter"
+    return "digit" if character in DIGITS else "special"
+
+
+def _calibration(
+    confidences: Sequence[float], correct: Sequence[bool] | NDArray[np.bool_]
+) -> tuple[Scores, NDArray[np.bool_]]:
+    values, right = np.asarray(confidences, np.float64), np.asarray(correct, np.bool_)
+    if values.shape != right.shape:
+        raise DataError(f"{values.size} confidences for {right.size} readings")
+    if values.size and not (values.min() >= 0.0 and values.max() <= 1.0):
+        raise DataError("confidences must be numbers between 0 and 1")
+    return values, right
