@@ -1,0 +1,51 @@
+"""Render Chinese licence plates to the proportions of GA 36-2018.
+
+The stable interface:
+
+    style = sample_style(rng, layout, appearance=Appearance(difficulty=0.7))   # a frozen, JSON-able PlateStyle
+    text = sample_text(rng, layout, "uniform")                                 # or "ccpd": nearly all 皖A
+    face = render_plate(text, layout, style, height=140)                       # uint8 RGB, frontal and rectified
+    crop = render_scene_crop(text, layout, style, size=(112, 224))             # .image and .corners, seen from the road
+    for sample in render_samples(seed, n): ...                                 # .text .layout .style .image .corners
+
+Every picture is a function of its arguments; sample `index` of stream `seed` is a function of those two numbers
+(and of the distribution), whatever the number of workers and the order: `render_sample(seed, index)`.
+"""
+
+from mdlp_bench.data.render.face import face_size, render_plate
+from mdlp_bench.data.render.geometry import FaceGeometry, face_geometry
+from mdlp_bench.data.render.samples import DEFAULT_LAYOUTS, RenderedSample, render_sample, render_samples
+from mdlp_bench.data.render.scene import SceneCrop, render_scene_crop, view_corners
+from mdlp_bench.data.render.style import (
+    Appearance,
+    Light,
+    Paint,
+    PlateStyle,
+    Surface,
+    Viewpoint,
+    sample_style,
+)
+from mdlp_bench.data.render.text import Provinces, sample_text
+
+__all__ = [
+    "DEFAULT_LAYOUTS",
+    "Appearance",
+    "FaceGeometry",
+    "Light",
+    "Paint",
+    "PlateStyle",
+    "Provinces",
+    "RenderedSample",
+    "SceneCrop",
+    "Surface",
+    "Viewpoint",
+    "face_geometry",
+    "face_size",
+    "render_plate",
+    "render_sample",
+    "render_samples",
+    "render_scene_crop",
+    "sample_style",
+    "sample_text",
+    "view_corners",
+]
