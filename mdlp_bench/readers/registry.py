@@ -1,0 +1,122 @@
+"""Find a reader by what a user types: a known name, `onnx:PATH` or `file.py:function`."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final, cast
+
+from mdlp_bench.errors import MdlpBenchError, ReaderError
+from mdlp_bench.files import sha256_file
+from mdlp_bench.images import ImageU8
+from mdlp_bench.readers.base import Reader, ReaderDescriptor, Reading
+
+DEFAULT_READER: Final = "crnn"
+
+READERS: Final[dict[str, str]] = {
+    "crnn": "mdlp_bench.readers.crnn:load_greedy",
+    "crnn-beam": "mdlp_bench.readers.crnn:load_beam",
+    "crnn-grammar": "mdlp_bench.readers.crnn:load_grammar",
+    "ppocrv4": "mdlp_bench.readers.packaged:load_ppocrv4",
+    "clpr": "mdlp_bench.readers.packaged:load_clpr",
+}
+"""Name -> `module:factory`. A factory takes nothing and returns a Reader; it is imported when asked for."""
+
+PANEL: Final = ("crnn", "ppocrv4", "clpr")
+"""The readers of `--reader panel`: independent networks, trained by different people on different data."""
+
+ReadFunction = Callable[[Sequence[ImageU8]], Sequence[Reading | str]]
+
+
+class FunctionReader(Reader):
+    """A reader that is one function on a list of crops."""
+
+    def __init__(self, function: ReadFunction, descriptor: ReaderDescriptor) -> None:
+        self.function = function
+        self.descriptor = descriptor
+
+    def read(self, images: Sequence[ImageU8]) -> list[Reading]:
+        """Call the function; a bare text counts as read with confidence 1.
+
+        Raises:
+            ReaderError: It returned something else than one text or Reading a crop.
+        """
+        given = list(self.function(images))
+        if len(given) != len(images):
+            raise ReaderError(
+                f"reader {self.descriptor.name}: {len(given)} readings for {len(images)} images"
+            )
+        return [self._reading(item) for item in given]
+
+    def _reading(self, item: object) -> Reading:
+        if isinstance(item, Reading):
+            return item
+        if isinstance(item, str):
+            return Reading(item, (1.0,) * len(item))
+        raise ReaderError(
+            f"reader {self.descriptor.name}: returned a {type(item).__name__}, must return texts or Readings"
+        )
+
+
+def load_reader(spec: str = DEFAULT_READER) -> Reader:
+    """Load a reader.
+
+    Args:
+        spec: A name of `READERS`; `onnx:PATH`, an ONNX network with its `CtcConfig` beside it; or
+            `path/to/file.py:function`, a function from a list of uint8 RGB crops to texts or Readings (or a
+            Reader instance or class).
+
+    Raises:
+        ReaderError: There is no such reader, or it cannot be loaded.
+        MissingDependencyError: Its package is not installed; says how to install it.
+        MissingWeightsError: Its weight file is not there.
+    """
+    if spec in READERS:
+        module, _, factory = READERS[spec].partition(":")
+        return cast(Reader, getattr(importlib.import_module(module), factory)())
+    if spec.startswith("onnx:"):
+        from mdlp_bench.readers.onnx_ctc import load_onnx
+
+        return load_onnx(Path(spec.removeprefix("onnx:")))
+    if ".py:" in spec:
+        return _from_file(spec)
+    raise ReaderError(f"no reader {spec!r}: give one of {', '.join(READERS)}, onnx:PATH or file.py:function")
+
+
+def _from_file(spec: str) -> Reader:
+    file_name, _, attribute = spec.rpartition(":")
+    path = Path(file_name)
+    if not path.is_file():
+        raise ReaderError(f"{path}: no such file")
+    # The module name depends on the path, so that two users' files named alike do not meet in sys.modules.
+    module_name = f"_mdlp_bench_reader_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]}"
+    module_spec = importlib.util.spec_from_file_location(module_name, path)
+    if module_spec is None or module_spec.loader is None:
+        raise ReaderError(f"{path}: cannot be imported as Python")
+    module = importlib.util.module_from_spec(module_spec)
+    sys.modules[module_name] = module
+    try:
+        module_spec.loader.exec_module(module)
+    except MdlpBenchError:
+        raise
+    except Exception as error:  # a user's file may raise anything
+        raise ReaderError(f"{path}: {type(error).__name__} while importing: {error}") from error
+    target = getattr(module, attribute, None)
+    if isinstance(target, Reader):
+        return target
+    if isinstance(target, type) and issubclass(target, Reader):
+        return target()
+    if not callable(target):
+        raise ReaderError(f"{path}: has no function {attribute!r}")
+    descriptor = ReaderDescriptor(
+        name=f"{path.stem}:{attribute}",
+        title=attribute,
+        version=sha256_file(path)[:12],
+        weights_sha256=None,
+        licence="unknown",
+    )
+    return FunctionReader(cast(ReadFunction, target), descriptor)
