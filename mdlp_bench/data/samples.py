@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
 
 import pyarrow as pa
 
@@ -12,6 +14,52 @@ from mdlp_bench.schema import SAMPLE_SCHEMA, features
 
 if TYPE_CHECKING:
     import datasets
+
+ProblemCode = Literal[
+    "broken-image",
+    "missing-gt",
+    "several-gt",
+    "no-frames",
+    "frame-order",
+    "duplicate-id",
+    "duplicate-scene",
+    "file-name",
+    "no-plate",
+    "text-grammar",
+    "text-missing",
+    "label",
+    "annotation",
+    "row",
+    "ignored-file",
+    "quarantined",
+]
+
+NOTES: frozenset[ProblemCode] = frozenset({"quarantined", "duplicate-scene", "no-plate"})
+"""Codes that report a decision and no defect: they do not make an inspection fail."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something that is wrong with the data.
+
+    Attributes:
+        code: What kind of thing it is.
+        message: One line that names the file and the remedy.
+        sample_id: The sample concerned, when there is one.
+        split: Its split, when it is known.
+        rejected: The sample is left out because of it (otherwise it is kept and this is a note).
+    """
+
+    code: ProblemCode
+    message: str
+    sample_id: str | None = None
+    split: str | None = None
+    rejected: bool = True
+
+    @property
+    def is_defect(self) -> bool:
+        """Whether somebody should mend something (see `NOTES`)."""
+        return self.code not in NOTES
 
 
 class Samples(ABC):
@@ -23,7 +71,7 @@ class Samples(ABC):
     Attributes:
         name: Short name for tables and runs, e.g. `mdlp_figures/val`.
         fingerprint: SHA-256 over the ids, texts and image hashes of the rows: equal data, equal fingerprint,
-            whatever the storage.
+            whatever the storage and the order.
     """
 
     name: str
@@ -53,6 +101,38 @@ class Samples(ABC):
         Raises:
             DataError: There is no such split or no such id; names it and what there is.
         """
+
+    @property
+    def problems(self) -> Sequence[Problem]:
+        """What was found wrong and which samples were left out because of it."""
+        return ()
+
+    def listing_problems(self) -> Sequence[Problem]:
+        """The part of `problems` that is known before any image has been read."""
+        return self.problems
+
+    @property
+    def splits(self) -> Mapping[str, int]:
+        """Number of samples by split, in order of first appearance."""
+        counts: Counter[str] = Counter()
+        for batch in self.batches(4096, ["split"]):
+            counts.update(batch.column("split").to_pylist())
+        return dict(counts)
+
+    def candidates(self) -> Mapping[str, Sequence[str]]:
+        """By split, the ids that `load` can be asked for: known before any image has been read."""
+        found: dict[str, list[str]] = {}
+        for batch in self.batches(4096, ["sample_id", "split"]):
+            for sample_id, split in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+                found.setdefault(split, []).append(sample_id)
+        return found
+
+    def load(self, sample_ids: Collection[str]) -> Iterator[dict[str, Any] | Problem]:
+        """Yield, in order, the verified row of each of these candidates, or the reason there is none.
+
+        Unlike `batches` this needs no earlier pass over the data, so a conversion reads everything once.
+        """
+        yield from self.select(sample_ids=sample_ids).rows()
 
     def __len__(self) -> int:
         return len(self.sample_ids)

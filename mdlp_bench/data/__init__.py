@@ -1,0 +1,22 @@
+"""Open any source, write Parquet, inspect, compare and export data sets."""
+
+from mdlp_bench.data.build import write_parquet
+from mdlp_bench.data.decode import DecodedBatch, decode_batch
+from mdlp_bench.data.manifest import Manifest, read_manifest
+from mdlp_bench.data.opening import open_samples
+from mdlp_bench.data.parquet import ParquetSamples
+from mdlp_bench.data.samples import Problem, Samples
+from mdlp_bench.data.sources.lazy import LazySamples
+
+__all__ = [
+    "DecodedBatch",
+    "LazySamples",
+    "Manifest",
+    "ParquetSamples",
+    "Problem",
+    "Samples",
+    "decode_batch",
+    "open_samples",
+    "read_manifest",
+    "write_parquet",
+]

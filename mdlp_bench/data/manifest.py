@@ -1,0 +1,153 @@
+"""What identifies a data set: image hashes, row digests, the fingerprint, version, quarantine.
+
+A data set folder carries `manifest.json` (name, version, counts, shards, fingerprint; small) and beside it
+`manifest.parquet` (one row a sample with the SHA-256 of each of its images), so that a million samples can be
+listed, compared and identified without reading a picture.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import pyarrow as pa
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from mdlp_bench.errors import DataError
+from mdlp_bench.files import read_json, sha256_bytes
+
+MANIFEST: Final = "manifest.json"
+INDEX: Final = "manifest.parquet"
+QUARANTINE: Final = "quarantine.json"
+MANIFEST_VERSION: Final = 1
+
+INDEX_SCHEMA: Final = pa.schema(
+    [
+        pa.field("sample_id", pa.string()),
+        pa.field("split", pa.string()),
+        pa.field("plate_id", pa.string()),
+        pa.field("text", pa.string()),
+        pa.field("frames_sha256", pa.list_(pa.string())),
+        pa.field("gt_sha256", pa.string()),
+        pa.field("digest", pa.string()),
+    ]
+)
+"""One row a sample, in the order of the shards; `digest` is `row_digest` of the row."""
+
+
+class Shard(BaseModel):
+    """One Parquet file of a data set."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    path: str
+    split: str
+    rows: int = Field(ge=0)
+    size: int = Field(ge=0)
+    sha256: str
+
+
+class ProblemRecord(BaseModel):
+    """A problem met while the data set was built (see `mdlp_bench.data.Problem`)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    code: str
+    message: str
+    sample_id: str | None = None
+    split: str | None = None
+    rejected: bool = True
+
+
+class Manifest(BaseModel):
+    """`manifest.json`.
+
+    Attributes:
+        name: Name of the data set.
+        version: Version of the data set, e.g. `1.2.0`.
+        supersedes: The version (or name and version) this one replaces.
+        fingerprint: See `fingerprint`; the identity that runs carry.
+        samples: Number of rows.
+        plates: Number of distinct plate ids.
+        splits: Rows by split.
+        shards: The Parquet files in reading order.
+        index_sha256: SHA-256 of `manifest.parquet`.
+        problems: What the build met; rejected samples are in no shard.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_version: Literal[1] = MANIFEST_VERSION
+    name: str
+    version: str
+    supersedes: str | None = None
+    fingerprint: str
+    samples: int
+    plates: int
+    splits: dict[str, int]
+    shards: tuple[Shard, ...]
+    index_sha256: str
+    problems: tuple[ProblemRecord, ...] = ()
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read `manifest.json` of a data set folder.
+
+    Raises:
+        DataError: It is missing, damaged or of another schema version.
+    """
+    path = folder / MANIFEST
+    content = read_json(path)
+    try:
+        return Manifest.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "the whole file"
+        raise DataError(f"{path}: not a data set manifest ({where}: {first['msg']})") from error
+
+
+def read_quarantine(folder: Path) -> dict[str, str]:
+    """Read the quarantine list of a data set folder: sample id to reason; empty when there is no list.
+
+    Raises:
+        DataError: The list is damaged.
+    """
+    path = folder / QUARANTINE
+    if not path.is_file():
+        return {}
+    content = read_json(path)
+    if not isinstance(content, dict) or not all(isinstance(reason, str) for reason in content.values()):
+        raise DataError(f"{path}: must be one JSON object of sample_id: reason; mend or delete the file")
+    return content
+
+
+def row_digest(sample_id: str, text: str | None, frames_sha256: Sequence[str], gt_sha256: str | None) -> str:
+    """SHA-256 that identifies the content of a row: id, text and image hashes."""
+    fields = [sample_id, text, list(frames_sha256), gt_sha256]
+    return sha256(json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()).hexdigest()
+
+
+def index_row(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The `INDEX_SCHEMA` row of a sample row."""
+    frames = [sha256_bytes(image["bytes"]) for image in row["frames"]]
+    gt = None if row.get("gt") is None else sha256_bytes(row["gt"]["bytes"])
+    return {
+        "sample_id": row["sample_id"],
+        "split": row["split"],
+        "plate_id": row["plate_id"],
+        "text": row.get("text"),
+        "frames_sha256": frames,
+        "gt_sha256": gt,
+        "digest": row_digest(row["sample_id"], row.get("text"), frames, gt),
+    }
+
+
+def fingerprint(digests: Iterable[str]) -> str:
+    """SHA-256 over row digests in sorted order: neither storage nor order changes it."""
+    total = sha256()
+    for digest in sorted(digests):
+        total.update(digest.encode())
+    return total.hexdigest()

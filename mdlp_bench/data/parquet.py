@@ -1,0 +1,317 @@
+"""Read a Parquet folder of sample rows (written by `write_parquet`, or by anyone with these columns)."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from mdlp_bench.data.manifest import (
+    INDEX,
+    MANIFEST,
+    Manifest,
+    fingerprint,
+    index_row,
+    read_manifest,
+    read_quarantine,
+)
+from mdlp_bench.data.samples import Problem, Samples
+from mdlp_bench.data.sources.names import natural_key, printable
+from mdlp_bench.errors import DataError
+from mdlp_bench.files import sha256_file
+from mdlp_bench.schema import IMAGE_TYPE, REQUIRED, SAMPLE_SCHEMA
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """One Parquet file, the columns it has, and where its rows stand in the whole."""
+
+    path: Path
+    columns: tuple[str, ...]
+    start: int
+    rows: int
+
+
+class ParquetSamples(Samples):
+    """Rows of `SAMPLE_SCHEMA` in Parquet.
+
+    Opening reads ids and splits only. Nullable columns may be missing; other columns are ignored.
+
+    Args:
+        path: A folder with `manifest.json`, any folder of Parquet files, or one file.
+
+    Raises:
+        DataError: No Parquet, damaged, required columns missing, or not what the manifest says.
+    """
+
+    def __init__(self, path: Path) -> None:
+        folder = path if path.is_dir() else path.parent
+        self.path = path
+        self.manifest: Manifest | None = None
+        self._problems: list[Problem] = []
+        if path.is_dir() and (path / MANIFEST).is_file():
+            self.manifest = read_manifest(path)
+            self.name = self.manifest.name
+            self._problems += [Problem(**record.model_dump()) for record in self.manifest.problems]
+            paths = [path / shard.path for shard in self.manifest.shards]
+        else:
+            self.name = path.resolve().stem if path.is_file() else path.resolve().name
+            paths = find_parquet(path)
+        self._files = _open_files(paths)
+        self._ids, self._splits, self._digests = self._read_index()
+        self._kept = np.ones(len(self._ids), np.bool_)
+        self._leave_out_duplicates()
+        self._leave_out_quarantined(read_quarantine(folder))
+
+    @property
+    def problems(self) -> Sequence[Problem]:
+        """See `Samples`; those of the build, duplicate ids, the quarantine."""
+        return tuple(self._problems)
+
+    @property
+    def fingerprint(self) -> str:
+        """See `Samples`; without a manifest every image is read once."""
+        if self._digests is None:
+            kept, self._kept = self._kept, np.ones_like(self._kept)
+            try:
+                self._digests = pa.array([index_row(row)["digest"] for row in self.rows()], pa.string())
+            finally:
+                self._kept = kept
+        return fingerprint(self._digests.filter(pa.array(self._kept)).to_pylist())
+
+    @property
+    def sample_ids(self) -> Sequence[str]:
+        """See `Samples`."""
+        return self._ids.filter(pa.array(self._kept)).to_pylist()  # type: ignore[no-any-return]
+
+    def __len__(self) -> int:
+        return int(self._kept.sum())
+
+    @property
+    def splits(self) -> Mapping[str, int]:
+        """See `Samples`."""
+        counts = self._splits.filter(pa.array(self._kept)).value_counts()
+        return {item["values"]: item["counts"] for item in counts.to_pylist()}
+
+    def batches(self, size: int = 128, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+        """See `Samples`."""
+        wanted = SAMPLE_SCHEMA.names if columns is None else list(columns)
+        if unknown := sorted(set(wanted) - set(SAMPLE_SCHEMA.names)):
+            raise DataError(f"no column {unknown[0]!r}; there are: {', '.join(SAMPLE_SCHEMA.names)}")
+        pending: list[pa.RecordBatch] = []
+        count = 0
+        for group in self._row_groups(wanted):
+            start = 0
+            while start < group.num_rows:
+                piece = group.slice(start, size - count)
+                pending.append(piece)
+                start, count = start + piece.num_rows, count + piece.num_rows
+                if count == size:
+                    yield pa.concat_batches(pending)
+                    pending, count = [], 0
+        if pending:
+            yield pa.concat_batches(pending)
+
+    def select(
+        self, *, split: str | None = None, sample_ids: Collection[str] | None = None
+    ) -> ParquetSamples:
+        """See `Samples`."""
+        chosen = copy.copy(self)
+        chosen._kept = self._kept.copy()
+        chosen._problems = list(self._problems)
+        if split is not None:
+            chosen._kept &= np.asarray(pc.equal(self._splits, split))
+            known = list(self.splits) + [p.split for p in self._problems if p.split is not None]
+            if split not in known:
+                names = ", ".join(dict.fromkeys(known))
+                raise DataError(f"{self.name}: no split {split!r}; there are: {names}")
+            chosen._problems = [p for p in chosen._problems if p.split in (None, split)]
+            chosen.name = f"{self.name}/{split}"
+        if sample_ids is not None:
+            wanted = set(sample_ids)
+            known_ids = set(self.sample_ids) | {p.sample_id for p in self._problems}
+            if missing := sorted(wanted - known_ids):
+                raise DataError(
+                    f"{self.name}: no sample {missing[0]!r} ({len(missing)} of the ids are not there)"
+                )
+            chosen._kept &= np.asarray(pc.is_in(self._ids, pa.array(sorted(wanted), pa.string())))
+            chosen._problems = [p for p in chosen._problems if p.sample_id in wanted]
+        return chosen
+
+    def check_shards(self) -> Iterator[Problem]:
+        """Yield a problem for each shard whose bytes are not those the manifest names.
+
+        Raises:
+            DataError: A shard cannot be read.
+        """
+        for shard in self.manifest.shards if self.manifest else ():
+            path = self.path / shard.path
+            if sha256_file(path) != shard.sha256:
+                message = f"{printable(str(path))}: its SHA-256 is not the manifest's; copy the file again"
+                yield Problem("row", message, None, shard.split)
+
+    def _row_groups(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """The kept rows of every row group that has any."""
+        for file in self._files:
+            kept = self._kept[file.start : file.start + file.rows]
+            if not kept.any():
+                continue
+            present = [name for name in columns if name in file.columns]
+            with _reading(file.path), _parquet(file.path) as parquet:
+                start = 0
+                for number in range(parquet.metadata.num_row_groups):
+                    stop = start + parquet.metadata.row_group(number).num_rows
+                    mask = kept[start:stop]
+                    start = stop
+                    if mask.any():
+                        table = parquet.read_row_group(number, columns=present, use_threads=False)
+                        batch = _conform(table, columns, file.path)
+                        yield batch if mask.all() else batch.filter(pa.array(mask))
+
+    def _read_index(self) -> tuple[pa.Array, pa.Array, pa.Array | None]:
+        """Ids, splits and, with a manifest, digests of all rows."""
+        if self.manifest is not None:
+            path = self.path / INDEX
+            if not path.is_file():
+                raise DataError(f"{path}: missing; build the data set again")
+            if sha256_file(path) != self.manifest.index_sha256:
+                raise DataError(f"{path}: not the index that {MANIFEST} names; copy the data set again")
+            with _reading(path):
+                index = pq.read_table(path, columns=["sample_id", "split", "digest"]).combine_chunks()
+            self._check_sizes(index.num_rows)
+            ids, splits, digests = (_flat(index.column(name)) for name in ("sample_id", "split", "digest"))
+            return ids, splits, digests
+        tables = []
+        for file in self._files:
+            with _reading(file.path), _parquet(file.path) as parquet:
+                table = parquet.read(columns=["sample_id", "split"], use_threads=False)
+            tables.append(pa.Table.from_batches([_conform(table, ["sample_id", "split"], file.path)]))
+        index = pa.concat_tables(tables)
+        return _flat(index.column("sample_id")), _flat(index.column("split")), None
+
+    def _check_sizes(self, index_rows: int) -> None:
+        shards = self.manifest.shards if self.manifest else ()
+        for shard, file in zip(shards, self._files, strict=True):
+            if file.rows != shard.rows or file.path.stat().st_size != shard.size:
+                raise DataError(f"{file.path}: not the shard that {MANIFEST} names; copy the data set again")
+        if index_rows != sum(shard.rows for shard in shards):
+            raise DataError(f"{self.path / INDEX}: {index_rows} rows, the shards have others; build it again")
+
+    def _leave_out_duplicates(self) -> None:
+        if pc.count_distinct(self._ids).as_py() == len(self._ids):
+            return
+        seen: set[str] = set()
+        splits = self._splits.to_pylist()
+        for position, sample_id in enumerate(self._ids.to_pylist()):
+            if sample_id in seen:
+                self._kept[position] = False
+                message = f"sample {sample_id}: a second row has this id; only the first is used, rename one"
+                self._problems.append(Problem("duplicate-id", message, sample_id, splits[position]))
+            seen.add(sample_id)
+
+    def _leave_out_quarantined(self, quarantine: Mapping[str, str]) -> None:
+        if not quarantine:
+            return
+        listed = np.asarray(pc.is_in(self._ids, pa.array(list(quarantine), pa.string()))) & self._kept
+        self._kept &= ~listed
+        for position in np.flatnonzero(listed):
+            sample_id, split = self._ids[position].as_py(), self._splits[position].as_py()
+            message = f"sample {sample_id}: in quarantine ({quarantine[sample_id]})"
+            self._problems.append(Problem("quarantined", message, sample_id, split))
+
+
+def find_parquet(path: Path) -> list[Path]:
+    """The Parquet files of a folder: those in `data/` when there are any, else those directly inside.
+
+    Raises:
+        DataError: There are none.
+    """
+    if path.is_file():
+        return [path]
+    for folder in (path / "data", path):
+        if folder.is_dir():
+            found = [p for p in folder.glob("*.parquet") if p.is_file() and p.name != INDEX]
+            if found:
+                return sorted(found, key=lambda p: natural_key(printable(p.name)))
+    raise DataError(f"{printable(str(path))}: no Parquet files in it or in its folder data/")
+
+
+def has_sample_columns(path: Path) -> bool:
+    """Whether a Parquet file is readable and has the required columns of a sample row."""
+    try:
+        return set(pq.read_schema(path).names) >= REQUIRED
+    except (OSError, pa.ArrowException):
+        return False
+
+
+def _open_files(paths: Sequence[Path]) -> list[_File]:
+    files: list[_File] = []
+    start = 0
+    for path in paths:
+        with _reading(path), _parquet(path) as parquet:
+            columns, rows = tuple(parquet.schema_arrow.names), parquet.metadata.num_rows
+        if missing := sorted(REQUIRED - set(columns)):
+            raise DataError(f"{printable(str(path))}: no column {missing[0]!r}; it holds no sample rows")
+        files.append(_File(path, columns, start, rows))
+        start += rows
+    return files
+
+
+def _parquet(path: Path) -> pq.ParquetFile:
+    return pq.ParquetFile(path, memory_map=True, page_checksum_verification=True)
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Turn what Arrow and the system raise while a file is read into one line that names the file."""
+    name = printable(str(path))
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise DataError(f"{name}: missing; copy the data set again") from error
+    except (OSError, pa.ArrowException) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise DataError(f"{name}: not a readable Parquet file ({reason})") from error
+
+
+def _conform(table: pa.Table, columns: Sequence[str], path: Path) -> pa.RecordBatch:
+    """The table as one batch with these columns, in the types of the sample schema."""
+    arrays = []
+    for name in columns:
+        field = SAMPLE_SCHEMA.field(name)
+        if name not in table.column_names:
+            arrays.append(pa.nulls(table.num_rows, field.type))
+            continue
+        array = _flat(table.column(name))
+        if name in REQUIRED and array.null_count:
+            raise DataError(f"{printable(str(path))}: column {name!r} has rows without a value")
+        if array.type != field.type:
+            try:
+                array = array.cast(field.type)
+            except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:
+                raise DataError(
+                    f"{printable(str(path))}: column {name!r} is {array.type}, must be {field.type}"
+                ) from error
+        _check_embedded(array, name, path)
+        arrays.append(array)
+    return pa.RecordBatch.from_arrays(arrays, schema=pa.schema([SAMPLE_SCHEMA.field(n) for n in columns]))
+
+
+def _check_embedded(array: pa.Array, name: str, path: Path) -> None:
+    if name not in ("frames", "gt"):
+        return
+    images = array.flatten() if name == "frames" else array.drop_null()
+    if images.type == IMAGE_TYPE and len(images) and images.field("bytes").null_count:
+        raise DataError(f"{printable(str(path))}: column {name!r} has images without bytes; embed them")
+
+
+def _flat(column: pa.ChunkedArray) -> pa.Array:
+    combined = column.combine_chunks()
+    return pa.concat_arrays(combined.chunks) if isinstance(combined, pa.ChunkedArray) else combined

@@ -1,0 +1,294 @@
+"""Samples whose rows are made on demand from light entries: the base of every folder and table source."""
+
+from __future__ import annotations
+
+import copy
+from abc import abstractmethod
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, Generic, Protocol, TypeVar
+
+import pyarrow as pa
+
+from mdlp_bench import images
+from mdlp_bench.data.manifest import fingerprint, index_row
+from mdlp_bench.data.samples import Problem, ProblemCode, Samples
+from mdlp_bench.data.sources.names import Listing, printable, read_file
+from mdlp_bench.errors import DataError
+from mdlp_bench.schema import SAMPLE_SCHEMA, Domain, TextOrigin, record_batch
+
+_IMAGE_COLUMNS = frozenset({"frames", "gt"})
+_WINDOW = 1024
+"""Images of this many samples are checked at a time, so memory does not grow with the data set."""
+
+
+class RejectedError(DataError):
+    """A sample cannot be used; `code` says what kind of problem it is."""
+
+    def __init__(self, code: ProblemCode, message: str) -> None:
+        super().__init__(message)
+        self.code: ProblemCode = code
+
+    def __reduce__(self) -> tuple[type[RejectedError], tuple[ProblemCode, str]]:
+        return RejectedError, (self.code, str(self))
+
+
+class Entry(Protocol):
+    """What a source keeps in memory of a sample."""
+
+    @property
+    def sample_id(self) -> str:
+        """Unique id."""
+
+    @property
+    def split(self) -> str:
+        """Split the sample is in."""
+
+
+E = TypeVar("E", bound=Entry)
+
+
+class LazySamples(Samples, Generic[E]):
+    """Samples made from entries by `read`.
+
+    Opening costs a directory listing. The first use that needs to know which samples are sound (`len`, ids,
+    `batches`, `fingerprint`, `problems`) reads, decodes and hashes every image once; a sample with a broken
+    image is then left out and told in `problems`.
+
+    Args:
+        name: See `Samples`.
+        entries: The samples in order.
+        problems: What the source met while listing.
+        quarantine: Sample ids to leave out, with reasons.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        entries: Iterable[E],
+        problems: Iterable[Problem] = (),
+        quarantine: Mapping[str, str] | None = None,
+    ) -> None:
+        self.name = name
+        self._problems = list(problems)
+        self._digests: dict[str, str] | None = None
+        self._by_id: dict[str, E] | None = None
+        unique: dict[str, E] = {}
+        for entry in entries:
+            sample_id, split = entry.sample_id, entry.split
+            if quarantine and sample_id in quarantine:
+                message = f"sample {sample_id}: in quarantine ({quarantine[sample_id]})"
+                self._problems.append(Problem("quarantined", message, sample_id, split))
+            elif sample_id in unique:
+                message = (
+                    f"sample {sample_id}: a second sample has this id; only the first is used, rename one"
+                )
+                self._problems.append(Problem("duplicate-id", message, sample_id, split))
+            else:
+                unique[sample_id] = entry
+        self._entries = list(unique.values())
+
+    @abstractmethod
+    def read(self, entry: E, *, with_images: bool) -> dict[str, Any]:
+        """Make the row of an entry; the columns `frames` and `gt` may be left out unless `with_images`.
+
+        Raises:
+            DataError: A file cannot be read; names it.
+        """
+
+    @property
+    def problems(self) -> Sequence[Problem]:
+        """See `Samples`."""
+        self._admit()
+        return tuple(self._problems)
+
+    @property
+    def fingerprint(self) -> str:
+        """See `Samples`."""
+        return fingerprint(self._admit().values())
+
+    @property
+    def sample_ids(self) -> Sequence[str]:
+        """See `Samples`."""
+        self._admit()
+        return [entry.sample_id for entry in self._entries]
+
+    @property
+    def splits(self) -> Mapping[str, int]:
+        """See `Samples`."""
+        self._admit()
+        return dict(Counter(entry.split for entry in self._entries))
+
+    def candidates(self) -> Mapping[str, Sequence[str]]:
+        """See `Samples`."""
+        found: dict[str, list[str]] = {}
+        for entry in self._entries:
+            found.setdefault(entry.split, []).append(entry.sample_id)
+        return found
+
+    def load(self, sample_ids: Collection[str]) -> Iterator[dict[str, Any] | Problem]:
+        """See `Samples`."""
+        if self._by_id is None:
+            self._by_id = {entry.sample_id: entry for entry in self._entries}
+        for sample_id in sample_ids:
+            yield self._verified(self._by_id[sample_id])
+
+    def listing_problems(self) -> Sequence[Problem]:
+        """See `Samples`."""
+        return tuple(self._problems)
+
+    def batches(self, size: int = 128, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+        """See `Samples`."""
+        self._admit()
+        wanted = SAMPLE_SCHEMA.names if columns is None else list(columns)
+        with_images = not _IMAGE_COLUMNS.isdisjoint(wanted)
+        for start in range(0, len(self._entries), size):
+            chunk = self._entries[start : start + size]
+            rows = [self.read(entry, with_images=with_images) for entry in chunk]
+            yield _project(rows, wanted)
+
+    def select(self, *, split: str | None = None, sample_ids: Collection[str] | None = None) -> Samples:
+        """See `Samples`."""
+        chosen = copy.copy(self)
+        chosen._problems, chosen._by_id = list(self._problems), None
+        if split is not None:
+            chosen._keep_split(split)
+        if sample_ids is not None:
+            chosen._keep_ids(set(sample_ids))
+        if chosen._digests is not None:
+            chosen._digests = {e.sample_id: chosen._digests[e.sample_id] for e in chosen._entries}
+        return chosen
+
+    def _keep_split(self, split: str) -> None:
+        known = list(dict.fromkeys(entry.split for entry in self._entries))
+        known += [p.split for p in self._problems if p.split is not None and p.split not in known]
+        if split not in known:
+            raise DataError(f"{self.name}: no split {split!r}; there are: {', '.join(dict.fromkeys(known))}")
+        self._entries = [entry for entry in self._entries if entry.split == split]
+        self._problems = [p for p in self._problems if p.split in (None, split)]
+        self.name = f"{self.name}/{split}"
+
+    def _keep_ids(self, wanted: set[str]) -> None:
+        known = {entry.sample_id for entry in self._entries} | {p.sample_id for p in self._problems}
+        if missing := sorted(wanted - known):
+            raise DataError(
+                f"{self.name}: no sample {missing[0]!r} ({len(missing)} of the ids are not there)"
+            )
+        self._entries = [entry for entry in self._entries if entry.sample_id in wanted]
+        self._problems = [p for p in self._problems if p.sample_id in wanted]
+
+    def _verified(self, entry: E) -> dict[str, Any] | Problem:
+        try:
+            row = self.read(entry, with_images=True)
+            for number, image in enumerate(row["frames"]):
+                images.verify(image["bytes"], f"sample {entry.sample_id}, {image['path'] or number}")
+            if row.get("gt") is not None:
+                images.verify(
+                    row["gt"]["bytes"], f"sample {entry.sample_id}, ground truth {row['gt']['path']}"
+                )
+        except DataError as error:
+            code = error.code if isinstance(error, RejectedError) else "broken-image"
+            return Problem(code, str(error), entry.sample_id, entry.split)
+        return row
+
+    def _admit(self) -> dict[str, str]:
+        """Check every image once; keep the digests of the sound samples."""
+        if self._digests is not None:
+            return self._digests
+        digests: dict[str, str] = {}
+
+        def check(entry: E) -> str | Problem:
+            row = self._verified(entry)
+            return row if isinstance(row, Problem) else str(index_row(row)["digest"])
+
+        pending = iter(self._entries)
+        with ThreadPoolExecutor() as pool:
+            while window := list(islice(pending, _WINDOW)):
+                for entry, outcome in zip(window, pool.map(check, window), strict=True):
+                    if isinstance(outcome, Problem):
+                        self._problems.append(outcome)
+                    else:
+                        digests[entry.sample_id] = outcome
+        self._entries = [entry for entry in self._entries if entry.sample_id in digests]
+        self._digests = digests
+        return digests
+
+
+@dataclass(frozen=True, slots=True)
+class FileEntry:
+    """A sample whose images are files; `plate_id` is the text when known, else the sample id."""
+
+    sample_id: str
+    split: str
+    source: str
+    frames: tuple[Path, ...]
+    frame_indices: tuple[int, ...]
+    gt: Path | None
+    text: str | None = None
+    text_origin: TextOrigin | None = None
+    layout: str | None = None
+    domain: Domain = "real"
+    plate_id: str | None = None
+    track_id: str | None = None
+    recipe: str | None = None
+
+    def columns(self) -> dict[str, Any]:
+        """The row without its images."""
+        return {
+            "sample_id": self.sample_id,
+            "plate_id": self.plate_id or self.text or self.sample_id,
+            "track_id": self.track_id or self.sample_id,
+            "split": self.split,
+            "domain": self.domain,
+            "source": self.source,
+            "frame_indices": list(self.frame_indices),
+            "text": self.text,
+            "text_origin": self.text_origin if self.text is not None else None,
+            "layout": self.layout,
+            "recipe": self.recipe,
+        }
+
+
+class FileSamples(LazySamples[FileEntry]):
+    """Samples whose images are the bytes of files as they lie on the disk."""
+
+    def read(self, entry: FileEntry, *, with_images: bool) -> dict[str, Any]:
+        """See `LazySamples`."""
+        row = entry.columns()
+        if with_images:
+            row["frames"] = [image_of(path) for path in entry.frames]
+            row["gt"] = None if entry.gt is None else image_of(entry.gt)
+        return row
+
+
+def image_of(path: Path) -> dict[str, Any]:
+    """The `Image` struct of a file: its bytes and its base name.
+
+    Raises:
+        DataError: The file cannot be read.
+    """
+    return {"bytes": read_file(path), "path": printable(path.name)}
+
+
+def stray_files(listing: Listing, folder: Path, split: str | None) -> list[Problem]:
+    """Notes about the files of a folder in which the layout has no place for files."""
+    where = printable(str(folder))
+    return [
+        Problem(
+            "ignored-file", f"{where}/{printable(name)}: not part of the layout, ignored", None, split, False
+        )
+        for name in (*listing.images, *listing.others)
+    ]
+
+
+def _project(rows: list[dict[str, Any]], columns: Sequence[str]) -> pa.RecordBatch:
+    if unknown := sorted(set(columns) - set(SAMPLE_SCHEMA.names)):
+        raise DataError(f"no column {unknown[0]!r}; there are: {', '.join(SAMPLE_SCHEMA.names)}")
+    if "frames" in columns or "gt" in columns:
+        return record_batch(rows).select(list(columns))
+    fields = [SAMPLE_SCHEMA.field(name) for name in columns]
+    return pa.RecordBatch.from_pylist([{n: row.get(n) for n in columns} for row in rows], pa.schema(fields))

@@ -1,0 +1,208 @@
+"""The official MDLP layout: `{split}/inputs/<group>/img_<n>.jpg` and `{split}/gt/<group>/<name>.jpg`."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from mdlp_bench.data.manifest import read_quarantine
+from mdlp_bench.data.samples import Problem
+from mdlp_bench.data.sources.labels import LabelRow, check_text, find_labels, read_labels
+from mdlp_bench.data.sources.lazy import FileEntry, FileSamples, RejectedError, stray_files
+from mdlp_bench.data.sources.names import Listing, list_folder, natural_key, order_frames, printable
+from mdlp_bench.errors import DataError
+from mdlp_bench.schema import DOMAINS, TEXT_ORIGINS
+
+EXTRA_COLUMNS: Final = ("plate_id", "track_id", "text_origin", "domain", "source", "layout", "recipe")
+"""Columns of the sample row that a label list with a header may carry beside group and text."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Key:
+    split: str
+    group: str
+
+
+def recognise(path: Path) -> bool:
+    """Whether a folder is a data set in this layout, or one split of it."""
+    return bool(_split_folders(path))
+
+
+def open_mdlp(path: Path, split: str | None = None) -> FileSamples:
+    """Open a folder in the official layout, or one of its splits.
+
+    The sample id is `<split>-<group>`; `plate_id` is the normalised text when it is known, else the sample
+    id. Every frame of a group is taken, in numeric order; methods choose among them. Ground truth and labels
+    are optional: without a `gt` folder every `gt` is null.
+
+    Args:
+        path: The data set, or the folder of one split.
+        split: List this split only.
+
+    Raises:
+        DataError: There is no such split, a label list or folder cannot be read.
+    """
+    folders = _split_folders(path)
+    if split is not None:
+        if split not in folders:
+            raise DataError(f"{printable(str(path))}: no split {split!r}; there are: {', '.join(folders)}")
+        folders = {split: folders[split]}
+    entries: dict[_Key, FileEntry] = {}
+    problems: list[Problem] = []
+    for name, folder in folders.items():
+        found, notes = _scan_split(name, folder)
+        entries.update(found)
+        problems += notes
+    entries, notes = _label(path, folders, entries, split is not None)
+    quarantine = read_quarantine(path)
+    if path in folders.values():
+        quarantine = read_quarantine(path.resolve().parent) | quarantine
+    return FileSamples(path.resolve().name, entries.values(), problems + notes, quarantine)
+
+
+def _split_folders(path: Path) -> dict[str, Path]:
+    if (path / "inputs").is_dir():
+        return {printable(path.resolve().name): path}
+    names = list_folder(path).folders if path.is_dir() else ()
+    return {printable(name): path / name for name in names if (path / name / "inputs").is_dir()}
+
+
+def _scan_split(split: str, folder: Path) -> tuple[dict[_Key, FileEntry], list[Problem]]:
+    inputs, gt_root = folder / "inputs", folder / "gt"
+    listing = list_folder(inputs)
+    problems = stray_files(listing, inputs, split)
+    gt_groups: set[str] = set()
+    if has_gt := gt_root.is_dir():
+        gt_listing = list_folder(gt_root)
+        problems += stray_files(gt_listing, gt_root, split)
+        gt_groups.update(gt_listing.folders)
+    entries: dict[_Key, FileEntry] = {}
+    for name in listing.folders:
+        group = printable(name)
+        sample_id = f"{split}-{group}"
+        try:
+            frames, indices, notes = _frames(inputs / name, split)
+            gt, gt_notes = _ground_truth(gt_root / name, split) if name in gt_groups else (None, [])
+        except RejectedError as error:
+            problems.append(Problem(error.code, f"sample {sample_id}: {error}", sample_id, split))
+            continue
+        problems += notes + gt_notes
+        if has_gt and gt is None:
+            message = f"sample {sample_id}: no ground truth in {printable(str(gt_root / name))}"
+            problems.append(Problem("missing-gt", message, sample_id, split, rejected=False))
+        entries[_Key(split, group)] = FileEntry(sample_id, split, "mdlp", frames, indices, gt)
+    for name in sorted(gt_groups.difference(listing.folders), key=natural_key):
+        sample_id = f"{split}-{printable(name)}"
+        message = f"sample {sample_id}: ground truth without a folder of frames in {printable(str(inputs))}"
+        problems.append(Problem("no-frames", message, sample_id, split))
+    return entries, problems
+
+
+def _frames(folder: Path, split: str) -> tuple[tuple[Path, ...], tuple[int, ...], list[Problem]]:
+    listing = _list_group(folder)
+    if not listing.images:
+        raise RejectedError("no-frames", f"no image in {printable(str(folder))}")
+    try:
+        names, indices = order_frames(listing.images)
+    except DataError as error:
+        raise RejectedError("frame-order", str(error)) from error
+    notes = stray_files(replace(listing, images=()), folder, split)
+    return tuple(folder / name for name in names), tuple(indices), notes
+
+
+def _ground_truth(folder: Path, split: str) -> tuple[Path | None, list[Problem]]:
+    listing = _list_group(folder)
+    if len(listing.images) > 1:
+        raise RejectedError(
+            "several-gt",
+            f"{len(listing.images)} images in {printable(str(folder))}; leave the one ground truth",
+        )
+    notes = stray_files(replace(listing, images=()), folder, split)
+    return (folder / listing.images[0] if listing.images else None), notes
+
+
+def _list_group(folder: Path) -> Listing:
+    try:
+        return list_folder(folder)
+    except DataError as error:
+        raise RejectedError("broken-image", str(error)) from error
+
+
+def _label(
+    path: Path, folders: Mapping[str, Path], entries: dict[_Key, FileEntry], partial: bool
+) -> tuple[dict[_Key, FileEntry], list[Problem]]:
+    """Give the entries the texts of the label lists in the data set and in its split folders.
+
+    With `partial` (only one split is listed) lines about other splits are nobody's fault.
+    """
+    lists: list[tuple[str | None, Path]] = [(None, file) for file in find_labels(path)]
+    lists += [(s, file) for s, folder in folders.items() if folder != path for file in find_labels(folder)]
+    if not lists:
+        return entries, []
+    keys = _LabelKeys(entries)
+    problems: list[Problem] = []
+    found: dict[_Key, LabelRow] = {}
+    for split, file in lists:
+        rows, notes = read_labels(file)
+        problems += notes
+        for row in rows:
+            matches = keys.find(row, row.split or split)
+            if len(matches) > 1:
+                message = f"{row.where}: {row.key!r} is in several splits; write {matches[0].split}/{row.key}"
+                problems.append(Problem("label", message, rejected=False))
+            elif not matches and not partial:
+                message = f"{row.where}: {row.key!r} labels no sample"
+                problems.append(Problem("label", message, rejected=False))
+            elif matches and (other := found.setdefault(matches[0], row)).text != row.text:
+                message = f"{row.where}: {row.key!r} is {row.text!r} here but {other.text!r} at {other.where}"
+                problems.append(Problem("label", message, rejected=False))
+                found[matches[0]] = replace(other, text="")
+    labelled: dict[_Key, FileEntry] = {}
+    for key, entry in entries.items():
+        if (match := found.get(key)) is not None and match.text:
+            labelled[key], notes = _with_label(entry, match)
+            problems += notes
+        else:
+            labelled[key] = entry if match is None else _with_label(entry, match)[0]
+            message = f"sample {entry.sample_id}: no text in the label lists"
+            problems.append(Problem("text-missing", message, entry.sample_id, entry.split, rejected=False))
+    return labelled, problems
+
+
+class _LabelKeys:
+    """Finds the samples that a label line means: by group, or by the name of the ground truth."""
+
+    def __init__(self, entries: Mapping[_Key, FileEntry]) -> None:
+        self._groups: dict[str, list[_Key]] = defaultdict(list)
+        self._images: dict[str, list[_Key]] = defaultdict(list)
+        self._splits = {key.split for key in entries}
+        for key, entry in entries.items():
+            self._groups[key.group].append(key)
+            if entry.gt is not None:
+                self._images[printable(entry.gt.stem)].append(key)
+
+    def find(self, row: LabelRow, split: str | None) -> list[_Key]:
+        """The samples of that split (None: of any) which the line can mean."""
+        parts = row.parts
+        if len(parts) > 1 and parts[0] in self._splits:
+            split, parts = parts[0], parts[1:]
+        names = [row.key, *reversed(parts[-2:])]
+        for table, wanted in ((self._groups, names), (self._images, names[1:2])):
+            for name in wanted:
+                if matches := [key for key in table.get(name, ()) if split in (None, key.split)]:
+                    return matches
+        return []
+
+
+def _with_label(entry: FileEntry, row: LabelRow) -> tuple[FileEntry, list[Problem]]:
+    text, layout, problems = check_text(row.text, entry.sample_id, entry.split)
+    extra = {name: value for name in EXTRA_COLUMNS if (value := row.extra.get(name))}
+    for name, allowed in (("domain", DOMAINS), ("text_origin", TEXT_ORIGINS)):
+        if extra.get(name, allowed[0]) not in allowed:
+            message = f"{row.where}: {name} is {extra.pop(name)!r}, not one of {', '.join(allowed)}"
+            problems.append(Problem("label", message, entry.sample_id, entry.split, rejected=False))
+    values: dict[str, Any] = {"text": text, "text_origin": "label", "layout": layout} | extra
+    return replace(entry, **values), problems

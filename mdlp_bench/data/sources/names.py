@@ -1,0 +1,126 @@
+"""File and folder names: printable forms, numeric order, listings that neither hang nor raise late."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from mdlp_bench.errors import DataError
+
+IMAGE_SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
+
+# What operating systems and archivers leave behind; nobody put these there as data.
+_JUNK: Final = frozenset({"thumbs.db", "desktop.ini", "__macosx", "lost+found"})
+_INT32_MAX: Final = 2**31 - 1
+_DIGITS = re.compile(r"[0-9]+")
+
+MAX_FILE_BYTES: Final = 256 << 20
+"""Larger files are no pictures of a plate; reading one would exhaust the memory."""
+
+
+def printable(name: str) -> str:
+    r"""A file name as one-line UTF-8: undecodable bytes and control characters become `\x..`."""
+    text = os.fsencode(name).decode("utf-8", "backslashreplace")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:
+    """Sort key that compares runs of digits as numbers of any length: `img_2` before `img_10`."""
+    parts = _DIGITS.split(name), _DIGITS.findall(name)
+    key: list[tuple[int, int, str]] = []
+    for position, text in enumerate(parts[0]):
+        key.append((1, 0, text))
+        if position < len(parts[1]):
+            number = parts[1][position].lstrip("0")
+            key.append((0, len(number), number))
+    return (*key, (2, len(name), name))
+
+
+def frame_number(name: str) -> int | None:
+    """The last run of digits of a file name's stem, or None when there is none that fits 32 bits."""
+    runs = _DIGITS.findall(Path(name).stem)
+    number = runs[-1].lstrip("0") or "0" if runs else ""
+    if not number or len(number) > len(str(_INT32_MAX)):
+        return None
+    return int(number) if int(number) <= _INT32_MAX else None
+
+
+def order_frames(names: Sequence[str]) -> tuple[list[str], list[int]]:
+    """Put frame files in numeric order.
+
+    Returns:
+        The names and their indices: the last number in each name, or 0, 1, 2, ... in natural order when not
+        every name has one.
+
+    Raises:
+        DataError: Two files carry the same number, so their order is unknown.
+    """
+    numbers = {name: frame_number(name) for name in names}
+    if any(number is None for number in numbers.values()):
+        ordered = sorted(names, key=natural_key)
+        return ordered, list(range(len(ordered)))
+    ordered = sorted(names, key=lambda name: (numbers[name] or 0, natural_key(name)))
+    indices = [numbers[name] or 0 for name in ordered]
+    for first, second, left, right in zip(indices, indices[1:], ordered, ordered[1:], strict=False):
+        if first == second:
+            raise DataError(
+                f"frames {printable(left)} and {printable(right)} carry the same number; rename or remove one"
+            )
+    return ordered, indices
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What a folder holds, in natural order: sub-folders, image files, everything else."""
+
+    folders: tuple[str, ...]
+    images: tuple[str, ...]
+    others: tuple[str, ...]
+
+
+def list_folder(path: Path) -> Listing:
+    """List a folder, without hidden and operating-system files.
+
+    A name with an image suffix that is no regular file (a pipe, a device) counts as `others`: opening it
+    could block for ever.
+
+    Raises:
+        DataError: The folder cannot be read.
+    """
+    folders, images, others = [], [], []
+    try:
+        with os.scandir(path) as entries:
+            for entry in entries:
+                name = entry.name
+                if name.startswith(".") or name.lower() in _JUNK:
+                    continue
+                if entry.is_dir():
+                    folders.append(name)
+                elif entry.is_file() and Path(name).suffix.lower() in IMAGE_SUFFIXES:
+                    images.append(name)
+                else:
+                    others.append(name)
+    except OSError as error:
+        raise DataError(f"{printable(str(path))}: cannot be listed ({error.strerror})") from error
+    return Listing(*(tuple(sorted(names, key=natural_key)) for names in (folders, images, others)))
+
+
+def read_file(path: Path) -> bytes:
+    """Read a regular file of at most `MAX_FILE_BYTES`.
+
+    Raises:
+        DataError: It is missing, not a file, too large or unreadable; names it.
+    """
+    name = printable(str(path))
+    try:
+        if not path.is_file():
+            raise DataError(f"{name}: {'not a regular file' if path.exists() else 'no such file'}")
+        if (size := path.stat().st_size) > MAX_FILE_BYTES:
+            raise DataError(f"{name}: {size:,} bytes; at most {MAX_FILE_BYTES:,} are read")
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{name}: cannot be read ({error.strerror})") from error

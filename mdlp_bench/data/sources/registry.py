@@ -1,0 +1,77 @@
+"""The sources: every layout that can be opened, as data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from mdlp_bench.data.parquet import ParquetSamples, find_parquet, has_sample_columns
+from mdlp_bench.data.samples import Samples
+from mdlp_bench.data.sources import mdlp
+from mdlp_bench.data.sources.names import printable
+from mdlp_bench.errors import DataError
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One layout.
+
+    Attributes:
+        name: On the command line.
+        title: In tables.
+        layout: What the files look like, in one line.
+        recognise: Whether a path is of this layout; looks at names and headers only.
+        open: Open it; the second argument asks for one split, which a source may use to read less.
+    """
+
+    name: str
+    title: str
+    layout: str
+    recognise: Callable[[Path], bool]
+    open: Callable[[str, str | None], Samples]
+
+
+def _is_parquet(path: Path) -> bool:
+    try:
+        return has_sample_columns(find_parquet(path)[0])
+    except DataError:
+        return False
+
+
+_ALL: Final = (
+    Source(
+        "parquet",
+        "Parquet folder of sample rows",
+        "data/<split>-<number>.parquet with manifest.json",
+        _is_parquet,
+        lambda path, _: ParquetSamples(Path(path)),
+    ),
+    Source(
+        "mdlp",
+        "MDLP, official layout",
+        "<split>/inputs/<group>/img_<n>.jpg, <split>/gt/<group>/<name>.jpg, labels.csv",
+        mdlp.recognise,
+        lambda path, split: mdlp.open_mdlp(Path(path), split),
+    ),
+)
+
+SOURCES: Final[dict[str, Source]] = {source.name: source for source in _ALL}
+"""By name, in the order in which they are described."""
+
+
+def sniff(path: Path) -> Source:
+    """Find the layout of a path.
+
+    Raises:
+        DataError: None or several fit.
+    """
+    fits = [source for source in SOURCES.values() if source.recognise(path)]
+    if len(fits) == 1:
+        return fits[0]
+    where = printable(str(path))
+    if fits:
+        names = ", ".join(source.name for source in fits)
+        raise DataError(f"{where}: could be {names}; say which with source (--source)")
+    raise DataError(f"{where}: no known layout; see docs/data_format.md for what can be opened")
