@@ -1,0 +1,1 @@
+"""Real-ESRGAN: generators, official weights, discriminator and losses."""

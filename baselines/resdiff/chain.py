@@ -1,0 +1,157 @@
+"""ResDiff's diffusion: noise is added to, and removed from, the residual x0 = HR - CNN(LR).
+
+Forward process with a continuous noise level (SR3, arXiv 2104.07636, section 2.2; WaveGrad, arXiv
+2009.00713): x = g x0 + sqrt(1 - g^2) eps, where g = sqrt(alpha_bar) is drawn uniformly between the values of
+two neighbouring steps of the linear schedule beta = 1e-6 .. 1e-2 in 1000 steps; the network predicts eps and is
+told g (L1 loss).
+
+Sampling is the generalised reverse step of DDIM (arXiv 2010.02502, equation 12) over any subset of the steps:
+x_s = g_s x0' + sqrt(1 - g_s^2 - v^2) eps' + v z, with x0' = (x_t - sqrt(1 - g_t^2) eps') / g_t clipped to
+-1..1 and v^2 = eta^2 (1 - g_s^2) / (1 - g_t^2) (1 - g_t^2 / g_s^2). With all steps and eta = 1 this is the
+release's ancestral sampling; with few steps eta = 0 leaves the starting noise as the only randomness.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor
+from torch.nn import functional as F
+
+from baselines.noise import SampleNoise
+from mdlp_bench.errors import MethodError
+
+NoisePredictor = Callable[[Tensor, Tensor], Tensor]
+
+
+class ResDiffSchedule(BaseModel):
+    """The noise schedule; defaults are the released configuration.
+
+    Attributes:
+        timesteps: Steps T of the full chain.
+        beta_start: beta of the first step.
+        beta_end: beta of the last step.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    timesteps: int = Field(default=1000, ge=2)
+    beta_start: float = Field(default=1e-6, gt=0, lt=1)
+    beta_end: float = Field(default=1e-2, gt=0, lt=1)
+
+
+class ResDiffChain:
+    """Training loss and sampler over a schedule; holds no weights.
+
+    Args:
+        schedule: The released one by default.
+    """
+
+    def __init__(self, schedule: ResDiffSchedule | None = None) -> None:
+        self.schedule = schedule = schedule or ResDiffSchedule()
+        betas = torch.linspace(
+            schedule.beta_start, schedule.beta_end, schedule.timesteps, dtype=torch.float64
+        )
+        # levels[t] = sqrt(alpha_bar_t), levels[0] = 1: no noise.
+        self.levels = torch.cat([torch.ones(1, dtype=torch.float64), (1 - betas).cumprod(0).sqrt()])
+
+    def draw_levels(self, count: int, generator: torch.Generator | None = None) -> Tensor:
+        """Draw noise levels for training, one a sample: float32 [count, 1].
+
+        A step is drawn for every sample (the release draws one a batch), then a level between its neighbours.
+        """
+        steps = torch.randint(1, len(self.levels), (count,), generator=generator)
+        share = torch.rand(count, generator=generator, dtype=torch.float64)
+        upper, lower = self.levels[steps - 1], self.levels[steps]
+        return (lower + share * (upper - lower)).float()[:, None]
+
+    @staticmethod
+    def diffuse(residual: Tensor, level: Tensor, noise: Tensor) -> Tensor:
+        """Forward process: g x0 + sqrt(1 - g^2) eps for residual and noise [B, C, H, W], level [B, 1]."""
+        level = level[:, :, None, None]
+        return level * residual + (1 - level.square()).sqrt() * noise
+
+    def loss(
+        self,
+        network: NoisePredictor,
+        prediction: Tensor,
+        target: Tensor,
+        level: Tensor,
+        noise: Tensor,
+    ) -> Tensor:
+        """Mean absolute error of the predicted noise; a scalar.
+
+        Args:
+            network: Maps (cat(prediction, noisy), level) to noise.
+            prediction: The frozen CNN's output [B, 3, H, W], values about -1..1.
+            target: Ground truth, same shape, -1..1.
+            level: Noise levels [B, 1], from `draw_levels`.
+            noise: Standard normal, same shape as the target.
+        """
+        noisy = self.diffuse(target - prediction, level, noise)
+        return F.l1_loss(network(torch.cat([prediction, noisy], dim=1), level), noise)
+
+    def sampling_steps(self, count: int) -> list[int]:
+        """The steps a sampler of `count` network calls visits, from T down to 1.
+
+        They are even in log signal-to-noise ratio log(g^2 / (1 - g^2)), which serves short chains better than
+        steps even in t; all T steps when `count` is T.
+
+        Raises:
+            MethodError: `count` is not within 1..T.
+        """
+        last = self.schedule.timesteps
+        if not 1 <= count <= last:
+            raise MethodError(f"ResDiff: {count} sampling steps, must be 1 to {last}")
+        if count == last:
+            return list(range(last, 0, -1))
+        snr = torch.log(self.levels[1:].square() / (1 - self.levels[1:].square()))
+        # Where a short chain ends matters little below this: what is left is under 1 % of noise.
+        floor = torch.clamp(snr[0], max=4 * torch.log(torch.tensor(10.0)).item())
+        wanted = torch.linspace(float(snr[-1]), float(floor), count + 1, dtype=torch.float64)[:-1]
+        steps = [int((snr - value).abs().argmin()) + 1 for value in wanted]
+        for index in range(1, count):
+            steps[index] = max(min(steps[index], steps[index - 1] - 1), count - index)
+        return steps
+
+    @torch.no_grad()
+    def sample(
+        self,
+        network: NoisePredictor,
+        prediction: Tensor,
+        seeds: Sequence[int],
+        steps: int = 10,
+        eta: float = 0.0,
+    ) -> Tensor:
+        """Restore: the CNN's prediction plus a residual sampled from noise.
+
+        Args:
+            network: Maps (cat(prediction, noisy), level) to noise.
+            prediction: The CNN's output [B, 3, H, W], values about -1..1.
+            seeds: One a sample; a sample's result depends on its own alone.
+            steps: Network calls, 1..T.
+            eta: Share of fresh noise a step; 1 with all T steps is the released sampler.
+
+        Returns:
+            [B, 3, H, W], about -1..1, unclipped.
+
+        Raises:
+            MethodError: Not one seed a sample, or `steps` out of range.
+        """
+        noise = SampleNoise(seeds)
+        x = noise.like(prediction)
+        visited = self.sampling_steps(steps)
+        for step, following in zip(visited, [*visited[1:], 0], strict=True):
+            here, there = float(self.levels[step]), float(self.levels[following])
+            level = torch.full((len(x), 1), here, dtype=x.dtype, device=x.device)
+            predicted = network(torch.cat([prediction, x], dim=1), level)
+            clean = ((x - (1 - here**2) ** 0.5 * predicted) / here).clamp(-1, 1)
+            # The noise that leads from the clipped image to x: makes the step the exact posterior mean.
+            predicted = (x - here * clean) / (1 - here**2) ** 0.5
+            fresh = eta * ((1 - there**2) / (1 - here**2) * (1 - (here / there) ** 2)) ** 0.5
+            x = there * clean + max(0.0, 1 - there**2 - fresh**2) ** 0.5 * predicted
+            if fresh > 0:
+                x = x + fresh * noise.like(x)
+        return prediction + x

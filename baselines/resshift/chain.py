@@ -1,0 +1,177 @@
+"""ResShift's Markov chain: from the clear image x0 to the degraded y by shifting their residual.
+
+Yue, Wang, Loy: "ResShift: Efficient Diffusion Model for Image Super-resolution by Residual Shifting", NeurIPS
+2023 (arXiv 2307.12348); four steps and the LPIPS term: "Efficient Diffusion Model for Image Restoration by
+Residual Shifting", TPAMI 2025 (arXiv 2403.07319). Written from the papers' equations; the authors' code has a
+non-commercial licence and none of it is used.
+
+Forward (equation 2):    x_t = x0 + eta_t (y - x0) + kappa sqrt(eta_t) eps
+Start of sampling:       x_T = y + kappa sqrt(eta_T) eps
+Posterior (equation 6):  mean = (eta_{t-1} / eta_t) x_t + (alpha_t / eta_t) x0,
+                         variance = kappa^2 (eta_{t-1} / eta_t) alpha_t,
+                         alpha_t = eta_t - eta_{t-1}, eta_0 = 0
+Schedule (equation 10):  sqrt(eta_t) = s (sqrt_end / s)^(((t - 1) / (T - 1))^p), t = 1 .. T,
+                         s = min(m / kappa, m)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor
+from torch.nn import functional as F
+
+from baselines.noise import SampleNoise
+
+CleanPredictor = Callable[[Tensor, Tensor, Tensor], Tensor]
+
+
+class ResShiftSchedule(BaseModel):
+    """The geometric schedule; the defaults are the papers' four-step real-world model.
+
+    Attributes:
+        steps: Length T of the chain.
+        kappa: Strength of the noise.
+        min_noise_level: m; noise of the first step, kappa sqrt(eta_1), when kappa is at least 1.
+        power: p; below 1 the shift starts fast.
+        sqrt_eta_end: sqrt(eta_T).
+        latent: Images are latent codes of about unit variance rather than pixels in -1..1.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    steps: int = Field(default=4, ge=2)
+    kappa: float = Field(default=2.0, gt=0)
+    min_noise_level: float = Field(default=0.2, gt=0, lt=1)
+    power: float = Field(default=0.3, gt=0)
+    sqrt_eta_end: float = Field(default=0.99, gt=0, le=1)
+    latent: bool = True
+
+
+REALSR_4 = ResShiftSchedule()
+REALSR_15 = ResShiftSchedule(steps=15, min_noise_level=0.04)
+# For the pixel-space network trained on plates.
+PLATE_4 = ResShiftSchedule(latent=False)
+PLATE_15 = ResShiftSchedule(steps=15, min_noise_level=0.04, latent=False)
+
+
+class ResShiftChain:
+    """Forward process, training loss and sampler over a schedule; holds no weights.
+
+    Steps are counted from 0 (least noise) to T - 1, as networks are told them.
+
+    Args:
+        schedule: The four-step one by default.
+    """
+
+    def __init__(self, schedule: ResShiftSchedule = REALSR_4) -> None:
+        self.schedule = schedule
+        first = min(schedule.min_noise_level / schedule.kappa, schedule.min_noise_level)
+        progress = torch.linspace(0, 1, schedule.steps, dtype=torch.float64) ** schedule.power
+        self.sqrt_etas = first * (schedule.sqrt_eta_end / first) ** progress
+        self.etas = self.sqrt_etas.square()
+        self.previous_etas = torch.cat([torch.zeros(1, dtype=torch.float64), self.etas[:-1]])
+        self.alphas = self.etas - self.previous_etas
+
+    @staticmethod
+    def _at(values: Tensor, step: Tensor, like: Tensor) -> Tensor:
+        """`values` at each sample's step, shaped to multiply [B, C, H, W]."""
+        return values.to(like.device)[step].to(like.dtype)[:, None, None, None]
+
+    def diffuse(self, clear: Tensor, degraded: Tensor, step: Tensor, noise: Tensor) -> Tensor:
+        """Forward process at once: x_t for clear, degraded and noise [B, C, H, W] and steps [B]."""
+        eta = self._at(self.etas, step, clear)
+        spread = self.schedule.kappa * self._at(self.sqrt_etas, step, clear)
+        return clear + eta * (degraded - clear) + spread * noise
+
+    def start(self, degraded: Tensor, noise: Tensor) -> Tensor:
+        """x_T, where sampling starts: the degraded image with the last step's noise, [B, C, H, W]."""
+        return degraded + self.schedule.kappa * float(self.sqrt_etas[-1]) * noise
+
+    def scale_input(self, x: Tensor, step: Tensor) -> Tensor:
+        """x_t brought to about the same range at every step, as the network gets it.
+
+        Latent codes are divided by sqrt(kappa^2 eta_t + 1), their standard deviation; pixels by
+        3 kappa sqrt(eta_t) + 1, about their largest value.
+        """
+        spread = self.schedule.kappa * self._at(self.sqrt_etas, step, x)
+        return x / ((spread.square() + 1).sqrt() if self.schedule.latent else 3 * spread + 1)
+
+    def posterior(self, x: Tensor, clear: Tensor, step: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean [B, C, H, W] and variance [B, 1, 1, 1] of x_{t-1} given x_t and x0; at step 0 x0 itself."""
+        eta, previous = self._at(self.etas, step, x), self._at(self.previous_etas, step, x)
+        alpha = self._at(self.alphas, step, x)
+        mean = previous / eta * x + alpha / eta * clear
+        return mean, self.schedule.kappa**2 * previous / eta * alpha
+
+    def draw_steps(self, count: int, generator: torch.Generator | None = None) -> Tensor:
+        """Draw a training step for each of `count` samples: int64 [count]."""
+        return torch.randint(self.schedule.steps, (count,), generator=generator)
+
+    def predict(
+        self,
+        network: CleanPredictor,
+        *,
+        clear: Tensor,
+        degraded: Tensor,
+        low: Tensor,
+        step: Tensor,
+        noise: Tensor,
+    ) -> Tensor:
+        """What the network makes of x_t: its x0 [B, C, H, W], for a training loss.
+
+        Args:
+            network: Maps (scaled x_t, step, low-quality image) to x0.
+            clear: x0 [B, C, H, W].
+            degraded: y, same shape.
+            low: Low-quality image the network is conditioned on.
+            step: [B], from `draw_steps`.
+            noise: Standard normal, same shape as `clear`.
+        """
+        x = self.diffuse(clear, degraded, step, noise)
+        return network(self.scale_input(x, step), step, low)
+
+    def loss(
+        self,
+        network: CleanPredictor,
+        *,
+        clear: Tensor,
+        degraded: Tensor,
+        low: Tensor,
+        step: Tensor,
+        noise: Tensor,
+    ) -> Tensor:
+        """Mean squared error of `predict`, whose arguments it takes (equation 8, equal weights); a scalar."""
+        return F.mse_loss(
+            self.predict(network, clear=clear, degraded=degraded, low=low, step=step, noise=noise), clear
+        )
+
+    @torch.no_grad()
+    def sample(self, network: CleanPredictor, degraded: Tensor, low: Tensor, seeds: Sequence[int]) -> Tensor:
+        """Restore by running the chain backwards.
+
+        Args:
+            network: Maps (scaled x_t, step, low-quality image) to x0.
+            degraded: y [B, C, H, W]: the image enlarged to the output size (-1..1), or its latent code.
+            low: Low-quality image the network is conditioned on.
+            seeds: One a sample; a sample's result depends on its own alone.
+
+        Returns:
+            x0 [B, C, H, W]; in pixel space clipped to -1..1.
+
+        Raises:
+            MethodError: Not one seed a sample.
+        """
+        noise = SampleNoise(seeds)
+        x = self.start(degraded, noise.like(degraded))
+        for index in reversed(range(self.schedule.steps)):
+            step = torch.full((len(x),), index, device=x.device)
+            clear = network(self.scale_input(x, step), step, low)
+            if not self.schedule.latent:
+                clear = clear.clamp(-1, 1)
+            x, variance = self.posterior(x, clear, step)
+            if index:
+                x = x + variance.sqrt() * noise.like(x)
+        return x

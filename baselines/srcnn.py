@@ -1,0 +1,78 @@
+"""SRCNN: three convolutions on the bicubically enlarged frame.
+
+Dong, Loy, He, Tang: "Image Super-Resolution Using Deep Convolutional Networks", TPAMI 38(2), 2016
+(arXiv 1501.00092), equations 1-3: F1 = max(0, W1 * Y + B1), F2 = max(0, W2 * F1 + B2), F = W3 * F2 + B3.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mdlp_bench.errors import MethodError
+
+
+class SrcnnConfig(BaseModel):
+    """Shape of the network.
+
+    Attributes:
+        middle_kernel: Kernel of the second layer: 5 gives the 9-5-5 network, 1 the 9-1-5 one.
+        num_channels: Colour channels in and out.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    middle_kernel: Literal[1, 3, 5] = 5
+    num_channels: int = Field(default=3, ge=1)
+
+
+SRCNN_955 = SrcnnConfig(middle_kernel=5)
+SRCNN_915 = SrcnnConfig(middle_kernel=1)
+
+
+class Srcnn(nn.Module):
+    """The network; weights start as the paper's (Gaussian, standard deviation 0.001, zero biases).
+
+    It keeps the size: zero padding, so the input is the frame already enlarged to the output size.
+    """
+
+    # Section 4.1 of the paper: the last layer learns ten times slower than the others.
+    last_layer_rate = 0.1
+
+    def __init__(self, config: SrcnnConfig = SRCNN_955) -> None:
+        super().__init__()
+        self.config = config
+        channels, middle = config.num_channels, config.middle_kernel
+        self.conv1 = nn.Conv2d(channels, 64, 9, padding=4)
+        self.conv2 = nn.Conv2d(64, 32, middle, padding=middle // 2)
+        self.conv3 = nn.Conv2d(32, channels, 5, padding=2)
+        for layer in (self.conv1, self.conv2, self.conv3):
+            nn.init.normal_(layer.weight, std=1e-3)
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Restore `x` [B, C, H, W], values about 0..1; returns the same shape, unclipped.
+
+        Raises:
+            MethodError: The input is not [B, C, H, W] with the configured number of channels.
+        """
+        if x.ndim != 4 or x.shape[1] != self.config.num_channels:
+            raise MethodError(f"SRCNN: input {list(x.shape)}, needs [B, {self.config.num_channels}, H, W]")
+        return self.conv3(F.relu(self.conv2(F.relu(self.conv1(x)))))
+
+    def parameter_groups(self, learning_rate: float) -> list[dict[str, object]]:
+        """Optimiser groups with the paper's slower last layer."""
+        early = [*self.conv1.parameters(), *self.conv2.parameters()]
+        late = [*self.conv3.parameters()]
+        return [
+            {"params": early, "lr": learning_rate},
+            {"params": late, "lr": learning_rate * self.last_layer_rate},
+        ]
+
+
+def srcnn_loss(restored: Tensor, target: Tensor) -> Tensor:
+    """Mean squared error (equation 4 of the paper); a scalar."""
+    return F.mse_loss(restored, target)
