@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from mdlp_bench.errors import MethodError
 from mdlp_bench.files import seed_for
 from mdlp_bench.images import ImageU8
-from mdlp_bench.metrics.protocol import to_working_size
+from mdlp_bench.metrics.protocol import WORKING_SIZE, to_working_size
 
 Provenance = Literal["official", "reimplemented", "baseline", "oracle", "user"]
 
@@ -61,13 +60,13 @@ class FrameBatch:
         native: The decoded frames of each sample at the size they were captured, lowest index first;
             uint8 RGB [h, w, 3], at least one a sample.
         seed: The run's seed; see `seeds`.
-        ground_truth: The decoded ground truth of each sample; given to oracles only, else None.
+        ground_truth: The decoded ground truth of each sample (None where it has none); for oracles only.
     """
 
     sample_ids: tuple[str, ...]
     native: tuple[tuple[ImageU8, ...], ...]
     seed: int = 0
-    ground_truth: tuple[ImageU8, ...] | None = None
+    ground_truth: tuple[ImageU8 | None, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.sample_ids)
@@ -76,6 +75,11 @@ class FrameBatch:
     def seeds(self) -> tuple[int, ...]:
         """One seed a sample, derived from the run's seed and the sample id: independent of the batch."""
         return tuple(seed_for(self.seed, "restore", sample_id) for sample_id in self.sample_ids)
+
+    def single(self, index: int) -> FrameBatch:
+        """The batch of one that holds the sample at `index`."""
+        truth = None if self.ground_truth is None else (self.ground_truth[index],)
+        return FrameBatch((self.sample_ids[index],), (self.native[index],), self.seed, truth)
 
     def frames(self, count: int) -> npt.NDArray[np.uint8]:
         """The `count` lowest-numbered frames of every sample at the protocol's working size.
@@ -115,15 +119,13 @@ class Method(ABC):
         return self.restore(batch.frames(self.descriptor.frames_used))
 
 
-def check_restored(restored: object, batch: Sequence[object], name: str) -> npt.NDArray[np.uint8]:
+def check_restored(restored: object, n_samples: int, name: str) -> npt.NDArray[np.uint8]:
     """Return what a method gave back when it is uint8 RGB [B, 112, 224, 3].
 
     Raises:
         MethodError: It is something else; names the method and both shapes.
     """
-    from mdlp_bench.metrics.protocol import WORKING_SIZE
-
-    expected = (len(batch), *WORKING_SIZE, 3)
+    expected = (n_samples, *WORKING_SIZE, 3)
     if not isinstance(restored, np.ndarray) or restored.dtype != np.uint8 or restored.shape != expected:
         got = (
             f"{restored.dtype} {list(restored.shape)}"

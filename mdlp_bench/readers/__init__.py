@@ -1,1 +1,6 @@
 """Text recognisers that score what methods restore."""
+
+from mdlp_bench.readers.base import Reader, ReaderDescriptor, Reading
+from mdlp_bench.readers.registry import DEFAULT_READER, PANEL, READERS, load_reader
+
+__all__ = ["DEFAULT_READER", "PANEL", "READERS", "Reader", "ReaderDescriptor", "Reading", "load_reader"]

@@ -7,6 +7,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
 from mdlp_bench.images import ImageU8
@@ -64,3 +66,14 @@ class Reader(ABC):
         Returns:
             One reading an image, in order.
         """
+
+    def features(self, images: Sequence[ImageU8]) -> npt.NDArray[np.float32] | None:
+        """What the recogniser sees in each crop, for distances between sets of images (FRD, KRD).
+
+        Args:
+            images: As for `read`.
+
+        Returns:
+            float32 [B, D], or None for a reader that gives away only texts.
+        """
+        return None

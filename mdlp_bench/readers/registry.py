@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib
-import importlib.util
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, cast
 
-from mdlp_bench.errors import MdlpBenchError, ReaderError
+from mdlp_bench.errors import ReaderError
 from mdlp_bench.files import sha256_file
 from mdlp_bench.images import ImageU8
 from mdlp_bench.readers.base import Reader, ReaderDescriptor, Reading
+from mdlp_bench.userfiles import is_file_spec, load_from_file
 
 DEFAULT_READER: Final = "crnn"
 
@@ -82,36 +80,21 @@ def load_reader(spec: str = DEFAULT_READER) -> Reader:
         from mdlp_bench.readers.onnx_ctc import load_onnx
 
         return load_onnx(Path(spec.removeprefix("onnx:")))
-    if ".py:" in spec:
+    if is_file_spec(spec):
         return _from_file(spec)
     raise ReaderError(f"no reader {spec!r}: give one of {', '.join(READERS)}, onnx:PATH or file.py:function")
 
 
 def _from_file(spec: str) -> Reader:
-    file_name, _, attribute = spec.rpartition(":")
-    path = Path(file_name)
-    if not path.is_file():
-        raise ReaderError(f"{path}: no such file")
-    # The module name depends on the path, so that two users' files named alike do not meet in sys.modules.
-    module_name = f"_mdlp_bench_reader_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]}"
-    module_spec = importlib.util.spec_from_file_location(module_name, path)
-    if module_spec is None or module_spec.loader is None:
-        raise ReaderError(f"{path}: cannot be imported as Python")
-    module = importlib.util.module_from_spec(module_spec)
-    sys.modules[module_name] = module
-    try:
-        module_spec.loader.exec_module(module)
-    except MdlpBenchError:
-        raise
-    except Exception as error:  # a user's file may raise anything
-        raise ReaderError(f"{path}: {type(error).__name__} while importing: {error}") from error
-    target = getattr(module, attribute, None)
+    target = load_from_file(spec, ReaderError)
     if isinstance(target, Reader):
         return target
     if isinstance(target, type) and issubclass(target, Reader):
         return target()
     if not callable(target):
-        raise ReaderError(f"{path}: has no function {attribute!r}")
+        raise ReaderError(f"{spec}: is a {type(target).__name__}, not a function or Reader")
+    file_name, _, attribute = spec.rpartition(":")
+    path = Path(file_name)
     descriptor = ReaderDescriptor(
         name=f"{path.stem}:{attribute}",
         title=attribute,

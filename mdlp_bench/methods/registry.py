@@ -1,0 +1,151 @@
+"""Find a method by what a user types: a registered name, `file.py:function`, or a folder of restored images."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Final, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from mdlp_bench.errors import MethodError
+from mdlp_bench.images import decode
+from mdlp_bench.methods.base import FrameBatch, Method, MethodDescriptor
+from mdlp_bench.userfiles import is_file_spec, load_from_file
+
+ENTRY_POINT_GROUP: Final = "mdlp_bench.methods"
+
+RestoreFunction = Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.uint8]]
+
+
+class FunctionMethod(Method):
+    """A method that is one function on frame batches (see `method`)."""
+
+    def __init__(self, function: RestoreFunction, descriptor: MethodDescriptor) -> None:
+        self.function = function
+        self.descriptor = descriptor
+
+    def restore(self, frames: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+        """Call the function; uint8 [B, N, 112, 224, 3] to uint8 [B, 112, 224, 3]."""
+        return self.function(frames)
+
+
+class FolderMethod(Method):
+    """Images somebody restored before: `<folder>/<sample_id>.png`, any size, scored at the working size."""
+
+    def __init__(self, folder: Path) -> None:
+        if not any(folder.glob("*.png")):
+            raise MethodError(f"{folder}: no PNG file; a folder of restored images holds <sample_id>.png")
+        self.folder = folder
+        slug = re.sub(r"[^a-z0-9._-]+", "-", folder.resolve().name.lower()).strip("-._") or "folder"
+        self.descriptor = MethodDescriptor(
+            name=slug, title=folder.resolve().name, frames_used=0, frame_policy="unknown: restored elsewhere",
+            licence="unknown",
+        )  # fmt: skip
+
+    def restore(self, frames: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+        """Not possible without sample ids.
+
+        Raises:
+            MethodError: Always; the harness calls `restore_batch`.
+        """
+        raise MethodError(
+            f"{self.folder}: stored images are looked up by sample id, not computed from frames"
+        )
+
+    def restore_batch(self, batch: FrameBatch) -> npt.NDArray[np.uint8]:
+        """Read the stored images; uint8 [B, 112, 224, 3].
+
+        Raises:
+            MethodError: An image is missing; names it.
+            DataError: An image cannot be decoded; names it.
+        """
+        from mdlp_bench.metrics.protocol import to_working_size
+
+        images = []
+        for sample_id in batch.sample_ids:
+            path = self.folder / f"{sample_id}.png"
+            if not path.is_file():
+                raise MethodError(f"{path}: missing; every sample needs its restored image")
+            images.append(to_working_size(decode(path.read_bytes(), str(path))))
+        return np.stack(images)
+
+
+def method(
+    *, name: str | None = None, frames: int = 3, title: str | None = None, **details: object
+) -> Callable[[RestoreFunction], FunctionMethod]:
+    """Make a function on frame batches a method.
+
+    Args:
+        name: Its name in runs; default the function's name.
+        frames: How many frames it takes.
+        title: Its name in tables; default `name`.
+        details: Further fields of `MethodDescriptor` (licence, citation, parameters, ...).
+
+    Returns:
+        A decorator for `restore(frames: uint8 [B, N, 112, 224, 3]) -> uint8 [B, 112, 224, 3]`.
+
+    Example:
+        >>> import mdlp_bench as mb
+        >>> @mb.method(name="first-frame", frames=1)
+        ... def restore(frames):
+        ...     return frames[:, 0]
+    """
+
+    def decorate(function: RestoreFunction) -> FunctionMethod:
+        own = name or function.__name__.lower().replace("_", "-")
+        fields = {"name": own, "title": title or own, "frames_used": frames, **details}
+        return FunctionMethod(function, MethodDescriptor.model_validate(fields))
+
+    return decorate
+
+
+def registered_methods() -> dict[str, EntryPoint]:
+    """The methods that installed packages register, by name; nothing is imported."""
+    return {entry.name: entry for entry in sorted(entry_points(group=ENTRY_POINT_GROUP))}
+
+
+def load_method(spec: str) -> Method:
+    """Load a method.
+
+    Args:
+        spec: A registered name (`bicubic`), `path/to/file.py:function`, or a folder of `<sample_id>.png`.
+
+    Raises:
+        MethodError: There is no such method, or the file or function cannot be loaded.
+        MdlpBenchError: What the method itself needs is missing (weights, a package).
+    """
+    registered = registered_methods()
+    if spec in registered:
+        return _instance(registered[spec].load(), spec)
+    if is_file_spec(spec):
+        return _from_file(spec)
+    if Path(spec).is_dir():
+        return FolderMethod(Path(spec))
+    raise MethodError(
+        f"no method {spec!r}: give a registered name ({', '.join(registered) or 'none installed'}), "
+        "file.py:function, or a folder of restored PNGs"
+    )
+
+
+def _instance(target: object, spec: str) -> Method:
+    made = target if isinstance(target, Method) else cast("Callable[[], object]", target)()
+    if not isinstance(made, Method):
+        raise MethodError(f"method {spec}: its entry point gives a {type(made).__name__}, not a Method")
+    return made
+
+
+def _from_file(spec: str) -> Method:
+    target = load_from_file(spec, MethodError)
+    if isinstance(target, Method):
+        return target
+    if isinstance(target, type) and issubclass(target, Method):
+        return target()
+    if callable(target):
+        file_name, _, attribute = spec.rpartition(":")
+        slug = re.sub(r"[^a-z0-9._-]+", "-", f"{Path(file_name).stem}-{attribute}".lower()).strip("-._")
+        return method(name=slug)(target)
+    raise MethodError(f"{spec}: is a {type(target).__name__}, not a function or Method")
