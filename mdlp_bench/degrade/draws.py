@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from itertools import accumulate
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -44,9 +44,9 @@ class Draw(BaseModel):
     uniform: tuple[float, float] | None = None
     log_uniform: tuple[float, float] | None = None
     sqrt_uniform: tuple[float, float] | None = None
-    quantiles: tuple[float, ...] | None = Field(None, min_length=2)
+    quantiles: Annotated[tuple[float, ...], Field(min_length=2)] | None = None
     integers: tuple[int, int] | None = None
-    choice: tuple[Value, ...] | None = Field(None, min_length=1)
+    choice: Annotated[tuple[Value, ...], Field(min_length=1)] | None = None
     weights: tuple[float, ...] | None = None
     drift: Drift | None = None
     times: Literal["pixel", "motion_length", "motion_angle"] | None = None

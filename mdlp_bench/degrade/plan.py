@@ -82,7 +82,7 @@ def draw_parameters(recipe: Recipe, *, seed: int, sample_id: str, n_frames: int 
         shake = [0.7 * s + (1 - 0.7**2) ** 0.5 * float(rng.standard_normal()) for s in shake]
         now = {name: float(value) for name, value in scene.camera.values().items()}
         state = moment(recipe.camera, index, scene.first, now | {"shake_x": shake[0], "shake_y": shake[1]})
-        frames.append(_frame(recipe, scene, state, now, seed, sample_id, index))
+        frames.append(_frame(recipe, scene, state, now, noise_key=(seed, sample_id), index=index))
     return {
         "parameters_version": PARAMETERS_VERSION,
         "recipe": recipe.name,
@@ -122,7 +122,7 @@ def _flatten(items: Sequence[Item], rng: np.random.Generator) -> Iterator[Step]:
 
 def _order(item: Shuffle, rng: np.random.Generator) -> list[int]:
     order = [int(i) for i in rng.permutation(len(item.shuffle))]
-    kept = iter([i for i in item.keep_order])
+    kept = iter(item.keep_order)
     return [next(kept) if i in item.keep_order else i for i in order]
 
 
@@ -131,8 +131,8 @@ def _frame(
     scene: _ScenePlan,
     state: MomentState,
     now: Mapping[str, float],
-    seed: int,
-    sample_id: str,
+    *,
+    noise_key: tuple[int, str],
     index: int,
 ) -> dict[str, Any]:
     canvas, frame = recipe.camera.canvas, (state.height, state.width)
@@ -149,14 +149,14 @@ def _frame(
         entry: dict[str, Any] = {"op": step.op, "params": params}
         if operator.noise != "none":
             moment_key = index if operator.noise == "frame" else "scene"
-            entry["seed"] = seed_for(seed, sample_id, "noise", moment_key, number)
+            entry["seed"] = seed_for(*noise_key, "noise", moment_key, number)
         steps.append(entry)
         if operator.size_after is not None:
             current = operator.size_after(operator.params(**params), current)
     if current != frame:
         raise DataError(
-            f"recipe {recipe.name}: its steps end at {current[1]} x {current[0]} px, the frame is {frame[1]} x "
-            f"{frame[0]}; let the last resize be `of: frame`"
+            f"recipe {recipe.name}: its steps end at {current[1]} x {current[0]} px, "
+            f"the frame is {frame[1]} x {frame[0]}; let the last resize be `of: frame`"
         )
     output: dict[str, Any] = {"format": recipe.output.format}
     if recipe.output.format == "jpg":

@@ -98,10 +98,10 @@ def block_codec(image: ImageF32, params: BlockCodecParams, rng: np.random.Genera
     half = (-(-width // 2), -(-height // 2))
     chroma = cv2.resize(ycc[..., 1:], half, interpolation=cv2.INTER_AREA)
     grid = (params.grid_x % params.block, params.grid_y % params.block)
-    luma = _code_plane(ycc[..., 0], params.qp, params.block, grid, params.deblocking)
+    luma = _code_plane(np.asarray(ycc[..., 0], np.float32), params.qp, params.block, grid, params.deblocking)
     coded = [
         _code_plane(
-            np.ascontiguousarray(chroma[..., i]),
+            np.ascontiguousarray(chroma[..., i], np.float32),
             params.chroma_qp,
             params.block,
             (grid[0] // 2, grid[1] // 2),
@@ -128,7 +128,8 @@ def _code_plane(
     spectrum = basis @ blocks @ basis.T
     # Rounding offset 1/3: the dead zone encoders use for intra blocks.
     quantised = np.sign(spectrum) * np.floor(np.abs(spectrum) / np.float32(step) + np.float32(1 / 3))
-    decoded = (basis.T @ (quantised * np.float32(step)) @ basis).transpose(0, 2, 1, 3).reshape(padded.shape)
+    decoded = np.asarray(basis.T @ (quantised * np.float32(step)) @ basis, np.float32)
+    decoded = decoded.transpose(0, 2, 1, 3).reshape(padded.shape)
     if deblocking > 0:
         limit = np.float32(deblocking * step / 2)
         decoded = _deblock(_deblock(decoded, block, limit).T, block, limit).T
