@@ -1,4 +1,4 @@
-"""Find a method by what a user types: a registered name, `file.py:function`, or a folder of restored images."""
+"""Find a method by what a user types: a registered name, `file.py:function`, or a folder of restored PNGs."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class FolderMethod(Method):
             MethodError: Always; the harness calls `restore_batch`.
         """
         raise MethodError(
-            f"{self.folder}: stored images are looked up by sample id, not computed from frames"
+            f"{self.folder}: stored images are found by sample id, not made from frames"
         )
 
     def restore_batch(self, batch: FrameBatch) -> npt.NDArray[np.uint8]:

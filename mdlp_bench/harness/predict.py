@@ -1,0 +1,267 @@
+"""Run a method over samples: batched, shard by shard, resumable to the same bytes."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from tqdm.auto import tqdm
+
+from mdlp_bench.data.samples import Samples
+from mdlp_bench.errors import DataError, MethodError, RunError
+from mdlp_bench.files import atomic_path
+from mdlp_bench.harness.run import DatasetRecord, Environment, PredictionsRecord
+from mdlp_bench.images import ImageU8, decode, encode
+from mdlp_bench.methods.base import FrameBatch, Method, MethodDescriptor, check_restored
+from mdlp_bench.schema import IMAGE_TYPE
+
+logger = logging.getLogger(__name__)
+
+PREDICTION_SCHEMA: Final = pa.schema(
+    {"sample_id": pa.string(), "image": IMAGE_TYPE, "error": pa.string()},
+)
+"""One row a sample: the restored image as PNG of the working size, or why there is none."""
+
+_COLUMNS: Final = ("sample_id", "frames", "gt")
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One restored sample.
+
+    Attributes:
+        sample_id: Which.
+        image: uint8 RGB [112, 224, 3], or None when the method failed.
+        error: Why it failed, else None.
+    """
+
+    sample_id: str
+    image: ImageU8 | None
+    error: str | None
+
+
+class Predictions:
+    """A complete prediction folder."""
+
+    def __init__(self, folder: Path) -> None:
+        """Open it.
+
+        Raises:
+            RunError: There is none, or the job that writes it has not finished.
+        """
+        self.folder = folder
+        self.record = PredictionsRecord.read(folder)
+        if self.record.status != "complete":
+            raise RunError(
+                f"{folder}: the predictions are incomplete; run the same predict command to resume"
+            )
+
+    def __iter__(self) -> Iterator[Prediction]:
+        """The predictions in the order of the samples.
+
+        Raises:
+            RunError: A shard is missing or damaged.
+        """
+        seen = 0
+        for shard in itertools.count():
+            if seen >= self.record.dataset.n_samples:
+                return
+            path = _shard_path(self.folder, shard)
+            try:
+                rows = pq.read_table(path).to_pylist()
+            except (OSError, pa.ArrowException) as error:
+                raise RunError(f"{path}: cannot be read ({error}); predict again") from error
+            for row in rows:
+                image = (
+                    None
+                    if row["image"] is None
+                    else decode(row["image"]["bytes"], f"{path}:{row['sample_id']}")
+                )
+                yield Prediction(row["sample_id"], image, row["error"])
+            seen += len(rows)
+
+
+def predict(
+    method: Method,
+    samples: Samples,
+    out: Path,
+    *,
+    batch_size: int = 16,
+    shard_size: int = 256,
+    seed: int = 0,
+    device: str = "cpu",
+    progress: bool = False,
+) -> Predictions:
+    """Restore every sample and store the images in `out`.
+
+    A sample on which the method raises is kept with its error (it scores as the floor). A job that was stopped
+    goes on where it was when called again with the same arguments, and ends with the same bytes.
+
+    Args:
+        method: What restores.
+        samples: What to restore.
+        out: The prediction folder.
+        batch_size: Samples a call of the method.
+        shard_size: Samples a file; also what a stopped job loses at most.
+        seed: Seed of stochastic methods; each sample's own seed is derived from it and the sample id.
+        device: Recorded; the method has already been put there.
+        progress: Show a bar on standard error.
+
+    Raises:
+        RunError: `out` holds predictions of another method, data set or seed.
+        MethodError: The method does not keep its contract, or fails on every sample of the first shard.
+        DataError: A frame cannot be decoded.
+    """
+    started = PredictionsRecord(
+        status="running", method=method.descriptor, seed=seed, batch_size=batch_size, shard_size=shard_size,
+        dataset=DatasetRecord(name=samples.name, fingerprint=samples.fingerprint, n_samples=len(samples)),
+        device=device, environment=Environment.current(),
+    )  # fmt: skip
+    if len(samples) == 0:
+        raise DataError(f"{samples.name}: no samples to restore")
+    record = _resumed(out, started)
+    if record.status == "complete":
+        return Predictions(out)
+    record.write(out)
+    done = next(k for k in itertools.count() if not _shard_path(out, k).is_file())
+    rest = samples.sample_ids[done * shard_size :]
+    with tqdm(
+        total=len(samples), initial=len(samples) - len(rest), desc=method.descriptor.title, unit="img",
+        disable=not progress, leave=False,
+    ) as bar:  # fmt: skip
+        remaining = samples.select(sample_ids=rest).rows(_COLUMNS) if rest else iter(())
+        for shard, rows in enumerate(chunks(remaining, shard_size), start=done):
+            record = _write_shard(out, shard, rows, method, record, bar)
+    n_failed = _count_failed(out, len(samples))
+    record.model_copy(update={"status": "complete", "n_failed": n_failed}).write(out)
+    return Predictions(out)
+
+
+def chunks(rows: Iterator[dict[str, Any]], size: int) -> Iterator[list[dict[str, Any]]]:
+    """Yield lists of exactly `size` rows, the last one possibly shorter."""
+    while chunk := list(itertools.islice(rows, size)):
+        yield chunk
+
+
+def decode_frames(row: Mapping[str, Any]) -> tuple[ImageU8, ...]:
+    """The frames of a sample row as captured: uint8 RGB [h, w, 3] each.
+
+    Raises:
+        DataError: There is no frame, or one cannot be decoded; names the sample and frame.
+    """
+    if not row["frames"]:
+        raise DataError(f"sample {row['sample_id']}: it has no frames to restore")
+    named = enumerate(row["frames"])
+    return tuple(
+        decode(frame["bytes"], f"sample {row['sample_id']}, frame {index}") for index, frame in named
+    )
+
+
+def decode_ground_truth(row: Mapping[str, Any]) -> ImageU8 | None:
+    """The ground truth of a sample row as stored, uint8 RGB [h, w, 3]; None when it has none.
+
+    Raises:
+        DataError: It cannot be decoded; names the sample.
+    """
+    if row["gt"] is None:
+        return None
+    return decode(row["gt"]["bytes"], f"sample {row['sample_id']}, ground truth")
+
+
+def _write_shard(
+    out: Path,
+    shard: int,
+    rows: list[dict[str, Any]],
+    method: Method,
+    record: PredictionsRecord,
+    bar: tqdm[Any],
+) -> PredictionsRecord:
+    restored: list[Prediction] = []
+    seconds = 0.0
+    for start in range(0, len(rows), record.batch_size):
+        batch = _frame_batch(rows[start : start + record.batch_size], method.descriptor, record.seed)
+        begun = time.perf_counter()
+        restored += _restore(method, batch)
+        seconds += time.perf_counter() - begun
+        bar.update(len(batch))
+    if shard == 0 and all(p.error is not None for p in restored):
+        raise MethodError(
+            f"method {method.descriptor.name}: fails on every sample of the first shard; "
+            f"the first: {restored[0].error}"
+        )
+    table = pa.Table.from_pylist([_prediction_row(p) for p in restored], PREDICTION_SCHEMA)
+    with atomic_path(_shard_path(out, shard)) as temporary:
+        pq.write_table(table, temporary, compression="none")
+    updated = record.model_copy(update={"seconds": record.seconds + seconds})
+    updated.write(out)
+    return updated
+
+
+def _restore(method: Method, batch: FrameBatch) -> list[Prediction]:
+    try:
+        restored = method.restore_batch(batch)
+    except Exception as error:
+        if len(batch) > 1:
+            # One bad sample must not take its neighbours down: restore them one by one.
+            return [p for i in range(len(batch)) for p in _restore(method, batch.single(i))]
+        reason = f"{type(error).__name__}: {error}".splitlines()[0][:500]
+        logger.warning("%s failed on sample %s: %s", method.descriptor.name, batch.sample_ids[0], reason)
+        return [Prediction(batch.sample_ids[0], None, reason)]
+    images = check_restored(restored, len(batch), method.descriptor.name)
+    return [Prediction(name, image, None) for name, image in zip(batch.sample_ids, images, strict=True)]
+
+
+def _frame_batch(rows: Sequence[Mapping[str, Any]], descriptor: MethodDescriptor, seed: int) -> FrameBatch:
+    oracle = descriptor.provenance == "oracle"
+    return FrameBatch(
+        sample_ids=tuple(row["sample_id"] for row in rows),
+        native=tuple(decode_frames(row) for row in rows),
+        seed=seed,
+        ground_truth=tuple(decode_ground_truth(row) for row in rows) if oracle else None,
+    )
+
+
+def _prediction_row(prediction: Prediction) -> dict[str, Any]:
+    image = prediction.image
+    return {
+        "sample_id": prediction.sample_id,
+        "image": None if image is None else {"bytes": encode(image), "path": f"{prediction.sample_id}.png"},
+        "error": prediction.error,
+    }
+
+
+def _resumed(out: Path, started: PredictionsRecord) -> PredictionsRecord:
+    """The record to go on with: `started`, or what an earlier call with the same arguments left."""
+    if not (out / PredictionsRecord.file_name).is_file():
+        if out.is_dir() and any(out.iterdir()):
+            raise RunError(f"{out}: not empty and holds no predictions; choose a new folder")
+        return started
+    found = PredictionsRecord.read(out)
+    if found.identity != started.identity:
+        raise RunError(
+            f"{out}: holds predictions of {found.method.name} on {found.dataset.name} with other weights, data, "
+            "seed or batch size; choose a new folder or delete it"
+        )
+    return found
+
+
+def _count_failed(out: Path, n_samples: int) -> int:
+    failed = seen = 0
+    for shard in itertools.count():
+        if seen >= n_samples:
+            return failed
+        errors = pq.read_table(_shard_path(out, shard), columns=["error"])["error"]
+        failed += len(errors) - errors.null_count
+        seen += len(errors)
+    return failed
+
+
+def _shard_path(folder: Path, shard: int) -> Path:
+    return folder / f"shard-{shard:05d}.parquet"

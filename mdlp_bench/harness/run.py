@@ -1,0 +1,258 @@
+"""The run log: versioned records of what was predicted and scored, with what, on what.
+
+A prediction folder holds `predictions.json` and `shard-*.parquet`; a run folder holds `run.json`,
+`per_sample.parquet` and `summary.json`. All JSON is strict (null for what has no value).
+"""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, ClassVar, Final, Literal, Self
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from mdlp_bench.errors import RunError
+from mdlp_bench.files import atomic_path, read_json, write_json
+from mdlp_bench.methods.base import MethodDescriptor
+from mdlp_bench.readers.base import ReaderDescriptor
+
+RUN_SCHEMA_VERSION: Final = 1
+
+# What can change a score; everything else a wheel pulls in is noise in the record.
+_PACKAGES: Final = (
+    "mdlp-bench",
+    "numpy",
+    "opencv-python-headless",
+    "torch",
+    "lpips",
+    "onnxruntime",
+    "pyarrow",
+)
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    file_name: ClassVar[str]
+
+    def write(self, folder: Path) -> None:
+        """Write the record into its folder, atomically."""
+        write_json(folder / self.file_name, self.model_dump(mode="json"))
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """Read the record of a folder.
+
+        Raises:
+            RunError: There is none, or it is of another schema version or damaged.
+        """
+        path = folder / cls.file_name
+        if not path.is_file():
+            raise RunError(f"{folder}: no {cls.file_name} in it")
+        content = read_json(path)
+        found = content.get("schema_version") if isinstance(content, dict) else None
+        if found != RUN_SCHEMA_VERSION:
+            raise RunError(f"{path}: schema version {found}, this program reads {RUN_SCHEMA_VERSION}")
+        try:
+            return cls.model_validate(content)
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise RunError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+
+
+class DatasetRecord(BaseModel):
+    """Which samples: name, split and the fingerprint over ids, texts and image hashes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    fingerprint: str
+    n_samples: int
+
+
+class Environment(BaseModel):
+    """With what: code version, packages, machine kind."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    git_commit: str | None
+    git_dirty: bool | None
+    python: str
+    platform: str
+    packages: dict[str, str]
+
+    @classmethod
+    def current(cls) -> Self:
+        """The environment of this process."""
+        commit, dirty = _git_state()
+        return cls(
+            git_commit=commit, git_dirty=dirty, python=platform.python_version(),
+            platform=f"{platform.system()} {platform.machine()}", packages=_package_versions(),
+        )  # fmt: skip
+
+
+class PredictionsRecord(_Record):
+    """`predictions.json`: whose predictions these are, and how far they have come."""
+
+    file_name: ClassVar[str] = "predictions.json"
+
+    schema_version: Literal[1] = 1
+    status: Literal["running", "complete"]
+    method: MethodDescriptor
+    dataset: DatasetRecord
+    seed: int
+    batch_size: int
+    shard_size: int
+    device: str
+    environment: Environment
+    n_failed: int = 0
+    seconds: float = 0.0
+
+    @property
+    def identity(self) -> tuple[object, ...]:
+        """What must be equal for a folder to be resumed."""
+        return (self.method, self.dataset, self.seed, self.batch_size, self.shard_size)
+
+
+class MetricSummary(BaseModel):
+    """One number of a run with its uncertainty.
+
+    Attributes:
+        mean: Over all samples that have the metric, failed ones at the metric's worst value; null when
+            unavailable.
+        low: Lower end of the confidence interval.
+        high: Upper end.
+        n: Samples.
+        n_plates: Plates (clusters of the bootstrap).
+        n_failed: Samples at the floor because the method failed on them.
+        higher_is_better: Direction.
+        unavailable: Why there is no value, or null.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    mean: float | None
+    low: float | None
+    high: float | None
+    n: int
+    n_plates: int
+    n_failed: int
+    higher_is_better: bool
+    unavailable: str | None = None
+
+
+class RunRecord(_Record):
+    """`run.json`: one scored set of predictions."""
+
+    file_name: ClassVar[str] = "run.json"
+
+    schema_version: Literal[1] = 1
+    status: Literal["complete"] = "complete"
+    protocol: str
+    protocol_sha256: str
+    method: MethodDescriptor
+    dataset: DatasetRecord
+    readers: tuple[ReaderDescriptor, ...]
+    weights: dict[str, str]
+    seed: int
+    device: str
+    prediction_seconds: float
+    milliseconds_per_image: float | None
+    environment: Environment
+
+    @property
+    def comparable(self) -> tuple[object, ...]:
+        """Runs are ranked together only when this is equal."""
+        return (self.protocol, self.protocol_sha256, self.dataset.fingerprint, self.readers)
+
+
+class Run:
+    """A run folder: its record, summary and per-sample table."""
+
+    def __init__(self, folder: Path) -> None:
+        """Open a run.
+
+        Raises:
+            RunError: The folder holds no complete run.
+        """
+        self.folder = folder
+        self.record = RunRecord.read(folder)
+        summary = read_json(folder / "summary.json")
+        try:
+            self.summary = {name: MetricSummary.model_validate(entry) for name, entry in summary.items()}
+        except (ValidationError, AttributeError) as error:
+            raise RunError(f"{folder / 'summary.json'}: not a summary of metrics ({error})") from error
+
+    @property
+    def name(self) -> str:
+        """The method's name."""
+        return self.record.method.name
+
+    def per_sample(self) -> pa.Table:
+        """The per-sample scores.
+
+        Raises:
+            RunError: The table is missing or damaged.
+        """
+        path = self.folder / "per_sample.parquet"
+        try:
+            return pq.read_table(path)
+        except (OSError, pa.ArrowException) as error:
+            raise RunError(f"{path}: cannot be read ({error})") from error
+
+
+def write_run(
+    folder: Path, record: RunRecord, per_sample: pa.Table, summary: dict[str, MetricSummary]
+) -> Run:
+    """Write a run folder; `run.json` comes last, so a folder that has one is complete."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / RunRecord.file_name).unlink(missing_ok=True)
+    with atomic_path(folder / "per_sample.parquet") as temporary:
+        pq.write_table(per_sample, temporary, compression="zstd")
+    write_json(folder / "summary.json", {k: v.model_dump(mode="json") for k, v in summary.items()})
+    record.write(folder)
+    return Run(folder)
+
+
+@cache
+def _git_state() -> tuple[str | None, bool | None]:
+    """Commit and dirtiness of the checkout this package lies in; None when installed from a wheel."""
+    here = Path(__file__).parent
+    command = ["git", "-C", str(here)]
+    try:
+        tracked: Any = subprocess.run(
+            [*command, "ls-files", "--error-unmatch", Path(__file__).name],
+            capture_output=True, timeout=10, check=False,
+        )  # fmt: skip
+        if tracked.returncode != 0:
+            return None, None
+        commit = subprocess.run(
+            [*command, "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10, check=True
+        )
+        status = subprocess.run(
+            [*command, "status", "--porcelain", "-uno"],
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None, None
+    return commit.stdout.strip(), bool(status.stdout.strip())
+
+
+@cache
+def _package_versions() -> dict[str, str]:
+    found = {}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
