@@ -122,7 +122,7 @@ def ssim(preds: Images, target: Images | SsimTarget) -> Scores:
 
 
 def ssim_maps(preds: Images, target: Images | SsimTarget) -> Scores:
-    """SSIM of each pixel and channel, float64 [B, 3, H, W]; `ssim` is its mean on `VALID`, errors as there."""
+    """SSIM of each pixel and channel, float64 [B, 3, H, W]; `ssim` is its mean on `VALID` (same errors)."""
     prepared = target if isinstance(target, SsimTarget) else SsimTarget.of(target)
     planes = _checked_planes(preds, prepared)
     workspace = np.empty((_BUFFERS, *planes.shape[2:]))
