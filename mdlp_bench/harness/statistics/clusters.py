@@ -1,0 +1,163 @@
+"""Per-cluster sums: the form in which every statistic of this package sees the per-sample values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from mdlp_bench.errors import MdlpBenchError
+
+FloatArray = npt.NDArray[np.float64]
+
+
+class StatisticsError(MdlpBenchError):
+    """Values or cluster ids from which no statistic can be computed."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ClusterSums:
+    """Sums over the samples of each cluster, for m columns of per-sample values.
+
+    Attributes:
+        totals: [C, m] sum of the measured values of each cluster.
+        counts: [C, m] number of measured values of each cluster, or [C, 1] when all columns miss the same
+            samples.
+    """
+
+    totals: FloatArray
+    counts: FloatArray
+
+    @property
+    def n(self) -> npt.NDArray[np.int64]:
+        """[m] or [1]: measured samples a column."""
+        n: npt.NDArray[np.int64] = self.counts.sum(axis=0).astype(np.int64)
+        return n
+
+    @property
+    def n_clusters(self) -> npt.NDArray[np.int64]:
+        """[m] or [1]: clusters with at least one measured sample, a column."""
+        n_clusters: npt.NDArray[np.int64] = (self.counts > 0).sum(axis=0)
+        return n_clusters
+
+    def means(self) -> FloatArray:
+        """[m]: mean over samples, every sample weighing the same."""
+        return column_sums(self.totals) / column_sums(self.counts)
+
+    def residuals(self) -> FloatArray:
+        """[C, m]: summed deviations of each cluster's samples from the column mean."""
+        residuals: FloatArray = self.totals - self.counts * self.means()
+        return residuals
+
+    def standard_errors(self) -> FloatArray:
+        """[m]: cluster-robust (sandwich) standard error of the mean.
+
+        sqrt(C / (C - 1) * sum_c r_c^2) / n, with r_c the residual sum of cluster c (Liang and Zeger, 1986,
+        with the usual small-sample factor). With one sample a cluster it is the ordinary s / sqrt(n). With a
+        single cluster it is NaN: nothing is known about the spread between clusters.
+        """
+        clusters = self.n_clusters.astype(np.float64)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            factor = np.where(clusters > 1, clusters / (clusters - 1), np.nan)
+        errors: FloatArray = np.sqrt(factor * column_sums(self.residuals() ** 2)) / column_sums(self.counts)
+        return errors
+
+
+def column_sums(table: FloatArray) -> FloatArray:
+    """[m] sums of the columns of [C, m], each with the same bits whatever other columns stand beside it."""
+    sums: FloatArray = np.ascontiguousarray(table.T).sum(axis=1)
+    return sums
+
+
+class Clusters:
+    """The partition of samples into clusters (plates), independent of the samples' order.
+
+    Args:
+        cluster_ids: One cluster id (plate id) a sample, n of them.
+
+    Raises:
+        StatisticsError: There is no sample, or an id is empty or not a text.
+    """
+
+    def __init__(self, cluster_ids: Sequence[str]) -> None:
+        ids = list(cluster_ids)
+        if not ids:
+            raise StatisticsError("no samples: a statistic needs at least one scored sample")
+        for position, cluster_id in enumerate(ids):
+            if not isinstance(cluster_id, str) or not cluster_id:
+                raise StatisticsError(
+                    f"sample {position}: plate id {cluster_id!r} is not a text; give every sample a plate id "
+                    "(its own sample id when the plate is unknown)"
+                )
+        self.ids, self._codes = np.unique(np.asarray(ids, dtype=np.str_), return_inverse=True)
+        sizes = np.bincount(self._codes)
+        self._starts = np.concatenate(([0], np.cumsum(sizes)[:-1]))
+        self._order = np.argsort(self._codes, kind="stable")
+
+    @property
+    def n_samples(self) -> int:
+        """Number of samples."""
+        return len(self._codes)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def columns(self, values: npt.ArrayLike) -> FloatArray:
+        """Check per-sample values and shape them as columns.
+
+        Args:
+            values: [n] or [n, m] in the order of the cluster ids; NaN marks a sample without a value.
+
+        Returns:
+            [n, m] float64.
+
+        Raises:
+            StatisticsError: The number of samples differs, a value is infinite, or a column has no value at
+                all.
+        """
+        columns = np.asarray(values, dtype=np.float64)
+        if columns.ndim == 1:
+            columns = columns[:, None]
+        if columns.ndim != 2 or len(columns) != self.n_samples:
+            raise StatisticsError(
+                f"values of shape {np.shape(values)} do not fit {self.n_samples} samples; "
+                "give one value a sample, in the order of the plate ids"
+            )
+        if np.isinf(columns).any():
+            sample, column = np.argwhere(np.isinf(columns))[0]
+            raise StatisticsError(
+                f"column {column}, sample {sample}: infinite value; cap the metric as the protocol says"
+            )
+        empty = np.flatnonzero(np.isnan(columns).all(axis=0))
+        if len(empty):
+            raise StatisticsError(
+                f"column {empty[0]}: no sample has a value; leave the column out as unavailable"
+            )
+        return columns
+
+    def sums(self, values: npt.ArrayLike) -> ClusterSums:
+        """Sum per-sample values within each cluster.
+
+        The values of a cluster are added in ascending order, so the result has the same bits whatever the
+        order of the samples.
+
+        Args:
+            values: As in `columns`.
+
+        Raises:
+            StatisticsError: As in `columns`.
+        """
+        columns = self.columns(values)
+        if len(self) == self.n_samples:
+            grouped = columns[self._order]
+        else:
+            grouped = np.empty_like(columns)
+            for index, column in enumerate(columns.T):
+                grouped[:, index] = column[np.lexsort((column, self._codes))]
+        missing = np.isnan(grouped)
+        totals = np.add.reduceat(np.where(missing, 0.0, grouped), self._starts, axis=0)
+        # NaN sorts last within its cluster, so columns with the same numbers of missing samples agree here.
+        present = ~(missing[:, :1] if (missing == missing[:, :1]).all() else missing)
+        return ClusterSums(totals, np.add.reduceat(present.astype(np.float64), self._starts, axis=0))
