@@ -2,14 +2,15 @@
 
 The stable interface:
 
-    style = sample_style(rng, layout, appearance=Appearance(difficulty=0.7))   # a frozen, JSON-able PlateStyle
-    text = sample_text(rng, layout, "uniform")                                 # or "ccpd": nearly all 皖A
-    face = render_plate(text, layout, style, height=140)                       # uint8 RGB, frontal and rectified
-    crop = render_scene_crop(text, layout, style, size=(112, 224))             # .image and .corners, seen from the road
-    for sample in render_samples(seed, n): ...                                 # .text .layout .style .image .corners
+    text = sample_text(rng, layout, "uniform")                # or "ccpd": nearly all 皖A
+    style = sample_style(rng, layout)                         # a frozen, JSON-able PlateStyle
+    face = render_plate(text, layout, style, height=140)      # uint8 RGB, frontal and rectified
+    crop = render_scene_crop(text, layout, style)             # .image 112 x 224 from the road, and .corners
+    for sample in render_samples(seed, n):                    # .text .layout .style .image .corners
+        ...
 
-Every picture is a function of its arguments; sample `index` of stream `seed` is a function of those two numbers
-(and of the distribution), whatever the number of workers and the order: `render_sample(seed, index)`.
+Every picture is a function of its arguments. Sample `index` of stream `seed` is a function of those two
+numbers and the distribution, whatever the number of workers and the order: `render_sample(seed, index)`.
 """
 
 from mdlp_bench.data.render.face import face_size, render_plate

@@ -1,6 +1,6 @@
 """Glyph masks: every character of every face, fitted to its box with strokes of one width.
 
-A mask is cached as a signed distance (millimetres, eight bits), so that any stroke weight is one table look-up.
+A glyph is cached as a signed distance (millimetres, eight bits): any stroke weight is then one table look-up.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from typing import Final, Literal, cast, get_args
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image, ImageFont
+from PIL import ImageFont
 
+from mdlp_bench.data.render.raster import Field, Image, f32, resized, u8
 from mdlp_bench.data.render.strokes import stroke_glyph
 from mdlp_bench.plate import DIGITS, LETTERS
 
@@ -30,7 +30,7 @@ LatinFace = Literal[
     "archivo_narrow",
     "overpass",
 ]
-"""Faces for digits and letters; `plate` is drawn in `strokes.py`, the others are subset fonts in `assets/`."""
+"""Faces for digits and letters: `plate` is drawn in `strokes.py`, the others are fonts in `assets/`."""
 
 HanFace = Literal["han_medium", "han_bold"]
 """Faces for Chinese glyphs (two weights of one sans-serif)."""
@@ -49,7 +49,7 @@ _FINE: Final = 4  # oversampling while a glyph is fitted
 
 def glyph_mask(
     character: str, face: LatinFace | HanFace, width: float, *, growth: float = 0.0, flag_on_one: bool = False
-) -> NDArray[np.uint8]:
+) -> Image:
     """The ink of one character, fitted exactly to its box.
 
     Args:
@@ -64,16 +64,11 @@ def glyph_mask(
     """
     distance = _distance(character, face, flag_on_one)
     levels = np.clip((np.arange(256) - 128) / _QUANTUM + growth, -0.25, 0.25) * 2 + 0.5
-    mask = cv2.LUT(distance, (levels * 255).astype(np.uint8))
+    mask = u8(cv2.LUT(distance, (levels * 255).astype(np.uint8)))
     inner = _PAD - round(growth * SCALE)
-    height = 90 * SCALE
-    if character == "1":
-        inner_x = _PAD
-    else:
-        inner_x = inner
+    inner_x = _PAD if character == "1" else inner
     box = mask[inner : mask.shape[0] - inner, inner_x : mask.shape[1] - inner_x]
-    size = (round(width * SCALE), height)
-    return box if box.shape[::-1] == size else cv2.resize(box, size, interpolation=cv2.INTER_LINEAR)
+    return u8(cv2.resize(box, (round(width * SCALE), 90 * SCALE), interpolation=cv2.INTER_LINEAR))
 
 
 @cache
@@ -92,20 +87,17 @@ def _font(face: str) -> ImageFont.FreeTypeFont:
 
 
 @cache
-def _distance(character: str, face: LatinFace | HanFace, flag_on_one: bool) -> NDArray[np.uint8]:
+def _distance(character: str, face: LatinFace | HanFace, flag_on_one: bool) -> Image:
     """Signed distance to the outline in a 45 x 90 mm box with a 4 mm rim: 128 on it, more inside."""
     ink = _fitted(character, face, flag_on_one)
-    padded = np.pad(ink, _PAD * _FINE)
-    inside = cv2.distanceTransform((padded > 127).astype(np.uint8), cv2.DIST_L2, 5)
-    outside = cv2.distanceTransform((padded <= 127).astype(np.uint8), cv2.DIST_L2, 5)
-    signed = (inside - outside) / (SCALE * _FINE)
+    signed = _signed_distance(np.pad(ink, _PAD * _FINE))
     small = cv2.resize(signed, None, fx=1 / _FINE, fy=1 / _FINE, interpolation=cv2.INTER_AREA)
-    stored: NDArray[np.uint8] = np.clip(np.round(small * _QUANTUM) + 128, 0, 255).astype(np.uint8)
+    stored = u8(np.clip(np.round(f32(small) * _QUANTUM) + 128, 0, 255).astype(np.uint8))
     stored.setflags(write=False)
     return stored
 
 
-def _fitted(character: str, face: LatinFace | HanFace, flag_on_one: bool) -> NDArray[np.uint8]:
+def _fitted(character: str, face: LatinFace | HanFace, flag_on_one: bool) -> Image:
     """The glyph's ink stretched to the box at the fine scale, its strokes brought to one width."""
     scale = SCALE * _FINE
     width, height = 45 * scale, 90 * scale
@@ -122,70 +114,82 @@ def _fitted(character: str, face: LatinFace | HanFace, flag_on_one: bool) -> NDA
         # A J much narrower than the H keeps its proportion and stands at the right, as on plates.
         share = ink.shape[1] / _ink(face, "H").shape[1]
         own = width if share > 0.8 else round(share * 1.2 * width)
-        if character in "MWAVG":  # thin diagonals do not survive an erosion
-            grow_y = max(grow_y, 0.0)
-            grow_x = max(grow_x, 0.0)
-        return np.pad(
-            _reweigh(_stretch(face, character, own, height), grow_x, grow_y, own, height),
-            ((0, 0), (width - own, 0)),
-        )
-    # Square Chinese glyphs are stretched to twice their height, which doubles horizontal strokes: take some back.
-    return _reweigh(_stretch(face, character, width, height), 0.8, -1.2, width, height)
+        if character in "MWAV":  # their thin diagonals would not survive an erosion
+            grow_x, grow_y = max(grow_x, 0.0), max(grow_y, 0.0)
+        fitted = _calibrated(_reweigh(resized(ink, (own, height)), grow_x, grow_y))
+        return np.pad(fitted, ((0, 0), (width - own, 0)))
+    # Square Chinese glyphs are stretched to twice their height, which doubles horizontal strokes: thin them.
+    return _reweigh(resized(_ink(face, character), (width, height)), 0.8, -1.2)
 
 
-def _stretch(face: str, character: str, width: int, height: int) -> NDArray[np.uint8]:
-    return cv2.resize(_ink(face, character), (width, height), interpolation=cv2.INTER_AREA)
-
-
-def _ink(face: str, character: str) -> NDArray[np.uint8]:
+def _ink(face: str, character: str) -> Image:
     """The glyph's ink, cut to its bounding box."""
     mask, _ = _font(face).getmask2(character, mode="L")
-    ink = np.asarray(Image.frombytes("L", mask.size, bytes(mask)))
+    return _trimmed(np.frombuffer(bytes(mask), np.uint8).reshape(mask.size[::-1]))
+
+
+def _reweigh(ink: Image, grow_x: float, grow_y: float) -> Image:
+    """Widen (or thin, when negative) strokes by millimetres along x and y and refit to the same size."""
+    size = ink.shape[::-1]
+    for grow, along_x in ((grow_x, True), (grow_y, False)):
+        reach = 2 * round(abs(grow) * SCALE * _FINE / 2) + 1
+        if reach == 1:
+            continue
+        kernel = np.ones((1, reach) if along_x else (reach, 1), np.uint8)
+        padded = np.pad(ink, reach)
+        ink = _trimmed(u8(cv2.dilate(padded, kernel) if grow > 0 else cv2.erode(padded, kernel)))
+    return resized(ink, size)
+
+
+def _calibrated(ink: Image) -> Image:
+    """Bring the mean stroke to the nominal width: stretching changes diagonals otherwise than stems."""
+    signed = _signed_distance(np.pad(ink, _PAD * _FINE))
+    # Across a stroke of width w, the distance to its edges is w / 4 on average.
+    stroke = 4 * float(signed[signed > 0].mean())
+    growth = float(np.clip((NOMINAL_STROKE - stroke) / 2, -1.5, 1.5))
+    return resized(_trimmed(((signed + growth) > 0).astype(np.uint8) * 255), ink.shape[::-1])
+
+
+def _signed_distance(ink: Image) -> Field:
+    """Millimetres to the nearest outline at the fine scale, positive inside."""
+    inside = cv2.distanceTransform((ink > 127).astype(np.uint8), cv2.DIST_L2, 5)
+    outside = cv2.distanceTransform((ink <= 127).astype(np.uint8), cv2.DIST_L2, 5)
+    return f32(inside - outside) / np.float32(SCALE * _FINE)
+
+
+def _trimmed(ink: Image) -> Image:
+    """Cut to the bounding box of the ink."""
     rows, columns = np.flatnonzero(ink.max(1) > 127), np.flatnonzero(ink.max(0) > 127)
     return np.ascontiguousarray(ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1])
-
-
-def _reweigh(
-    ink: NDArray[np.uint8], grow_x: float, grow_y: float, width: int, height: int
-) -> NDArray[np.uint8]:
-    """Widen (or thin, when negative) strokes by millimetres along x and y, then refit to the box."""
-    for grow, axis in ((grow_x, 0), (grow_y, 1)):
-        size = 2 * round(abs(grow) * SCALE * _FINE / 2) + 1
-        if size == 1:
-            continue
-        kernel = np.ones((1, size) if axis == 0 else (size, 1), np.uint8)
-        rim = size
-        padded = cv2.copyMakeBorder(ink, rim, rim, rim, rim, cv2.BORDER_CONSTANT, value=0)
-        ink = cv2.dilate(padded, kernel) if grow > 0 else cv2.erode(padded, kernel)
-        rows, columns = np.flatnonzero(ink.max(1) > 127), np.flatnonzero(ink.max(0) > 127)
-        ink = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    return cv2.resize(ink, (width, height), interpolation=cv2.INTER_AREA)
 
 
 @cache
 def _equalisation(face: LatinFace) -> tuple[float, float]:
     """Millimetres to add to vertical and to horizontal strokes, measured on the letter L."""
     scale = SCALE * _FINE
-    letter = _stretch(face, "L", 45 * scale, 90 * scale) > 127
+    letter = resized(_ink(face, "L"), (45 * scale, 90 * scale)) > 127
     stem = float(letter[10 * scale].sum()) / scale
     bar = float(letter[:, 40 * scale].sum()) / scale
     return NOMINAL_STROKE - stem, NOMINAL_STROKE - bar
 
 
-def _fit_one(face: LatinFace, flagged: bool, grow_x: float, grow_y: float) -> NDArray[np.uint8]:
+def _fit_one(face: LatinFace, flagged: bool, grow_x: float, grow_y: float) -> Image:
     """The digit 1: full height, in the width it has beside the letter H, centred in the box."""
     scale = SCALE * _FINE
     ink = _ink(face, "1" if flagged else "I")
     width = min(45 * scale, round(ink.shape[1] * 45 * scale / _ink(face, "H").shape[1]))
-    narrow = cv2.resize(ink, (width, 90 * scale), interpolation=cv2.INTER_AREA)
-    narrow = _reweigh(narrow, grow_x, grow_y if flagged else 0.0, width + round(grow_x * scale), 90 * scale)
+    narrow = resized(ink, (width, 90 * scale))
+    if flagged:
+        narrow = _reweigh(narrow, grow_x, grow_y)
+    else:
+        narrow = resized(narrow, (round(NOMINAL_STROKE * scale), 90 * scale))
     box = np.zeros((90 * scale, 45 * scale), np.uint8)
     left = (box.shape[1] - narrow.shape[1]) // 2
     box[:, left : left + narrow.shape[1]] = narrow
     return box
 
 
-def _flagged_one(scale: int) -> NDArray[np.uint8]:
+def _flagged_one(scale: int) -> Image:
     """The bar of the drawn face with the flag that new-energy plates give it."""
     box = stroke_glyph("1", NOMINAL_STROKE, scale)
     middle, half = 22.5 + NOMINAL_STROKE / 2, NOMINAL_STROKE * 0.9

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from mdlp_bench.data.render.face import Image
+from mdlp_bench.data.render.raster import Field, Image
 from mdlp_bench.data.render.scene import render_scene_crop
 from mdlp_bench.data.render.style import Appearance, PlateStyle, sample_style
 from mdlp_bench.data.render.text import Provinces, sample_text
@@ -51,7 +51,7 @@ class RenderedSample:
     layout: Layout
     style: PlateStyle
     image: Image
-    corners: NDArray[np.float32]
+    corners: Field
 
 
 def render_sample(

@@ -1,17 +1,20 @@
 """A plate face drawn for this project: digits and letters as strokes of one width in a 45 x 90 mm box.
 
-The GA 36 face is a monoline gothic: flat stroke ends, round bowls, the digit 1 a bare bar. Its own outlines are
-not public; these centre lines were drawn from the look of plates in traffic. Coordinates are millimetres, y down.
+The GA 36 face is a monoline gothic: flat stroke ends, round bowls, the digit 1 a bare bar. These centre lines
+were drawn from the look of plates in traffic. Coordinates are millimetres, y down.
 """
 
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import Final
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from mdlp_bench.data.render.raster import Image, resized
 
 WIDTH: Final = 45.0
 HEIGHT: Final = 90.0
@@ -23,7 +26,7 @@ _THINNER: Final = {"W": 0.78, "M": 0.92}
 Path = list[tuple[float, float]]
 
 
-def stroke_glyph(character: str, stroke: float, scale: float) -> NDArray[np.uint8]:
+def stroke_glyph(character: str, stroke: float, scale: float) -> Image:
     """Draw one character.
 
     Args:
@@ -41,13 +44,13 @@ def stroke_glyph(character: str, stroke: float, scale: float) -> NDArray[np.uint
     for path in _paths(character, stroke):
         points = np.round(np.asarray(path) * fine * 16).astype(np.int32)
         _thick(canvas, points, stroke * fine)
-    return cv2.resize(canvas, (width, height), interpolation=cv2.INTER_AREA)
+    return resized(canvas, (width, height))
 
 
-def _thick(canvas: NDArray[np.uint8], points: NDArray[np.int32], width: float) -> None:
+def _thick(canvas: Image, points: NDArray[np.int32], width: float) -> None:
     """Fill a polyline of the given width: one quadrilateral a segment, a disc at every inner joint."""
     p = points.astype(np.float64)
-    for a, b in zip(p[:-1], p[1:], strict=True):
+    for a, b in pairwise(p):
         along = b - a
         length = float(np.hypot(*along))
         if length == 0.0:
@@ -59,11 +62,17 @@ def _thick(canvas: NDArray[np.uint8], points: NDArray[np.int32], width: float) -
         cv2.circle(canvas, (int(joint[0]), int(joint[1])), round(width * 8), 255, -1, cv2.LINE_8, 4)
 
 
-def _arc(cx: float, cy: float, rx: float, ry: float, start: float, stop: float) -> Path:
-    """Points of an elliptic arc; degrees, 0 is right, 90 is down (y grows downwards)."""
+def _arc(cx: float, cy: float, rx: float, ry: float, degrees: tuple[float, float]) -> Path:
+    """Points of an elliptic arc between two angles in degrees: 0 is right, 90 is down."""
+    start, stop = degrees
     steps = max(4, round(abs(stop - start) / 6))
     angles = (math.radians(start + (stop - start) * k / steps) for k in range(steps + 1))
     return [(cx + rx * math.cos(a), cy + ry * math.sin(a)) for a in angles]
+
+
+def _bowl(x: float, right: float, top: float, bottom: float) -> Path:
+    """The half ellipse from (x, top) over the right to (x, bottom)."""
+    return _arc(x, (top + bottom) / 2, right - x, (bottom - top) / 2, (-90, 90))
 
 
 def _paths(character: str, stroke: float) -> list[Path]:
@@ -76,19 +85,19 @@ def _paths(character: str, stroke: float) -> list[Path]:
     up, low = top + ry, bottom - ry
     match character:
         case "0":
-            return [[*_arc(cx, up, rx, ry, 180, 360), *_arc(cx, low, rx, ry, 0, 180), (left, up)]]
+            return [[*_arc(cx, up, rx, ry, (180, 360)), *_arc(cx, low, rx, ry, (0, 180)), (left, up)]]
         case "1":
             return [[(cx, -9), (cx, 99)]]
         case "2":
             return [
-                [*_arc(cx, up, rx, ry, 190, 380), (left + 1, bottom - 1)],
+                [*_arc(cx, up, rx, ry, (190, 380)), (left + 1, bottom - 1)],
                 [(h * 0.2, bottom), (54, bottom)],
             ]
         case "3":
             r = 20.5
             return [
-                _arc(cx, top + r, rx - 1, r, 195, 430),
-                [*_arc(cx, bottom - r - 2, rx, r + 2, -75, 165)],
+                _arc(cx, top + r, rx - 1, r, (195, 430)),
+                [*_arc(cx, bottom - r - 2, rx, r + 2, (-75, 165))],
                 [(cx - 6, 42.5), (cx + 5, 42.5)],
             ]
         case "4":
@@ -97,29 +106,29 @@ def _paths(character: str, stroke: float) -> list[Path]:
             r = 25.0
             cy = bottom - r
             return [
-                [(right + 9, top), (left + 4, top), (left + 3, 47), *_arc(cx, cy, rx, r, 222, 520)],
+                [(right + 9, top), (left + 4, top), (left + 3, 47), *_arc(cx, cy, rx, r, (222, 520))],
             ]
         case "6":
             r = 24.5
             cy = bottom - r
             return [
-                _arc(cx, cy, rx, r, 0, 360),
+                _arc(cx, cy, rx, r, (0, 360)),
                 [(34, -6), (31, 0), (10, 45), (left + 0.4, cy - 3), (left, cy)],
             ]
         case "7":
-            return [[(-9, top), (right, top)], [(right, top), (right - 1, top + 6), (17, 90), (14.5, 99)]]
+            return [[(-9, top), (54, top)], [(right, top), (right - 1, top + 6), (17, 90), (14.5, 99)]]
         case "8":
             r = 20.0
             lower = 22.5
             return [
-                _arc(cx, top + r, rx - 1.5, r, 0, 360),
-                _arc(cx, bottom - lower, rx, lower, 0, 360),
+                _arc(cx, top + r, rx - 1.5, r, (0, 360)),
+                _arc(cx, bottom - lower, rx, lower, (0, 360)),
             ]
         case "9":
             r = 24.5
             cy = top + r
             return [
-                _arc(cx, cy, rx, r, 0, 360),
+                _arc(cx, cy, rx, r, (0, 360)),
                 [(11, 96), (14, 90), (35, 45), (right - 0.4, cy + 3), (right, cy)],
             ]
         case "A":
@@ -128,20 +137,19 @@ def _paths(character: str, stroke: float) -> list[Path]:
                     [(10, 64), (35, 64)]]  # fmt: skip
         case "B":
             mid = 42.0
-            upper, lower = (mid - top) / 2, (bottom - mid) / 2
             return [
                 [(left, -9), (left, 99)],
-                [(left, top), (20, top), *_arc(22, top + upper, right - 23.5, upper, -90, 90), (left, mid)],
-                [(left, mid), (20, mid), *_arc(22, mid + lower, right - 22, lower, -90, 90), (left, bottom)],
+                [(left, top), (20, top), *_bowl(22, right - 1.5, top, mid), (left, mid)],
+                [(left, mid), (20, mid), *_bowl(22, right, mid, bottom), (left, bottom)],
             ]
         case "C":
-            return [[*_arc(cx, up, rx, ry, 0 - 8, -180), *_arc(cx, low, rx, ry, 180, 8)]]
+            return [[*_arc(cx, up, rx, ry, (-8, -180)), *_arc(cx, low, rx, ry, (180, 8))]]
         case "D":
             r = 20.0
             return [
                 [(left, -9), (left, 99)],
-                [(left, top), (right - r, top), *_arc(right - r, top + r + 3, r, r + 3, -90, 0),
-                 *_arc(right - r, bottom - r - 3, r, r + 3, 0, 90), (left, bottom)],
+                [(left, top), (right - r, top), *_arc(right - r, top + r + 3, r, r + 3, (-90, 0)),
+                 *_arc(right - r, bottom - r - 3, r, r + 3, (0, 90)), (left, bottom)],
             ]  # fmt: skip
         case "E":
             return [[(left, -9), (left, 99)], [(left, top), (54, top)], [(left, 43), (39, 43)],
@@ -150,15 +158,18 @@ def _paths(character: str, stroke: float) -> list[Path]:
             return [[(left, -9), (left, 99)], [(left, top), (54, top)], [(left, 44), (39, 44)]]
         case "G":
             return [
-                [*_arc(cx, up, rx, ry, -8, -180), *_arc(cx, low, rx, ry, 180, 0), (right, 50)],
+                [*_arc(cx, up, rx, ry, (-8, -180)), *_arc(cx, low, rx, ry, (180, 0)), (right, 50)],
                 [(24, 50), (right + h, 50)],
             ]
         case "H":
             return [[(left, -9), (left, 99)], [(right, -9), (right, 99)], [(left, 44), (right, 44)]]
         case "J":
             r = 15.5
-            return [[(16, top), (right - 5 + h, top)],
-                    [(right - 5, -9), (right - 5, bottom - r), *_arc(right - 5 - r, bottom - r, r, r, 0, 150)]]  # fmt: skip
+            x = right - 5
+            return [
+                [(16, top), (x + h, top)],
+                [(x, -9), (x, bottom - r), *_arc(x - r, bottom - r, r, r, (0, 150))],
+            ]
         case "K":
             return [
                 [(left, -9), (left, 99)],
@@ -171,35 +182,38 @@ def _paths(character: str, stroke: float) -> list[Path]:
             return [[(left, -9), (left, 99)], [(right, -9), (right, 99)],
                     [(left - 3.2, -9), (left, 0), (cx, 62), (right, 0), (right + 3.2, -9)]]  # fmt: skip
         case "N":
-            return [[(left, -9), (left, 99)], [(right, -9), (right, 99)], [(left - 3, -9), (left, 0), (right, 90),
-                    (right + 3, 99)]]  # fmt: skip
+            return [[(left, -9), (left, 99)], [(right, -9), (right, 99)],
+                    [(left - 3, -9), (left, 0), (right, 90), (right + 3, 99)]]  # fmt: skip
         case "P":
             r = 24.0
-            return [[(left, -9), (left, 99)],
-                    [(left, top), (19, top), *_arc(19, top + r, right - 19, r, -90, 90), (left, top + 2 * r)]]  # fmt: skip
+            return [
+                [(left, -9), (left, 99)],
+                [(left, top), (19, top), *_bowl(19, right, top, top + 2 * r), (left, top + 2 * r)],
+            ]
         case "Q":
-            return [[*_arc(cx, up, rx, ry, 180, 360), *_arc(cx, low, rx, ry, 0, 180), (left, up)],
+            return [[*_arc(cx, up, rx, ry, (180, 360)), *_arc(cx, low, rx, ry, (0, 180)), (left, up)],
                     [(24, 66), (41, 90), (47, 99)]]  # fmt: skip
         case "R":
             r = 22.5
             return [[(left, -9), (left, 99)],
-                    [(left, top), (19, top), *_arc(19, top + r, right - 19, r, -90, 90), (left, top + 2 * r)],
+                    [(left, top), (19, top), *_bowl(19, right, top, top + 2 * r), (left, top + 2 * r)],
                     [(22, top + 2 * r), (39.5, 90), (43, 99)]]  # fmt: skip
         case "S":
             r = 20.8
-            return [[*_arc(cx, top + r, rx - 0.5, r, -12, -222), (cx, 45),
-                     *_arc(cx, bottom - r - 1, rx, r + 1, -42, 168)]]  # fmt: skip
+            return [[*_arc(cx, top + r, rx - 0.5, r, (-12, -222)), (cx, 45),
+                     *_arc(cx, bottom - r - 1, rx, r + 1, (-42, 168))]]  # fmt: skip
         case "T":
             return [[(-9, top), (54, top)], [(cx, top), (cx, 99)]]
         case "U":
-            return [[(left, -9), (left, low), *_arc(cx, low, rx, ry, 180, 0), (right, low), (right, -9)]]
+            return [[(left, -9), (left, low), *_arc(cx, low, rx, ry, (180, 0)), (right, low), (right, -9)]]
         case "V":
             return [[(h * 0.9 - 2, -9), (h * 0.9, 0), (cx - 1, 90), (cx - 1, 99)],
                     [(45 - h * 0.9 + 2, -9), (45 - h * 0.9, 0), (cx + 1, 90), (cx + 1, 99)]]  # fmt: skip
         case "W":
             a, b = h * 0.95, 12.0
-            return [[(a - 0.9, -9), (a, 0), (b, 90), (b + 0.9, 99)], [(b - 1, 99), (b, 90), (cx, 8), (45 - b, 90),
-                    (46 - b, 99)], [(45.9 - a, -9), (45 - a, 0), (45 - b, 90), (44.1 - b, 99)]]  # fmt: skip
+            return [[(a - 0.9, -9), (a, 0), (b, 90), (b + 0.9, 99)],
+                    [(b - 1, 99), (b, 90), (cx, 8), (45 - b, 90), (46 - b, 99)],
+                    [(45.9 - a, -9), (45 - a, 0), (45 - b, 90), (44.1 - b, 99)]]  # fmt: skip
         case "X":
             return [
                 [(1.5, -9), (h, 0), (45 - h, 90), (43.5, 99)],

@@ -54,10 +54,10 @@ def sample_text(rng: np.random.Generator, layout: Layout, provinces: Provinces =
         case "blue" | "yellow":
             return head + _serial(rng, 5)
         case "green_small":
-            return head + _pick(rng, "DF" if rng.random() < 0.6 else _NEW_ENERGY) + _pick(rng, DIGITS + LETTERS
-                if rng.random() < 0.2 else DIGITS) + _digits(rng, 4)  # fmt: skip
+            second = _pick(rng, DIGITS + LETTERS if rng.random() < 0.2 else DIGITS)
+            return head + _energy(rng) + second + _digits(rng, 4)
         case "green_large":
-            return head + _digits(rng, 5) + _pick(rng, "DF" if rng.random() < 0.6 else _NEW_ENERGY)
+            return head + _digits(rng, 5) + _energy(rng)
         case "white_police":
             return head + _serial(rng, 4) + "警"
         case "training":
@@ -79,6 +79,11 @@ def _pick(rng: np.random.Generator, characters: str) -> str:
 
 def _digits(rng: np.random.Generator, count: int) -> str:
     return "".join(DIGITS[index] for index in rng.integers(10, size=count))
+
+
+def _energy(rng: np.random.Generator) -> str:
+    """The new-energy letter: D (electric) and F (hybrid) came first and are the most frequent."""
+    return _pick(rng, "DF" if rng.random() < 0.6 else _NEW_ENERGY)
 
 
 def _head(rng: np.random.Generator, provinces: Provinces) -> str:

@@ -17,8 +17,8 @@ import shutil
 import sys
 from pathlib import Path
 
-from fontTools.subset import Options, Subsetter
-from fontTools.ttLib import TTFont
+from fontTools.subset import Options, Subsetter  # type: ignore[import-untyped]
+from fontTools.ttLib import TTFont  # type: ignore[import-untyped]
 
 from mdlp_bench.plate import DIGITS, LETTERS, PROVINCES, SPECIAL_GLYPHS
 
