@@ -44,9 +44,11 @@ class Conditioner(nn.Module):
         later = features[:, min(1, count - 1) :].unbind(1)
         fused = [pair(a, b) for pair, a, b in zip(self.pairs, features.unbind(1), later, strict=False)]
         if self.fuse is None:
-            return self.decoder(self.tem(fused[0]))
-        enhanced = self.tem(torch.cat(fused)).unflatten(0, (len(fused), batch)).transpose(0, 1)
-        return self.decoder(self.fuse(enhanced))
+            features = self.tem(fused[0])
+        else:
+            features = self.fuse(self.tem(torch.cat(fused)).chunk(len(fused)))
+        psi: Tensor = self.decoder(features)
+        return psi
 
 
 class ReleasedConditioner(nn.Module):
@@ -65,4 +67,5 @@ class ReleasedConditioner(nn.Module):
         first, second, third = (self.encoder(frame) for frame in frames.unbind(1))
         early = self.tem(self.crossatt(first, second) + second)
         late = self.tem(self.crossatt(second, third) + third)
-        return self.decoder(self.IntraframeAtt(early, late))
+        psi: Tensor = self.decoder(self.IntraframeAtt(early, late))
+        return psi

@@ -62,8 +62,7 @@ class LPDiffConfig(BaseModel):
         """The configuration of a named size.
 
         Args:
-            size: `paper` (the released U-Net, 92 M parameters), `base` (about 24 M) or `small` (about 2 M, for
-                training on a CPU). `released` exists as `paper` only.
+            size: `paper` (the released U-Net, 92 M parameters), `base` (28 M) or `small` (3 M, for training on a CPU). `released` exists as `paper` only.
             variant: `described` or `released`.
             changes: Fields to set differently, e.g. `icam=False` or `n_frames=5`.
 
@@ -98,7 +97,7 @@ class LPDiffConfig(BaseModel):
     def size_divisor(self) -> int:
         """Height and width of the images must be multiples of this."""
         conditioner = 8 if self.variant == "released" else 16
-        return max(conditioner, self.unshuffle * 2 ** (len(self.channel_mults) - 1))
+        return max(conditioner, self.unshuffle << (len(self.channel_mults) - 1))
 
     @property
     def condition_channels(self) -> int:
@@ -148,12 +147,12 @@ _SIZES: dict[Size, dict[str, Any]] = {
     },
     "small": {
         "widths": (16, 32, 64, 128),
-        "inner_channels": 32,
-        "channel_mults": (1, 2, 4),
+        "inner_channels": 24,
+        "channel_mults": (1, 2, 5),
         "res_blocks": 1,
         "norm_groups": 8,
         "image_size": 28,
-        "attention_resolutions": (14, 7),
+        "attention_resolutions": (7,),
         "dropout": 0.0,
         "unshuffle": 4,
         "see_frames": True,

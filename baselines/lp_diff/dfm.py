@@ -2,37 +2,62 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
 
-def median(x: Tensor, dim: int) -> Tensor:
-    """The true median along `dim` (mean of the two middle values of an even count), differentiable."""
-    count = x.shape[dim]
-    lower = x.median(dim).values
-    return lower if count % 2 else (lower + x.neg().median(dim).values.neg()) / 2
+class _Pool(torch.autograd.Function):
+    """The three statistics; written out because autograd would add a full-size gradient for each of them."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, dim: int) -> Tensor:
+        largest, largest_at = x.max(dim)
+        middle, middle_at = x.median(dim)
+        ctx.save_for_backward(largest_at, middle_at)
+        ctx.dim, ctx.shape = dim, x.shape
+        return torch.stack([x.mean(dim), largest, middle])
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
+        dim, (by_mean, *others) = ctx.dim, grads[0].unbind(0)
+        grad = (by_mean / ctx.shape[dim]).unsqueeze(dim).expand(ctx.shape).clone()
+        for at, part in zip(ctx.saved_tensors, others, strict=True):
+            grad.scatter_add_(dim, at.unsqueeze(dim), part.unsqueeze(dim))
+        return grad, None
 
 
-def _pool(streams: Tensor, dim: int) -> Tensor:
-    """Average, maximum and median of [B, M, C, P] along `dim`: [3, B, M, rest]."""
-    return torch.stack([streams.mean(dim), streams.amax(dim), median(streams, dim)])
+def pool(x: Tensor, dim: int) -> Tensor:
+    """Average, maximum and median along a dimension.
+
+    Args:
+        x: [B, C, P].
+        dim: 1 or 2.
+
+    Returns:
+        [3, B, P] or [3, B, C]. Of an even count, the median is the lower of the two middle values.
+    """
+    pooled: Tensor = _Pool.apply(x, dim)
+    return pooled
 
 
 class DFM(nn.Module):
     """Fuse M streams of equal shape by weights that depend on all of them.
 
     Two paths see the average, maximum and median of every stream. The channel path pools over space and mixes
-    the 3 M C statistics with a linear layer; the spatial path pools over channels and mixes the 3 M maps with a
-    3 x 3 convolution. Each gives one logit a stream, and a softmax across the streams follows:
+    the 3 M C statistics with a linear layer; the spatial path pools over channels and mixes the 3 M maps with
+    a 3 x 3 convolution. Each gives one logit a stream, and a softmax across the streams follows:
 
         w = (softmax_M(Linear(pool_space)) + softmax_M(Conv(pool_channels))) / 2,   fused = sum_m w_m x_m
 
-    The half keeps the sum of the two paths a convex weight: w is in (0, 1) and sums to one over the streams. The
-    paper fuses two streams; the same equation serves any number.
+    The half makes the sum of the two paths a convex weight: w is in (0, 1) and sums to one over the streams.
+    The paper fuses two streams; the same equation serves any number.
 
     Args:
         channels: C.
-        streams: M, at least one (of one stream the weight is one).
+        streams: M, at least two.
     """
 
     def __init__(self, channels: int, streams: int = 2) -> None:
@@ -42,30 +67,30 @@ class DFM(nn.Module):
         self.channel = nn.Linear(3 * streams * channels, streams * channels)
         self.spatial = nn.Conv2d(3 * streams, streams, 3, padding=1)
 
-    def weights(self, streams: Tensor) -> Tensor:
-        """Weights [B, M, C, H, W] in (0, 1) of streams [B, M, C, H, W]; they sum to one over M."""
-        batch, count, channels, height, width = streams.shape
-        flat = streams.flatten(3)
-        over_space = _pool(flat, 3).movedim(0, 1).reshape(batch, -1)
-        over_channels = _pool(flat, 2).movedim(0, 1).reshape(batch, 3 * count, height, width)
-        by_channel = self.channel(over_space).view(batch, count, channels, 1, 1).softmax(1)
-        by_place = self.spatial(over_channels).unsqueeze(2).softmax(1)
-        weights: Tensor = (by_channel + by_place) / 2
-        return weights
+    def weights(self, streams: Sequence[Tensor]) -> list[Tensor]:
+        """Weights in (0, 1) of M streams [B, C, H, W], each of that shape; they sum to one over the streams."""
+        batch, _, height, width = streams[0].shape
+        flat = [stream.flatten(2) for stream in streams]
+        over_space = torch.cat([pool(x, 2) for x in flat]).transpose(0, 1).reshape(batch, -1)
+        over_channels = (
+            torch.cat([pool(x, 1) for x in flat]).transpose(0, 1).reshape(batch, -1, height, width)
+        )
+        by_channel = self.channel(over_space).view(batch, self.streams, self.channels, 1, 1).softmax(1) / 2
+        by_place = self.spatial(over_channels).unsqueeze(2).softmax(1) / 2
+        return [a + b for a, b in zip(by_channel.unbind(1), by_place.unbind(1), strict=True)]
 
-    def forward(self, streams: Tensor) -> Tensor:
-        """Fuse [B, M, C, H, W] into [B, C, H, W]."""
-        if streams.shape[1] == 1:
-            return streams[:, 0]
-        return (self.weights(streams) * streams).sum(1)
+    def forward(self, streams: Sequence[Tensor]) -> Tensor:
+        """Fuse M streams [B, C, H, W] into one."""
+        weighted = [w * x for w, x in zip(self.weights(streams), streams, strict=True)]
+        return torch.stack(weighted).sum(0)
 
 
 class MeanFusion(nn.Module):
     """Stands in for DFM where it is switched off (ablation exp4): every stream has the weight 1 / M."""
 
-    def forward(self, streams: Tensor) -> Tensor:
-        """Fuse [B, M, C, H, W] into [B, C, H, W]."""
-        return streams.mean(1)
+    def forward(self, streams: Sequence[Tensor]) -> Tensor:
+        """Fuse M streams [B, C, H, W] into one."""
+        return torch.stack(tuple(streams)).mean(0)
 
 
 def fusion(channels: int, streams: int, *, dfm: bool) -> DFM | MeanFusion:

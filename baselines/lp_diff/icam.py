@@ -1,4 +1,4 @@
-"""ICAM: cross attention between consecutive frames (Gong et al., CVPR 2025, inter-frame cross attention module)."""
+"""ICAM: cross attention between consecutive frames (Gong et al., CVPR 2025, figure 2)."""
 
 from __future__ import annotations
 
@@ -47,12 +47,14 @@ class ICAM(nn.Module):
         query, filtered, key, source = self._project(earlier, later)
         attended = F.scaled_dot_product_attention(filtered, key, self.value(source))
         fused = self.out(attended + query)
-        return earlier + fused.transpose(1, 2).view_as(earlier)
+        result: Tensor = earlier + fused.transpose(1, 2).view_as(earlier)
+        return result
 
     def attention(self, earlier: Tensor, later: Tensor) -> Tensor:
         """Where each place of the later frame looks in the earlier one: [B, H W, H W], rows sum to one."""
         _, filtered, key, _ = self._project(earlier, later)
-        return (filtered @ key.transpose(1, 2) * filtered.shape[-1] ** -0.5).softmax(-1)
+        scores: Tensor = filtered @ key.transpose(1, 2) * filtered.shape[-1] ** -0.5
+        return scores.softmax(-1)
 
     def _project(self, earlier: Tensor, later: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         source = _tokens(earlier)
@@ -60,10 +62,9 @@ class ICAM(nn.Module):
         key = self.key(source)
         if self.filter is None:
             return query, query, key, source
-        pair = torch.stack([query, key], 1).transpose(2, 3)
-        weights = 2 * self.filter.weights(pair.unflatten(3, earlier.shape[2:])).flatten(3)
-        filtered_query, filtered_key = (weights * pair).transpose(2, 3).unbind(1)
-        return query, filtered_query, filtered_key, source
+        maps = [x.transpose(1, 2).unflatten(2, earlier.shape[2:]) for x in (query, key)]
+        filtered = [2 * w * x for w, x in zip(self.filter.weights(maps), maps, strict=True)]
+        return query, _tokens(filtered[0]), _tokens(filtered[1]), source
 
 
 class PairConv(nn.Module):
@@ -115,4 +116,5 @@ class ReleasedCrossAttention(nn.Module):
         attended = F.scaled_dot_product_attention(*parts).transpose(1, 2).flatten(2)
         hidden = self.norm1(self.out_linear(attended) + query)
         hidden = self.norm2(self.fc2(F.relu(self.fc1(hidden))) + hidden)
-        return hidden.transpose(1, 2).view_as(later)
+        result: Tensor = hidden.transpose(1, 2).view_as(later)
+        return result

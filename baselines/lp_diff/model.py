@@ -44,8 +44,8 @@ class TrainingLosses:
 class LPDiff(nn.Module):
     """Restore a plate from N degraded frames (Gong et al., CVPR 2025).
 
-    psi = conditioning network(frames); the diffusion model samples the residual x_0 given psi; the restored plate
-    is psi + x_0. Images are float tensors in [-1, 1]; height and width must be multiples of
+    psi = conditioning network(frames); the diffusion model samples the residual x_0 given psi; the restored
+    plate is psi + x_0. Images are float tensors in [-1, 1]; height and width must be multiples of
     `config.size_divisor` (16 in every preset).
 
     Attributes:
@@ -68,8 +68,8 @@ class LPDiff(nn.Module):
         else:
             self.MTA = Conditioner(config)
             # The untrained diffusion stage adds nothing to psi.
-            nn.init.zeros_(self.denoise_fn.final_conv.block[-1].weight)
-            nn.init.zeros_(self.denoise_fn.final_conv.block[-1].bias)
+            for parameter in self.denoise_fn.final_conv.block[-1].parameters():
+                nn.init.zeros_(parameter)
 
     def condition(self, frames: Tensor) -> Tensor:
         """Frames [B, N, 3, H, W] in [-1, 1], oldest first, to psi [B, 3, H, W], unbounded.
@@ -151,9 +151,9 @@ class LPDiff(nn.Module):
                     lambda noisy, level: self._residual(noisy, level, psi, condition),
                     noise.contiguous(memory_format=torch.channels_last),
                     self.schedule,
-                    solver,
-                    steps,
                     generators,
+                    solver=solver,
+                    steps=steps,
                 )
         finally:
             self.train(was_training)
@@ -182,5 +182,5 @@ class LPDiff(nn.Module):
         divisor = self.config.size_divisor
         if height % divisor or width % divisor or not height or not width:
             raise MethodError(
-                f"lp-diff takes heights and widths that are multiples of {divisor}, not {height} x {width}; resize"
+                f"lp-diff takes heights and widths that are multiples of {divisor}, not {height} x {width}"
             )

@@ -1,8 +1,8 @@
 """Samplers over the continuous noise level.
 
-Each walks a list of levels from noise to the clean residual and asks for x_0 at every level but the last, so it
-serves noise, x_0 and v prediction alike. All randomness comes from one generator a sample: a sample's draws do
-not depend on what else is in its batch.
+Each walks a list of levels from noise to the clean residual and asks for x_0 at every level but the last, so
+it serves noise, x_0 and v prediction alike. All randomness comes from one generator a sample: a sample's draws
+do not depend on what else is in its batch.
 """
 
 from __future__ import annotations
@@ -34,9 +34,10 @@ def solve(
     denoise: Denoise,
     noise: Tensor,
     schedule: Schedule,
+    generators: Sequence[torch.Generator],
+    *,
     solver: Solver,
     steps: int,
-    generators: Sequence[torch.Generator],
 ) -> Tensor:
     """Turn noise into a sample of x_0.
 
@@ -44,11 +45,11 @@ def solve(
         denoise: Estimates x_0; called `steps` times.
         noise: Where to start, standard normal [B, C, H, W].
         schedule: Says which levels exist.
-        solver: `ddpm` is ancestral sampling at evenly spaced times (the released code's, with all 1000 steps);
-            `ddim` the deterministic first-order solver and `dpm++` the second-order one, both at levels evenly
-            spaced in log-SNR.
-        steps: Evaluations of `denoise`.
         generators: One a sample; used by `ddpm` only.
+        solver: `ddpm` is ancestral sampling at evenly spaced times (the released code's, with all 1000 steps);
+            `ddim` the deterministic first-order solver and `dpm++` the second-order one, both at levels
+            evenly spaced in log-SNR.
+        steps: Evaluations of `denoise`.
 
     Raises:
         MethodError: No steps, or more ancestral steps than the schedule has times.
@@ -77,13 +78,13 @@ def ancestral(
 
 
 def deterministic(denoise: Denoise, x: Tensor, levels: Sequence[float], *, second_order: bool) -> Tensor:
-    """Solve the probability flow between levels: DDIM (Song et al., 2021) or DPM-Solver++(2M) (Lu et al., 2022).
+    """Solve the probability flow: DDIM (Song et al., 2021) or DPM-Solver++(2M) (Lu et al., 2022).
 
         x_b = (sigma_b / sigma_a) x_a + (b - a sigma_b / sigma_a) D
 
-    First order takes D = x_0(x_a). Second order extrapolates from the step before, with h the widths of both in
-    half log-SNR: D = x_0 + h / (2 h_before) (x_0 - x_0_before); its first step and the last one, which jumps to
-    the clean residual, stay of first order.
+    First order takes D = x_0(x_a). Second order extrapolates from the step before, with h the widths of both
+    in half log-SNR: D = x_0 + h / (2 h_before) (x_0 - x_0_before); its first step and the last one, which
+    jumps to the clean residual, stay of first order.
     """
     previous: Tensor | None = None
     width_before = math.nan

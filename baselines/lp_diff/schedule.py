@@ -38,8 +38,8 @@ class Schedule:
     """Linear beta schedule of DDPM (Ho et al., 2020).
 
     Attributes:
-        steps: Number of discrete times T. The released code uses 1000; shortening T with the same betas leaves
-            signal at time T (a_T = 0.08 at 1000, 0.78 at 100), so take fewer steps in the sampler instead.
+        steps: Number of discrete times T. The released code uses 1000; shortening T with the same betas
+            leaves signal at time T (a_T = 0.08 at 1000, 0.78 at 100): take fewer steps in the sampler instead.
         beta_start: beta_1.
         beta_end: beta_T.
     """
@@ -56,7 +56,8 @@ class Schedule:
     @property
     def levels(self) -> np.ndarray:
         """a_0 = 1, a_1, ..., a_T, float64 [T + 1]; a_t^2 = prod_{s <= t} (1 - beta_s)."""
-        return np.sqrt(np.concatenate([[1.0], np.cumprod(1 - self.betas)]))
+        levels: np.ndarray = np.sqrt(np.concatenate([[1.0], np.cumprod(1 - self.betas)]))
+        return levels
 
     def sample(self, batch: int, generator: torch.Generator | None = None) -> Tensor:
         """Draw one noise level a sample: uniform time, uniform level between its two neighbours.

@@ -1,4 +1,4 @@
-"""TEM: texture enhancement by edge strength and curvature (Gong et al., CVPR 2025, texture enhancement module)."""
+"""TEM: texture enhancement by edge strength and curvature (Gong et al., CVPR 2025, figure 2)."""
 
 from __future__ import annotations
 
@@ -24,9 +24,15 @@ def _responses(x: Tensor, kernels: Tensor, padding: str) -> tuple[Tensor, ...]:
     return F.conv2d(planes, kernels).view(batch, channels, 5, height, width).unbind(2)
 
 
-def _curvature(gx: Tensor, gy: Tensor, ixx: Tensor, iyy: Tensor, ixy: Tensor, eps: float) -> Tensor:
+def _curvature(responses: tuple[Tensor, ...], eps: float) -> Tensor:
+    gx, gy, ixx, iyy, ixy = responses
     numerator = gx.square() * iyy - 2 * gx * gy * ixy + gy.square() * ixx
     return numerator / (gx.square() + gy.square() + eps) ** 1.5
+
+
+def _magnitude(responses: tuple[Tensor, ...], eps: float) -> Tensor:
+    gx, gy = responses[:2]
+    return (gx.square() + gy.square() + eps).sqrt()
 
 
 def curvature(x: Tensor, eps: float = 1e-4) -> Tensor:
@@ -34,14 +40,14 @@ def curvature(x: Tensor, eps: float = 1e-4) -> Tensor:
 
         Cur = (Gx^2 Iyy - 2 Gx Gy Ixy + Gy^2 Ixx) / (Gx^2 + Gy^2 + eps)^1.5
 
-    Positive where the line bends around the darker side: +1/r on a dark disc of radius r, -1/r on a bright one, 0
-    on a straight edge of any direction. Limited to [-1, 1]: a bend tighter than a pixel is noise.
+    Positive where the line bends around the darker side: +1/r on a dark disc of radius r, -1/r on a bright one,
+    0 on a straight edge of any direction. Limited to [-1, 1]: a bend tighter than a pixel is noise.
 
     Args:
         x: Maps [B, C, H, W].
         eps: Keeps flat places at zero, in squared Sobel units (8 times the slope a pixel).
     """
-    return _curvature(*_responses(x, _KERNELS.to(x), "replicate"), eps).clamp(-1, 1)
+    return _curvature(_responses(x, _KERNELS.to(x), "replicate"), eps).clamp(-1, 1)
 
 
 class TEM(nn.Module):
@@ -56,9 +62,9 @@ class TEM(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Gate [B, C, H, W]; same shape."""
-        gx, gy, ixx, iyy, ixy = _responses(features, _KERNELS.to(features), "replicate")
-        bend = _curvature(gx, gy, ixx, iyy, ixy, self.eps).clamp(-1, 1)
-        strength = (gx.square() + gy.square() + self.eps).sqrt()
+        responses = _responses(features, _KERNELS.to(features), "replicate")
+        bend = _curvature(responses, self.eps).clamp(-1, 1)
+        strength = _magnitude(responses, self.eps)
         gate = (strength + bend).flatten(2).softmax(-1).view_as(features)
         return features * (1 + gate)
 
@@ -73,7 +79,6 @@ class ReleasedTEM(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Gate [B, C, H, W]; same shape."""
-        gx, gy, ixx, iyy, ixy = _responses(features, _RELEASED_KERNELS.to(features), "constant")
-        strength = (gx.square() + gy.square() + self.eps).sqrt()
-        gate = (strength + _curvature(gx, gy, ixx, iyy, ixy, self.eps)).softmax(1)
+        responses = _responses(features, _RELEASED_KERNELS.to(features), "constant")
+        gate = (_magnitude(responses, self.eps) + _curvature(responses, self.eps)).softmax(1)
         return features * (1 + gate)

@@ -1,7 +1,7 @@
 """The denoising U-Net: SR3's (Saharia et al., 2021) with attributes named as in the released checkpoints.
 
-Both variants use it. `released` runs it at the images' own size on cat(psi, x_t); `described` may fold space into
-channels first, so that a small network sees the whole plate at a quarter of the resolution.
+Both variants use it. `released` runs it at the images' own size on cat(psi, x_t); `described` may fold space
+into channels first, so that a small network sees the whole plate at a quarter of the resolution.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ class ReleasedEmbedding(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.half = channels // 2
+        self.count = channels // 2
 
     def forward(self, level: Tensor) -> Tensor:
         """Levels [B] to features [B, channels]."""
-        frequencies = torch.exp(-math.log(1e4) / self.half * torch.arange(self.half, device=level.device))
+        frequencies = torch.exp(-math.log(1e4) / self.count * torch.arange(self.count, device=level.device))
         phase = level[:, None] * frequencies
         return torch.cat([phase.sin(), phase.cos()], -1)
 
@@ -42,11 +42,11 @@ class LogSnrEmbedding(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.half = channels // 2
+        self.count = channels // 2
 
     def forward(self, level: Tensor) -> Tensor:
         """Levels [B] in (0, 1) to features [B, channels]."""
-        octaves = torch.linspace(math.log(1 / 16), math.log(4), self.half, device=level.device)
+        octaves = torch.linspace(math.log(1 / 16), math.log(4), self.count, device=level.device)
         phase = log_snr(level)[:, None] * octaves.exp()
         return torch.cat([phase.sin(), phase.cos()], -1)
 
@@ -163,8 +163,8 @@ class UNet(nn.Module):
     """Residual U-Net over (condition, x_t) with the noise level added in every block.
 
     Args:
-        config: Uses inner_channels, channel_mults, res_blocks, norm_groups, attention_resolutions, image_size,
-            dropout, unshuffle, condition_channels and variant (which embedding the noise level gets).
+        config: Uses inner_channels, channel_mults, res_blocks, norm_groups, attention_resolutions,
+            image_size, dropout, unshuffle, condition_channels and variant (the noise level's embedding).
     """
 
     def __init__(self, config: LPDiffConfig) -> None:
@@ -180,8 +180,10 @@ class UNet(nn.Module):
 
         down_attention, up_attention = attention_levels(config)
         levels = [inner * mult for mult in config.channel_mults]
-        inputs = (config.condition_channels + 3) * fold**2
-        downs: list[nn.Module] = [nn.Conv2d(inputs, inner, 3, padding=1)]
+        inputs = config.condition_channels + 3
+        # A strided convolution is space-to-depth and a pointwise convolution in one pass.
+        first = nn.Conv2d(inputs, inner, fold, fold) if fold > 1 else nn.Conv2d(inputs, inner, 3, padding=1)
+        downs: list[nn.Module] = [first]
         skips, channels = [inner], inner
         for index, width in enumerate(levels):
             for _ in range(config.res_blocks):
@@ -217,7 +219,6 @@ class UNet(nn.Module):
         """
         embedded = self.noise_level_mlp(level)
         x = torch.cat([condition, noisy], 1)
-        x = F.pixel_unshuffle(x, self.fold) if self.fold > 1 else x
         skips = []
         for layer in self.downs:
             x = layer(x, embedded) if isinstance(layer, _Stage) else layer(x)

@@ -1,0 +1,202 @@
+"""Weights on disk: the project's safetensors files, and the `I<iter>_E<epoch>_gen.pth` files of the release.
+
+Nothing here unpickles arbitrary objects: `.pth` files go through the weights-only loader.
+"""
+
+from __future__ import annotations
+
+import pickle
+from typing import TYPE_CHECKING, Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from baselines.lp_diff.config import LPDiffConfig
+from baselines.lp_diff.model import LPDiff
+from mdlp_bench.errors import MethodError, MissingWeightsError
+from mdlp_bench.files import atomic_path
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+FORMAT = "lp-diff-1"
+_RELEASED_SIDE = 128
+
+
+def save(
+    model: LPDiff, path: Path, notes: Mapping[str, str] | None = None, dtype: torch.dtype | None = None
+) -> None:
+    """Write a model and its configuration as safetensors, atomically.
+
+    Args:
+        model: Any variant.
+        path: Where to; `.safetensors` by convention.
+        notes: Further metadata (data, seed, scores); must not use the keys `format` and `config`.
+        dtype: Store floating-point weights in this type, e.g. `torch.float16` to halve the file.
+
+    Raises:
+        MdlpBenchError: The file cannot be written.
+        ValueError: A note uses a reserved key.
+    """
+    reserved = {"format": FORMAT, "config": model.config.model_dump_json()}
+    if notes and reserved.keys() & notes.keys():
+        raise ValueError("the notes 'format' and 'config' are reserved")
+    state = {
+        name: tensor.detach().to(dtype if tensor.is_floating_point() else None).contiguous()
+        for name, tensor in model.state_dict().items()
+    }
+    with atomic_path(path) as temporary:
+        save_file(state, temporary, {**(notes or {}), **reserved})
+
+
+def load(path: Path) -> tuple[LPDiff, dict[str, str]]:
+    """Read a model written by `save`, float32 and in evaluation mode, and its notes.
+
+    Raises:
+        MissingWeightsError: The file does not exist.
+        MethodError: It is not an LP-Diff safetensors file, is damaged, or its weights do not fit its
+            configuration.
+    """
+    _exists(path)
+    try:
+        with safe_open(path, framework="pt") as file:
+            notes = dict(file.metadata() or {})
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+    except (SafetensorError, OSError) as error:
+        raise MethodError(f"{path}: not a readable safetensors file ({_line(error)})") from error
+    if notes.pop("format", None) != FORMAT or "config" not in notes:
+        raise MethodError(
+            f"{path}: not an LP-Diff weight file of format {FORMAT} (its metadata does not say so)"
+        )
+    try:
+        config = LPDiffConfig.parse(notes.pop("config"))
+    except MethodError as error:
+        raise MethodError(f"{path}: {error}") from error
+    return _build(config, state, path), notes
+
+
+def load_released(path: Path, norm_groups: int = 32) -> LPDiff:
+    """Read a generator checkpoint of the release (`I<iter>_E<epoch>_gen.pth`), in evaluation mode.
+
+    The configuration is read off the tensors: channels, levels, blocks, where attention sits and the noise
+    schedule. Only the number of norm groups leaves no trace.
+
+    Args:
+        path: The file.
+        norm_groups: Groups of the U-Net's group norms; 32 unless the release's config said otherwise.
+
+    Raises:
+        MissingWeightsError: The file does not exist.
+        MethodError: It is not a generator checkpoint of the release; one line says what it is instead.
+    """
+    _exists(path)
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise MethodError(
+            f"{path}: not loaded: not a PyTorch checkpoint, or one that holds other objects than tensors"
+        ) from error
+    except (RuntimeError, OSError, EOFError, ValueError, KeyError, IndexError) as error:
+        raise MethodError(f"{path}: not a readable PyTorch checkpoint ({_line(error)})") from error
+    if isinstance(state, dict) and "optimizer" in state:
+        raise MethodError(f"{path}: holds the optimiser's state; give the file that ends in _gen.pth")
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise MethodError(f"{path}: not an LP-Diff generator checkpoint (no table of tensors)")
+    return _build(_released_config(state, norm_groups, path), state, path)
+
+
+def _released_config(state: dict[str, Tensor], norm_groups: int, path: Path) -> LPDiffConfig:
+    """Read the configuration off a released state dict."""
+    wanted = ("betas", "denoise_fn.downs.0.weight", "MTA.encoder.encoder.0.weight")
+    absent = [name for name in wanted if name not in state]
+    if absent:
+        raise MethodError(f"{path}: not an LP-Diff generator checkpoint (no tensor {absent[0]!r})")
+    betas, first = state["betas"].double(), state["denoise_fn.downs.0.weight"]
+    if betas.ndim != 1 or len(betas) < 2 or first.ndim != 4:
+        raise MethodError(
+            f"{path}: not an LP-Diff generator checkpoint (odd shapes of betas or the first layer)"
+        )
+    inner = len(first)
+    widths: list[list[int]] = [[]]
+    attention: list[bool] = [False]
+    index = 1
+    while True:
+        prefix = f"denoise_fn.downs.{index}"
+        block = state.get(f"{prefix}.res_block.block1.block.3.weight")
+        if block is not None:
+            widths[-1].append(len(block))
+            attention[-1] |= f"{prefix}.attn.qkv.weight" in state
+        elif f"{prefix}.conv.weight" in state:
+            widths.append([])
+            attention.append(False)
+        else:
+            break
+        index += 1
+    counts = {len(level) for level in widths}
+    if (
+        counts == {0}
+        or len(counts) != 1
+        or not inner
+        or any(width % inner for level in widths for width in level)
+    ):
+        raise MethodError(f"{path}: not an LP-Diff generator checkpoint (the U-Net's levels do not line up)")
+    fields: dict[str, Any] = {
+        "inner_channels": inner,
+        "channel_mults": tuple(level[0] // inner for level in widths),
+        "res_blocks": counts.pop(),
+        "norm_groups": norm_groups,
+        "image_size": _RELEASED_SIDE << len(widths),
+        "attention_resolutions": tuple(
+            (_RELEASED_SIDE << len(widths)) >> level for level, has in enumerate(attention) if has
+        ),
+        "diffusion_steps": len(betas),
+        # The tables are float32; the nearest round figure is what the release's config said.
+        "beta_start": float(f"{betas[0].item():.6g}"),
+        "beta_end": float(f"{betas[-1].item():.6g}"),
+    }
+    try:
+        config = LPDiffConfig.preset("paper", "released", **fields)
+    except MethodError as error:
+        hint = "; pass norm_groups as in the release's config" if inner % norm_groups else ""
+        raise MethodError(f"{path}: {error}{hint}") from error
+    expected = torch.linspace(config.beta_start, config.beta_end, len(betas), dtype=torch.float64)
+    if not torch.allclose(betas, expected, rtol=1e-4, atol=1e-9):
+        raise MethodError(
+            f"{path}: its noise schedule is not linear; only the release's linear schedule is known"
+        )
+    return config
+
+
+def _build(config: LPDiffConfig, state: dict[str, Tensor], path: Path) -> LPDiff:
+    with torch.device("meta"):
+        model = LPDiff(config)
+    expected = model.state_dict()
+    for name, tensor in expected.items():
+        if name not in state:
+            raise MethodError(f"{path}: the tensor {name!r} is missing")
+        if state[name].shape != tensor.shape:
+            raise MethodError(
+                f"{path}: {name!r} has shape {list(state[name].shape)}, but the network needs {list(tensor.shape)}"
+            )
+        if tensor.is_floating_point() and not state[name].isfinite().all():
+            raise MethodError(
+                f"{path}: {name!r} holds values that are not finite; the file is damaged or diverged"
+            )
+    unknown = sorted(state.keys() - expected.keys())
+    if unknown:
+        raise MethodError(f"{path}: the tensor {unknown[0]!r} does not belong to this network")
+    state = {name: tensor.to(expected[name].dtype) for name, tensor in state.items()}
+    model.load_state_dict(state, assign=True)
+    return model.eval()
+
+
+def _exists(path: Path) -> None:
+    if not path.is_file():
+        raise MissingWeightsError(f"{path}: no such weight file")
+
+
+def _line(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
