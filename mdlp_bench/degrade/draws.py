@@ -18,7 +18,16 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 Value = float | int | str | bool
 Drift = float | Literal["independent"]
 
-_KINDS = ("value", "uniform", "log_uniform", "sqrt_uniform", "quantiles", "integers", "choice")
+_KINDS = (
+    "value",
+    "uniform",
+    "log_uniform",
+    "sqrt_uniform",
+    "reciprocal_uniform",
+    "quantiles",
+    "integers",
+    "choice",
+)
 
 
 class Draw(BaseModel):
@@ -29,12 +38,13 @@ class Draw(BaseModel):
         uniform: [low, high].
         log_uniform: [low, high], uniform in the logarithm.
         sqrt_uniform: [low, high]: the square root of a uniform number (a variance is uniform).
+        reciprocal_uniform: [low, high]: one over a uniform number.
         quantiles: Values at equally spaced probabilities 0 ... 1, linear in between.
         integers: [low, high], both included, equally likely.
         choice: Values, equally likely or by `weights`.
         weights: Positive weights of `choice`.
         drift: Standard deviation of the latent step between frames; None takes the recipe's. Choices and
-            integers are constant within a sample unless a drift is given. `independent` draws anew each frame.
+            integers stay constant within a sample unless a drift is given. `independent`: anew each frame.
         times: Multiply by this quantity of the camera (see `camera.MomentState`).
     """
 
@@ -44,6 +54,7 @@ class Draw(BaseModel):
     uniform: tuple[float, float] | None = None
     log_uniform: tuple[float, float] | None = None
     sqrt_uniform: tuple[float, float] | None = None
+    reciprocal_uniform: tuple[float, float] | None = None
     quantiles: Annotated[tuple[float, ...], Field(min_length=2)] | None = None
     integers: tuple[int, int] | None = None
     choice: Annotated[tuple[Value, ...], Field(min_length=1)] | None = None
@@ -56,12 +67,11 @@ class Draw(BaseModel):
         given = [kind for kind in _KINDS if getattr(self, kind) is not None]
         if len(given) != 1:
             raise ValueError(f"give exactly one of {', '.join(_KINDS)}, got {given}")
-        pair = self.uniform or self.log_uniform or self.sqrt_uniform or self.integers
+        positive = self.log_uniform or self.reciprocal_uniform
+        pair = self.uniform or self.sqrt_uniform or self.integers or positive
         if pair and pair[0] > pair[1]:
             raise ValueError(f"{given[0]}: {pair[0]} is above {pair[1]}")
-        if (self.log_uniform and self.log_uniform[0] <= 0) or (
-            self.sqrt_uniform and self.sqrt_uniform[0] < 0
-        ):
+        if (positive and positive[0] <= 0) or (self.sqrt_uniform and self.sqrt_uniform[0] < 0):
             raise ValueError(f"{given[0]} needs positive limits")
         if self.quantiles and any(b < a for a, b in zip(self.quantiles, self.quantiles[1:], strict=False)):
             raise ValueError("quantiles must not fall")
@@ -87,6 +97,9 @@ class Draw(BaseModel):
             return math.exp(low + u * (high - low))
         if self.sqrt_uniform is not None:
             return math.sqrt(self.sqrt_uniform[0] + u * (self.sqrt_uniform[1] - self.sqrt_uniform[0]))
+        if self.reciprocal_uniform is not None:
+            low, high = self.reciprocal_uniform
+            return 1.0 / (low + u * (high - low))
         if self.quantiles is not None:
             position = u * (len(self.quantiles) - 1)
             index = min(int(position), len(self.quantiles) - 2)

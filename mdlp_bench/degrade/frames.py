@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from pydantic import ValidationError
@@ -16,6 +16,9 @@ from mdlp_bench.degrade.plan import PARAMETERS_VERSION, draw_parameters
 from mdlp_bench.degrade.recipe import Recipe
 from mdlp_bench.errors import DataError
 from mdlp_bench.images import ImageU8, decode, encode
+
+# What operators without randomness are given for a generator.
+_UNUSED: Final = np.random.default_rng(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,7 @@ def degrade_triplet(
 def replay_frames(clean: ImageU8, parameters: Mapping[str, Any]) -> list[bytes]:
     """Apply recorded parameters to the clean image: the same frames, byte for byte.
 
-    (The bytes of a JPEG also depend on the JPEG library inside OpenCV; they are the same for the same version.)
+    (JPEG bytes also depend on the JPEG library inside OpenCV: keep its version to keep them.)
 
     Raises:
         DataError: `clean` is not a uint8 RGB image, or the parameters are of another version or damaged.
@@ -98,10 +101,8 @@ def replay(row: Mapping[str, Any]) -> list[bytes]:
 def _frame(image: ImageF32, frame: Mapping[str, Any]) -> bytes:
     for step in frame["steps"]:
         operator = OPERATORS[step["op"]]
-        # Operators without randomness never use their generator.
-        image = operator.apply(
-            image, operator.params.model_validate(step["params"]), np.random.default_rng(step.get("seed", 0))
-        )
+        rng = _UNUSED if operator.noise == "none" else np.random.default_rng(step["seed"])
+        image = operator.apply(image, operator.params.model_validate(step["params"]), rng)
     output = frame["output"]
     if output["format"] == "png":
         return encode(to_uint8(image), "png")

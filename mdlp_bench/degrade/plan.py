@@ -1,8 +1,9 @@
 """From a recipe and a seed to concrete parameters: one scene per sample, correlated moments of it.
 
 The scene (which branches, which order, the latent numbers of every parameter) is drawn once from
-`seed_for(seed, sample_id)`. Frame k moves the latents by steps drawn from `seed_for(seed, sample_id, "frame", k)`
-and fixes the noise seeds of its operators. Frames 0 ... k therefore do not depend on how many follow.
+`seed_for(seed, sample_id)`. Frame k moves the latents by steps drawn from
+`seed_for(seed, sample_id, "frame", k)` and fixes the noise seeds of its operators. Frames 0 ... k therefore
+do not depend on how many follow.
 """
 
 from __future__ import annotations
@@ -62,8 +63,8 @@ def draw_parameters(recipe: Recipe, *, seed: int, sample_id: str, n_frames: int 
     """Draw every parameter of a sample without touching an image.
 
     Returns:
-        A JSON-able dict: `parameters_version`, `recipe`, `recipe_version`, `seed`, `sample_id` and `frames`, a
-        list of {`size` [height, width], `camera`, `steps` [{`op`, `params`, `seed`?}], `output`}.
+        A JSON-able dict: `parameters_version`, `recipe`, `recipe_version`, `seed`, `sample_id` and
+        `frames`, a list of {`size` [height, width], `camera`, `steps` [{`op`, `params`, `seed`?}], `output`}.
 
     Raises:
         DataError: `n_frames` is below 1, or the recipe draws a value its operator refuses.

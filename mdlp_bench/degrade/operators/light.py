@@ -134,7 +134,7 @@ def glare(image: ImageF32, params: GlareParams, rng: np.random.Generator) -> Ima
 
 
 class ShadowParams(Params):
-    """A straight shadow edge: the side towards `angle` of the line through (x, y) keeps `level` of its light."""
+    """A straight shadow edge: beyond the line through (x, y), towards `angle`, `level` of the light stays."""
 
     x: float
     y: float

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any, Final, Literal
 
 import cv2
 import numpy as np
-import numpy.typing as npt
+from PIL import Image
 from pydantic import Field
 
 from mdlp_bench.degrade.operators.base import ImageF32, Params, Sizes
@@ -76,7 +75,7 @@ def view(image: ImageF32, params: ViewParams, rng: np.random.Generator) -> Image
 
 
 class ResizeParams(Params):
-    """Target size in pixels and kernel. `antialiased_bicubic` is MATLAB's and Pillow's bicubic (a = -0.5)."""
+    """Target size in pixels and kernel. `antialiased_bicubic` is Pillow's (and MATLAB's: a = -0.5)."""
 
     height: int = Field(ge=1, le=4096)
     width: int = Field(ge=1, le=4096)
@@ -89,11 +88,13 @@ def resize(image: ImageF32, params: ResizeParams, rng: np.random.Generator) -> I
     if (height, width) == (params.height, params.width):
         return image
     if params.interpolation == "antialiased_bicubic":
-        rows, columns = _bicubic_weights(height, params.height), _bicubic_weights(width, params.width)
-        narrow = np.tensordot(rows, image, axes=(1, 0))
-        return np.ascontiguousarray(
-            np.clip(np.einsum("xw,ywc->yxc", columns, narrow, optimize=True), 0.0, 1.0), np.float32
-        )
+        planes = [
+            Image.fromarray(np.ascontiguousarray(image[..., channel])).resize(
+                (params.width, params.height), Image.Resampling.BICUBIC
+            )
+            for channel in range(3)
+        ]
+        return np.asarray(np.clip(np.stack([np.asarray(p) for p in planes], axis=-1), 0.0, 1.0), np.float32)
     done = cv2.resize(
         image, (params.width, params.height), interpolation=_CV_INTERPOLATION[params.interpolation]
     )
@@ -131,18 +132,3 @@ def resize_size(params: ResizeParams, size: tuple[int, int]) -> tuple[int, int]:
 def shifted_nearest_size(params: ShiftedNearestParams, size: tuple[int, int]) -> tuple[int, int]:
     """The size (height, width) after `shifted_nearest`."""
     return -(-size[0] // params.factor), -(-size[1] // params.factor)
-
-
-@lru_cache(maxsize=512)
-def _bicubic_weights(source: int, target: int) -> npt.NDArray[np.float32]:
-    """[target, source] weights of Keys' cubic (a = -0.5), widened when shrinking, cut at the border."""
-    scale = source / target
-    support = max(scale, 1.0)
-    centres = (np.arange(target) + 0.5) * scale
-    distance = np.abs((np.arange(source) + 0.5)[None, :] - centres[:, None]) / support
-    near = (1.5 * distance - 2.5) * distance**2 + 1
-    far = ((-0.5 * distance + 2.5) * distance - 4) * distance + 2
-    weights = np.where(distance < 1, near, np.where(distance < 2, far, 0.0))
-    weights = np.asarray(weights / weights.sum(axis=1, keepdims=True), np.float32)
-    weights.setflags(write=False)
-    return weights
