@@ -185,11 +185,12 @@ class LazySamples(Samples, Generic[E]):
         try:
             row = self.read(entry, with_images=True)
             for number, image in enumerate(row["frames"]):
-                images.verify(image["bytes"], f"sample {entry.sample_id}, {image['path'] or number}")
+                images.verify(image["bytes"], f"sample {entry.sample_id}, frame {image['path'] or number}")
             if row.get("gt") is not None:
                 images.verify(
                     row["gt"]["bytes"], f"sample {entry.sample_id}, ground truth {row['gt']['path']}"
                 )
+            record_batch([row])
         except DataError as error:
             code = error.code if isinstance(error, RejectedError) else "broken-image"
             return Problem(code, str(error), entry.sample_id, entry.split)

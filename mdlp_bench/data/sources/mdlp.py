@@ -12,7 +12,14 @@ from mdlp_bench.data.manifest import read_quarantine
 from mdlp_bench.data.samples import Problem
 from mdlp_bench.data.sources.labels import LabelRow, check_text, find_labels, read_labels
 from mdlp_bench.data.sources.lazy import FileEntry, FileSamples, RejectedError, stray_files
-from mdlp_bench.data.sources.names import Listing, list_folder, natural_key, order_frames, printable
+from mdlp_bench.data.sources.names import (
+    Listing,
+    list_folder,
+    natural_key,
+    order_frames,
+    printable,
+    sample_id_of,
+)
 from mdlp_bench.errors import DataError
 from mdlp_bench.schema import DOMAINS, TEXT_ORIGINS
 
@@ -34,9 +41,9 @@ def recognise(path: Path) -> bool:
 def open_mdlp(path: Path, split: str | None = None) -> FileSamples:
     """Open a folder in the official layout, or one of its splits.
 
-    The sample id is `<split>-<group>`; `plate_id` is the normalised text when it is known, else the sample
-    id. Every frame of a group is taken, in numeric order; methods choose among them. Ground truth and labels
-    are optional: without a `gt` folder every `gt` is null.
+    Sample and track id are `<split>-<group>` (see `sample_id_of`); `plate_id` is the normalised text when it is
+    known, else the sample id. Every frame of a group is taken, in numeric order; methods choose among them.
+    Ground truth and labels are optional: without a `gt` folder every `gt` is null.
 
     Args:
         path: The data set, or the folder of one split.
@@ -82,7 +89,7 @@ def _scan_split(split: str, folder: Path) -> tuple[dict[_Key, FileEntry], list[P
     entries: dict[_Key, FileEntry] = {}
     for name in listing.folders:
         group = printable(name)
-        sample_id = f"{split}-{group}"
+        sample_id = sample_id_of(split, group)
         try:
             frames, indices, notes = _frames(inputs / name, split)
             gt, gt_notes = _ground_truth(gt_root / name, split) if name in gt_groups else (None, [])
@@ -93,9 +100,11 @@ def _scan_split(split: str, folder: Path) -> tuple[dict[_Key, FileEntry], list[P
         if has_gt and gt is None:
             message = f"sample {sample_id}: no ground truth in {printable(str(gt_root / name))}"
             problems.append(Problem("missing-gt", message, sample_id, split, rejected=False))
-        entries[_Key(split, group)] = FileEntry(sample_id, split, "mdlp", frames, indices, gt)
+        entries[_Key(split, group)] = FileEntry(
+            sample_id, split, "mdlp", frames, indices, gt, track_id=f"{split}-{group}"
+        )
     for name in sorted(gt_groups.difference(listing.folders), key=natural_key):
-        sample_id = f"{split}-{printable(name)}"
+        sample_id = sample_id_of(split, printable(name))
         message = f"sample {sample_id}: ground truth without a folder of frames in {printable(str(inputs))}"
         problems.append(Problem("no-frames", message, sample_id, split))
     return entries, problems

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +17,8 @@ IMAGE_SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
 # What operating systems and archivers leave behind; nobody put these there as data.
 _JUNK: Final = frozenset({"thumbs.db", "desktop.ini", "__macosx", "lost+found"})
 _INT32_MAX: Final = 2**31 - 1
+_UNSAFE: Final = re.compile(r"[^\w.-]")
+_MAX_ID_BYTES: Final = 200
 _DIGITS = re.compile(r"[0-9]+")
 
 MAX_FILE_BYTES: Final = 256 << 20
@@ -26,6 +29,20 @@ def printable(name: str) -> str:
     r"""A file name as one-line UTF-8: undecodable bytes and control characters become `\x..`."""
     text = os.fsencode(name).decode("utf-8", "backslashreplace")
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def sample_id_of(*parts: str) -> str:
+    """Join names to a sample id, which must do as a file name everywhere.
+
+    Characters other than letters, digits, `_`, `-` and `.` become `_`; when anything had to be changed or
+    cut, a few hexadecimal digits of the original's SHA-256 keep the id unique.
+    """
+    name = "-".join(parts)
+    plain = _UNSAFE.sub("_", name)
+    if plain == name and plain[:1] not in ("", ".", "-") and len(plain.encode()) <= _MAX_ID_BYTES:
+        return plain
+    short = plain.encode()[: _MAX_ID_BYTES - 9].decode("utf-8", "ignore").lstrip(".-")
+    return f"{short or 'sample'}-{sha256(name.encode()).hexdigest()[:8]}"
 
 
 def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:

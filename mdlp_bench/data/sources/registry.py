@@ -9,7 +9,7 @@ from typing import Final
 
 from mdlp_bench.data.parquet import ParquetSamples, find_parquet, has_sample_columns
 from mdlp_bench.data.samples import Samples
-from mdlp_bench.data.sources import mdlp
+from mdlp_bench.data.sources import ccpd, crops, lpblur, mdlp, table, tracks
 from mdlp_bench.data.sources.names import printable
 from mdlp_bench.errors import DataError
 
@@ -40,6 +40,11 @@ def _is_parquet(path: Path) -> bool:
         return False
 
 
+def _never(_: Path) -> bool:
+    """For sources that are opened by name only."""
+    return False
+
+
 _ALL: Final = (
     Source(
         "parquet",
@@ -54,6 +59,69 @@ _ALL: Final = (
         "<split>/inputs/<group>/img_<n>.jpg, <split>/gt/<group>/<name>.jpg, labels.csv",
         mdlp.recognise,
         lambda path, split: mdlp.open_mdlp(Path(path), split),
+    ),
+    Source(
+        "ccpd",
+        "CCPD 2019 and 2020 (green)",
+        "[<subset>/]<seven fields joined by ->.jpg, splits/<split>.txt",
+        ccpd.recognise,
+        lambda path, _: ccpd.open_ccpd(Path(path)),
+    ),
+    Source(
+        "lrlpr",
+        "ICPR 2026 LRLPR tracks",
+        "<split>/<scenario>/<layout>/track_<n>/{lr,hr}-<n>.png, annotations.json",
+        tracks.recognise_lrlpr,
+        lambda path, _: tracks.open_lrlpr(Path(path)),
+    ),
+    Source(
+        "lrlpr-rectified",
+        "ICPR 2026 LRLPR tracks, cut out through their corners",
+        "as lrlpr",
+        _never,
+        lambda path, _: tracks.open_lrlpr(Path(path), rectified=True),
+    ),
+    Source(
+        "ufpr",
+        "UFPR-SR-Plates tracks",
+        "[<split>/]plate-<n>/{lr,hr}-<n>.{png,json}, *_<text>.txt",
+        tracks.recognise_ufpr,
+        lambda path, _: tracks.open_ufpr(Path(path)),
+    ),
+    Source(
+        "ufpr-rectified",
+        "UFPR-SR-Plates tracks, cut out through their LabelMe corners",
+        "as ufpr",
+        _never,
+        lambda path, _: tracks.open_ufpr(Path(path), rectified=True),
+    ),
+    Source(
+        "lpblur",
+        "LPBlur",
+        "<split>/{blur,sharp}/<name>.jpg, plate_info.txt",
+        lpblur.recognise,
+        lambda path, _: lpblur.open_lpblur(Path(path)),
+    ),
+    Source(
+        "crops",
+        "Plate crops named by their text",
+        "<text>.jpg",
+        crops.recognise,
+        lambda path, _: crops.open_crops(Path(path)),
+    ),
+    Source(
+        "table",
+        "CSV, TSV or Parquet table",
+        "columns frames or frame_1, frame_2, ..., gt, text, split, sample_id",
+        table.recognise,
+        lambda path, _: table.open_table(Path(path)),
+    ),
+    Source(
+        "hub",
+        "Hugging Face hub",
+        "hf://owner/name",
+        _never,
+        table.open_hub,
     ),
 )
 

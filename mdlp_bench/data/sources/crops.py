@@ -1,0 +1,46 @@
+"""A flat folder of plate crops named by their text (`皖A46E18.jpg`): ground truth without frames."""
+
+from __future__ import annotations
+
+from itertools import islice
+from pathlib import Path
+from typing import Final
+
+from mdlp_bench import plate
+from mdlp_bench.data.manifest import read_quarantine
+from mdlp_bench.data.samples import Problem
+from mdlp_bench.data.sources.labels import check_text
+from mdlp_bench.data.sources.lazy import FileEntry, FileSamples, stray_files
+from mdlp_bench.data.sources.names import Listing, list_folder, printable, sample_id_of
+
+_PEEK: Final = 20
+
+
+def recognise(path: Path) -> bool:
+    """Whether the first images of a folder are named by plate texts."""
+    if not path.is_dir():
+        return False
+    names = list(islice(list_folder(path).images, _PEEK))
+    return bool(names) and sum(plate.is_valid(_text(name)) for name in names) * 2 > len(names)
+
+
+def open_crops(path: Path) -> FileSamples:
+    """Open a folder of named crops; `<text>_<anything>.jpg` is read too, for several crops of one plate.
+
+    Raises:
+        DataError: The folder cannot be read.
+    """
+    listing = list_folder(path)
+    problems: list[Problem] = stray_files(Listing((), (), listing.others), path, "all")
+    entries: list[FileEntry] = []
+    for name in listing.images:
+        sample_id = sample_id_of(printable(Path(name).stem))
+        text, layout, notes = check_text(_text(name), sample_id, "all")
+        problems += notes
+        entry = FileEntry(sample_id, "all", "crops", (), (), path / name, text, "filename", layout)
+        entries.append(entry)
+    return FileSamples(path.resolve().name, entries, problems, read_quarantine(path))
+
+
+def _text(name: str) -> str:
+    return printable(Path(name).stem).split("_", 1)[0]

@@ -1,0 +1,88 @@
+"""LPBlur: `{mode}/{blur,sharp}/<name>.jpg`, labels in `plate_info.txt` lines `name.jpg,TEXT`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from mdlp_bench.data.manifest import read_quarantine
+from mdlp_bench.data.samples import Problem
+from mdlp_bench.data.sources.labels import check_text, find_labels, read_labels
+from mdlp_bench.data.sources.lazy import FileEntry, FileSamples, stray_files
+from mdlp_bench.data.sources.names import Listing, list_folder, printable, sample_id_of
+
+_BLUR: Final = "blur"
+_SHARP: Final = "sharp"
+
+
+def recognise(path: Path) -> bool:
+    """Whether a folder is LPBlur, or one mode of it."""
+    return path.is_dir() and bool(_modes(path))
+
+
+def open_lpblur(path: Path) -> FileSamples:
+    """Open LPBlur: the blurred image is the one frame, the sharp image of the same name the ground truth.
+
+    Raises:
+        DataError: A folder or label list cannot be read.
+    """
+    entries: list[FileEntry] = []
+    problems: list[Problem] = []
+    modes = _modes(path)
+    shared = _texts(path, problems)
+    for split, folder in modes.items():
+        texts = shared | (_texts(folder, problems) if folder != path else {})
+        sharp = {Path(name).stem: name for name in list_folder(folder / _SHARP).images}
+        listing = list_folder(folder / _BLUR)
+        problems += stray_files(Listing((), (), listing.others), folder / _BLUR, split)
+        for name in listing.images:
+            stem = printable(Path(name).stem)
+            sample_id = sample_id_of(split, stem)
+            partner = sharp.pop(Path(name).stem, None)
+            entry = FileEntry(
+                sample_id,
+                split,
+                "lpblur",
+                (folder / _BLUR / name,),
+                (0,),
+                folder / _SHARP / partner if partner else None,
+            )
+            if partner is None:
+                message = f"sample {sample_id}: no sharp image of this name"
+                problems.append(Problem("missing-gt", message, sample_id, split, rejected=False))
+            if stem in texts:
+                text, layout, notes = check_text(texts[stem], sample_id, split)
+                problems += notes
+                entry = replace(entry, text=text, text_origin="label", layout=layout)
+            elif texts:
+                message = f"sample {sample_id}: no text in the label lists"
+                problems.append(Problem("text-missing", message, sample_id, split, rejected=False))
+            entries.append(entry)
+        for stem in sharp:
+            sample_id = sample_id_of(split, printable(stem))
+            message = f"sample {sample_id}: no blurred image of this name"
+            problems.append(Problem("no-frames", message, sample_id, split))
+    return FileSamples(path.resolve().name, entries, problems, read_quarantine(path))
+
+
+def _modes(path: Path) -> dict[str, Path]:
+    if (path / _BLUR).is_dir() and (path / _SHARP).is_dir():
+        return {printable(path.resolve().name): path}
+    folders = [path / name for name in list_folder(path).folders]
+    return {printable(f.name): f for f in folders if (f / _BLUR).is_dir() and (f / _SHARP).is_dir()}
+
+
+def _texts(folder: Path, problems: list[Problem]) -> dict[str, str]:
+    """Texts by image stem; lines that contradict each other give none."""
+    texts: dict[str, str] = {}
+    for file in find_labels(folder):
+        rows, notes = read_labels(file)
+        problems += notes
+        for row in rows:
+            stem = row.parts[-1] if row.parts else row.key
+            if texts.setdefault(stem, row.text) != row.text:
+                message = f"{row.where}: {row.key!r} is {row.text!r} here but {texts[stem]!r} before"
+                problems.append(Problem("label", message, rejected=False))
+                texts[stem] = ""
+    return texts

@@ -1,0 +1,359 @@
+"""Any table of samples: CSV, TSV, Parquet, or a data set of the Hugging Face hub.
+
+A row is a sample. Recognised columns (the first name that is there counts):
+
+    sample_id | id | name                     optional: rows are numbered without it
+    frames | lr | inputs                      images of the frames: a list, or paths joined by `|`
+    frame_1, frame_2, ... | lr_1, lr_2, ...   the same, a column each
+    gt | hr | target | sharp | image          the ground truth
+    text | label | plate_text | plate         the text
+    split, plate_id, track_id, domain, source, text_origin, layout, recipe, degradation
+
+An image is a path (relative to the table) or, in Parquet and on the hub, the encoded bytes.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from mdlp_bench.data.manifest import read_quarantine
+from mdlp_bench.data.parquet import has_sample_columns
+from mdlp_bench.data.samples import Problem
+from mdlp_bench.data.sources.labels import check_text
+from mdlp_bench.data.sources.lazy import LazySamples, RejectedError, image_of
+from mdlp_bench.data.sources.names import natural_key, printable, read_file, sample_id_of
+from mdlp_bench.errors import DataError, MissingDependencyError
+from mdlp_bench.schema import DOMAINS, TEXT_ORIGINS
+
+ID_COLUMNS: Final = ("sample_id", "id", "name")
+FRAME_COLUMNS: Final = ("frames", "lr", "inputs")
+FRAME_PREFIXES: Final = ("frame_", "lr_")
+GT_COLUMNS: Final = ("gt", "hr", "target", "sharp", "image")
+TEXT_COLUMNS: Final = ("text", "label", "plate_text", "plate")
+TABLE_SUFFIXES: Final = (".csv", ".tsv", ".parquet")
+_OPTIONAL: Final = (
+    "plate_id",
+    "track_id",
+    "domain",
+    "source",
+    "text_origin",
+    "layout",
+    "recipe",
+    "degradation",
+)
+
+
+class Rows(Protocol):
+    """Random access to the rows of a table."""
+
+    @property
+    def columns(self) -> Sequence[str]:
+        """Names of the columns."""
+
+    def __len__(self) -> int: ...
+
+    def column(self, name: str) -> list[Any]:
+        """All values of a column."""
+
+    def row(self, position: int) -> Mapping[str, Any]:
+        """One row."""
+
+
+@dataclass(frozen=True, slots=True)
+class TableEntry:
+    """Where the row of a sample is."""
+
+    sample_id: str
+    split: str
+    rows: Rows
+    position: int
+
+
+class TableSamples(LazySamples[TableEntry]):
+    """Samples of a table; `base` is the folder that paths are relative to."""
+
+    base: Path = Path()
+
+    def read(self, entry: TableEntry, *, with_images: bool) -> dict[str, Any]:
+        """See `LazySamples`."""
+        cells = entry.rows.row(entry.position)
+        roles = _roles(entry.rows.columns)
+        text, layout, _ = check_text(_cell(cells, roles.text) or "", entry.sample_id, entry.split)
+        given = {name: value for name in _OPTIONAL if (value := _cell(cells, name))}
+        for name, allowed in (("domain", DOMAINS), ("text_origin", TEXT_ORIGINS)):
+            if name in given and given[name] not in allowed:
+                raise RejectedError(
+                    "row", f"sample {entry.sample_id}: {name} is {given[name]!r}, not one of {list(allowed)}"
+                )
+        frames = _frames(cells, roles)
+        row: dict[str, Any] = {
+            "plate_id": text or entry.sample_id,
+            "track_id": entry.sample_id,
+            "domain": "real",
+            "source": "table",
+            "text_origin": "label",
+            "layout": layout,
+            **given,
+            "sample_id": entry.sample_id,
+            "split": entry.split,
+            "text": text,
+            "frame_indices": _indices(cells, len(frames), entry.sample_id),
+        }
+        row["text_origin"] = row["text_origin"] if text else None
+        if with_images:
+            row["frames"] = [self._image(cell, entry) for cell in frames]
+            gt = cells.get(roles.gt) if roles.gt else None
+            row["gt"] = None if gt is None or gt == "" else self._image(gt, entry)
+            if not row["frames"] and row["gt"] is None:
+                raise RejectedError("row", f"sample {entry.sample_id}: neither frames nor ground truth")
+        return row
+
+    def _image(self, cell: Any, entry: TableEntry) -> dict[str, Any]:
+        if isinstance(cell, Mapping):
+            if cell.get("bytes") is not None:
+                return {"bytes": bytes(cell["bytes"]), "path": Path(cell.get("path") or "").name or None}
+            cell = cell.get("path")
+        if isinstance(cell, bytes):
+            return {"bytes": cell, "path": None}
+        if isinstance(cell, str) and cell.strip():
+            return image_of(self.base / cell.strip())
+        raise RejectedError(
+            "row", f"sample {entry.sample_id}: an image cell is {type(cell).__name__}, not a path or bytes"
+        )
+
+
+def recognise(path: Path) -> bool:
+    """Whether a path is a table of samples (Parquet files of complete sample rows are not)."""
+    suffix = path.suffix.lower()
+    if not path.is_file() or suffix not in TABLE_SUFFIXES:
+        return False
+    return suffix != ".parquet" or not has_sample_columns(path)
+
+
+def open_table(path: Path) -> TableSamples:
+    """Open a CSV, TSV or Parquet table (see the module).
+
+    Raises:
+        DataError: Unreadable, not UTF-8, or without a column of images.
+    """
+    rows = _open_rows(path)
+    samples = _samples(path.stem, {"": rows}, printable(str(path)), read_quarantine(path.parent))
+    samples.base = path.parent
+    return samples
+
+
+def open_hub(name: str, split: str | None = None) -> TableSamples:
+    """Open a data set of the Hugging Face hub (downloads it into the cache of `datasets`).
+
+    Args:
+        name: `hf://owner/name`, `owner/name`, or a local folder that `datasets` can load.
+        split: Load this split only.
+
+    Raises:
+        DataError: It cannot be loaded, or has no column of images.
+        MissingDependencyError: `datasets` is not installed.
+    """
+    try:
+        import datasets
+    except ImportError as error:
+        raise MissingDependencyError("the hub needs the package datasets: pip install datasets") from error
+    identifier = name.removeprefix("hf://").removeprefix("datasets/")
+    try:
+        loaded = datasets.load_dataset(identifier, split=split)
+    except Exception as error:  # the loader passes on whatever its builders, network and file systems raise
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise DataError(f"{name}: cannot be loaded from the hub ({reason})") from error
+    parts = {split: loaded} if split is not None else dict(loaded)
+    tables = {str(part): _HubRows(table) for part, table in parts.items()}
+    return _samples(identifier.replace("/", "-"), tables, name, {})
+
+
+@dataclass(frozen=True, slots=True)
+class _Roles:
+    """Which columns mean what."""
+
+    sample_id: str | None
+    frames: tuple[str, ...]
+    gt: str | None
+    text: str | None
+
+
+def _roles(columns: Iterable[str]) -> _Roles:
+    names = list(columns)
+    frames: tuple[str, ...] = tuple(name for name in FRAME_COLUMNS if name in names)[:1]
+    for prefix in FRAME_PREFIXES:
+        if not frames:
+            numbered = [n for n in names if n.startswith(prefix) and n.removeprefix(prefix).isdecimal()]
+            frames = tuple(sorted(numbered, key=natural_key))
+    return _Roles(_first(ID_COLUMNS, names), frames, _first(GT_COLUMNS, names), _first(TEXT_COLUMNS, names))
+
+
+def _first(wanted: Sequence[str], names: Sequence[str]) -> str | None:
+    return next((name for name in wanted if name in names), None)
+
+
+def _samples(
+    name: str,
+    tables: Mapping[str, Rows],
+    where: str,
+    quarantine: Mapping[str, str],
+) -> TableSamples:
+    entries: list[TableEntry] = []
+    problems: list[Problem] = []
+    for part, rows in tables.items():
+        roles = _roles(rows.columns)
+        if not roles.frames and roles.gt is None:
+            raise DataError(
+                f"{where}: no column of images; name them frames or frame_1, frame_2, ... and gt "
+                f"(there are: {', '.join(map(printable, rows.columns))})"
+            )
+        count = len(rows)
+        ids = rows.column(roles.sample_id) if roles.sample_id else [None] * count
+        splits = rows.column("split") if "split" in rows.columns else [None] * count
+        texts = rows.column(roles.text) if roles.text else [None] * count
+        for position in range(count):
+            split = printable(str(splits[position] or part or "all").strip())
+            named = printable(str(ids[position] or "").strip())
+            sample_id = sample_id_of(named) if named else sample_id_of(split, f"{position + 1:06d}")
+            entries.append(TableEntry(sample_id, split, rows, position))
+            problems += check_text(str(texts[position] or ""), sample_id, split)[2]
+    return TableSamples(name, entries, problems, quarantine)
+
+
+def _frames(cells: Mapping[str, Any], roles: _Roles) -> list[Any]:
+    if len(roles.frames) != 1:
+        return [cells[name] for name in roles.frames if cells.get(name) not in (None, "")]
+    cell = cells.get(roles.frames[0])
+    if cell is None or cell == "":
+        return []
+    if isinstance(cell, str):
+        return [part for part in cell.split("|") if part.strip()]
+    return list(cell) if isinstance(cell, Sequence) and not isinstance(cell, bytes) else [cell]
+
+
+def _indices(cells: Mapping[str, Any], count: int, sample_id: str) -> list[int]:
+    given = cells.get("frame_indices")
+    if given is None or given == "":
+        return list(range(count))
+    try:
+        values = [int(value) for value in (given.split("|") if isinstance(given, str) else given)]
+    except (TypeError, ValueError) as error:
+        raise RejectedError(
+            "row", f"sample {sample_id}: frame_indices are {given!r}, not numbers joined by |"
+        ) from error
+    return values
+
+
+def _cell(cells: Mapping[str, Any], name: str | None) -> str | None:
+    value = cells.get(name) if name else None
+    return None if value is None else str(value).strip() or None
+
+
+def _open_rows(path: Path) -> Rows:
+    return _ParquetRows(path) if path.suffix.lower() == ".parquet" else _CsvRows(path)
+
+
+class _CsvRows:
+    def __init__(self, path: Path) -> None:
+        name = printable(str(path))
+        try:
+            content = read_file(path).decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise DataError(f"{name}: not UTF-8 (byte {error.start}); save the table as UTF-8") from error
+        delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
+        try:
+            lines = list(csv.reader(io.StringIO(content, newline=""), delimiter=delimiter))
+        except csv.Error as error:
+            raise DataError(f"{name}: not a table ({error})") from error
+        lines = [cells for cells in lines if any(cell.strip() for cell in cells)]
+        if not lines:
+            raise DataError(f"{name}: the table is empty")
+        self.columns = [cell.strip() for cell in lines[0]]
+        for number, cells in enumerate(lines[1:], start=2):
+            if len(cells) != len(self.columns):
+                raise DataError(
+                    f"{name}: row {number} has {len(cells)} cells, the header {len(self.columns)}"
+                )
+        self._lines = lines[1:]
+
+    def __len__(self) -> int:
+        return len(self._lines)
+
+    def column(self, name: str) -> list[Any]:
+        index = self.columns.index(name)
+        return [cells[index] for cells in self._lines]
+
+    def row(self, position: int) -> Mapping[str, Any]:
+        return dict(zip(self.columns, self._lines[position], strict=True))
+
+
+class _ParquetRows:
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        try:
+            with pq.ParquetFile(path) as file:
+                self.columns = list(file.schema_arrow.names)
+                groups = [file.metadata.row_group(g).num_rows for g in range(file.metadata.num_row_groups)]
+        except (OSError, pa.ArrowException) as error:
+            raise self._unreadable(error) from error
+        self._groups = groups
+        self._cached: tuple[int, list[dict[str, Any]]] = (-1, [])
+
+    def __len__(self) -> int:
+        return sum(self._groups)
+
+    def column(self, name: str) -> list[Any]:
+        try:
+            return pq.read_table(self._path, columns=[name]).column(0).to_pylist()  # type: ignore[no-any-return]
+        except (OSError, pa.ArrowException) as error:
+            raise self._unreadable(error) from error
+
+    def row(self, position: int) -> Mapping[str, Any]:
+        group = 0
+        while position >= self._groups[group]:
+            position -= self._groups[group]
+            group += 1
+        number, rows = self._cached
+        if number != group:
+            try:
+                with pq.ParquetFile(self._path) as file:
+                    rows = file.read_row_group(group, use_threads=False).to_pylist()
+            except (OSError, pa.ArrowException) as error:
+                raise self._unreadable(error) from error
+            self._cached = (group, rows)
+        return rows[position]
+
+    def _unreadable(self, error: Exception) -> DataError:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        return DataError(f"{printable(str(self._path))}: not a readable Parquet file ({reason})")
+
+
+class _HubRows:
+    def __init__(self, table: Any) -> None:
+        import datasets
+
+        self.columns: Sequence[str] = list(table.column_names)
+        for name, feature in table.features.items():
+            if isinstance(feature, datasets.Image):
+                table = table.cast_column(name, datasets.Image(decode=False))
+            elif isinstance(getattr(feature, "feature", None), datasets.Image):
+                table = table.cast_column(name, datasets.List(datasets.Image(decode=False)))
+        self._table = table
+
+    def __len__(self) -> int:
+        return len(self._table)
+
+    def column(self, name: str) -> list[Any]:
+        return list(self._table[name])
+
+    def row(self, position: int) -> Mapping[str, Any]:
+        row: Mapping[str, Any] = self._table[position]
+        return row
