@@ -177,10 +177,9 @@ def _build(config: LPDiffConfig, state: dict[str, Tensor], path: Path) -> LPDiff
     for name, tensor in expected.items():
         if name not in state:
             raise MethodError(f"{path}: the tensor {name!r} is missing")
-        if state[name].shape != tensor.shape:
-            raise MethodError(
-                f"{path}: {name!r} has shape {list(state[name].shape)}, but the network needs {list(tensor.shape)}"
-            )
+        found, wanted = list(state[name].shape), list(tensor.shape)
+        if found != wanted:
+            raise MethodError(f"{path}: {name!r} has shape {found}, but the network needs {wanted}")
         if tensor.is_floating_point() and not state[name].isfinite().all():
             raise MethodError(
                 f"{path}: {name!r} holds values that are not finite; the file is damaged or diverged"

@@ -62,7 +62,8 @@ class LPDiffConfig(BaseModel):
         """The configuration of a named size.
 
         Args:
-            size: `paper` (the released U-Net, 92 M parameters), `base` (28 M) or `small` (3 M, for training on a CPU). `released` exists as `paper` only.
+            size: `paper` (the released U-Net, 92 M parameters), `base` (28 M) or `small` (3 M, for
+                training on a CPU). `released` exists as `paper` only.
             variant: `described` or `released`.
             changes: Fields to set differently, e.g. `icam=False` or `n_frames=5`.
 

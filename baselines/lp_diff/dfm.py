@@ -68,7 +68,7 @@ class DFM(nn.Module):
         self.spatial = nn.Conv2d(3 * streams, streams, 3, padding=1)
 
     def weights(self, streams: Sequence[Tensor]) -> list[Tensor]:
-        """Weights in (0, 1) of M streams [B, C, H, W], each of that shape; they sum to one over the streams."""
+        """Weights in (0, 1) of M streams [B, C, H, W], same shapes; they sum to one over the streams."""
         batch, _, height, width = streams[0].shape
         flat = [stream.flatten(2) for stream in streams]
         over_space = torch.cat([pool(x, 2) for x in flat]).transpose(0, 1).reshape(batch, -1)

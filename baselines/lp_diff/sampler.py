@@ -1,8 +1,8 @@
 """Samplers over the continuous noise level.
 
 Each walks a list of levels from noise to the clean residual and asks for x_0 at every level but the last, so
-it serves noise, x_0 and v prediction alike. All randomness comes from one generator a sample: a sample's draws
-do not depend on what else is in its batch.
+it serves noise, x_0 and v prediction alike. All randomness comes from one generator a sample: a sample's
+draws do not depend on what else is in its batch.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def solve(
         noise: Where to start, standard normal [B, C, H, W].
         schedule: Says which levels exist.
         generators: One a sample; used by `ddpm` only.
-        solver: `ddpm` is ancestral sampling at evenly spaced times (the released code's, with all 1000 steps);
+        solver: `ddpm` is ancestral sampling at evenly spaced times (with all 1000 the released code's);
             `ddim` the deterministic first-order solver and `dpm++` the second-order one, both at levels
             evenly spaced in log-SNR.
         steps: Evaluations of `denoise`.

@@ -39,7 +39,7 @@ class Schedule:
 
     Attributes:
         steps: Number of discrete times T. The released code uses 1000; shortening T with the same betas
-            leaves signal at time T (a_T = 0.08 at 1000, 0.78 at 100): take fewer steps in the sampler instead.
+            leaves signal at time T (a_T = 0.08 at 1000, 0.78 at 100): take fewer sampling steps instead.
         beta_start: beta_1.
         beta_end: beta_T.
     """

@@ -40,8 +40,8 @@ def curvature(x: Tensor, eps: float = 1e-4) -> Tensor:
 
         Cur = (Gx^2 Iyy - 2 Gx Gy Ixy + Gy^2 Ixx) / (Gx^2 + Gy^2 + eps)^1.5
 
-    Positive where the line bends around the darker side: +1/r on a dark disc of radius r, -1/r on a bright one,
-    0 on a straight edge of any direction. Limited to [-1, 1]: a bend tighter than a pixel is noise.
+    Positive where the line bends around the darker side: +1/r on a dark disc of radius r, -1/r on a bright
+    one, 0 on a straight edge of any direction. Limited to [-1, 1]: a bend tighter than a pixel is noise.
 
     Args:
         x: Maps [B, C, H, W].
