@@ -1,0 +1,95 @@
+"""The CRNN of Shi, Bai and Yao (TPAMI 2017): convolutions, bidirectional LSTM, CTC."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor, nn
+
+from mdlp_bench.plate import ALPHABET
+
+INPUT_HEIGHT: Final = 32
+
+
+class CrnnConfig(BaseModel):
+    """Shape of a CRNN; stored inside its weight file.
+
+    Attributes:
+        alphabet: Class i + 1 is character i; class 0 is the blank.
+        width: Input width; the network looks at `width / 4` columns.
+        channels: Channels of the five convolution stages.
+        hidden: Width of each direction of the two LSTM layers.
+        temperature: Divides the logits before the softmax, fitted so that confidences are calibrated.
+        version: Of the weights.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    alphabet: str = ALPHABET
+    width: int = Field(default=128, gt=0, multiple_of=4)
+    channels: tuple[int, int, int, int, int] = (32, 48, 64, 112, 160)
+    hidden: int = Field(default=96, gt=0)
+    temperature: float = Field(default=1.0, gt=0)
+    version: str = "0"
+
+
+class CRNN(nn.Module):
+    """Convolutions that turn an image into a row of columns, two bidirectional LSTM layers, class scores.
+
+    The stages follow the paper: halving both axes twice, then the height twice, then a convolution that
+    closes the height. What differs is for speed: the first halving is a strided convolution, and there are fewer
+    channels, because plates have 72 characters in a handful of typefaces.
+    """
+
+    def __init__(self, config: CrnnConfig) -> None:
+        super().__init__()
+        self.config = config
+        c1, c2, c3, c4, c5 = config.channels
+        self.convolutions = nn.Sequential(
+            *_stage(3, c1, kernel=(5, 5), padding=(2, 2), stride=2),
+            *_stage(c1, c2), nn.MaxPool2d(2),
+            *_stage(c2, c3), *_stage(c3, c3), nn.MaxPool2d((2, 1)),
+            *_stage(c3, c4), *_stage(c4, c4), nn.MaxPool2d((2, 1)),
+            *_stage(c4, c5, kernel=(2, 3), padding=(0, 1)),
+        )  # fmt: skip
+        self.dropout = nn.Dropout(0.15)
+        self.recurrent = nn.LSTM(c5, config.hidden, num_layers=2, bidirectional=True, batch_first=True)
+        self.classes = nn.Linear(2 * config.hidden, len(config.alphabet) + 1)
+
+    def encode(self, images: Tensor) -> Tensor:
+        """Standardised images, float [B, 3, 32, W], to column features [B, W / 4, 2 * hidden]."""
+        columns = self.convolutions(images).squeeze(2).transpose(1, 2)
+        features: Tensor = self.recurrent(self.dropout(columns))[0]
+        return features
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Standardised images, float [B, 3, 32, W], to logits [B, W / 4, len(alphabet) + 1]."""
+        logits: Tensor = self.classes(self.dropout(self.encode(images)))
+        return logits
+
+
+def standardise(images: Tensor) -> Tensor:
+    """uint8 [B, H, W, 3] to float32 [B, 3, H, W] with zero mean and about unit variance per image.
+
+    This takes away exposure and veil, which carry no text; colour differences within the image stay.
+    """
+    values = images.permute(0, 3, 1, 2).to(torch.float32)
+    mean = values.mean(dim=(1, 2, 3), keepdim=True)
+    deviation = values.std(dim=(1, 2, 3), keepdim=True, correction=0)
+    return (values - mean) / (deviation + 4.0)
+
+
+def _stage(
+    inputs: int,
+    outputs: int,
+    kernel: tuple[int, int] = (3, 3),
+    padding: tuple[int, int] = (1, 1),
+    stride: int = 1,
+) -> list[nn.Module]:
+    return [
+        nn.Conv2d(inputs, outputs, kernel, stride=stride, padding=padding, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(inplace=True),
+    ]

@@ -1,0 +1,122 @@
+"""The project's own reader: a CRNN trained on rendered plates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final, Literal
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from mdlp_bench.files import sha256_file
+from mdlp_bench.images import ImageU8
+from mdlp_bench.readers import grammar
+from mdlp_bench.readers.base import Reader, ReaderDescriptor, Reading
+from mdlp_bench.readers.crnn.network import INPUT_HEIGHT, standardise
+from mdlp_bench.readers.crnn.weights import bundled_weights, load_crnn
+from mdlp_bench.readers.ctc import align, greedy, prefix_beam, softmax
+
+Decoding = Literal["greedy", "beam", "grammar"]
+"""`greedy`: best path. `beam`: prefix beam search. `grammar`: prefix beam search among valid plates only."""
+
+_BATCH: Final = 64
+_BEAM: Final = 16
+# Classes this improbable at a column never decide a beam of 16.
+_BEAM_FLOOR: Final = 1e-6
+
+
+class CrnnReader(Reader):
+    """Reads plate crops of any size, stretched to 32 x 128 pixels.
+
+    `grammar` answers with a valid plate or with nothing. Benchmarks use `greedy`: a reader that may only say
+    valid plates would lend its knowledge to the method that it judges.
+    """
+
+    def __init__(self, weights: Path | None = None, decoding: Decoding = "greedy") -> None:
+        """Load the network.
+
+        Args:
+            weights: A weight file; default the bundled one.
+            decoding: How class probabilities become text.
+
+        Raises:
+            MissingWeightsError: The file is not there.
+            ReaderError: The file is no CRNN.
+        """
+        path = weights or bundled_weights()
+        self.network = load_crnn(path)
+        self.config = self.network.config
+        self.decoding = decoding
+        self.descriptor = ReaderDescriptor(
+            name="crnn" if decoding == "greedy" else f"crnn-{decoding}",
+            title="CRNN" if decoding == "greedy" else f"CRNN ({decoding})",
+            version=self.config.version,
+            weights_sha256=sha256_file(path),
+            licence="Apache-2.0",
+            citation="Shi, Bai, Yao: An end-to-end trainable neural network for image-based sequence "
+            "recognition and its application to scene text recognition, TPAMI 2017",
+        )
+
+    def read(self, images: Sequence[ImageU8]) -> list[Reading]:
+        """Read plate crops; uint8 RGB [H, W, 3] of any sizes (see `Reader.read`)."""
+        return [self._decode(row) for row in self.probabilities(images)]
+
+    def probabilities(self, images: Sequence[ImageU8]) -> npt.NDArray[np.float64]:
+        """Calibrated class probabilities [B, T, C] of B crops; class 0 is the blank, then the alphabet."""
+        with torch.inference_mode():
+            logits = [self.network(batch).numpy() for batch in self._batches(images)]
+        if not logits:
+            return np.zeros((0, self.config.width // 4, len(self.config.alphabet) + 1))
+        return softmax(np.concatenate(logits), self.config.temperature)
+
+    def features(self, images: Sequence[ImageU8]) -> npt.NDArray[np.float32]:
+        """What the recurrent layers know about each crop, averaged over columns: float32 [B, D], in [-1, 1].
+
+        The space of the reader distance (FRD, KRD): images that read alike lie close together.
+        """
+        with torch.inference_mode():
+            pooled = [self.network.encode(batch).mean(1).numpy() for batch in self._batches(images)]
+        if not pooled:
+            return np.zeros((0, 2 * self.config.hidden), np.float32)
+        return np.concatenate(pooled)
+
+    def _batches(self, images: Sequence[ImageU8]) -> Iterator[torch.Tensor]:
+        for start in range(0, len(images), _BATCH):
+            crops = [prepare(image, self.config.width) for image in images[start : start + _BATCH]]
+            yield standardise(torch.from_numpy(np.stack(crops)))
+
+    def _decode(self, probabilities: npt.NDArray[np.float64]) -> Reading:
+        if self.decoding == "greedy":
+            classes, confidences = greedy(probabilities)
+        else:
+            constrained = self.decoding == "grammar"
+            found = prefix_beam(
+                probabilities,
+                beam=_BEAM,
+                floor=_BEAM_FLOOR,
+                viable=(lambda prefix: grammar.viable(self._spell(prefix))) if constrained else None,
+                complete=(lambda prefix: grammar.complete(self._spell(prefix))) if constrained else None,
+            )
+            classes = list(found[0]) if found else []
+            confidences = align(probabilities, tuple(classes))
+        return Reading(self._spell(classes), tuple(confidences))
+
+    def _spell(self, classes: Sequence[int]) -> str:
+        return "".join(self.config.alphabet[index - 1] for index in classes)
+
+
+def prepare(image: ImageU8, width: int) -> ImageU8:
+    """Stretch a crop, uint8 RGB [H, W, 3], to the network's input, uint8 RGB [32, width, 3].
+
+    Each axis that shrinks is averaged over areas, each that grows is interpolated linearly.
+    """
+    height, columns = image.shape[:2]
+    smaller = (min(columns, width), min(height, INPUT_HEIGHT))
+    if smaller != (columns, height):
+        image = np.asarray(cv2.resize(image, smaller, interpolation=cv2.INTER_AREA), np.uint8)
+    if smaller != (width, INPUT_HEIGHT):
+        image = np.asarray(cv2.resize(image, (width, INPUT_HEIGHT), interpolation=cv2.INTER_LINEAR), np.uint8)
+    return image

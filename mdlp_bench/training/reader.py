@@ -1,0 +1,279 @@
+"""Train the CRNN reader on rendered plates: `mdlp-bench train reader`."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import random
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from rapidfuzz.distance.Levenshtein import normalized_distance
+from scipy.optimize import minimize_scalar
+from torch import Tensor, nn
+
+from mdlp_bench.errors import DataError
+from mdlp_bench.files import read_json, seed_for, write_bytes, write_json
+from mdlp_bench.readers.crnn.network import CRNN, CrnnConfig, standardise
+from mdlp_bench.readers.crnn.reader import prepare
+from mdlp_bench.readers.crnn.weights import save_crnn
+from mdlp_bench.readers.ctc import greedy, softmax
+from mdlp_bench.training.reader_data import Pool, render_pool, vary
+
+_HELD_OUT_STREAM: Final = 1_000_003
+
+
+class ReaderTraining(BaseModel):
+    """Everything that decides a training run; stored beside its weights.
+
+    Attributes:
+        seed: Of the pool, the order, the variations and the initial weights.
+        pool: Rendered plates.
+        held_out: Further plates, of another stream, for the log's figures and the calibration.
+        steps: Batches.
+        batch: Plates in a batch.
+        learning_rate: Peak of the one-cycle schedule (cosine to zero after a linear warm-up).
+        warmup: Steps of the warm-up.
+        weight_decay: Of AdamW.
+        average: Decay of the weights' exponential moving average, which is what is saved.
+        checkpoint_every: Steps between checkpoints, each with a line of figures in the log.
+        version: Written into the weight file.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    seed: int = 1
+    pool: int = Field(default=40_000, gt=0)
+    held_out: int = Field(default=1_000, gt=0)
+    steps: int = Field(default=9_000, gt=0)
+    batch: int = Field(default=64, gt=1)
+    learning_rate: float = Field(default=2e-3, gt=0)
+    warmup: int = Field(default=300, ge=0)
+    weight_decay: float = Field(default=1e-4, ge=0)
+    average: float = Field(default=0.998, ge=0, lt=1)
+    checkpoint_every: int = Field(default=500, gt=0)
+    version: str = "1"
+
+
+def train_reader(
+    training: ReaderTraining, out: Path, report: Callable[[dict[str, Any]], None] | None = None
+) -> Path:
+    """Train a CRNN and write `crnn.safetensors`, `training.json` and `log.jsonl` into `out`.
+
+    The pool of renders lies in `out/pool`. A killed run goes on from its last checkpoint, and ends with the
+    same weights as an uninterrupted one on the same machine and thread count.
+
+    Args:
+        training: The run.
+        out: Its folder.
+        report: Called with every log line.
+
+    Returns:
+        The weight file.
+
+    Raises:
+        DataError: `out` holds another run, or a damaged checkpoint.
+    """
+    _claim(out, training)
+    pool = render_pool(out / "pool", training.seed, training.pool)
+    held_out = render_pool(out / "pool", training.seed + _HELD_OUT_STREAM, training.held_out)
+    trial = _Trial(training, pool)
+    checkpoint = out / "checkpoint.pt"
+    if checkpoint.is_file():
+        trial.restore(checkpoint)
+    while trial.step < training.steps:
+        trial.advance(min(training.checkpoint_every, training.steps - trial.step))
+        config, figures = _measure(trial.averaged, held_out, training)
+        save_crnn(trial.averaged, config, out / "crnn.safetensors")
+        line = {"step": trial.step, "loss": round(trial.loss, 5), "seconds": round(trial.seconds), **figures}
+        trial.log.append(line)
+        write_bytes(out / "log.jsonl", "".join(json.dumps(entry) + "\n" for entry in trial.log).encode())
+        trial.store(checkpoint)
+        if report:
+            report(line)
+    return out / "crnn.safetensors"
+
+
+class _Trial:
+    """The state of a run between two checkpoints."""
+
+    def __init__(self, training: ReaderTraining, pool: Pool) -> None:
+        torch.manual_seed(seed_for("crnn", training.seed))
+        self.training, self.pool = training, pool
+        # Channels-last convolutions are a third faster on CPUs.
+        self.network = CRNN(CrnnConfig()).to(memory_format=torch.channels_last)
+        self.averaged = CRNN(CrnnConfig())
+        self.averaged.load_state_dict(self.network.state_dict())
+        self.averaged.eval()
+        self.optimiser = torch.optim.AdamW(
+            self.network.parameters(), lr=training.learning_rate, weight_decay=training.weight_decay
+        )
+        self.criterion = nn.CTCLoss(zero_infinity=True)
+        self.classes = {character: i for i, character in enumerate(CrnnConfig().alphabet, start=1)}
+        self.step, self.loss, self.seconds = 0, math.nan, 0.0
+        self.log: list[dict[str, Any]] = []
+
+    def advance(self, steps: int) -> None:
+        """Take `steps` optimiser steps; `loss` becomes their mean."""
+        self.network.train()
+        began, total = time.monotonic(), 0.0
+        # Dropout is the only draw from torch's generator; seeding it here makes a resumed run the same run.
+        torch.manual_seed(seed_for("dropout", self.training.seed, self.step))
+        for _ in range(steps):
+            for group in self.optimiser.param_groups:
+                group["lr"] = self._learning_rate()
+            images, targets, lengths = self._batch()
+            logits = self.network(images)
+            columns = torch.full((len(images),), logits.shape[1], dtype=torch.long)
+            loss = self.criterion(logits.log_softmax(-1).transpose(0, 1), targets, columns, lengths)
+            self.optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            nn.utils.clip_grad_norm_(self.network.parameters(), 2.0)
+            self.optimiser.step()
+            self.step += 1
+            self._average()
+            total += float(loss.detach())
+        self.loss = total / steps
+        self.seconds += time.monotonic() - began
+
+    def store(self, path: Path) -> None:
+        """Write everything `restore` needs, atomically."""
+        buffer = io.BytesIO()
+        torch.save(
+            {
+                "network": self.network.state_dict(),
+                "averaged": self.averaged.state_dict(),
+                "optimiser": self.optimiser.state_dict(),
+                "step": self.step,
+                "seconds": self.seconds,
+                "log": self.log,
+            },
+            buffer,
+        )
+        write_bytes(path, buffer.getvalue())
+
+    def restore(self, path: Path) -> None:
+        """Continue from a checkpoint.
+
+        Raises:
+            DataError: The file is damaged.
+        """
+        try:
+            stored = torch.load(path, map_location="cpu", weights_only=True)
+            self.network.load_state_dict(stored["network"])
+            self.averaged.load_state_dict(stored["averaged"])
+            self.optimiser.load_state_dict(stored["optimiser"])
+            self.step, self.seconds, self.log = stored["step"], stored["seconds"], stored["log"]
+        except Exception as error:  # torch.load raises many kinds
+            raise DataError(f"{path}: damaged checkpoint ({type(error).__name__}); delete it") from error
+
+    def _learning_rate(self) -> float:
+        training = self.training
+        if self.step < training.warmup:
+            return training.learning_rate * (self.step + 1) / training.warmup
+        done = (self.step - training.warmup) / max(1, training.steps - training.warmup)
+        return training.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
+
+    def _batch(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Batch number `step`: a function of the seed and the step alone."""
+        training, width = self.training, self.network.config.width
+        first = self.step * training.batch
+        crops, labels = [], []
+        for place in range(first, first + training.batch):
+            epoch, offset = divmod(place, len(self.pool))
+            index = self._order(epoch)[offset]
+            rng = np.random.default_rng(seed_for("vary", training.seed, place))
+            crops.append(prepare(vary(self.pool.images[index], rng), width))
+            labels.append([self.classes[character] for character in self.pool.texts[index]])
+        targets = torch.tensor([label for text in labels for label in text])
+        lengths = torch.tensor([len(text) for text in labels])
+        return standardise(torch.from_numpy(np.stack(crops))), targets, lengths
+
+    def _order(self, epoch: int) -> list[int]:
+        if getattr(self, "_epoch", None) != epoch:
+            self._epoch = epoch
+            self._permutation = list(range(len(self.pool)))
+            random.Random(seed_for("order", self.training.seed, epoch)).shuffle(self._permutation)
+        return self._permutation
+
+    def _average(self) -> None:
+        # A moving average is of no use before there is something worth averaging.
+        decay = min(self.training.average, (1 + self.step) / (10 + self.step))
+        with torch.no_grad():
+            for mean, value in zip(
+                self.averaged.state_dict().values(), self.network.state_dict().values(), strict=True
+            ):
+                if mean.is_floating_point():
+                    mean.lerp_(value, 1 - decay)
+
+
+def _measure(network: CRNN, held_out: Pool, training: ReaderTraining) -> tuple[CrnnConfig, dict[str, float]]:
+    """Calibrate on varied held-out renders; the configuration to save and the figures to log."""
+    width = network.config.width
+    crops = [
+        prepare(vary(image, np.random.default_rng(seed_for("vary", "held-out", training.seed, i))), width)
+        for i, image in enumerate(held_out.images)
+    ]
+    with torch.inference_mode():
+        logits = np.concatenate(
+            [
+                network(standardise(torch.from_numpy(np.stack(crops[start : start + 64])))).numpy()
+                for start in range(0, len(crops), 64)
+            ]
+        )
+    read = [greedy(softmax(row)) for row in logits]
+    alphabet = network.config.alphabet
+    texts = ["".join(alphabet[i - 1] for i in classes) for classes, _ in read]
+    exact = float(np.mean([a == b for a, b in zip(texts, held_out.texts, strict=True)]))
+    errors = [normalized_distance(a, b) for a, b in zip(texts, held_out.texts, strict=True)]
+    temperature = _fit_temperature(logits, held_out.texts, alphabet)
+    config = network.config.model_copy(update={"temperature": temperature, "version": training.version})
+    return config, {
+        "exact": round(exact, 5),
+        "ned": round(float(np.mean(errors)), 5),
+        "temperature": temperature,
+    }
+
+
+def _fit_temperature(logits: npt.NDArray[np.float32], texts: tuple[str, ...], alphabet: str) -> float:
+    """The temperature that minimises the negative log-likelihood of whether each read character is right.
+
+    Only readings of the right length count: for others it is not decided which character is wrong.
+    """
+    chosen = []
+    for row, text in zip(logits, texts, strict=True):
+        classes, _ = greedy(softmax(row))
+        if len(classes) == len(text):
+            right = [alphabet[i - 1] == character for i, character in zip(classes, text, strict=True)]
+            chosen.append((row, np.array(right)))
+    if not chosen:
+        return 1.0
+
+    def loss(log_temperature: float) -> float:
+        temperature = math.exp(log_temperature)
+        confidences = np.concatenate([greedy(softmax(row, temperature))[1] for row, _ in chosen])
+        correct = np.concatenate([right for _, right in chosen])
+        confidences = np.clip(confidences, 1e-6, 1 - 1e-6)
+        return float(-np.mean(np.where(correct, np.log(confidences), np.log1p(-confidences))))
+
+    found = minimize_scalar(
+        loss, bounds=(math.log(0.3), math.log(5.0)), method="bounded", options={"xatol": 0.02}
+    )
+    return round(math.exp(float(found.x)), 4)
+
+
+def _claim(out: Path, training: ReaderTraining) -> None:
+    """Write `training.json`, or refuse a folder that holds another run."""
+    path, wanted = out / "training.json", training.model_dump(mode="json")
+    if path.is_file():
+        if read_json(path) != wanted:
+            raise DataError(f"{path}: this folder holds another run; choose another one or delete it")
+    else:
+        write_json(path, wanted)

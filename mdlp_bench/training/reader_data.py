@@ -1,0 +1,188 @@
+"""What the CRNN learns from: rendered plates only, kept as a pool on disk and varied anew at every visit."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from mdlp_bench.data.render import Appearance, render_sample
+from mdlp_bench.errors import DataError
+from mdlp_bench.files import seed_for, write_bytes
+from mdlp_bench.images import ImageU8
+from mdlp_bench.plate import Layout
+
+POOL_SIZE: Final = (64, 160)
+"""Height and width of pool images: twice the reader's input, so that varied crops never enlarge them much."""
+SHARD: Final = 2000
+
+# Every layout often enough to be learnt; blue and green, which traffic is made of, most often.
+LAYOUT_SHARES: Final[dict[Layout, float]] = {
+    "blue": 0.60,
+    "green_small": 0.22,
+    "green_large": 0.03,
+    "yellow": 0.06,
+    "white_police": 0.025,
+    "black": 0.025,
+    "training": 0.02,
+    "trailer": 0.02,
+}
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Rendered plates in memory.
+
+    Attributes:
+        images: uint8 RGB [N, 64, 160, 3].
+        texts: The N texts.
+    """
+
+    images: npt.NDArray[np.uint8]
+    texts: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+
+def render_pool(folder: Path, seed: int, count: int) -> Pool:
+    """Render `count` plates of stream `seed` into shards under `folder`, or read those that are there.
+
+    A killed call continues with the first missing shard. Sample i depends on (seed, i) alone.
+
+    Raises:
+        DataError: A shard on the disk is damaged; names it.
+        MdlpBenchError: The folder cannot be written.
+    """
+    images = np.empty((count, *POOL_SIZE, 3), np.uint8)
+    texts: list[str] = []
+    for start in range(0, count, SHARD):
+        stop = min(start + SHARD, count)
+        path = folder / f"seed{seed}-{start:07d}-{stop:07d}.npz"
+        if not path.is_file():
+            _render_shard(path, seed, start, stop)
+        try:
+            with np.load(path, allow_pickle=False) as shard:
+                images[start:stop] = shard["images"]
+                texts += shard["texts"].tolist()
+        except (OSError, ValueError, KeyError) as error:
+            raise DataError(f"{path}: damaged pool shard; delete it and start again") from error
+    return Pool(images, tuple(texts))
+
+
+def _render_shard(path: Path, seed: int, start: int, stop: int) -> None:
+    images, texts = [], []
+    for index in range(start, stop):
+        rng = np.random.default_rng(seed_for("reader-appearance", seed, index))
+        # The whole range from showroom to traffic, and detectors' crops from tight to loose.
+        appearance = Appearance(
+            difficulty=float(rng.uniform(0.15, 1.0)), max_roll=15.0, mean_margin=float(rng.uniform(0.0, 0.06))
+        )
+        sample = render_sample(
+            seed, index, layouts=LAYOUT_SHARES, provinces="uniform", appearance=appearance, size=POOL_SIZE
+        )
+        images.append(sample.image)
+        texts.append(sample.text)
+    buffer = io.BytesIO()
+    np.savez(buffer, images=np.stack(images), texts=np.array(texts))
+    write_bytes(path, buffer.getvalue())
+
+
+def vary(image: ImageU8, rng: np.random.Generator) -> ImageU8:
+    """One pool image as another camera and another cropper would have delivered it.
+
+    Geometry (crop margins, perspective, shear), then resolution (plates of about 16 to 48 pixels), light
+    blur, exposure and colour, noise, JPEG. Deliberately mild: the reader must not learn to restore.
+
+    Args:
+        image: uint8 RGB [64, 160, 3].
+        rng: Source of every draw.
+
+    Returns:
+        uint8 RGB [h, w, 3], h from 16 to 48.
+    """
+    varied = _shrink(_regeometry(image, rng), rng)
+    varied = _blur(varied, rng)
+    varied = _tone(varied, rng)
+    if rng.random() < 0.75:
+        varied = _jpeg(varied, int(rng.integers(25, 96)))
+    if rng.random() < 0.3:
+        # Restored images reach the reader enlarged to the working size.
+        varied = np.asarray(cv2.resize(varied, (224, 112), interpolation=cv2.INTER_CUBIC), np.uint8)
+    return varied
+
+
+def _regeometry(image: ImageU8, rng: np.random.Generator) -> ImageU8:
+    height, width = image.shape[:2]
+    # Where the corners of the new crop lie in the old one, as shares of its sides; negative margins show more
+    # than was there.
+    left, top, right, bottom = (_margin(rng) for _ in range(4))
+    slant = rng.normal(0, 0.15) * height / width if rng.random() < 0.5 else 0.0
+    climb = rng.normal(0, 0.03) if rng.random() < 0.5 else 0.0
+    corners = np.array(
+        [
+            [left + slant, top + climb],
+            [1 - right + slant, top - climb],
+            [1 - right - slant, 1 - bottom - climb],
+            [left - slant, 1 - bottom + climb],
+        ]
+    )
+    corners += rng.normal(0, [0.01, 0.025], (4, 2))
+    source = (corners * [width, height]).astype(np.float32)
+    target = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
+    matrix = cv2.getPerspectiveTransform(source, target)
+    border = cv2.BORDER_REFLECT_101 if rng.random() < 0.5 else cv2.BORDER_REPLICATE
+    return np.asarray(cv2.warpPerspective(image, matrix, (width, height), borderMode=border), np.uint8)
+
+
+def _margin(rng: np.random.Generator) -> float:
+    """Tight most of the time, sometimes a detector's loose box; a share of the crop's side."""
+    return float(rng.uniform(-0.12, 0.0) if rng.random() < 0.2 else rng.normal(0.0, 0.015))
+
+
+def _shrink(image: ImageU8, rng: np.random.Generator) -> ImageU8:
+    height = round(float(np.exp(rng.uniform(np.log(17), np.log(48)))))
+    width = int(np.clip(round(height * rng.uniform(2.2, 4.2)), 56, 160))
+    interpolation = cv2.INTER_AREA if rng.random() < 0.7 else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(image, (width, height), interpolation=interpolation), np.uint8)
+
+
+def _blur(image: ImageU8, rng: np.random.Generator) -> ImageU8:
+    kind = rng.random()
+    scale = image.shape[0] / 28
+    if kind < 0.45:
+        sigma = rng.uniform(0.3, 0.85) * scale
+        return np.asarray(cv2.GaussianBlur(image, (0, 0), max(sigma, 0.2)), np.uint8)
+    if kind < 0.55:
+        length = max(2, round(rng.uniform(1.5, 3.5) * scale))
+        kernel = np.full((1, length), 1 / length, np.float32)
+        return np.asarray(cv2.filter2D(image, -1, kernel if rng.random() < 0.7 else kernel.T), np.uint8)
+    if kind < 0.65:  # cameras sharpen
+        soft = cv2.GaussianBlur(image, (0, 0), max(scale, 0.3))
+        return np.asarray(cv2.addWeighted(image, 1 + 0.8, soft, -0.8, 0), np.uint8)
+    return image
+
+
+def _tone(image: ImageU8, rng: np.random.Generator) -> ImageU8:
+    values = image.astype(np.float32) / 255
+    values = values ** np.float32(np.exp(rng.normal(0, 0.25)))
+    gains = np.exp(rng.normal(0, 0.2) + rng.normal(0, 0.08, 3)).astype(np.float32)
+    values = values * gains + np.float32(rng.normal(0, 0.04))
+    if rng.random() < 0.2:  # haze
+        veil = np.float32(rng.uniform(0, 0.3))
+        values = values * (1 - veil) + veil * np.float32(rng.uniform(0.3, 0.9))
+    if rng.random() < 0.1:
+        values = np.repeat(values.mean(2, keepdims=True), 3, axis=2)
+    if rng.random() < 0.5:
+        values = values + rng.normal(0, rng.uniform(0, 0.03), values.shape).astype(np.float32)
+    return np.clip(values * 255 + 0.5, 0, 255).astype(np.uint8)
+
+
+def _jpeg(image: ImageU8, quality: int) -> ImageU8:
+    _, coded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR), np.uint8)
