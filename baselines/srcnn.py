@@ -49,9 +49,11 @@ class Srcnn(nn.Module):
         self.conv1 = nn.Conv2d(channels, 64, 9, padding=4)
         self.conv2 = nn.Conv2d(64, 32, middle, padding=middle // 2)
         self.conv3 = nn.Conv2d(32, channels, 5, padding=2)
-        for layer in (self.conv1, self.conv2, self.conv3):
-            nn.init.normal_(layer.weight, std=1e-3)
-            nn.init.zeros_(layer.bias)
+        for name, parameter in self.named_parameters():
+            if name.endswith("weight"):
+                nn.init.normal_(parameter, std=1e-3)
+            else:
+                nn.init.zeros_(parameter)
 
     def forward(self, x: Tensor) -> Tensor:
         """Restore `x` [B, C, H, W], values about 0..1; returns the same shape, unclipped.

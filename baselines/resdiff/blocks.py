@@ -64,8 +64,8 @@ class ResidualBlock(nn.Module):
 
 def _attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     """Single-head attention over all positions of maps [B, C, H, W]."""
-    flat = (part.flatten(2).transpose(1, 2).contiguous() for part in (query, key, value))
-    attended = F.scaled_dot_product_attention(*flat)
+    q, k, v = (part.flatten(2).transpose(1, 2).contiguous() for part in (query, key, value))
+    attended = F.scaled_dot_product_attention(q, k, v)
     return attended.transpose(1, 2).reshape(value.shape)
 
 

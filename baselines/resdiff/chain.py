@@ -2,8 +2,8 @@
 
 Forward process with a continuous noise level (SR3, arXiv 2104.07636, section 2.2; WaveGrad, arXiv
 2009.00713): x = g x0 + sqrt(1 - g^2) eps, where g = sqrt(alpha_bar) is drawn uniformly between the values of
-two neighbouring steps of the linear schedule beta = 1e-6 .. 1e-2 in 1000 steps; the network predicts eps and is
-told g (L1 loss).
+two neighbouring steps of the linear schedule beta = 1e-6 .. 1e-2 in 1000 steps; the network predicts eps and
+is told g (L1 loss).
 
 Sampling is the generalised reverse step of DDIM (arXiv 2010.02502, equation 12) over any subset of the steps:
 x_s = g_s x0' + sqrt(1 - g_s^2 - v^2) eps' + v z, with x0' = (x_t - sqrt(1 - g_t^2) eps') / g_t clipped to

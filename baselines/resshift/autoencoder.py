@@ -75,8 +75,8 @@ class _Attention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         h = self.norm(x)
-        flat = (part(h).flatten(2).transpose(1, 2).contiguous() for part in (self.q, self.k, self.v))
-        attended = F.scaled_dot_product_attention(*flat).transpose(1, 2).reshape(x.shape)
+        q, k, v = (part(h).flatten(2).transpose(1, 2).contiguous() for part in (self.q, self.k, self.v))
+        attended = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(x.shape)
         return x + self.proj_out(attended)
 
 
@@ -109,11 +109,27 @@ def _middle(channels: int) -> nn.ModuleDict:
     )
 
 
-def _level(channels_in: int, channels_out: int, blocks: int) -> nn.ModuleDict:
-    widths = [channels_in, *[channels_out] * blocks]
-    return nn.ModuleDict(
-        {"block": nn.ModuleList(_ResidualBlock(widths[i], widths[i + 1]) for i in range(blocks))}
-    )
+class _Level(nn.Module):
+    """Residual blocks, and what resamples after them (under the name the checkpoint has for it)."""
+
+    def __init__(self, channels_in: int, channels_out: int, blocks: int) -> None:
+        super().__init__()
+        widths = [channels_in, *[channels_out] * blocks]
+        self.block = nn.ModuleList(_ResidualBlock(widths[i], widths[i + 1]) for i in range(blocks))
+
+    def forward(self, x: Tensor) -> Tensor:
+        for block in self.block:
+            x = block(x)
+        for name, layer in self.named_children():
+            if name != "block":
+                x = layer(x)
+        return x
+
+
+class _Codebook(nn.Module):
+    def __init__(self, entries: int, length: int) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(entries, length)
 
 
 class Encoder(nn.Module):
@@ -125,9 +141,9 @@ class Encoder(nn.Module):
         self.conv_in = nn.Conv2d(3, config.ch, 3, padding=1)
         self.down = nn.ModuleList()
         for index, (channels_in, channels_out) in enumerate(zip([config.ch, *widths], widths, strict=False)):
-            level = _level(channels_in, channels_out, config.num_res_blocks)
+            level = _Level(channels_in, channels_out, config.num_res_blocks)
             if index < len(widths) - 1:
-                level["downsample"] = _Halve(channels_out)
+                level.add_module("downsample", _Halve(channels_out))
             self.down.append(level)
         self.mid = _middle(widths[-1])
         self.norm_out = _norm(widths[-1])
@@ -137,10 +153,7 @@ class Encoder(nn.Module):
         """Encode."""
         h = self.conv_in(x)
         for level in self.down:
-            for block in level["block"]:
-                h = block(h)
-            if "downsample" in level:
-                h = level["downsample"](h)
+            h = level(h)
         for layer in self.mid.values():
             h = layer(h)
         return self.conv_out(F.silu(self.norm_out(h)))
@@ -159,9 +172,9 @@ class Decoder(nn.Module):
         for index, (channels_out, channels_in) in enumerate(
             zip(widths, [*widths[1:], widths[-1]], strict=True)
         ):
-            level = _level(channels_in, channels_out, config.num_res_blocks + 1)
+            level = _Level(channels_in, channels_out, config.num_res_blocks + 1)
             if index > 0:
-                level["upsample"] = _Double(channels_out)
+                level.add_module("upsample", _Double(channels_out))
             self.up.append(level)
         self.norm_out = _norm(widths[0])
         self.conv_out = nn.Conv2d(widths[0], 3, 3, padding=1)
@@ -172,10 +185,7 @@ class Decoder(nn.Module):
         for layer in self.mid.values():
             h = layer(h)
         for level in reversed(self.up):
-            for block in level["block"]:
-                h = block(h)
-            if "upsample" in level:
-                h = level["upsample"](h)
+            h = level(h)
         return self.conv_out(F.silu(self.norm_out(h)))
 
 
@@ -191,7 +201,7 @@ class VqAutoencoder(nn.Module):
         self.config = config = config or AutoencoderConfig()
         self.encoder = Encoder(config)
         self.decoder = Decoder(config)
-        self.quantize = nn.ModuleDict({"embedding": nn.Embedding(config.n_embed, config.embed_dim)})
+        self.quantize = _Codebook(config.n_embed, config.embed_dim)
         self.quant_conv = nn.Conv2d(config.z_channels, config.embed_dim, 1)
         self.post_quant_conv = nn.Conv2d(config.embed_dim, config.z_channels, 1)
 
@@ -214,7 +224,7 @@ class VqAutoencoder(nn.Module):
 
     def nearest_codes(self, latent: Tensor) -> Tensor:
         """Replace every vector of [B, embed_dim, h, w] by the codebook entry nearest to it (equation 2)."""
-        codebook = self.quantize["embedding"].weight
+        codebook = self.quantize.embedding.weight
         vectors = latent.permute(0, 2, 3, 1)
         # |z - e|^2 up to |z|^2, which is the same for every entry.
         distance = codebook.square().sum(1) - 2 * vectors @ codebook.T

@@ -35,8 +35,9 @@ def shift_mask(height: int, width: int, window: int, shift: int) -> Tensor:
         [windows, window^2, window^2].
     """
     rows, columns = height // window, width // window
-    wrapped = (torch.arange(window) >= window - shift).repeat(window)
-    mask = torch.zeros(rows, columns, window * window, window * window)
+    # On the CPU whatever the default device is, since the result is kept.
+    wrapped = (torch.arange(window, device="cpu") >= window - shift).repeat(window)
+    mask = torch.zeros(rows, columns, window * window, window * window, device="cpu")
     mask[-1] = torch.where(wrapped[:, None] == wrapped[None, :], 0.0, _APART)
     return mask.flatten(0, 1)
 

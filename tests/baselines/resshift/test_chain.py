@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from baselines.resshift.chain import PLATE_4, PLATE_15, REALSR_4, REALSR_15, ResShiftChain, ResShiftSchedule
+from mdlp_bench.errors import MethodError
+
+
+def test_the_schedules_are_the_papers() -> None:
+    four = ResShiftChain(REALSR_4).sqrt_etas
+    torch.testing.assert_close(
+        four, torch.tensor([0.1, 0.5201, 0.7614, 0.99], dtype=torch.float64), atol=5e-5, rtol=0
+    )
+    fifteen = ResShiftChain(REALSR_15).sqrt_etas
+    assert len(fifteen) == 15
+    assert float(fifteen[0]) == pytest.approx(0.02)
+    assert float(fifteen[-1]) == pytest.approx(0.99)
+    for i in range(15):
+        assert float(fifteen[i]) == pytest.approx(0.02 * (0.99 / 0.02) ** ((i / 14) ** 0.3))
+    # Below kappa 1 the first step is not enlarged.
+    small = ResShiftChain(ResShiftSchedule(kappa=0.5, min_noise_level=0.1))
+    assert float(small.sqrt_etas[0]) == pytest.approx(0.1)
+
+
+@given(st.integers(2, 20), st.floats(0.1, 4), st.floats(0.01, 0.5), st.floats(0.1, 2), st.integers(0, 10_000))
+def test_the_posterior_is_bayes_rule(
+    steps: int, kappa: float, noise_level: float, power: float, seed: int
+) -> None:
+    """q(x_{t-1} | x_t, x0) from the two Gaussians q(x_t | x_{t-1}) and q(x_{t-1} | x0)."""
+    chain = ResShiftChain(
+        ResShiftSchedule(steps=steps, kappa=kappa, min_noise_level=noise_level, power=power)
+    )
+    generator = torch.Generator().manual_seed(seed)
+    x0, y, xt = torch.randn(3, 1, 1, 1, 1, generator=generator, dtype=torch.float64)
+    for t in range(1, steps):
+        mean, variance = chain.posterior(xt, x0, torch.tensor([t]))
+        alpha, previous = chain.alphas[t], chain.etas[t - 1]
+        prior_mean, prior_variance = x0 + previous * (y - x0), kappa**2 * previous
+        likelihood_mean, likelihood_variance = xt - alpha * (y - x0), kappa**2 * alpha
+        total = 1 / prior_variance + 1 / likelihood_variance
+        expected = (prior_mean / prior_variance + likelihood_mean / likelihood_variance) / total
+        torch.testing.assert_close(mean, expected, atol=1e-9, rtol=1e-7)
+        torch.testing.assert_close(variance.squeeze(), 1 / total, atol=1e-9, rtol=1e-7)
+
+
+def test_the_first_step_returns_the_prediction() -> None:
+    chain = ResShiftChain()
+    x0 = torch.rand(2, 3, 4, 4)
+    mean, variance = chain.posterior(torch.rand(2, 3, 4, 4), x0, torch.zeros(2, dtype=torch.int64))
+    torch.testing.assert_close(mean, x0)
+    assert (variance == 0).all()
+
+
+def test_diffusing_moves_from_clear_to_degraded() -> None:
+    chain = ResShiftChain()
+    clear, degraded = torch.zeros(2, 3, 2, 2), torch.ones(2, 3, 2, 2)
+    step = torch.tensor([0, 3])
+    still = chain.diffuse(clear, degraded, step, torch.zeros_like(clear))
+    torch.testing.assert_close(still[:, 0, 0, 0], torch.tensor([0.01, 0.9801]))
+    noise = torch.randn_like(clear)
+    moved = chain.diffuse(clear, degraded, step, noise) - still
+    torch.testing.assert_close(moved, torch.tensor([0.2, 1.98])[:, None, None, None] * noise)
+    torch.testing.assert_close(chain.start(degraded, noise), degraded + 1.98 * noise)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "expected"), [(REALSR_4, (1.98**2 + 1) ** 0.5), (PLATE_4, 3 * 1.98 + 1)]
+)
+def test_the_input_is_scaled(schedule: ResShiftSchedule, expected: float) -> None:
+    out = ResShiftChain(schedule).scale_input(torch.ones(1, 1, 1, 1), torch.tensor([3]))
+    assert float(out) == pytest.approx(1 / expected)
+
+
+@pytest.mark.parametrize("schedule", [REALSR_4, REALSR_15, PLATE_4, PLATE_15])
+def test_a_perfect_network_restores_exactly(schedule: ResShiftSchedule) -> None:
+    clear = torch.rand(2, 3, 4, 8) * 2 - 1
+    seen: list[int] = []
+
+    def network(x: torch.Tensor, step: torch.Tensor, low: torch.Tensor) -> torch.Tensor:
+        seen.append(int(step[0]))
+        assert torch.equal(low, degraded)
+        return clear
+
+    degraded = torch.rand(2, 3, 4, 8)
+    out = ResShiftChain(schedule).sample(network, degraded, degraded, [1, 2])
+    torch.testing.assert_close(out, clear)
+    assert seen == list(reversed(range(schedule.steps)))
+
+
+def _guesses(x: torch.Tensor, step: torch.Tensor, low: torch.Tensor) -> torch.Tensor:
+    return 2 * torch.tanh(x + low) + 0.1 * step[:, None, None, None]
+
+
+def test_sampling_is_seeded_a_sample_and_clipped_in_pixel_space() -> None:
+    degraded = torch.rand(3, 3, 4, 8)
+    chain = ResShiftChain(PLATE_4)
+    together = chain.sample(_guesses, degraded, degraded, [7, 8, 9])
+    assert together.abs().max() <= 1
+    for i in (2, 0):
+        one = degraded[i : i + 1]
+        torch.testing.assert_close(chain.sample(_guesses, one, one, [7 + i]), together[i : i + 1])
+    assert not torch.allclose(together, chain.sample(_guesses, degraded, degraded, [1, 2, 3]))
+    assert ResShiftChain().sample(_guesses, degraded, degraded, [1, 2, 3]).abs().max() > 1
+    with pytest.raises(MethodError, match="3 samples but 1 seeds"):
+        chain.sample(_guesses, degraded, degraded, [1])
+
+
+def test_the_loss_is_the_mean_square_of_the_prediction() -> None:
+    chain = ResShiftChain()
+    clear, degraded, noise = torch.rand(3, 4, 3, 2, 2)
+    step = chain.draw_steps(4, torch.Generator().manual_seed(0))
+    assert step.min() >= 0 and step.max() <= 3
+    terms = {"clear": clear, "degraded": degraded, "low": degraded, "step": step, "noise": noise}
+    assert float(chain.loss(lambda x, t, low: clear + 2, **terms)) == pytest.approx(4)
+    scaled = chain.predict(lambda x, t, low: x, **terms)
+    torch.testing.assert_close(scaled, chain.scale_input(chain.diffuse(clear, degraded, step, noise), step))
