@@ -33,11 +33,19 @@ def sample_row(number: int, **changes: Any) -> dict[str, Any]:
     frames = [cv2.resize(gt, (40 + n, 18), interpolation=cv2.INTER_AREA) for n in range(3)]
     text = f"京A{10000 + number // 2}"
     row: dict[str, Any] = {
-        "sample_id": f"s{number:04d}", "plate_id": text, "track_id": f"t{number}", "split": "test",
-        "domain": "synthetic", "source": "rendered", "gt": {"bytes": encode(gt), "path": "gt.png"},
+        "sample_id": f"s{number:04d}",
+        "plate_id": text,
+        "track_id": f"t{number}",
+        "split": "test",
+        "domain": "synthetic",
+        "source": "rendered",
+        "gt": {"bytes": encode(gt), "path": "gt.png"},
         "frames": [{"bytes": encode(f), "path": f"f{n}.png"} for n, f in enumerate(frames)],
-        "frame_indices": [0, 1, 2], "text": text, "text_origin": "rendered", "layout": "blue",
-    }  # fmt: skip
+        "frame_indices": [0, 1, 2],
+        "text": text,
+        "text_origin": "rendered",
+        "layout": "blue",
+    }
     return row | changes
 
 

@@ -101,8 +101,8 @@ def predict(
 ) -> Predictions:
     """Restore every sample and store the images in `out`.
 
-    A sample on which the method raises is kept with its error (it scores as the floor). A job that was stopped
-    goes on where it was when called again with the same arguments, and ends with the same bytes.
+    A sample on which the method raises is kept with its error (it scores as the floor). A job that was
+    stopped goes on where it was when called again with the same arguments, and ends with the same bytes.
 
     Args:
         method: What restores.
@@ -120,10 +120,15 @@ def predict(
         DataError: A frame cannot be decoded.
     """
     started = PredictionsRecord(
-        status="running", method=method.descriptor, seed=seed, batch_size=batch_size, shard_size=shard_size,
+        status="running",
+        method=method.descriptor,
+        seed=seed,
+        batch_size=batch_size,
+        shard_size=shard_size,
         dataset=DatasetRecord(name=samples.name, fingerprint=samples.fingerprint, n_samples=len(samples)),
-        device=device, environment=Environment.current(),
-    )  # fmt: skip
+        device=device,
+        environment=Environment.current(),
+    )
     if len(samples) == 0:
         raise DataError(f"{samples.name}: no samples to restore")
     record = _resumed(out, started)
@@ -133,9 +138,13 @@ def predict(
     done = next(k for k in itertools.count() if not _shard_path(out, k).is_file())
     rest = samples.sample_ids[done * shard_size :]
     with tqdm(
-        total=len(samples), initial=len(samples) - len(rest), desc=method.descriptor.title, unit="img",
-        disable=not progress, leave=False,
-    ) as bar:  # fmt: skip
+        total=len(samples),
+        initial=len(samples) - len(rest),
+        desc=method.descriptor.title,
+        unit="img",
+        disable=not progress,
+        leave=False,
+    ) as bar:
         remaining = samples.select(sample_ids=rest).rows(_COLUMNS) if rest else iter(())
         for shard, rows in enumerate(chunks(remaining, shard_size), start=done):
             record = _write_shard(out, shard, rows, method, record, bar)
@@ -246,8 +255,8 @@ def _resumed(out: Path, started: PredictionsRecord) -> PredictionsRecord:
     found = PredictionsRecord.read(out)
     if found.identity != started.identity:
         raise RunError(
-            f"{out}: holds predictions of {found.method.name} on {found.dataset.name} with other weights, data, "
-            "seed or batch size; choose a new folder or delete it"
+            f"{out}: holds predictions of {found.method.name} on {found.dataset.name} with other weights, "
+            "data, seed or batch size; choose a new folder or delete it"
         )
     return found
 

@@ -92,9 +92,12 @@ class Environment(BaseModel):
         """The environment of this process."""
         commit, dirty = _git_state()
         return cls(
-            git_commit=commit, git_dirty=dirty, python=platform.python_version(),
-            platform=f"{platform.system()} {platform.machine()}", packages=_package_versions(),
-        )  # fmt: skip
+            git_commit=commit,
+            git_dirty=dirty,
+            python=platform.python_version(),
+            platform=f"{platform.system()} {platform.machine()}",
+            packages=_package_versions(),
+        )
 
 
 class PredictionsRecord(_Record):
@@ -228,8 +231,10 @@ def _git_state() -> tuple[str | None, bool | None]:
     try:
         tracked: Any = subprocess.run(
             [*command, "ls-files", "--error-unmatch", Path(__file__).name],
-            capture_output=True, timeout=10, check=False,
-        )  # fmt: skip
+            capture_output=True,
+            timeout=10,
+            check=False,
+        )
         if tracked.returncode != 0:
             return None, None
         commit = subprocess.run(

@@ -1,0 +1,55 @@
+"""The console script `mdlp-bench`."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+import mdlp_bench
+from mdlp_bench.cli import data, methods, run
+from mdlp_bench.errors import MdlpBenchError
+
+app = typer.Typer(
+    name="mdlp-bench",
+    help="Curate licence plate restoration data, benchmark methods on it, and rank them honestly.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(data.app, name="data")
+for _module in (run, methods):
+    _module.register(app)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"mdlp-bench {mdlp_bench.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Options of every verb."""
+
+
+def main() -> None:
+    """Run the command line; exit code 0 done, 1 problems found in the data, 2 usage or input error."""
+    try:
+        app()
+    except MdlpBenchError as error:
+        typer.secho(f"error: {error}", fg=typer.colors.RED, err=True)
+        sys.exit(2)
+    except BrokenPipeError:
+        # The reader of our output (head, less) left; that is no failure.
+        sys.stderr.close()
+        sys.exit(0)
+    except KeyboardInterrupt:
+        typer.secho("stopped; the same command resumes", err=True)
+        sys.exit(130)

@@ -1,0 +1,35 @@
+"""Options that several verbs share, each defined once."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+DataArgument = Annotated[
+    Path, typer.Argument(help="A data set: MDLP folder, Parquet folder, ...", show_default=False)
+]
+SplitOption = Annotated[str | None, typer.Option("--split", help="Only this split.", show_default="all")]
+SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Seed of everything random.")]
+BatchOption = Annotated[int, typer.Option("--batch-size", min=1, help="Samples a call of the method.")]
+ReaderOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--reader",
+        help="Reader that scores the text; the first one ranks, repeat for more. "
+        "crnn, ppocrv4, clpr, onnx:PATH or file.py:function.",
+        show_default="the protocol's",
+    ),
+]
+LpipsOption = Annotated[
+    str,
+    typer.Option("--lpips", help="LPIPS net: alex (the protocol's), squeeze, vgg, or none to leave it out."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
+
+
+def show_progress(as_json: bool = False) -> bool:
+    """Whether to draw progress bars: on a terminal, and not beside JSON."""
+    return not as_json and sys.stderr.isatty()

@@ -1,0 +1,182 @@
+"""The main job: predict, score, bench, compare, demo."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mdlp_bench.cli.options import (
+    BatchOption,
+    DataArgument,
+    JsonOption,
+    LpipsOption,
+    ReaderOption,
+    SeedOption,
+    SplitOption,
+    show_progress,
+)
+
+if TYPE_CHECKING:
+    from mdlp_bench.harness.compare import Comparison
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs to the command line."""
+    app.command(epilog=_PREDICT_EXAMPLES)(predict)
+    app.command(epilog=_SCORE_EXAMPLES)(score)
+    app.command(epilog=_BENCH_EXAMPLES)(bench)
+    app.command(epilog=_COMPARE_EXAMPLES)(compare)
+    app.command(epilog=_DEMO_EXAMPLES)(demo)
+
+
+_PREDICT_EXAMPLES = """Examples:\n
+  mdlp-bench predict bicubic DATA --split test -o preds/bicubic\n
+  mdlp-bench predict my_method.py:restore DATA -o preds/mine"""
+
+
+def predict(
+    method: Annotated[str, typer.Argument(help="A registered name, file.py:function, or a folder of PNGs.")],
+    data: DataArgument,
+    out: Annotated[Path, typer.Option("--out", "-o", help="The prediction folder; a stopped job resumes.")],
+    split: SplitOption = None,
+    batch_size: BatchOption = 16,
+    seed: SeedOption = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Restore every sample of a data set with one method."""
+    from mdlp_bench.data import open_samples
+    from mdlp_bench.harness.predict import predict as run_predict
+    from mdlp_bench.methods import load_method
+
+    predictions = run_predict(
+        load_method(method),
+        open_samples(data, split=split),
+        out,
+        batch_size=batch_size,
+        seed=seed,
+        progress=show_progress(as_json),
+    )
+    record = predictions.record
+    if as_json:
+        typer.echo(record.model_dump_json())
+    else:
+        failed = f", {record.n_failed} failed (scored at the floor)" if record.n_failed else ""
+        typer.echo(f"{record.dataset.n_samples} samples restored by {record.method.title}{failed}: {out}")
+
+
+_SCORE_EXAMPLES = """Examples:\n
+  mdlp-bench score preds/bicubic DATA --split test -o runs/bicubic\n
+  mdlp-bench score preds/mine DATA --reader crnn --reader ppocrv4 --lpips squeeze -o runs/mine"""
+
+
+def score(
+    predictions: Annotated[Path, typer.Argument(help="A prediction folder.")],
+    data: DataArgument,
+    out: Annotated[Path, typer.Option("--out", "-o", help="The run folder.")],
+    split: SplitOption = None,
+    reader: ReaderOption = None,
+    lpips: LpipsOption = "alex",
+    as_json: JsonOption = False,
+) -> None:
+    """Score stored predictions; the method is not run again."""
+    from mdlp_bench.data import open_samples
+    from mdlp_bench.harness.compare import compare as compare_runs
+    from mdlp_bench.harness.predict import Predictions
+    from mdlp_bench.harness.score import ScoringPlan
+    from mdlp_bench.harness.score import score as run_score
+
+    samples = open_samples(data, split=split)
+    plan = ScoringPlan.from_names(reader, lpips)
+    runs = run_score([Predictions(predictions)], samples, [out], plan, progress=show_progress(as_json))
+    _show(compare_runs(runs), as_json)
+
+
+_BENCH_EXAMPLES = """Examples:\n
+  mdlp-bench bench DATA --split val --methods bicubic,best-frame,frame-mean -o out\n
+  mdlp-bench bench DATA --methods bicubic,my_method.py:restore,restored_pngs/ --reader ppocrv4 -o out"""
+
+
+def bench(
+    data: DataArgument,
+    methods: Annotated[str, typer.Option("--methods", "-m", help="Comma-separated methods, as for predict.")],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Folder for predictions, runs, tables and figure.")
+    ],
+    split: SplitOption = None,
+    reader: ReaderOption = None,
+    lpips: LpipsOption = "alex",
+    batch_size: BatchOption = 16,
+    seed: SeedOption = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Predict with several methods, score them and write the benchmark table.
+
+    The oracle rows ground-truth (ceiling) and input (floor) are always added.
+    """
+    from mdlp_bench.data import open_samples
+    from mdlp_bench.harness.bench import bench as run_bench
+    from mdlp_bench.harness.score import ScoringPlan
+
+    names = [name for name in (part.strip() for part in methods.split(",")) if name]
+    comparison = run_bench(
+        names,
+        open_samples(data, split=split),
+        out,
+        ScoringPlan.from_names(reader, lpips),
+        batch_size=batch_size,
+        seed=seed,
+        progress=show_progress(as_json),
+    )
+    _show(comparison, as_json)
+    if not as_json:
+        typer.echo(f"Runs, tables (Markdown, LaTeX, HTML, CSV) and comparison.png are in {out}")
+
+
+_COMPARE_EXAMPLES = """Examples:\n
+  mdlp-bench compare runs/*\n
+  mdlp-bench compare runs/mine runs/bicubic -o table.tex"""
+
+
+def compare(
+    runs: Annotated[list[Path], typer.Argument(help="Run folders of one data set and protocol.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Also write the table: .md, .tex, .html or .csv.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare runs: the table with intervals and tie groups, and which ranks cannot be separated."""
+    from mdlp_bench.harness.compare import compare as compare_runs
+    from mdlp_bench.harness.run import Run
+
+    comparison = compare_runs([Run(folder) for folder in runs])
+    if out is not None:
+        comparison.write_table(out)
+    _show(comparison, as_json)
+
+
+_DEMO_EXAMPLES = """Example:\n
+  mdlp-bench demo --out demo"""
+
+
+def demo(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for everything the demo makes.")] = Path(
+        "demo"
+    ),
+    plates: Annotated[int, typer.Option("--plates", min=2, help="Plates to render and test on.")] = 200,
+) -> None:
+    """Render plates, degrade them, run every bundled method, score them and show the table; offline."""
+    from mdlp_bench.harness.demo import demo as run_demo
+
+    comparison = run_demo(out, plates=plates, progress=show_progress())
+    _show(comparison, as_json=False)
+    typer.echo(f"Data, runs, tables and comparison.png are in {out}")
+
+
+def _show(comparison: Comparison, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(comparison.to_json(), ensure_ascii=False, allow_nan=False, indent=2))
+    else:
+        comparison.print()

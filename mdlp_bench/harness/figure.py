@@ -1,0 +1,203 @@
+"""The comparison figure: one column a sample; rows are the frames, every method and the ground truth."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from rapidfuzz.distance import Levenshtein
+
+from mdlp_bench.data.samples import Samples
+from mdlp_bench.files import atomic_path
+from mdlp_bench.harness.predict import Predictions, decode_frames, decode_ground_truth
+from mdlp_bench.harness.run import Run
+from mdlp_bench.images import ImageU8
+from mdlp_bench.metrics.protocol import to_working_size
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.font_manager import FontProperties
+
+FRAMES_SHOWN: Final = 3
+# Colour-blind safe, and wrong characters are also underlined.
+RIGHT, WRONG, NEUTRAL = "#0b6e4f", "#c1121f", "#444444"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One picture of the figure with the text a reader saw in it (None: nobody read it)."""
+
+    image: ImageU8 | None
+    reading: str | None = None
+
+
+@dataclass(frozen=True)
+class FigureRow:
+    """One row: its label and a cell for each sample id."""
+
+    label: str
+    cells: Mapping[str, Cell]
+
+
+def choose_samples(difficulty: Mapping[str, float], count: int) -> list[str]:
+    """Pick samples by rule, never by hand: evenly spaced ranks from the easiest to the hardest.
+
+    Args:
+        difficulty: For each sample id a number that grows with difficulty, e.g. the mean NED of the methods.
+        count: How many to pick (all, when there are fewer).
+    """
+    ranked = sorted(difficulty, key=lambda name: (difficulty[name], name))
+    if count >= len(ranked):
+        return ranked
+    return [ranked[round(position)] for position in np.linspace(0, len(ranked) - 1, count)]
+
+
+def comparison_figure(
+    samples: Samples, entries: Sequence[tuple[Predictions, Run]], out: Path, *, columns: int = 5
+) -> list[str]:
+    """Draw frames, every method and the ground truth of samples chosen by rule.
+
+    The samples are evenly spaced by their mean NED over the methods, from the easiest to the hardest. Under
+    each restored image stands what the reader saw, right characters green, wrong ones red and underlined.
+
+    Args:
+        samples: The data set of the runs.
+        entries: Predictions and their runs, in the order of the rows; oracles are left out.
+        out: A `.png`, `.pdf` or `.svg` file.
+        columns: How many samples.
+
+    Returns:
+        The chosen sample ids.
+    """
+    shown = [(predictions, run) for predictions, run in entries if run.record.method.provenance != "oracle"]
+    scored = {run.name: _readings(run) for _, run in entries}
+    chosen = choose_samples(_difficulty([scored[run.name] for _, run in shown]), columns)
+    rows_by_id = {row["sample_id"]: row for row in samples.select(sample_ids=chosen).rows()}
+    figure_rows = [
+        FigureRow(f"Frame {n + 1}", {name: _frame_cell(row, n) for name, row in rows_by_id.items()})
+        for n in range(FRAMES_SHOWN)
+    ]
+    for predictions, run in shown:
+        images = _images(predictions, chosen)
+        texts = scored[run.name]
+        cells = {name: Cell(images.get(name), texts.get(name, (None, 0.0))[0]) for name in chosen}
+        figure_rows.append(FigureRow(run.record.method.title, cells))
+    truth = {name: Cell(_truth_image(row), row["text"]) for name, row in rows_by_id.items()}
+    figure_rows.append(FigureRow("Ground truth", truth))
+    draw(figure_rows, {name: row["text"] for name, row in rows_by_id.items()}, chosen, out)
+    return chosen
+
+
+def draw(
+    rows: Sequence[FigureRow], truths: Mapping[str, str | None], order: Sequence[str], out: Path
+) -> None:
+    """Draw a grid of cells with their readings coloured against the true texts, and write it atomically."""
+    from matplotlib.figure import Figure
+
+    height, width = 0.78, 1.25
+    figure = Figure(figsize=(1.25 + width * len(order), height * len(rows)), dpi=150, layout="none")
+    grid = figure.subplots(len(rows), len(order), squeeze=False)
+    figure.subplots_adjust(
+        left=1.2 / figure.get_figwidth(), right=0.995, top=0.995, bottom=0.04, hspace=0.42, wspace=0.05
+    )
+    font = _plate_font()
+    for axes_row, row in zip(grid, rows, strict=True):
+        axes_row[0].text(
+            -0.06, 0.5, row.label, transform=axes_row[0].transAxes, ha="right", va="center", fontsize=8
+        )
+        for axes, name in zip(axes_row, order, strict=True):
+            _draw_cell(axes, row.cells[name], truths[name], font)
+    with atomic_path(out) as temporary:
+        figure.savefig(temporary, format=out.suffix.lstrip(".") or "png")
+
+
+def _draw_cell(axes: Axes, cell: Cell, truth: str | None, font: FontProperties) -> None:
+    axes.set_xticks([])
+    axes.set_yticks([])
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    if cell.image is None:
+        axes.text(
+            0.5, 0.5, "failed", transform=axes.transAxes, ha="center", va="center", fontsize=7, color=WRONG
+        )
+        axes.set_facecolor("#eeeeee")
+    else:
+        axes.imshow(cell.image, aspect="auto", interpolation="nearest")
+    if cell.reading is None:
+        return
+    right = correct_positions(cell.reading, truth) if truth else [None] * len(cell.reading)
+    step = 0.115
+    left = 0.5 - step * (len(cell.reading) - 1) / 2
+    for index, (character, is_right) in enumerate(zip(cell.reading, right, strict=True)):
+        colour = NEUTRAL if is_right is None else RIGHT if is_right else WRONG
+        x = left + step * index
+        axes.text(
+            x,
+            -0.05,
+            character,
+            transform=axes.transAxes,
+            ha="center",
+            va="top",
+            color=colour,
+            fontsize=7,
+            fontproperties=font,
+        )
+        if is_right is False:
+            axes.plot(
+                [x - 0.04, x + 0.04],
+                [-0.3, -0.3],
+                transform=axes.transAxes,
+                color=WRONG,
+                lw=0.8,
+                clip_on=False,
+            )
+
+
+def correct_positions(reading: str, truth: str) -> list[bool]:
+    """For each character of `reading`, whether an optimal alignment with `truth` (Levenshtein) keeps it."""
+    kept = [False] * len(reading)
+    for block in Levenshtein.opcodes(reading, truth):
+        if block.tag == "equal":
+            kept[block.src_start : block.src_end] = [True] * (block.src_end - block.src_start)
+    return kept
+
+
+def _plate_font() -> FontProperties:
+    """The bundled subset font: the only one sure to have the province glyphs."""
+    from matplotlib.font_manager import FontProperties
+
+    from mdlp_bench.data.render import label_font_path
+
+    return FontProperties(fname=str(label_font_path()), size=7)
+
+
+def _readings(run: Run) -> dict[str, tuple[str | None, float]]:
+    table = run.per_sample()
+    neds = table["ned"].to_pylist() if "ned" in table.column_names else [None] * len(table)
+    texts = table["read_text"].to_pylist() if "read_text" in table.column_names else [None] * len(table)
+    ids = table["sample_id"].to_pylist()
+    return {
+        name: (text, 0.0 if ned is None else ned) for name, text, ned in zip(ids, texts, neds, strict=True)
+    }
+
+
+def _difficulty(readings: Sequence[Mapping[str, tuple[str | None, float]]]) -> dict[str, float]:
+    names = readings[0].keys() if readings else ()
+    return {name: float(np.mean([one[name][1] for one in readings])) for name in names}
+
+
+def _images(predictions: Predictions, wanted: Collection[str]) -> dict[str, ImageU8 | None]:
+    return {p.sample_id: p.image for p in predictions if p.sample_id in wanted}
+
+
+def _frame_cell(row: Mapping[str, Any], index: int) -> Cell:
+    frames = decode_frames(row)
+    return Cell(to_working_size(frames[index]) if index < len(frames) else None)
+
+
+def _truth_image(row: Mapping[str, Any]) -> ImageU8 | None:
+    image = decode_ground_truth(row)
+    return None if image is None else to_working_size(image)

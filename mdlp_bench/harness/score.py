@@ -1,0 +1,360 @@
+"""Score stored predictions: images against the ground truth, text through readers; no method is run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final, Self
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from scipy.special import ndtri
+from tqdm.auto import tqdm
+
+from mdlp_bench.data.samples import Samples
+from mdlp_bench.errors import MissingWeightsError, ProtocolError, RunError
+from mdlp_bench.harness.predict import Prediction, Predictions, chunks, decode_frames, decode_ground_truth
+from mdlp_bench.harness.run import Environment, MetricSummary, Run, RunRecord, write_run
+from mdlp_bench.harness.scorers import FidelityScorer, ImageScorer, LpipsScorer, RegisteredScorer
+from mdlp_bench.harness.statistics import ClusterBootstrap
+from mdlp_bench.images import ImageU8
+from mdlp_bench.metrics import distribution, text
+from mdlp_bench.metrics.base import METRICS, MetricInfo
+from mdlp_bench.metrics.protocol import MDLP_V1, WORKING_SIZE, to_working_size
+from mdlp_bench.readers.base import Reader, Reading
+
+_CHUNK: Final = 64
+_COLUMNS: Final = ("sample_id", "plate_id", "frames", "gt", "text", "layout")
+_MIN_FOR_DISTANCE: Final = 8
+_NO_READING: Final = Reading("", ())
+
+
+@dataclass(frozen=True)
+class ScoringPlan:
+    """What to compute beside the protocol's rules.
+
+    Attributes:
+        readers: Readers of the text; the first one's columns carry no suffix and rank, the others' columns
+            are named `ned@<reader>` and so on.
+        image_scorers: PSNR and SSIM, plain and aligned, and LPIPS where its weights are there.
+        unavailable: Metrics that cannot be computed, with the reason that tables and runs give.
+    """
+
+    readers: tuple[Reader, ...]
+    image_scorers: tuple[ImageScorer[Any], ...]
+    unavailable: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def from_names(cls, readers: Sequence[str] | None = None, lpips: str = "alex") -> Self:
+        """The plan for what a user asked for.
+
+        Args:
+            readers: Reader names (see `load_reader`), or `panel` for all; default the protocol's.
+            lpips: `alex`, `squeeze`, `vgg`, or `none`. Without its weights the column is marked unavailable
+                with its reason; no other net takes its place.
+
+        Raises:
+            ReaderError: There is no such reader.
+            ProtocolError: There is no such LPIPS net.
+        """
+        from mdlp_bench.readers import PANEL, load_reader
+
+        names = [
+            n for name in readers or [MDLP_V1.text.reader] for n in (PANEL if name == "panel" else (name,))
+        ]
+        loaded = tuple(load_reader(name) for name in dict.fromkeys(names))
+        scorers: list[ImageScorer[Any]] = [FidelityScorer(), RegisteredScorer()]
+        unavailable = {}
+        if lpips != "none":
+            try:
+                scorers.append(LpipsScorer(lpips))
+            except MissingWeightsError as error:
+                unavailable["lpips" if lpips == "alex" else f"lpips_{lpips}"] = str(error)
+        return cls(loaded, tuple(scorers), unavailable)
+
+    @property
+    def weights(self) -> dict[str, str]:
+        """SHA-256 of every weight file a score depends on, by its name."""
+        found = {r.descriptor.name: r.descriptor.weights_sha256 for r in self.readers}
+        hashes = {f"reader {name}": sha for name, sha in found.items() if sha is not None}
+        for scorer in self.image_scorers:
+            hashes.update(scorer.weights)
+        return hashes
+
+
+@dataclass
+class _Collected:
+    """What has been gathered so far of one method, or of the ground truth."""
+
+    columns: dict[str, list[Any]] = field(default_factory=dict)
+    features: list[npt.NDArray[np.float32]] = field(default_factory=list)
+
+    def add(self, columns: Mapping[str, Sequence[Any] | npt.NDArray[Any]]) -> None:
+        for name, values in columns.items():
+            self.columns.setdefault(name, []).extend(values)
+
+    def add_features(self, reader: Reader, images: Sequence[ImageU8]) -> None:
+        found = reader.features(images) if images else None
+        if found is not None:
+            self.features.append(found)
+
+
+def score(
+    predictions: Sequence[Predictions],
+    samples: Samples,
+    outs: Sequence[Path],
+    plan: ScoringPlan,
+    *,
+    progress: bool = False,
+) -> list[Run]:
+    """Score predictions of one data set; the ground truth is decoded, prepared and read once for all of them.
+
+    A sample on which a method failed gets every metric's worst value. A sample without ground truth has no
+    image scores, one without text no text scores.
+
+    Args:
+        predictions: One entry a method.
+        samples: The data set they were made on.
+        outs: A run folder for each.
+        plan: Readers and image scorers.
+        progress: Show a bar on standard error.
+
+    Returns:
+        The runs, in order.
+
+    Raises:
+        ProtocolError: Predictions were made on another data set.
+        RunError: A prediction folder is damaged.
+        DataError: A ground truth cannot be decoded.
+    """
+    for one in predictions:
+        if one.record.dataset.fingerprint != samples.fingerprint:
+            raise ProtocolError(
+                f"{one.folder}: made on {one.record.dataset.name}, which is not this data set "
+                f"({samples.name}); predict on it first"
+            )
+    shared = _Collected()
+    collected = [_Collected() for _ in predictions]
+    streams = [iter(one) for one in predictions]
+    with tqdm(total=len(samples), desc="Scoring", unit="img", disable=not progress, leave=False) as bar:
+        for rows in chunks(samples.rows(_COLUMNS), _CHUNK):
+            _score_chunk(rows, streams, collected, shared, plan)
+            bar.update(len(rows))
+    return [
+        _finish(one, own, shared, samples, out, plan)
+        for one, own, out in zip(predictions, collected, outs, strict=True)
+    ]
+
+
+def _score_chunk(
+    rows: list[dict[str, Any]],
+    streams: Sequence[Iterator[Prediction]],
+    collected: Sequence[_Collected],
+    shared: _Collected,
+    plan: ScoringPlan,
+) -> None:
+    truths = [decode_ground_truth(row) for row in rows]
+    present = [index for index, image in enumerate(truths) if image is not None]
+    images = [to_working_size(image) for image in truths if image is not None]
+    stacked = np.stack(images) if images else np.empty((0, *WORKING_SIZE, 3), np.uint8)
+    prepared = [scorer.prepare(stacked) if present else None for scorer in plan.image_scorers]
+    shared.add({name: [row[name] for row in rows] for name in ("sample_id", "plate_id", "text", "layout")})
+    for reader in plan.readers:
+        readings = dict(zip(present, reader.read(images), strict=True))
+        shared.add({f"truth@{reader.descriptor.name}": [readings.get(index) for index in range(len(rows))]})
+    main = plan.readers[0]
+    shared.add_features(main, images)
+    frames = [[to_working_size(frame) for frame in decode_frames(row)[:3]] for row in rows]
+    flat = iter(main.read([frame for sample in frames for frame in sample]))
+    shared.add({"frame_readings": [[r.text for r in islice(flat, len(sample))] for sample in frames]})
+    for stream, own in zip(streams, collected, strict=True):
+        part = list(islice(stream, len(rows)))
+        if [p.sample_id for p in part] != [row["sample_id"] for row in rows]:
+            raise RunError("the predictions' sample ids are not the data set's; predict again")
+        own.add({"error": [p.error for p in part]})
+        own.add(_image_columns(part, stacked, present, prepared, plan.image_scorers))
+        restored = [p.image for p in part if p.image is not None]
+        for reader in plan.readers:
+            found = iter(reader.read(restored))
+            name = reader.descriptor.name
+            own.add({f"read@{name}": [_NO_READING if p.image is None else next(found) for p in part]})
+        own.add_features(main, [_or_black(part[index].image) for index in present])
+
+
+def _image_columns(
+    part: Sequence[Prediction],
+    truth: npt.NDArray[np.uint8],
+    present: Sequence[int],
+    prepared: Sequence[Any],
+    scorers: Sequence[ImageScorer[Any]],
+) -> dict[str, npt.NDArray[np.float64]]:
+    """Columns of all image scorers; NaN without ground truth, the worst value where the method failed."""
+    failed = np.array([p.image is None for p in part])
+    has_truth = np.isin(np.arange(len(part)), present)
+    restored = [_or_black(part[index].image) for index in present]
+    columns = {}
+    for scorer, ready in zip(scorers, prepared, strict=True):
+        values = scorer.score(np.stack(restored), truth, ready) if present else {}
+        for name in scorer.metrics:
+            column = np.full(len(part), np.nan)
+            if present:
+                column[list(present)] = values[name]
+            column[failed & has_truth] = _worst(name)
+            columns[name] = column
+    return columns
+
+
+def _or_black(image: ImageU8 | None) -> ImageU8:
+    """The protocol's stand-in for an image that a method failed to make."""
+    return np.zeros((*WORKING_SIZE, 3), np.uint8) if image is None else image
+
+
+def _finish(
+    predictions: Predictions,
+    own: _Collected,
+    shared: _Collected,
+    samples: Samples,
+    out: Path,
+    plan: ScoringPlan,
+) -> Run:
+    columns: dict[str, Any] = {
+        name: shared.columns[name] for name in ("sample_id", "plate_id", "text", "layout")
+    }
+    columns["error"] = own.columns["error"]
+    metrics = {n: np.asarray(own.columns[n], np.float64) for s in plan.image_scorers for n in s.metrics}
+    for position, reader in enumerate(plan.readers):
+        name = reader.descriptor.name
+        suffix = "" if position == 0 else f"@{name}"
+        readings: list[Reading] = own.columns[f"read@{name}"]
+        columns[f"read_text{suffix}"] = [reading.text for reading in readings]
+        columns[f"read_confidence{suffix}"] = [reading.confidence for reading in readings]
+        scores = _text_columns(readings, shared, name, with_frames=position == 0)
+        metrics |= {f"{metric}{suffix}": values for metric, values in scores.items()}
+    bootstrap = ClusterBootstrap(
+        columns["plate_id"], MDLP_V1.bootstrap.resamples, confidence=MDLP_V1.bootstrap.confidence
+    )
+    n_failed = sum(error is not None for error in columns["error"])
+    summary = _summarise(metrics, bootstrap, n_failed)
+    summary |= _set_summaries(own, shared, plan, n_failed, len(set(columns["plate_id"])))
+    for name, reason in plan.unavailable.items():
+        summary[name] = _unavailable(name, reason)
+    table = pa.table(
+        {**columns, **{n: pa.array(v, pa.float64(), from_pandas=True) for n, v in metrics.items()}}
+    )
+    made = predictions.record
+    record = RunRecord(
+        protocol=MDLP_V1.id,
+        protocol_sha256=MDLP_V1.fingerprint(),
+        method=made.method,
+        dataset=made.dataset,
+        readers=tuple(r.descriptor for r in plan.readers),
+        weights=plan.weights,
+        seed=made.seed,
+        device=made.device,
+        prediction_seconds=made.seconds,
+        milliseconds_per_image=1000 * made.seconds / len(samples),
+        environment=Environment.current(),
+    )
+    return write_run(out, record, table, summary)
+
+
+def _text_columns(
+    readings: Sequence[Reading], shared: _Collected, reader: str, *, with_frames: bool
+) -> dict[str, npt.NDArray[np.float64]]:
+    known = [index for index, truth in enumerate(shared.columns["text"]) if truth]
+    targets = [shared.columns["text"][index] for index in known]
+    texts = [readings[index].text for index in known]
+    scores = text.text_scores(texts, targets)
+    threshold = _believed_from(shared, reader, known)
+    if threshold is not None:
+        confidences = [readings[index].confidence for index in known]
+        scores["hallucination"] = text.hallucinated(texts, targets, confidences, threshold)
+    if with_frames:
+        frames = [shared.columns["frame_readings"][index] for index in known]
+        scores["invented"] = text.invented(texts, targets, frames)
+    columns = {}
+    for name, values in scores.items():
+        column = np.full(len(readings), np.nan)
+        column[known] = values
+        columns[name] = column
+    return columns
+
+
+def _believed_from(shared: _Collected, reader: str, known: Sequence[int]) -> float | None:
+    """The confidence from which at most 1 % of the reader's readings of the ground truths are wrong."""
+    found = [(shared.columns[f"truth@{reader}"][index], shared.columns["text"][index]) for index in known]
+    pairs = [(reading, truth) for reading, truth in found if reading is not None]
+    right = text.accuracy([reading.text for reading, _ in pairs], [truth for _, truth in pairs]) > 0
+    return text.confident_from([reading.confidence for reading, _ in pairs], right)
+
+
+def _summarise(
+    metrics: Mapping[str, npt.NDArray[np.float64]], bootstrap: ClusterBootstrap, n_failed: int
+) -> dict[str, MetricSummary]:
+    summary = {name: _unavailable(name, "no sample has what it needs") for name in metrics}
+    measured = [name for name, values in metrics.items() if not np.isnan(values).all()]
+    if not measured:
+        return summary
+    intervals = bootstrap.intervals(np.stack([metrics[name] for name in measured], axis=1))
+    for name, interval in zip(measured, intervals, strict=True):
+        summary[name] = MetricSummary(
+            mean=interval.value,
+            low=interval.low,
+            high=interval.high,
+            n=interval.n,
+            n_plates=interval.n_clusters,
+            n_failed=n_failed,
+            higher_is_better=_info(name).higher_is_better,
+        )
+    return summary
+
+
+def _set_summaries(
+    own: _Collected, shared: _Collected, plan: ScoringPlan, n_failed: int, n_plates: int
+) -> dict[str, MetricSummary]:
+    """The reader distances FRD and KRD: how far the reader finds restored plates as a set from clear ones."""
+    if not own.features or not shared.features:
+        reason = f"reader {plan.readers[0].descriptor.name} gives no features, or there is no ground truth"
+        return {metric: _unavailable(metric, reason) for metric in ("frd", "krd")}
+    restored, truth = np.concatenate(own.features), np.concatenate(shared.features)
+    if len(truth) < _MIN_FOR_DISTANCE:
+        reason = f"{len(truth)} samples with ground truth are too few for a distance between sets"
+        return {metric: _unavailable(metric, reason) for metric in ("frd", "krd")}
+    kernel = distribution.kernel_distance(restored, truth)
+    margin = float(ndtri((1 + MDLP_V1.bootstrap.confidence) / 2)) * kernel.standard_error
+    counts = {"n": len(truth), "n_plates": n_plates, "n_failed": n_failed, "higher_is_better": False}
+    frechet = distribution.frechet_distance(restored, truth)
+    return {
+        "frd": MetricSummary(mean=frechet, low=None, high=None, **counts),
+        "krd": MetricSummary(
+            mean=kernel.value, low=kernel.value - margin, high=kernel.value + margin, **counts
+        ),
+    }
+
+
+def _unavailable(name: str, reason: str) -> MetricSummary:
+    return MetricSummary(
+        mean=None,
+        low=None,
+        high=None,
+        n=0,
+        n_plates=0,
+        n_failed=0,
+        higher_is_better=_info(name).higher_is_better,
+        unavailable=reason,
+    )
+
+
+def _info(name: str) -> MetricInfo:
+    """What `ned` or `ned@ppocrv4` is."""
+    return METRICS[name.partition("@")[0]]
+
+
+def _worst(name: str) -> float:
+    worst = _info(name).worst
+    if worst is None:
+        raise ValueError(f"{name} has no worst value: it is not a metric of single samples")
+    return worst

@@ -1,0 +1,114 @@
+"""Image scorers: prepare the ground truth of a chunk once, score every method against it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Generic, TypeVar, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from mdlp_bench.errors import ProtocolError
+from mdlp_bench.metrics import fidelity, registered
+from mdlp_bench.metrics.protocol import LpipsNet
+
+if TYPE_CHECKING:
+    from mdlp_bench.metrics.lpips import LpipsTarget
+
+Images = npt.NDArray[np.uint8]
+Scores = npt.NDArray[np.float64]
+Prepared = TypeVar("Prepared")
+
+
+class ImageScorer(ABC, Generic[Prepared]):
+    """Turns restored images and their ground truth into per-sample values.
+
+    Attributes:
+        metrics: Names of the columns (of `metrics.base.METRICS`).
+        weights: SHA-256 of the weight files it uses, by their names.
+    """
+
+    metrics: tuple[str, ...]
+    weights: Mapping[str, str] = MappingProxyType({})
+
+    @abstractmethod
+    def prepare(self, truth: Images) -> Prepared:
+        """What all methods share of ground truths uint8 [B, 112, 224, 3]."""
+
+    @abstractmethod
+    def score(self, restored: Images, truth: Images, prepared: Prepared) -> Mapping[str, Scores]:
+        """Columns float64 [B] for restored images uint8 [B, 112, 224, 3] and their truth, row by row."""
+
+
+class FidelityScorer(ImageScorer[fidelity.SsimTarget]):
+    """PSNR and SSIM."""
+
+    metrics = ("psnr", "ssim")
+
+    def prepare(self, truth: Images) -> fidelity.SsimTarget:
+        """Local means and variances for SSIM."""
+        return fidelity.SsimTarget.of(truth)
+
+    def score(self, restored: Images, truth: Images, prepared: fidelity.SsimTarget) -> Mapping[str, Scores]:
+        """See `ImageScorer.score`."""
+        return {"psnr": fidelity.psnr(restored, truth), "ssim": fidelity.ssim(restored, prepared)}
+
+
+class RegisteredScorer(ImageScorer[None]):
+    """PSNR and SSIM after registration to the ground truth, and whether registration succeeded."""
+
+    metrics = ("psnr_aligned", "ssim_aligned", "registered")
+
+    def prepare(self, truth: Images) -> None:
+        """Nothing is shared between methods."""
+
+    def score(self, restored: Images, truth: Images, prepared: None) -> Mapping[str, Scores]:
+        """See `ImageScorer.score`."""
+        found = registered.aligned_scores(restored, truth)
+        return {
+            "psnr_aligned": found.psnr,
+            "ssim_aligned": found.ssim,
+            "registered": found.registered.astype(float),
+        }
+
+
+class LpipsScorer(ImageScorer["LpipsTarget"]):
+    """LPIPS with one net, in a column of its own."""
+
+    def __init__(self, net: str) -> None:
+        """Load the net.
+
+        Raises:
+            ProtocolError: There is no such net.
+            MissingWeightsError: Its weights are not at hand.
+        """
+        from mdlp_bench.metrics.lpips import Lpips
+
+        self._lpips = Lpips(checked_net(net))
+        self.metrics = (self._lpips.name,)
+        self.weights = {
+            f"{self._lpips.name} backbone": self._lpips.backbone_sha256,
+            f"{self._lpips.name} linear": self._lpips.linear_sha256,
+        }
+
+    def prepare(self, truth: Images) -> LpipsTarget:
+        """Features of the ground truths."""
+        return self._lpips.prepare(truth)
+
+    def score(self, restored: Images, truth: Images, prepared: LpipsTarget) -> Mapping[str, Scores]:
+        """See `ImageScorer.score`."""
+        return {self._lpips.name: self._lpips.score(restored, prepared)}
+
+
+def checked_net(net: str) -> LpipsNet:
+    """The name as a net of LPIPS.
+
+    Raises:
+        ProtocolError: There is no such net.
+    """
+    for known in get_args(LpipsNet):
+        if net == known:
+            return known
+    raise ProtocolError(f"no LPIPS net {net!r}; there are {', '.join(get_args(LpipsNet))}, and none")
