@@ -1,0 +1,303 @@
+"""The one table of scores that every output format renders."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+if TYPE_CHECKING:
+    from mdlp_bench.harness.statistics import Interval
+    from mdlp_bench.metrics.base import MetricInfo
+
+RowKind = Literal["method", "bound", "published"]
+Mark = Literal["best", "second"]
+
+SECTION_TITLES: Final[Mapping[RowKind, str]] = MappingProxyType(
+    {"method": "Methods", "bound": "Bounds", "published": "Published"}
+)
+"""Kinds of rows in the order of a table's sections."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Column(_Part):
+    """One metric or cost.
+
+    Attributes:
+        key: Name of the metric, the key of the cells.
+        title: Heading.
+        higher_is_better: Direction, shown as an arrow; None for a column without one (no best is marked).
+        decimals: Decimals of values and limits.
+        unit: Unit beside the heading, or an empty string.
+    """
+
+    key: str
+    title: str
+    higher_is_better: bool | None
+    decimals: int = Field(ge=0, le=12)
+    unit: str = ""
+
+    @classmethod
+    def from_metric(cls, info: MetricInfo) -> Self:
+        """The column of a metric."""
+        return cls(
+            key=info.name,
+            title=info.title,
+            higher_is_better=info.higher_is_better,
+            decimals=info.decimals,
+            unit=info.unit,
+        )
+
+    @property
+    def arrow(self) -> str:
+        """ "↑" if higher is better, "↓" if lower is, else nothing."""
+        return "" if self.higher_is_better is None else "↑" if self.higher_is_better else "↓"
+
+    @property
+    def heading(self) -> str:
+        """Title, unit and arrow, e.g. "PSNR (dB) ↑"."""
+        return " ".join(
+            part for part in (self.title, f"({self.unit})" if self.unit else "", self.arrow) if part
+        )
+
+    def format(self, value: float) -> str:
+        """A value at the column's decimals; a rounded -0 loses its sign."""
+        text = f"{value:.{self.decimals}f}"
+        return text.removeprefix("-") if float(text) == 0 else text
+
+
+class Cell(_Part):
+    """One score.
+
+    Attributes:
+        value: The score; None if there is none.
+        low: Lower confidence limit, or None.
+        high: Upper confidence limit; None with `low`.
+        group: Tie-group letters, or an empty string.
+        unavailable: Why there is no value, or None if nothing is to be said.
+    """
+
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    group: str = ""
+    unavailable: str | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if (self.low is None) != (self.high is None):
+            raise ValueError("an interval needs both limits")
+        if self.value is None and (self.low is not None or self.group):
+            raise ValueError("a cell without a value has neither interval nor tie group")
+        if self.value is not None and self.unavailable is not None:
+            raise ValueError("a cell with a value is not unavailable")
+        return self
+
+    @classmethod
+    def from_interval(cls, interval: Interval, group: str = "") -> Self:
+        """The cell of an estimate."""
+        return cls(value=interval.value, low=interval.low, high=interval.high, group=group)
+
+
+class Row(_Part):
+    """One method, bound or published result.
+
+    Attributes:
+        name: As shown.
+        kind: "method" rows are ranked; "bound" rows are a ceiling or floor (ground truth, input) and
+            "published" rows are quoted from a paper and not recomputed: both are shown apart, never marked.
+        cells: Cells by column key; a missing key is an empty cell.
+        note: Remark, e.g. "ceiling", "3 failed samples count as the floor", "published on MDLP", or nothing.
+    """
+
+    name: str
+    kind: RowKind = "method"
+    cells: dict[str, Cell]
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CellText:
+    """What renderers show of a cell.
+
+    Attributes:
+        value: The value at the column's decimals; "–" if there is none.
+        interval: "[low, high]", or an empty string.
+        group: Tie-group letters, or an empty string.
+        mark: Whether the cell is the best or second among the methods.
+        footnote: Number of the footnote that says why there is no value.
+    """
+
+    value: str
+    interval: str = ""
+    group: str = ""
+    mark: Mark | None = None
+    footnote: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RowText:
+    """A row as text: name, note and one cell a column."""
+
+    name: str
+    note: str
+    cells: tuple[CellText, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """Rows of one kind; the title is empty in a table of methods only."""
+
+    kind: RowKind
+    title: str
+    rows: tuple[RowText, ...]
+
+
+class ScoreTable(_Part):
+    """Scores of methods, with what is needed to read them.
+
+    Attributes:
+        columns: Columns in order, keys all different.
+        rows: Rows; renderers show methods, bounds and published rows as sections, each in the order given.
+        protocol: Id of the protocol.
+        dataset: Id of the dataset and split.
+        n: Samples scored.
+        n_plates: Plates among them.
+        intervals: What the intervals are (`ClusterBootstrap.describe()`), or an empty string.
+        alpha: Error level of the tie groups.
+    """
+
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+    protocol: str
+    dataset: str
+    n: int = Field(ge=0)
+    n_plates: int = Field(ge=0)
+    intervals: str = ""
+    alpha: float = 0.05
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        keys = [column.key for column in self.columns]
+        if not keys or len(set(keys)) != len(keys):
+            raise ValueError("a table needs columns, each with its own key")
+        for row in self.rows:
+            if unknown := row.cells.keys() - set(keys):
+                raise ValueError(
+                    f"row {row.name!r} has cells of unknown columns: {', '.join(sorted(unknown))}"
+                )
+        return self
+
+    def sorted_by(self, *keys: str) -> ScoreTable:
+        """The same table with its method rows best first by the given columns; empty cells come last.
+
+        Values are compared at the column's decimals, so that a tie is decided by the next column and at last
+        by name.
+
+        Raises:
+            KeyError: The table has no column of that key.
+        """
+        by_key = {column.key: column for column in self.columns}
+        columns = [by_key[key] for key in keys]
+
+        def order(row: Row) -> tuple[object, ...]:
+            values = [_cost(column, row) for column in columns]
+            return (*((value is None, value or 0.0) for value in values), row.name)
+
+        methods = sorted((row for row in self.rows if row.kind == "method"), key=order)
+        others = [row for row in self.rows if row.kind != "method"]
+        return self.model_copy(update={"rows": (*methods, *others)})
+
+    def sections(self) -> tuple[Section, ...]:
+        """The whole table as text, rows of one kind together, empty kinds left out."""
+        reasons = {reason: number for number, reason in enumerate(self.footnotes(), start=1)}
+        leaders = self._leaders()
+        kinds = [kind for kind in SECTION_TITLES if any(row.kind == kind for row in self.rows)]
+        return tuple(
+            Section(
+                kind,
+                SECTION_TITLES[kind] if len(kinds) > 1 else "",
+                tuple(
+                    RowText(
+                        row.name,
+                        row.note,
+                        tuple(_cell_text(c, row, leaders[c.key], reasons) for c in self.columns),
+                    )
+                    for row in self.rows
+                    if row.kind == kind
+                ),
+            )
+            for kind in kinds
+        )
+
+    def footnotes(self) -> list[str]:
+        """Why cells are empty, each reason once; its number is its place, from 1."""
+        cells = (row.cells.get(column.key) for row in self.rows for column in self.columns)
+        return list(
+            dict.fromkeys(c.unavailable for c in cells if c is not None and c.unavailable is not None)
+        )
+
+    def caption(self) -> str:
+        """Protocol, dataset and sizes in one line."""
+        samples = f"{self.n} sample{'s' * (self.n != 1)}"
+        plates = f"{self.n_plates} plate{'s' * (self.n_plates != 1)}"
+        return f"Protocol {self.protocol}, dataset {self.dataset}: {samples}, {plates}."
+
+    def legend(self) -> list[str]:
+        """How to read what the table shows: intervals, letters, marks, sections; one sentence each."""
+        cells = [cell for row in self.rows for cell in row.cells.values()]
+        sentences = []
+        if self.intervals and any(cell.low is not None for cell in cells):
+            sentences.append(f"In brackets: {self.intervals}.")
+        if any(cell.group for cell in cells):
+            sentences.append(
+                "Methods that share a letter in a column are not separable "
+                f"(paired by plate, Holm-corrected, α = {self.alpha:g})."
+            )
+        if any(self._leaders().values()):
+            sentences.append("Best method in bold, second underlined; values equal as shown share the mark.")
+        kinds = {row.kind for row in self.rows}
+        if "bound" in kinds:
+            sentences.append("Bounds are not ranked.")
+        if "published" in kinds:
+            sentences.append(
+                "Published figures are quoted, not recomputed under this protocol, and not ranked."
+            )
+        return sentences
+
+    def _leaders(self) -> dict[str, list[float]]:
+        """By column: the two best distinct costs among the methods, empty where nothing is to be marked."""
+        leaders = {}
+        for column in self.columns:
+            costs = (_cost(column, row) for row in self.rows if row.kind == "method")
+            distinct = sorted({cost for cost in costs if cost is not None})
+            leaders[column.key] = distinct[:2] if len(distinct) > 1 and column.arrow else []
+        return leaders
+
+
+def _cost(column: Column, row: Row) -> float | None:
+    """A cell's value as shown, signed so that lower is better; None for an empty cell."""
+    cell = row.cells.get(column.key)
+    if cell is None or cell.value is None:
+        return None
+    shown = float(column.format(cell.value))
+    return -shown if column.higher_is_better else shown
+
+
+def _cell_text(column: Column, row: Row, leaders: list[float], reasons: dict[str, int]) -> CellText:
+    cell = row.cells.get(column.key, Cell())
+    if cell.value is None:
+        return CellText("–", footnote=None if cell.unavailable is None else reasons[cell.unavailable])
+    interval, mark = "", None
+    if cell.low is not None and cell.high is not None:
+        interval = f"[{column.format(cell.low)}, {column.format(cell.high)}]"
+    if leaders and row.kind == "method":
+        marks: dict[float | None, Mark] = {leaders[0]: "best", leaders[1]: "second"}
+        mark = marks.get(_cost(column, row))
+    return CellText(column.format(cell.value), interval, cell.group, mark)
