@@ -49,8 +49,8 @@ class Operator:
         params: Its parameter model.
         apply: `apply(image, params, rng)` on an `ImageF32`; never changes its argument. Operators without
             randomness ignore `rng`.
-        noise: `none`: deterministic; `frame`: fresh randomness in every frame; `scene`: the same in all frames
-            of a sample (fog does not flicker).
+        noise: `none`: deterministic; `frame`: fresh randomness in every frame; `scene`: the same in all
+            frames of a sample (fog does not flicker).
         resolve: Turns what a recipe says into concrete parameters where these depend on image sizes.
         size_after: The (height, width) that comes out, for operators that change it.
     """

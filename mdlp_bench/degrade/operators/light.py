@@ -60,12 +60,9 @@ class SaturationParams(Params):
 
 
 def saturation(image: ImageF32, params: SaturationParams, rng: np.random.Generator) -> ImageF32:
-    """Colour saturation (albumentations' `adjust_saturation_torchvision`)."""
-    from albumentations.augmentations.pixel.functional import adjust_saturation_torchvision
-
-    return np.asarray(
-        np.clip(adjust_saturation_torchvision(np.clip(image, 0.0, 1.0), params.factor), 0.0, 1.0), np.float32
-    )
+    """Colour saturation (native: the recipes that need speed use it, and albumentations is slow to import)."""
+    grey = (image @ _LUMA)[..., None]
+    return np.asarray(np.clip(grey + (image - grey) * np.float32(params.factor), 0.0, 1.0), np.float32)
 
 
 class ColourCastParams(Params):
