@@ -10,14 +10,14 @@ from mdlp_bench.data.render.ageing import fasten, frame, soil, worn
 from mdlp_bench.data.render.geometry import PLATE_HEIGHT, face_geometry
 from mdlp_bench.data.render.ink import ink_masks
 from mdlp_bench.data.render.lighting import exposed, illumination, relief
-from mdlp_bench.data.render.raster import Field, Image, f32, resized, to_uint8
+from mdlp_bench.data.render.raster import Field, Image, f32, planes, shrunk, to_uint8
 from mdlp_bench.data.render.style import PlateStyle
 from mdlp_bench.errors import PlateError
 from mdlp_bench.plate import Layout, parse
 
 MIN_HEIGHT: Final = 16
 MAX_HEIGHT: Final = 1120
-_RED: Final = np.array([0.78, 0.08, 0.08], np.float32)
+_RED: Final = planes((0.78, 0.08, 0.08))
 
 
 def render_plate(text: str, layout: Layout, style: PlateStyle, *, height: int = 140) -> Image:
@@ -44,20 +44,20 @@ def render_plate(text: str, layout: Layout, style: PlateStyle, *, height: int = 
     rng = np.random.default_rng(surface.seed)
     size = face_size(layout, height)[::-1]
     ink_fine, red_fine = ink_masks(plain, layout, style, geometry, rng)
-    ink = resized(ink_fine, size).astype(np.float32)
+    ink = shrunk(ink_fine, size).astype(np.float32)
     ink *= np.float32(1 / 255)
-    cover = worn(ink, style.paint.wear, rng)[..., None]
+    cover = worn(ink, style.paint.wear, rng)
     sheet = _background(layout, style, height)
-    colour = f32(style.paint.ink)
+    colour = planes(style.paint.ink)
     if red_fine is not None:
-        colour = f32(colour + (_RED - colour) * (f32(resized(red_fine, size)) / 255)[..., None])
+        colour = colour + (_RED - colour) * (f32(shrunk(red_fine, size)) / np.float32(255))
     image = sheet + (colour - sheet) * cover
     if style.paint.fade > 0:
         image += (np.float32(0.62) - image) * np.float32(style.paint.fade * 0.6)
     soil(image, surface, geometry, rng)
     light = illumination(style.light, (size[1], size[0]), rng)
     light += relief(ink, surface.emboss, style.light.direction)
-    image *= light[..., None]
+    image *= light
     fasten(image, surface, geometry, rng)
     if surface.frame > 0:
         frame(image, surface)
@@ -70,17 +70,17 @@ def face_size(layout: Layout, height: int) -> tuple[int, int]:
 
 
 def _background(layout: Layout, style: PlateStyle, height: int) -> Field:
-    """The sheet's colours without ink, float32 [height or 1, width or 1, 3]."""
-    top, low = f32(style.paint.background), f32(style.paint.background_low)
+    """The sheet's colours without ink, float32 [3, height or 1, width or 1]."""
+    top, low = planes(style.paint.background), planes(style.paint.background_low)
     if layout == "green_large":
         # Two tones: the first behind the province and the authority's letter, the second behind the rest.
         _, width = face_size(layout, height)
         edge = width * 147.0 / 480.0
         ramp = (np.arange(width, dtype=np.float32) - np.float32(edge)) / np.float32(0.01 * width)
-        return f32(top + (low - top) * np.clip(ramp + 0.5, 0, 1)[None, :, None])
+        return f32(top + (low - top) * np.clip(ramp + 0.5, 0, 1)[None, :])
     if style.paint.background == style.paint.background_low:
-        return top[None, None, :]
+        return top
     share = (np.arange(height, dtype=np.float32) + 0.5) / height
     # The gradient stays light through the upper third, as on real sheets.
     share = np.clip((share - 0.12) / 0.8, 0.0, 1.0) ** np.float32(1.2)
-    return top + (low - top) * f32(share)[:, None, None]
+    return top + (low - top) * f32(share)[:, None]

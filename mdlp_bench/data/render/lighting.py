@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from mdlp_bench.data.render.geometry import PLATE_HEIGHT
-from mdlp_bench.data.render.raster import Field, f32, grain, smooth_noise
+from mdlp_bench.data.render.raster import Field, f32, grain, planes, smooth_noise
 from mdlp_bench.data.render.style import Light
 
 
@@ -46,21 +46,21 @@ def illumination(light: Light, shape: tuple[int, int], rng: np.random.Generator)
 
 
 def exposed(image: Field, light: Light, rng: np.random.Generator) -> Field:
-    """Exposure and colour cast, glare, veil and grain; in place, float32 [H, W, 3] (not yet clipped)."""
-    image *= f32(light.gains)
-    shape = (image.shape[0], image.shape[1])
+    """Exposure and colour cast, glare, veil and grain; in place on a planar face (not yet clipped)."""
+    image *= planes(light.gains)
+    shape = (image.shape[1], image.shape[2])
     if light.glare > 0:
         x, y = _grid(shape)
         gx = np.float32(light.glare_at[0] * 2 - 1)
         gy = np.float32((light.glare_at[1] * 2 - 1) * shape[0] / shape[1])
         scale = np.float32(-0.5 / light.glare_size**2)
         spot = np.exp((x - gx) ** 2 * scale) * np.exp((y - gy) ** 2 * scale)
-        image += np.float32(light.glare) * spot[..., None]
+        image += np.float32(light.glare) * spot
     if light.veil > 0:
         image *= np.float32(1 - light.veil)
         image += np.float32(0.7 * light.veil)
     if light.noise > 0:
-        image += (grain(rng, shape) * np.float32(light.noise))[..., None]
+        image += grain(rng, shape) * np.float32(light.noise)
     return image
 
 

@@ -1,4 +1,8 @@
-"""Array types and small drawing primitives that the renderer's parts share."""
+"""Array types and small drawing primitives that the renderer's parts share.
+
+Colour images are planar, float32 [3, H, W] with display values in 0..1, until the last step: arithmetic
+between an image and a field or a colour is several times faster than with interleaved channels.
+"""
 
 from __future__ import annotations
 
@@ -22,9 +26,15 @@ def f32(array: ArrayLike) -> Field:
     return np.asarray(array, np.float32)
 
 
+def planes(colour: ArrayLike) -> Field:
+    """A colour as float32 [3, 1, 1]."""
+    return f32(colour)[:, None, None]
+
+
 def to_uint8(image: Field) -> Image:
-    """Round a float image in 0..1 (values beyond are clipped) to uint8."""
-    return u8(cv2.convertScaleAbs(np.maximum(image, np.float32(0)), alpha=255.0))
+    """Round a planar image [3, H, W] (values beyond 0..1 are clipped) to interleaved uint8 [H, W, 3]."""
+    values = np.maximum(image, np.float32(0))
+    return u8(cv2.merge([cv2.convertScaleAbs(plane, alpha=255.0) for plane in values]))
 
 
 def resized(image: Image, size: tuple[int, int]) -> Image:
@@ -32,11 +42,23 @@ def resized(image: Image, size: tuple[int, int]) -> Image:
     return u8(cv2.resize(image, size, interpolation=cv2.INTER_AREA))
 
 
+def shrunk(image: Image, size: tuple[int, int]) -> Image:
+    """Resize to (width, height) about as well as `resized`, much faster: halvings, then one interpolation."""
+    while image.shape[1] >= 2 * size[0]:
+        image = u8(
+            cv2.resize(image, (image.shape[1] // 2, image.shape[0] // 2), interpolation=cv2.INTER_AREA)
+        )
+    return u8(cv2.resize(image, size, interpolation=cv2.INTER_LINEAR))
+
+
 def smooth_noise(rng: np.random.Generator, shape: tuple[int, int], cells: int) -> Field:
     """Smooth random field of standard deviation near 1; `cells` grid cells over the height."""
     columns = max(2, round(cells * shape[1] / shape[0]))
-    grid = rng.standard_normal((cells, columns), dtype=np.float32)
-    return f32(cv2.resize(grid, shape[::-1], interpolation=cv2.INTER_CUBIC))
+    field = f32(rng.standard_normal((cells, columns), dtype=np.float32))
+    quarter = (shape[0] // 4, shape[1] // 4)
+    if cells < quarter[0]:
+        field = f32(cv2.resize(field, quarter[::-1], interpolation=cv2.INTER_CUBIC))
+    return f32(cv2.resize(field, shape[::-1], interpolation=cv2.INTER_LINEAR))
 
 
 def grain(rng: np.random.Generator, shape: tuple[int, int]) -> Field:

@@ -14,6 +14,7 @@ from mdlp_bench.data.render.raster import (
     Image,
     f32,
     fixed_point,
+    planes,
     rounded_outline,
     smooth_noise,
     to_uint8,
@@ -132,18 +133,18 @@ def _surroundings(style: PlateStyle, corners: Field, size: tuple[int, int]) -> I
     )
     dark, low, high = rng.uniform(0.03, 0.18), rng.uniform(-0.12, -0.02), rng.uniform(1.02, 1.15)
     period, phase, share = rng.uniform(0.1, 0.3), rng.uniform(0, 1), rng.uniform(0.3, 0.7)
-    tone = f32(view.surround_colour) * shade[..., None]
+    tone = planes(view.surround_colour) * shade
     if view.surroundings == "recess":
         inside = np.clip((v - low) * 25, 0, 1) * np.clip((high - v) * 25, 0, 1)
-        tone += (np.float32(dark) - tone) * inside[..., None]
+        tone += (np.float32(dark) - tone) * inside
     elif view.surroundings == "grille":
         bars = np.clip((share - (v / period + phase) % 1.0) * 8 + 0.5, 0, 1)
-        tone += (np.float32(dark) - tone) * bars[..., None]
+        tone += (np.float32(dark) - tone) * bars
     shadow = np.zeros(half, np.float32)
     offset = np.float32(rng.uniform(0.01, 0.05)) * (bottom - top)
     cv2.fillConvexPoly(shadow, fixed_point(points + offset), 1.0, cv2.LINE_8, 4)
     shadow = f32(cv2.GaussianBlur(shadow, (0, 0), max(0.6, rows * 0.012)))
-    tone *= (1 - np.float32(0.55) * shadow)[..., None]
-    tone *= f32(light.gains) * np.float32(1 - light.veil)
+    tone *= 1 - np.float32(0.55) * shadow
+    tone *= planes(light.gains) * np.float32(1 - light.veil)
     tone += np.float32(0.7 * light.veil)
     return u8(cv2.resize(to_uint8(f32(tone)), size[::-1], interpolation=cv2.INTER_LINEAR))

@@ -179,7 +179,7 @@ class Appearance(_Record):
     drawn_face: Unit = 0.65
     max_yaw: Annotated[float, Field(ge=0.0, le=45.0)] = 45.0
     max_pitch: Annotated[float, Field(ge=0.0, le=20.0)] = 20.0
-    max_roll: Annotated[float, Field(ge=0.0, le=20.0)] = 12.0
+    max_roll: Annotated[float, Field(ge=0.0, le=20.0)] = 14.0
     night: Unit = 0.2
     mean_margin: Annotated[float, Field(ge=0.0, le=0.5)] = 0.02
 
@@ -196,10 +196,18 @@ _PAINT: dict[Layout, tuple[Colour, Colour, Colour]] = {
     "training": ((0.95, 0.70, 0.08), (0.95, 0.70, 0.08), (0.06, 0.05, 0.04)),
     "trailer": ((0.95, 0.70, 0.08), (0.95, 0.70, 0.08), (0.06, 0.05, 0.04)),
 }
-_BODY_COLOURS: tuple[Colour, ...] = (
-    (0.85, 0.86, 0.87), (0.72, 0.73, 0.75), (0.45, 0.46, 0.48), (0.20, 0.21, 0.22), (0.06, 0.06, 0.07),
-    (0.55, 0.08, 0.08), (0.10, 0.15, 0.35), (0.45, 0.33, 0.22), (0.80, 0.76, 0.66), (0.15, 0.28, 0.20),
-)  # fmt: skip
+# Car colours and their rough shares in traffic: white, silver, grey, black, red, blue, brown, beige, green.
+_BODY_COLOURS: tuple[tuple[float, Colour], ...] = (
+    (0.34, (0.82, 0.83, 0.84)),
+    (0.14, (0.62, 0.63, 0.65)),
+    (0.14, (0.36, 0.37, 0.39)),
+    (0.20, (0.07, 0.07, 0.08)),
+    (0.06, (0.50, 0.08, 0.08)),
+    (0.05, (0.11, 0.16, 0.34)),
+    (0.03, (0.35, 0.27, 0.19)),
+    (0.02, (0.74, 0.70, 0.60)),
+    (0.02, (0.15, 0.26, 0.19)),
+)
 
 
 def sample_style(
@@ -286,7 +294,8 @@ def _surface(rng: np.random.Generator, new_energy: bool, d: float) -> Surface:
 
 def _fastener(rng: np.random.Generator, top: bool) -> Fastener:
     kinds: tuple[Fastener, ...] = ("none", "hole", "screw", "cap")
-    return kinds[rng.choice(4, p=(0.1, 0.15, 0.5, 0.25) if top else (0.35, 0.25, 0.25, 0.15))]
+    steps = (0.1, 0.25, 0.75) if top else (0.35, 0.6, 0.85)  # cumulative shares
+    return kinds[int(np.searchsorted(steps, rng.random(), side="right"))]
 
 
 def _light(rng: np.random.Generator, layout: Layout, appearance: Appearance) -> Light:
@@ -335,6 +344,12 @@ def _view(rng: np.random.Generator, appearance: Appearance) -> Viewpoint:
         distance=float(rng.uniform(4.0, 20.0)),
         margins=(left, top, right, bottom),
         surroundings=kinds[rng.choice(3, p=(0.35, 0.45, 0.2))],
-        surround_colour=_colour(rng, _BODY_COLOURS[rng.integers(len(_BODY_COLOURS))], 0.15),
+        surround_colour=_colour(rng, _body_colour(rng), 0.15),
         seed=int(rng.integers(2**32)),
     )
+
+
+def _body_colour(rng: np.random.Generator) -> Colour:
+    steps = np.cumsum([share for share, _ in _BODY_COLOURS])
+    index = int(np.searchsorted(steps, rng.random() * steps[-1], side="right"))
+    return _BODY_COLOURS[index][1]
