@@ -125,12 +125,17 @@ class ClusterBootstrap:
         Raises:
             StatisticsError: As in `Clusters.columns`.
         """
+        return self.intervals_and_replicates(values)[0]
+
+    def intervals_and_replicates(self, values: npt.ArrayLike) -> tuple[tuple[Interval, ...], FloatArray]:
+        """`intervals` together with the `replicates` they were taken from."""
         sums = self.clusters.sums(values)
         means = sums.means()
         acceleration = jackknife_acceleration(sums) if self.method == "bca" else None
-        limits = interval_limits(self._replicates(sums), means, self.confidence, acceleration)
+        replicates = self._replicates(sums)
+        limits = interval_limits(replicates, means, self.confidence, acceleration)
         n, n_clusters = (np.broadcast_to(count, means.shape) for count in (sums.n, sums.n_clusters))
-        return tuple(
+        intervals = tuple(
             Interval(
                 float(means[j]),
                 float(limits[j, 0]) if n_clusters[j] > 1 else None,
@@ -140,6 +145,7 @@ class ClusterBootstrap:
             )
             for j in range(len(means))
         )
+        return intervals, replicates
 
     def interval(self, values: npt.ArrayLike) -> Interval:
         """Mean and confidence interval of one column of values, [n] (as in `intervals`)."""

@@ -235,8 +235,8 @@ def _rank_metric(
     comparison = compare_methods(
         bootstrap.clusters, names, columns, higher_is_better=scores.higher_is_better, alpha=alpha
     )
-    replicates = bootstrap.replicates(columns)
-    means = bootstrap.means(columns)
+    intervals, replicates = bootstrap.intervals_and_replicates(columns)
+    means = np.array([interval.value for interval in intervals])
     sign = -1.0 if scores.higher_is_better else 1.0
     quantum = 1e-12 * max(
         float(np.abs(means).max()), 1e-300
@@ -244,7 +244,6 @@ def _rank_metric(
     place = rank_bounds(np.rint(sign * means / quantum)[None])[0][0]
     low, high = _rank_interval(place, np.rint(sign * replicates / quantum), bootstrap.confidence)
     groups = comparison.groups
-    intervals = bootstrap.intervals(columns)
     index = {name: i for i, name in enumerate(names)}
     entries = tuple(
         MetricRank(n, int(place[i]), int(low[i]), int(high[i]), intervals[i], groups[n])
