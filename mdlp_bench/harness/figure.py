@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from rapidfuzz.distance import Levenshtein
 
+from mdlp_bench.data import render
 from mdlp_bench.data.samples import Samples
 from mdlp_bench.files import atomic_path
 from mdlp_bench.harness.predict import Predictions, decode_frames, decode_ground_truth
@@ -65,24 +66,23 @@ def comparison_figure(
 
     Args:
         samples: The data set of the runs.
-        entries: Predictions and their runs, in the order of the rows; oracles are left out.
+        entries: Predictions and their runs, in the order of the rows.
         out: A `.png`, `.pdf` or `.svg` file.
         columns: How many samples.
 
     Returns:
         The chosen sample ids.
     """
-    shown = [(predictions, run) for predictions, run in entries if run.record.method.provenance != "oracle"]
-    scored = {run.name: _readings(run) for _, run in entries}
-    chosen = choose_samples(_difficulty([scored[run.name] for _, run in shown]), columns)
+    scored = {run.folder: _readings(run) for _, run in entries}
+    chosen = choose_samples(_difficulty(list(scored.values())), columns)
     rows_by_id = {row["sample_id"]: row for row in samples.select(sample_ids=chosen).rows()}
     figure_rows = [
         FigureRow(f"Frame {n + 1}", {name: _frame_cell(row, n) for name, row in rows_by_id.items()})
         for n in range(FRAMES_SHOWN)
     ]
-    for predictions, run in shown:
+    for predictions, run in entries:
         images = _images(predictions, chosen)
-        texts = scored[run.name]
+        texts = scored[run.folder]
         cells = {name: Cell(images.get(name), texts.get(name, (None, 0.0))[0]) for name in chosen}
         figure_rows.append(FigureRow(run.record.method.title, cells))
     truth = {name: Cell(_truth_image(row), row["text"]) for name, row in rows_by_id.items()}
@@ -98,12 +98,12 @@ def draw(
     from matplotlib.figure import Figure
 
     height, width = 0.78, 1.25
-    figure = Figure(figsize=(1.25 + width * len(order), height * len(rows)), dpi=150, layout="none")
+    figure = Figure(figsize=(1.25 + width * len(order), height * len(rows)), dpi=150)
     grid = figure.subplots(len(rows), len(order), squeeze=False)
     figure.subplots_adjust(
         left=1.2 / figure.get_figwidth(), right=0.995, top=0.995, bottom=0.04, hspace=0.42, wspace=0.05
     )
-    font = _plate_font()
+    font = _glyph_font()
     for axes_row, row in zip(grid, rows, strict=True):
         axes_row[0].text(
             -0.06, 0.5, row.label, transform=axes_row[0].transAxes, ha="right", va="center", fontsize=8
@@ -143,7 +143,7 @@ def _draw_cell(axes: Axes, cell: Cell, truth: str | None, font: FontProperties) 
             va="top",
             color=colour,
             fontsize=7,
-            fontproperties=font,
+            fontproperties=None if character.isascii() else font,
         )
         if is_right is False:
             axes.plot(
@@ -165,13 +165,11 @@ def correct_positions(reading: str, truth: str) -> list[bool]:
     return kept
 
 
-def _plate_font() -> FontProperties:
-    """The bundled subset font: the only one sure to have the province glyphs."""
+def _glyph_font() -> FontProperties:
+    """The renderer's subset font: the only one sure to have the province glyphs (and nothing else)."""
     from matplotlib.font_manager import FontProperties
 
-    from mdlp_bench.data.render import label_font_path
-
-    return FontProperties(fname=str(label_font_path()), size=7)
+    return FontProperties(fname=str(Path(render.__file__).parent / "assets" / "han_medium.ttf"))
 
 
 def _readings(run: Run) -> dict[str, tuple[str | None, float]]:

@@ -325,14 +325,17 @@ def _set_summaries(
         return {metric: _unavailable(metric, reason) for metric in ("frd", "krd")}
     kernel = distribution.kernel_distance(restored, truth)
     margin = float(ndtri((1 + MDLP_V1.bootstrap.confidence) / 2)) * kernel.standard_error
-    counts = {"n": len(truth), "n_plates": n_plates, "n_failed": n_failed, "higher_is_better": False}
-    frechet = distribution.frechet_distance(restored, truth)
-    return {
-        "frd": MetricSummary(mean=frechet, low=None, high=None, **counts),
-        "krd": MetricSummary(
-            mean=kernel.value, low=kernel.value - margin, high=kernel.value + margin, **counts
-        ),
-    }
+    frechet = MetricSummary(
+        mean=distribution.frechet_distance(restored, truth),
+        low=None,
+        high=None,
+        n=len(truth),
+        n_plates=n_plates,
+        n_failed=n_failed,
+        higher_is_better=False,
+    )
+    limits = {"mean": kernel.value, "low": kernel.value - margin, "high": kernel.value + margin}
+    return {"frd": frechet, "krd": frechet.model_copy(update=limits)}
 
 
 def _unavailable(name: str, reason: str) -> MetricSummary:

@@ -108,7 +108,8 @@ def checked_net(net: str) -> LpipsNet:
     Raises:
         ProtocolError: There is no such net.
     """
-    for known in get_args(LpipsNet):
-        if net == known:
-            return known
-    raise ProtocolError(f"no LPIPS net {net!r}; there are {', '.join(get_args(LpipsNet))}, and none")
+    known: tuple[LpipsNet, ...] = get_args(LpipsNet)
+    for name in known:
+        if net == name:
+            return name
+    raise ProtocolError(f"no LPIPS net {net!r}; there are {', '.join(known)}, and none")

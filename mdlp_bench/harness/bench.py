@@ -1,0 +1,74 @@
+"""From a data set and a list of methods to the benchmark table: predict, score, compare, draw."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from mdlp_bench.data.samples import Samples
+from mdlp_bench.errors import MethodError
+from mdlp_bench.harness.compare import RunComparison, compare
+from mdlp_bench.harness.figure import comparison_figure
+from mdlp_bench.harness.predict import predict
+from mdlp_bench.harness.score import ScoringPlan, score
+from mdlp_bench.harness.tables import RENDERERS
+from mdlp_bench.methods import load_method
+
+ORACLES: Final = ("ground-truth", "input")
+"""The rows that give every table its ceiling and floor."""
+
+
+def bench(
+    methods: Sequence[str],
+    samples: Samples,
+    out: Path,
+    plan: ScoringPlan,
+    *,
+    batch_size: int = 16,
+    seed: int = 0,
+    progress: bool = False,
+) -> RunComparison:
+    """Run, score and compare methods on a data set.
+
+    Writes `predictions/<method>`, `runs/<method>`, `table.{md,tex,html,csv}` and `comparison.png` into `out`.
+    A stopped job resumes.
+
+    Args:
+        methods: Method specifications as for `load_method`; the oracles are added.
+        samples: The data set.
+        out: The folder.
+        plan: Readers and image scorers.
+        batch_size: Samples a call of a method.
+        seed: Seed of stochastic methods.
+        progress: Show bars on standard error.
+
+    Raises:
+        MethodError: A method is unknown, or two have one name.
+        MdlpBenchError: As in `predict` and `score`.
+    """
+    loaded = [load_method(spec) for spec in dict.fromkeys([*methods, *ORACLES])]
+    names = [method.descriptor.name for method in loaded]
+    twice = {name for name in names if names.count(name) > 1}
+    if twice:
+        raise MethodError(f"two methods are called {min(twice)!r}; rename one")
+    predictions = [
+        predict(
+            method,
+            samples,
+            out / "predictions" / name,
+            batch_size=batch_size,
+            seed=seed,
+            progress=progress,
+        )
+        for method, name in zip(loaded, names, strict=True)
+    ]
+    runs = score(predictions, samples, [out / "runs" / name for name in names], plan, progress=progress)
+    comparison = compare(runs)
+    for suffix in RENDERERS:
+        comparison.write_table(out / f"table{suffix}")
+    by_run = {run.folder: one for one, run in zip(predictions, runs, strict=True)}
+    # The best methods stand next to the ground truth.
+    rows = [(by_run[run.folder], run) for run in reversed(comparison.best_first())]
+    comparison_figure(samples, rows, out / "comparison.png")
+    return comparison

@@ -1,0 +1,218 @@
+"""Compare runs of one data set and protocol: ranks with intervals, tie groups, the table."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from mdlp_bench.errors import ProtocolError, RunError
+from mdlp_bench.harness.run import Run
+from mdlp_bench.harness.statistics import ClusterBootstrap, MetricScores, Ranking, rank_methods
+from mdlp_bench.harness.tables import Cell, Column, Row, ScoreTable, to_rich, write_table
+from mdlp_bench.metrics.base import METRICS
+from mdlp_bench.metrics.protocol import MDLP_V1
+
+RANKING_METRICS: Final = ("ned", "acc", "cer", "psnr", "ssim", "lpips", "lpips_squeeze", "lpips_vgg")
+"""What methods are ranked and grouped by; the overall order is by the first of these that was measured."""
+
+_COLUMNS: Final = (
+    "psnr",
+    "ssim",
+    "lpips",
+    "lpips_squeeze",
+    "lpips_vgg",
+    "frd",
+    "ned",
+    "acc",
+    "cer",
+    "hallucination",
+)
+_TIME: Final = Column(key="ms", title="Time", higher_is_better=False, decimals=1, unit="ms")
+_NOTES: Final = {"ground-truth": "ceiling", "input": "floor"}
+
+
+@dataclass(frozen=True)
+class RunComparison:
+    """Runs side by side.
+
+    Attributes:
+        names: How the runs are called: the method's name, and the folder's where two share it.
+        runs: The runs, in the order given.
+        bootstrap: Resamples of the plates.
+        ranking: Places of the runs that are no oracles; None when there is none.
+    """
+
+    names: tuple[str, ...]
+    runs: tuple[Run, ...]
+    bootstrap: ClusterBootstrap
+    ranking: Ranking | None
+
+    @cached_property
+    def table(self) -> ScoreTable:
+        """The benchmark table, best method first, oracles as bounds."""
+        first = self.runs[0]
+        columns = [
+            Column.from_metric(METRICS[name])
+            for name in _COLUMNS
+            if any(name in run.summary for run in self.runs)
+        ]
+        table = ScoreTable(
+            columns=(*columns, _TIME),
+            rows=tuple(self._row(name, run) for name, run in zip(self.names, self.runs, strict=True)),
+            protocol=f"{first.record.protocol}, reader {first.record.readers[0].title}",
+            dataset=first.record.dataset.name,
+            n=first.record.dataset.n_samples,
+            n_plates=len(self.bootstrap.clusters),
+            intervals=self.bootstrap.describe(),
+        )
+        return (
+            table if self.ranking is None else table.sorted_by(self.ranking.metrics[0].metric, "acc", "psnr")
+        )
+
+    def best_first(self) -> list[Run]:
+        """The ranked runs by their overall place; oracles are left out."""
+        if self.ranking is None:
+            return []
+        by_name = dict(zip(self.names, self.runs, strict=True))
+        return [by_name[place.name] for place in self.ranking.overall]
+
+    def inseparable(self) -> dict[str, tuple[tuple[str, str], ...]]:
+        """For each metric, the pairs (better, worse) on adjacent ranks that the data cannot tell apart."""
+        if self.ranking is None:
+            return {}
+        return {one.metric: one.comparison.inseparable_neighbours() for one in self.ranking.metrics}
+
+    def write_table(self, path: Path) -> None:
+        """Write the table as .md, .tex, .html or .csv (errors as in `tables.write_table`)."""
+        write_table(self.table, path)
+
+    def print(self) -> None:
+        """Show the table and the ranks that cannot be separated on the terminal."""
+        from rich.console import Console
+
+        console = Console()
+        console.print(to_rich(self.table))
+        for metric, pairs in self.inseparable().items():
+            if pairs and metric == self._leading:
+                shown = ", ".join(f"{better} / {worse}" for better, worse in pairs)
+                console.print(f"Not separable in {METRICS[metric].title}: {shown}", style="dim")
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything as JSON-able data: summaries, ranks, tie groups."""
+        ranks = {} if self.ranking is None else {one.name: one for one in self.ranking.overall}
+        groups = self._groups()
+        return {
+            "protocol": self.runs[0].record.protocol,
+            "dataset": self.runs[0].record.dataset.model_dump(mode="json"),
+            "runs": [
+                {
+                    "name": name,
+                    "method": run.record.method.model_dump(mode="json"),
+                    "rank": None
+                    if name not in ranks
+                    else [ranks[name].rank, ranks[name].low, ranks[name].high],
+                    "tie_groups": {metric: found[name] for metric, found in groups.items() if name in found},
+                    "summary": {key: value.model_dump(mode="json") for key, value in run.summary.items()},
+                }
+                for name, run in zip(self.names, self.runs, strict=True)
+            ],
+            "not_separable": {
+                metric: [list(p) for p in pairs] for metric, pairs in self.inseparable().items()
+            },
+        }
+
+    @property
+    def _leading(self) -> str | None:
+        return None if self.ranking is None else self.ranking.metrics[0].metric
+
+    def _groups(self) -> dict[str, dict[str, str]]:
+        if self.ranking is None:
+            return {}
+        return {one.metric: one.comparison.groups for one in self.ranking.metrics}
+
+    def _row(self, name: str, run: Run) -> Row:
+        groups = self._groups()
+        cells = {}
+        for metric in _COLUMNS:
+            found = run.summary.get(metric)
+            if found is None:
+                continue
+            if found.mean is None:
+                cells[metric] = Cell(unavailable=found.unavailable)
+            else:
+                group = groups.get(metric, {}).get(name, "")
+                cells[metric] = Cell(value=found.mean, low=found.low, high=found.high, group=group)
+        time = run.record.milliseconds_per_image
+        oracle = run.record.method.provenance == "oracle"
+        if time is not None and not oracle:
+            cells["ms"] = Cell(value=time)
+        n_failed = max((found.n_failed for found in run.summary.values()), default=0)
+        failed = f"{n_failed} failed, counted at the floor" if n_failed else ""
+        title = run.record.method.title if self.names.count(name) == 1 and name == run.name else name
+        note = "; ".join(part for part in (_NOTES.get(run.name, ""), failed) if part)
+        return Row(name=title, kind="bound" if oracle else "method", cells=cells, note=note)
+
+
+def compare(runs: Sequence[Run]) -> RunComparison:
+    """Put runs side by side.
+
+    Raises:
+        ProtocolError: They were made under different protocols, readers or data sets.
+        RunError: There is none, or per-sample tables do not hold the same samples.
+    """
+    if not runs:
+        raise RunError("no runs to compare")
+    first = runs[0]
+    for run in runs[1:]:
+        if run.record.comparable != first.record.comparable:
+            raise ProtocolError(
+                f"{run.folder} and {first.folder} differ in protocol, reader or data set; "
+                "only runs of the same ones can be ranked together"
+            )
+    tables = [run.per_sample().sort_by("sample_id") for run in runs]
+    for run, table in zip(runs, tables, strict=True):
+        if table["sample_id"] != tables[0]["sample_id"]:
+            raise RunError(f"{run.folder}: its samples are not those of {first.folder}; score it again")
+    names = _names(runs)
+    rules = MDLP_V1.bootstrap
+    bootstrap = ClusterBootstrap(
+        tables[0]["plate_id"].to_pylist(), rules.resamples, confidence=rules.confidence
+    )
+    return RunComparison(names, tuple(runs), bootstrap, _rank(runs, names, tables, bootstrap))
+
+
+def _rank(
+    runs: Sequence[Run], names: Sequence[str], tables: Sequence[pa.Table], bootstrap: ClusterBootstrap
+) -> Ranking | None:
+    ranked = [i for i, run in enumerate(runs) if run.record.method.provenance != "oracle"]
+    metrics = []
+    for name in RANKING_METRICS:
+        values = np.stack([_column(tables[i], name) for i in ranked], axis=1) if ranked else np.empty((0, 0))
+        if values.size and not np.isnan(values).all():
+            info = METRICS[name]
+            metrics.append(MetricScores(name, values, info.higher_is_better, info.decimals))
+    return rank_methods(bootstrap, [names[i] for i in ranked], metrics) if metrics else None
+
+
+def _column(table: pa.Table, name: str) -> npt.NDArray[np.float64]:
+    if name not in table.column_names:
+        return np.full(len(table), np.nan)
+    return np.asarray(table[name].to_numpy(zero_copy_only=False), np.float64)
+
+
+def _names(runs: Sequence[Run]) -> tuple[str, ...]:
+    counts = Counter(run.name for run in runs)
+    names = tuple(run.name if counts[run.name] == 1 else f"{run.name} ({run.folder.name})" for run in runs)
+    if len(set(names)) < len(names):
+        names = tuple(str(run.folder) for run in runs)
+    if len(set(names)) < len(names):
+        raise RunError("a run is given twice; name each run folder once")
+    return names
