@@ -236,6 +236,8 @@ def _rank_metric(
         bootstrap.clusters, names, columns, higher_is_better=scores.higher_is_better, alpha=alpha
     )
     intervals, replicates = bootstrap.intervals_and_replicates(columns)
+    if comparison.n_clusters < 2:  # every resample is the same plate: no spread is not certainty
+        replicates = np.full_like(replicates, np.nan)
     means = np.array([interval.value for interval in intervals])
     sign = -1.0 if scores.higher_is_better else 1.0
     quantum = 1e-12 * max(
@@ -257,12 +259,13 @@ def _rank_interval(place: IntArray, keys: FloatArray, confidence: float) -> tupl
 
     Args:
         place: [m] places on the samples themselves, always within the interval.
-        keys: [B, m] keys of each resample, lower is better; NaN = the resample has no measured sample.
+        keys: [B, m] keys of each resample, lower is better; NaN = the resample tells nothing. Without any
+            that does, every place is possible.
         confidence: Nominal coverage.
     """
     known = keys[~np.isnan(keys).any(axis=1)]
     if not len(known):
-        return place, place
+        return np.ones_like(place), np.full_like(place, len(place))
     best, worst = rank_bounds(known)
     tail = (1 - confidence) / 2
     low = np.quantile(best, tail, axis=0, method="inverted_cdf")

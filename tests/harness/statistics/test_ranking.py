@@ -150,6 +150,18 @@ class TestRankMethods:
             ranking = rank_methods(ClusterBootstrap(plates(40), 500), ["a", "b"], metrics, rule=rule)
             assert [(r.name, r.low, r.high) for r in ranking.overall] == [("a", 1, 1), ("b", 2, 2)]
 
+    @pytest.mark.parametrize("rule", ["lexicographic", "borda"])
+    def test_one_plate_leaves_every_place_open(self, rule: str) -> None:
+        metrics = [MetricScores("ned", [[0.1, 0.9]] * 5, False, 3)]
+        ranking = rank_methods(ClusterBootstrap(["p"] * 5, 200), ["a", "b"], metrics, rule=rule)
+        for ranks in (ranking.overall, ranking.metrics[0].entries):
+            assert [(r.name, r.rank, r.low, r.high) for r in ranks] == [("a", 1, 1, 2), ("b", 2, 1, 2)]
+
+    def test_one_method(self) -> None:
+        metrics = [MetricScores("ned", [[0.1], [0.2]], False, 3)]
+        ranking = rank_methods(ClusterBootstrap(["p", "q"], 200), ["a"], metrics)
+        assert [(r.rank, r.low, r.high, r.group) for r in ranking.metrics[0].entries] == [(1, 1, 1, "a")]
+
     def test_errors(self) -> None:
         bootstrap = ClusterBootstrap(plates(2), 200)
         with pytest.raises(StatisticsError, match="at least one metric"):
