@@ -16,6 +16,7 @@ from typing import Any, Final, Literal
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from mdlp_bench.data.samples import NOTES
 from mdlp_bench.errors import DataError
 from mdlp_bench.files import read_json, sha256_bytes
 
@@ -60,6 +61,11 @@ class ProblemRecord(BaseModel):
     sample_id: str | None = None
     split: str | None = None
     rejected: bool = True
+
+    @property
+    def is_defect(self) -> bool:
+        """Whether somebody should mend something (see `mdlp_bench.data.samples.NOTES`)."""
+        return self.code not in NOTES
 
 
 class Manifest(BaseModel):

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -156,6 +157,19 @@ class ParquetSamples(Samples):
             if sha256_file(path) != shard.sha256:
                 message = f"{printable(str(path))}: its SHA-256 is not the manifest's; copy the file again"
                 yield Problem("row", message, None, shard.split)
+
+    def index(self) -> Iterator[dict[str, Any]]:
+        """Yield the `INDEX_SCHEMA` row of every sample, without reading images when there is a manifest."""
+        if self.manifest is None:
+            yield from map(index_row, self.rows())
+            return
+        path = self.path / INDEX
+        start = 0
+        with _reading(path), _parquet(path) as parquet:
+            for batch in parquet.iter_batches():
+                kept = pa.array(self._kept[start : start + batch.num_rows])
+                start += batch.num_rows
+                yield from batch.filter(kept).to_pylist()
 
     def _row_groups(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """The kept rows of every row group that has any."""

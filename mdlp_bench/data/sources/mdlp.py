@@ -41,9 +41,9 @@ def recognise(path: Path) -> bool:
 def open_mdlp(path: Path, split: str | None = None) -> FileSamples:
     """Open a folder in the official layout, or one of its splits.
 
-    Sample and track id are `<split>-<group>` (see `sample_id_of`); `plate_id` is the normalised text when it is
-    known, else the sample id. Every frame of a group is taken, in numeric order; methods choose among them.
-    Ground truth and labels are optional: without a `gt` folder every `gt` is null.
+    Sample and track id are `<split>-<group>` (see `sample_id_of`); `plate_id` is the normalised text when it
+    is known, else the sample id. Every frame of a group is taken, in numeric order; methods choose among
+    them. Ground truth and labels are optional: without a `gt` folder every `gt` is null.
 
     Args:
         path: The data set, or the folder of one split.
@@ -213,5 +213,11 @@ def _with_label(entry: FileEntry, row: LabelRow) -> tuple[FileEntry, list[Proble
         if extra.get(name, allowed[0]) not in allowed:
             message = f"{row.where}: {name} is {extra.pop(name)!r}, not one of {', '.join(allowed)}"
             problems.append(Problem("label", message, entry.sample_id, entry.split, rejected=False))
+    given = row.extra.get("sample_id")
+    if given and given == sample_id_of(given):
+        extra["sample_id"] = given
+    elif given:
+        message = f"{row.where}: {given!r} cannot be a sample id (letters, digits, _ - . only)"
+        problems.append(Problem("label", message, entry.sample_id, entry.split, rejected=False))
     values: dict[str, Any] = {"text": text, "text_origin": "label", "layout": layout} | extra
     return replace(entry, **values), problems

@@ -203,8 +203,8 @@ def _read_track(folder: Path, sample_id: str, split: str, source: str) -> tuple[
         problems.append(Problem(code, message, sample_id, split, rejected=False))
     text = plate.normalise(annotation.text) if annotation.text else None
     layout = annotation.layout or next((n for n, p in _BRAZILIAN.items() if text and p.fullmatch(text)), None)
-    if text and not any(pattern.fullmatch(text) for pattern in _BRAZILIAN.values()):
-        message = f"sample {sample_id}: {text!r} is neither a Brazilian nor a Mercosur plate"
+    if text and not (any(p.fullmatch(text) for p in _BRAZILIAN.values()) or plate.is_valid(text)):
+        message = f"sample {sample_id}: {text!r} is neither a Brazilian nor a Mercosur nor a Chinese plate"
         problems.append(Problem("text-grammar", message, sample_id, split, rejected=False))
     base = FileEntry(
         sample_id,

@@ -1,0 +1,295 @@
+"""Open, inspect, convert, publish and compare data sets."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mdlp_bench.cli.options import JsonOption, SplitOption, show_progress
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from mdlp_bench.data.diff import Diff
+    from mdlp_bench.data.inspect import Inspection
+
+app = typer.Typer(help="Open, inspect, convert, publish and compare data sets.", no_args_is_help=True)
+
+PathArgument = Annotated[
+    str, typer.Argument(help="Folder or file of any known layout, or hf://owner/name.", show_default=False)
+]
+SourceOption = Annotated[
+    str | None, typer.Option("--source", help="The layout (see `data layouts`).", show_default="looked at")
+]
+_SHOWN = 5
+_DIFF_SHOWN = 10
+
+
+@app.command("layouts", epilog="Example:\n\n  mdlp-bench data layouts")
+def show_layouts(as_json: JsonOption = False) -> None:
+    """List the layouts that can be opened and written."""
+    from mdlp_bench.data.export import EXPORTS
+    from mdlp_bench.data.sources.registry import SOURCES
+
+    reads = {source.name: {"title": source.title, "layout": source.layout} for source in SOURCES.values()}
+    writes = {export.name: export.layout for export in EXPORTS.values()}
+    writes |= {"parquet": "as parquet above", "huggingface": "parquet with README.md and croissant.json"}
+    if as_json:
+        typer.echo(json.dumps({"read": reads, "write": writes}, ensure_ascii=False, indent=2))
+        return
+    table = _table("Layouts that can be opened", "name", "what", "files")
+    for name, source in reads.items():
+        table.add_row(name, source["title"], source["layout"])
+    _console().print(table)
+    table = _table("Layouts that can be written (data export --to NAME)", "name", "files")
+    for name, layout in writes.items():
+        table.add_row(name, layout)
+    _console().print(table)
+
+
+@app.command(
+    "open",
+    epilog="Examples:\n\n  mdlp-bench data open MDLP\n\n  mdlp-bench data open CCPD2019 --source ccpd --json",
+)
+def open_data(
+    path: PathArgument, split: SplitOption = None, source: SourceOption = None, as_json: JsonOption = False
+) -> None:
+    """Say which layout a path has and what it lists, without reading images."""
+    from mdlp_bench.data import open_samples
+
+    samples = open_samples(path, split=split, source=source)
+    splits = {name: len(ids) for name, ids in samples.candidates().items()}
+    notes = samples.listing_problems()
+    first = [sample_id for ids in samples.candidates().values() for sample_id in ids[:_SHOWN]][:_SHOWN]
+    if as_json:
+        found = {
+            "name": samples.name,
+            "kind": type(samples).__name__,
+            "splits": splits,
+            "first": first,
+            "problems": [problem.message for problem in notes],
+        }
+        typer.echo(json.dumps(found, ensure_ascii=False, indent=2))
+        return
+    typer.echo(f"{samples.name}: {sum(splits.values()):,} samples")
+    for name, count in splits.items():
+        typer.echo(f"  {name}: {count:,}")
+    typer.echo(f"first: {', '.join(first) or 'none'}")
+    for problem in notes[:_SHOWN]:
+        typer.echo(f"{problem.code}: {problem.message}")
+    if len(notes) > _SHOWN:
+        typer.echo(f"... and {len(notes) - _SHOWN:,} more; `data inspect` counts them")
+
+
+@app.command(
+    "inspect",
+    epilog="Examples:\n\n  mdlp-bench data inspect MDLP --split val\n\n  mdlp-bench data inspect OUT --json",
+)
+def inspect_data(
+    path: PathArgument, split: SplitOption = None, source: SourceOption = None, as_json: JsonOption = False
+) -> None:
+    """Read everything once: counts, sizes, layouts, problems. Exit code 1 when something is to be mended."""
+    from mdlp_bench.data import open_samples
+    from mdlp_bench.data.inspect import inspect
+
+    samples = open_samples(path, split=split, source=source)
+    with _progress("inspect", None, as_json) as tick:
+        found = inspect(samples, tick)
+    if as_json:
+        typer.echo(found.model_dump_json(indent=2))
+    else:
+        _print_inspection(found)
+    if not found.sound:
+        raise typer.Exit(1)
+
+
+@app.command(
+    "export",
+    epilog="Examples:\n\n  mdlp-bench data export MDLP OUT\n\n"
+    "  mdlp-bench data export OUT REPO --to huggingface --licence cc-by-4.0 --push owner/name\n\n"
+    "  mdlp-bench data export OUT FOLDER --to mdlp",
+)
+def export_data(
+    path: PathArgument,
+    out: Annotated[Path, typer.Argument(help="Folder to write.", show_default=False)],
+    to: Annotated[
+        str, typer.Option("--to", help="parquet, huggingface, mdlp, lrlpr or webdataset.")
+    ] = "parquet",
+    split: SplitOption = None,
+    source: SourceOption = None,
+    name: Annotated[str | None, typer.Option("--name", help="Name of the data set.")] = None,
+    version: Annotated[str, typer.Option("--data-version", help="Version of the data set.")] = "1.0.0",
+    supersedes: Annotated[str | None, typer.Option("--supersedes", help="The version it replaces.")] = None,
+    title: Annotated[str | None, typer.Option("--title", help="Heading of the card.")] = None,
+    description: Annotated[str | None, typer.Option("--description", help="Text of the card.")] = None,
+    licence: Annotated[str | None, typer.Option("--licence", help="Licence of the images.")] = None,
+    citation: Annotated[str | None, typer.Option("--citation", help="Paper or BibTeX.")] = None,
+    homepage: Annotated[str | None, typer.Option("--homepage", help="Where the images come from.")] = None,
+    published: Annotated[str | None, typer.Option("--published", help="Date, YYYY-MM-DD.")] = None,
+    push: Annotated[
+        str | None, typer.Option("--push", help="Upload to this hub repository (owner/name), private.")
+    ] = None,
+    workers: Annotated[int, typer.Option("--workers", min=1, help="Processes (Parquet).")] = 1,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a data set in another layout; the same command continues after an interruption.
+
+    Exit code 1 when samples were left out; the manifest and `data inspect` say which.
+    """
+    from mdlp_bench.data import open_samples, write_parquet
+    from mdlp_bench.data.export import EXPORTS
+    from mdlp_bench.errors import DataError
+
+    if to not in ("parquet", "huggingface", *EXPORTS):
+        raise DataError(f"--to {to}: no such layout; choose parquet, huggingface, {', '.join(EXPORTS)}")
+    if published is not None and not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", published):
+        raise DataError(f"--published {published}: must be a date like 2025-06-30")
+    if push is not None and to != "huggingface":
+        raise DataError("--push needs --to huggingface")
+    samples = open_samples(path, split=split, source=source)
+    total = sum(len(ids) for ids in samples.candidates().values())
+    address: str | None = None
+    with _progress("export", total, as_json) as tick:
+        if to in EXPORTS:
+            count = EXPORTS[to].write(samples, out, tick)
+            defects = sum(problem.rejected and problem.is_defect for problem in samples.problems)
+        else:
+            if to == "parquet":
+                manifest = write_parquet(
+                    samples, out, name=name, version=version, supersedes=supersedes,
+                    workers=workers, progress=tick,
+                )  # fmt: skip
+            else:
+                from mdlp_bench.data.export.card import CardFields
+                from mdlp_bench.data.export.huggingface import export_huggingface, push_to_hub
+
+                card = CardFields(
+                    title=title, description=description, licence=licence, citation=citation,
+                    homepage=homepage, published=published,
+                )  # fmt: skip
+                manifest = export_huggingface(
+                    samples, out, card, name=name, version=version, supersedes=supersedes,
+                    workers=workers, progress=tick,
+                )  # fmt: skip
+                address = push_to_hub(out, push) if push else None
+            count = manifest.samples
+            defects = sum(record.rejected and record.is_defect for record in manifest.problems)
+    if as_json:
+        result = {"out": str(out), "layout": to, "samples": count, "left_out": defects, "pushed": address}
+        typer.echo(json.dumps(result, ensure_ascii=False, indent=2))
+    else:
+        typer.echo(f"{out}: {count:,} samples as {to}" + (f", pushed to {address}" if address else ""))
+        if defects:
+            typer.echo(
+                f"{defects:,} samples were left out; `mdlp-bench data inspect {path}` says why", err=True
+            )
+    if defects:
+        raise typer.Exit(1)
+
+
+@app.command(
+    "diff",
+    epilog="Example:\n\n  mdlp-bench data diff V1 V2 --json",
+)
+def diff_data(
+    old: Annotated[str, typer.Argument(help="The older data set.", show_default=False)],
+    new: Annotated[str, typer.Argument(help="The newer data set.", show_default=False)],
+    as_json: JsonOption = False,
+) -> None:
+    """List added, removed, moved and changed samples. Exit code 1 when the data sets differ."""
+    from mdlp_bench.data import open_samples
+    from mdlp_bench.data.diff import diff
+
+    found = diff(open_samples(old), open_samples(new))
+    if as_json:
+        typer.echo(found.model_dump_json(indent=2))
+    else:
+        _print_diff(found)
+    if not found.is_empty:
+        raise typer.Exit(1)
+
+
+@contextmanager
+def _progress(title: str, total: int | None, as_json: bool) -> Iterator[Callable[[int], None]]:
+    """A progress bar on standard error, when somebody is there to see it."""
+    from tqdm import tqdm
+
+    with tqdm(total=total, desc=title, unit="sample", disable=not show_progress(as_json)) as bar:
+
+        def tick(count: int) -> None:
+            bar.update(count)
+
+        yield tick
+
+
+def _table(title: str, *columns: str, caption: str | None = None) -> Table:
+    """A table that folds long cells instead of cutting them."""
+    from rich.table import Table
+
+    table = Table(title=title, caption=caption)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
+
+
+def _console() -> Console:
+    """Standard output; file names may contain brackets, so markup is off."""
+    from rich.console import Console
+
+    return Console(markup=False, highlight=False)
+
+
+def _print_inspection(found: Inspection) -> None:
+    from mdlp_bench.data.export.card import size, span
+
+    console = _console()
+    version = f" {found.version}" if found.version else ""
+    table = _table(
+        f"{found.name}{version}: {found.samples:,} samples, {found.plates:,} plates",
+        "split", "samples", "plates", "gt", "text", "frames", "frame size", "gt size", "layouts",
+        caption=f"sizes: smallest / median / largest; fingerprint {found.fingerprint}",
+    )  # fmt: skip
+    for split, summary in found.splits.items():
+        table.add_row(
+            split, f"{summary.samples:,}", f"{summary.plates:,}", f"{summary.with_gt:,}",
+            f"{summary.with_text:,}", span(summary.frames), size(summary.frame_width, summary.frame_height),
+            size(summary.gt_width, summary.gt_height),
+            ", ".join(f"{name} {count:,}" for name, count in summary.layouts.items()),
+        )  # fmt: skip
+    console.print(table)
+    if found.shared_plates:
+        console.print(f"{found.shared_plates:,} plates occur in more than one split", style="yellow")
+    if not found.problems:
+        console.print("no problems")
+        return
+    problems = _table("Problems", "problem", "count", "for example")
+    for code, count in found.problems.items():
+        problems.add_row(code, f"{count:,}", found.examples[code][0].message)
+    console.print(problems)
+
+
+def _print_diff(found: Diff) -> None:
+    table = _table(f"{found.old} -> {found.new}", "what", "count", "which")
+    groups = {
+        "added": list(found.added),
+        "removed": list(found.removed),
+        "moved": [
+            f"{m.sample_id} ({m.old_split} -> {m.new_split})"
+            if m.sample_id == m.new_id
+            else f"{m.sample_id} -> {m.new_id}"
+            for m in found.moved
+        ],
+        "changed": [f"{c.sample_id} ({', '.join(c.what)})" for c in found.changed],
+    }
+    for name, items in groups.items():
+        more = f" ... and {len(items) - _DIFF_SHOWN:,} more" if len(items) > _DIFF_SHOWN else ""
+        table.add_row(name, f"{len(items):,}", ", ".join(items[:_DIFF_SHOWN]) + more)
+    table.add_row("same", f"{found.same:,}", "")
+    _console().print(table)

@@ -1,0 +1,72 @@
+"""WebDataset: tar shards in which the files of a sample share a key."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from mdlp_bench.data.export.target import export_folder, suffix_of
+from mdlp_bench.data.samples import Samples
+from mdlp_bench.data.sources.names import sample_id_of
+from mdlp_bench.files import atomic_path
+
+SHARD_SAMPLES: Final = 1000
+_META: Final = (
+    "sample_id", "plate_id", "track_id", "split", "domain", "source", "frame_indices",
+    "text", "text_origin", "layout", "recipe", "degradation",
+)  # fmt: skip
+
+
+def export_webdataset(samples: Samples, out: Path, progress: Any = None) -> int:
+    """Write `<split>-<number>.tar` with `<key>.frame<n>.<ext>`, `<key>.gt.<ext>` and `<key>.json` a sample.
+
+    The key is the sample id without dots (a dot would end the key). Times and owners are zero, so equal
+    samples give equal tars.
+
+    Args:
+        samples: Any samples.
+        out: New folder, or the unfinished export of the same samples.
+        progress: Called with the number of samples just written.
+
+    Returns:
+        The number of samples.
+
+    Raises:
+        DataError: The folder holds something else.
+        MdlpBenchError: The folder cannot be written.
+    """
+    count = 0
+    with export_folder(out, "webdataset", samples):
+        for split, ids in samples.candidates().items():
+            for number, start in enumerate(range(0, len(ids), SHARD_SAMPLES)):
+                chunk = ids[start : start + SHARD_SAMPLES]
+                target = out / f"{sample_id_of(split)}-{number:05d}.tar"
+                if not target.is_file():
+                    _write_tar(samples.select(sample_ids=chunk), target)
+                count += len(chunk)
+                if progress is not None:
+                    progress(len(chunk))
+    return count
+
+
+def _write_tar(samples: Samples, target: Path) -> None:
+    with atomic_path(target) as temporary, tarfile.open(temporary, "w", format=tarfile.PAX_FORMAT) as tar:
+        for row in samples.rows():
+            for name, content in _members(row):
+                info = tarfile.TarInfo(name)
+                info.size, info.mode = len(content), 0o644
+                tar.addfile(info, io.BytesIO(content))
+
+
+def _members(row: dict[str, Any]) -> Iterator[tuple[str, bytes]]:
+    key = row["sample_id"].replace(".", "_")
+    for number, image in enumerate(row["frames"]):
+        yield f"{key}.frame{number}{suffix_of(image)}", image["bytes"]
+    if row["gt"] is not None:
+        yield f"{key}.gt{suffix_of(row['gt'])}", row["gt"]["bytes"]
+    meta = {name: row[name] for name in _META}
+    yield f"{key}.json", json.dumps(meta, ensure_ascii=False).encode()

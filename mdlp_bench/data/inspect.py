@@ -1,0 +1,196 @@
+"""What is in a data set: counts, sizes, layouts, problems, in one pass."""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from mdlp_bench import images
+from mdlp_bench.data.manifest import ProblemRecord
+from mdlp_bench.data.parquet import ParquetSamples
+from mdlp_bench.data.samples import NOTES, Samples
+from mdlp_bench.errors import DataError
+
+EXAMPLES = 3
+"""Problems of one kind that a summary shows."""
+
+
+class Range(BaseModel):
+    """Smallest, median and largest value."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    low: int
+    median: float
+    high: int
+
+    @classmethod
+    def of(cls, counts: Mapping[int, int]) -> Range | None:
+        """The range of values that occur `counts[value]` times; None without any."""
+        if not counts:
+            return None
+        return cls(low=min(counts), median=statistics.median(Counter(counts).elements()), high=max(counts))
+
+
+class SplitSummary(BaseModel):
+    """What one split holds; sizes in pixels."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    samples: int
+    plates: int
+    with_gt: int
+    with_text: int
+    frames: Range | None
+    frame_width: Range | None
+    frame_height: Range | None
+    gt_width: Range | None
+    gt_height: Range | None
+    layouts: dict[str, int]
+    provinces: dict[str, int]
+    formats: dict[str, int]
+
+
+class Inspection(BaseModel):
+    """The result of `inspect`.
+
+    Attributes:
+        plates: Distinct plate ids over all splits.
+        shared_plates: Plate ids that occur in more than one split.
+        problems: Number of problems by code.
+        examples: The first few of each code.
+        sound: No problem that somebody should mend.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    version: str | None
+    supersedes: str | None
+    fingerprint: str
+    samples: int
+    plates: int
+    shared_plates: int
+    sources: dict[str, int]
+    domains: dict[str, int]
+    splits: dict[str, SplitSummary]
+    problems: dict[str, int]
+    examples: dict[str, tuple[ProblemRecord, ...]]
+    sound: bool
+
+
+class _Tally:
+    """Counts of one split; memory does not grow with the number of samples but for the plate ids."""
+
+    def __init__(self) -> None:
+        self.samples = self.with_gt = self.with_text = 0
+        self.plates: set[str] = set()
+        self.numbers: dict[str, Counter[int]] = defaultdict(Counter)
+        self.names: dict[str, Counter[str]] = defaultdict(Counter)
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        self.samples += 1
+        self.plates.add(row["plate_id"])
+        self.with_text += row["text"] is not None
+        self.numbers["frames"][len(row["frames"])] += 1
+        for number, image in enumerate(row["frames"]):
+            self._add_image("frame", image, f"sample {row['sample_id']}, frame {number}")
+        if row["gt"] is not None:
+            self.with_gt += 1
+            self._add_image("gt", row["gt"], f"sample {row['sample_id']}, ground truth")
+        self.names["layout"][row["layout"] or _guess(row["text"])] += 1
+        if row["text"]:
+            self.names["province"][row["text"][0]] += 1
+
+    def _add_image(self, kind: str, image: Mapping[str, Any], name: str) -> None:
+        height, width = images.decode(image["bytes"], name).shape[:2]
+        self.numbers[f"{kind}_width"][width] += 1
+        self.numbers[f"{kind}_height"][height] += 1
+        self.names["format"][_format(image["bytes"])] += 1
+
+    def summary(self) -> SplitSummary:
+        ranges = ("frames", "frame_width", "frame_height", "gt_width", "gt_height")
+        return SplitSummary(
+            samples=self.samples,
+            plates=len(self.plates),
+            with_gt=self.with_gt,
+            with_text=self.with_text,
+            layouts=dict(self.names["layout"].most_common()),
+            provinces=dict(self.names["province"].most_common()),
+            formats=dict(self.names["format"].most_common()),
+            **{name: Range.of(self.numbers[name]) for name in ranges},
+        )
+
+
+def inspect(samples: Samples, progress: Callable[[int], None] | None = None) -> Inspection:
+    """Read everything once and say what is there.
+
+    A Parquet data set is also compared with the hashes of its manifest.
+
+    Args:
+        samples: Any samples.
+        progress: Called with the number of rows just read.
+
+    Raises:
+        DataError: The data set as a whole cannot be read.
+    """
+    tallies: dict[str, _Tally] = defaultdict(_Tally)
+    origins: dict[str, Counter[str]] = {"source": Counter(), "domain": Counter()}
+    problems = [ProblemRecord(**_fields(problem)) for problem in samples.problems]
+    if isinstance(samples, ParquetSamples):
+        problems += [ProblemRecord(**_fields(problem)) for problem in samples.check_shards()]
+    for row in samples.rows():
+        try:
+            tallies[row["split"]].add(row)
+        except DataError as error:
+            problems.append(
+                ProblemRecord(
+                    code="broken-image",
+                    message=str(error),
+                    sample_id=row["sample_id"],
+                    split=row["split"],
+                    rejected=False,
+                )
+            )
+        for column, counts in origins.items():
+            counts[row[column]] += 1
+        if progress is not None:
+            progress(1)
+    manifest = samples.manifest if isinstance(samples, ParquetSamples) else None
+    plate_splits = Counter(plate for tally in tallies.values() for plate in tally.plates)
+    by_code: dict[str, list[ProblemRecord]] = defaultdict(list)
+    for record in problems:
+        by_code[record.code].append(record)
+    return Inspection(
+        name=samples.name,
+        version=manifest.version if manifest else None,
+        supersedes=manifest.supersedes if manifest else None,
+        fingerprint=samples.fingerprint,
+        samples=len(samples),
+        plates=len(plate_splits),
+        shared_plates=sum(count > 1 for count in plate_splits.values()),
+        sources=dict(origins["source"].most_common()),
+        domains=dict(origins["domain"].most_common()),
+        splits={split: tally.summary() for split, tally in tallies.items()},
+        problems={code: len(found) for code, found in by_code.items()},
+        examples={code: tuple(found[:EXAMPLES]) for code, found in by_code.items()},
+        sound=not any(code not in NOTES for code in by_code),
+    )
+
+
+def _guess(text: str | None) -> str:
+    """What the length of a text says where the layout is a question of colour."""
+    return {None: "unknown", 7: "7-character", 8: "8-character"}.get(len(text) if text else None, "other")
+
+
+def _format(content: bytes) -> str:
+    starts = {b"\xff\xd8\xff": "jpeg", b"\x89PNG": "png", b"BM": "bmp", b"RIFF": "webp"}
+    return next((name for start, name in starts.items() if content.startswith(start)), "other")
+
+
+def _fields(problem: Any) -> dict[str, Any]:
+    return {name: getattr(problem, name) for name in ProblemRecord.model_fields}
