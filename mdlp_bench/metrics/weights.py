@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import os
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
@@ -49,10 +48,10 @@ BACKBONES: Final = {
 
 
 def cache_folder() -> Path:
-    """Torch hub's checkpoint folder, as `TORCH_HOME` and `XDG_CACHE_HOME` place it."""
-    cache = os.environ.get("XDG_CACHE_HOME", "~/.cache")
-    home = os.environ.get("TORCH_HOME", str(Path(cache) / "torch"))
-    return Path(home).expanduser() / "hub" / "checkpoints"
+    """Torch hub's checkpoint folder, as `TORCH_HOME` (or `torch.hub.set_dir`) places it."""
+    import torch.hub
+
+    return Path(torch.hub.get_dir()) / "checkpoints"
 
 
 def backbone_file(backbone: Backbone) -> tuple[Path, str]:
