@@ -6,6 +6,7 @@ Nothing here unpickles arbitrary objects: `.pth` files go through the weights-on
 from __future__ import annotations
 
 import pickle
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -94,7 +95,8 @@ def load_released(path: Path, norm_groups: int = 32) -> LPDiff:
     """
     _exists(path)
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings(action="ignore"):
+            state = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise MethodError(
             f"{path}: not loaded: not a PyTorch checkpoint, or one that holds other objects than tensors"
@@ -187,7 +189,8 @@ def _build(config: LPDiffConfig, state: dict[str, Tensor], path: Path) -> LPDiff
     unknown = sorted(state.keys() - expected.keys())
     if unknown:
         raise MethodError(f"{path}: the tensor {unknown[0]!r} does not belong to this network")
-    state = {name: tensor.to(expected[name].dtype) for name, tensor in state.items()}
+    # A copy: tensors mapped from a file are not aligned for fast kernels, and change with the file.
+    state = {name: tensor.to(expected[name].dtype, copy=True) for name, tensor in state.items()}
     model.load_state_dict(state, assign=True)
     return model.eval()
 

@@ -78,7 +78,8 @@ class LPDiff(nn.Module):
             MethodError: Another number of frames than the configuration's, or a size that does not divide.
         """
         self._check(frames)
-        psi: Tensor = self.MTA(frames)
+        # Under autocast the network answers in a short type, too coarse for the residual.
+        psi: Tensor = self.MTA(frames).to(frames.dtype)
         return psi
 
     def predict(self, noisy: Tensor, level: Tensor, psi: Tensor, frames: Tensor) -> Tensor:
@@ -98,7 +99,7 @@ class LPDiff(nn.Module):
         """
         psi = self.condition(frames)
         residual = clear - psi
-        level = self.schedule.sample(len(frames), generator).to(psi)
+        level = self.schedule.sample(len(frames), generator).to(frames)
         noise = torch.randn(psi.shape, generator=generator).to(psi)
         noisy = rcdm.diffuse(residual, noise, level)
         output = self.predict(noisy, level, psi, frames)

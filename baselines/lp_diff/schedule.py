@@ -63,10 +63,12 @@ class Schedule:
         """Draw one noise level a sample: uniform time, uniform level between its two neighbours.
 
         Returns:
-            float32 [batch] in [a_T, 1). (The released code draws one time for a whole batch.)
+            float32 [batch] in [a_T, a_1]. (The released code draws one time for a whole batch.)
         """
         time = torch.rand(batch, dtype=torch.float64, generator=generator).numpy() * self.steps
-        return torch.from_numpy(np.interp(time, np.arange(self.steps + 1), self.levels)).float()
+        # Below time 1 a level would round to 1, whose log-SNR is infinite.
+        levels = np.interp(time.clip(min=1), np.arange(self.steps + 1), self.levels)
+        return torch.from_numpy(levels).float()
 
     def time_levels(self, steps: int) -> list[float]:
         """Levels from a_T to 1 at `steps` times evenly spaced over 1 ... T, then 1 (steps + 1 values).
