@@ -15,7 +15,13 @@ numbers and the distribution, whatever the number of workers and the order: `ren
 
 from mdlp_bench.data.render.face import face_size, render_plate
 from mdlp_bench.data.render.geometry import FaceGeometry, face_geometry
-from mdlp_bench.data.render.samples import DEFAULT_LAYOUTS, RenderedSample, render_sample, render_samples
+from mdlp_bench.data.render.samples import (
+    DEFAULT_LAYOUTS,
+    RenderedSample,
+    plate_of,
+    render_sample,
+    render_samples,
+)
 from mdlp_bench.data.render.scene import SceneCrop, render_scene_crop, view_corners
 from mdlp_bench.data.render.style import (
     Appearance,
@@ -42,6 +48,7 @@ __all__ = [
     "Viewpoint",
     "face_geometry",
     "face_size",
+    "plate_of",
     "render_plate",
     "render_sample",
     "render_samples",

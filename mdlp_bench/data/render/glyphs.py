@@ -11,7 +11,8 @@ from typing import Final, Literal, cast, get_args
 
 import cv2
 import numpy as np
-from PIL import ImageFont
+from PIL import Image as PILImage
+from PIL import ImageDraw, ImageFont
 
 from mdlp_bench.data.render.raster import Field, Image, f32, resized, u8
 from mdlp_bench.data.render.strokes import stroke_glyph
@@ -76,8 +77,8 @@ def has_glyph(character: str, face: LatinFace | HanFace) -> bool:
     """Whether the face draws this character (and not an empty box in its place)."""
     if face == "plate":
         return character in _LATIN
-    font = _font(face)
-    return bytes(font.getmask(character)) != bytes(font.getmask("\uffff"))
+    drawn, missing = _ink(face, character), _ink(face, "\uffff")
+    return drawn.shape != missing.shape or bool((drawn != missing).any())
 
 
 @cache
@@ -112,8 +113,9 @@ def _fitted(character: str, face: LatinFace | HanFace, flag_on_one: bool) -> Ima
             return _fit_one(latin, flag_on_one, grow_x, grow_y)
         ink = _ink(face, character)
         # A J much narrower than the H keeps its proportion and stands at the right, as on plates.
-        share = ink.shape[1] / _ink(face, "H").shape[1]
-        own = width if share > 0.8 else round(share * 1.2 * width)
+        own = width
+        if character == "J":
+            own = min(width, round(1.2 * width * ink.shape[1] / _ink(face, "H").shape[1]))
         if character in "MWAV":  # their thin diagonals would not survive an erosion
             grow_x, grow_y = max(grow_x, 0.0), max(grow_y, 0.0)
         fitted = _calibrated(_reweigh(resized(ink, (own, height)), grow_x, grow_y))
@@ -124,8 +126,11 @@ def _fitted(character: str, face: LatinFace | HanFace, flag_on_one: bool) -> Ima
 
 def _ink(face: str, character: str) -> Image:
     """The glyph's ink, cut to its bounding box."""
-    mask, _ = _font(face).getmask2(character, mode="L")
-    return _trimmed(np.frombuffer(bytes(mask), np.uint8).reshape(mask.size[::-1]))
+    font = _font(face)
+    left, top, right, bottom = font.getbbox(character)
+    canvas = PILImage.new("L", (round(right - left) + 2, round(bottom - top) + 2))
+    ImageDraw.Draw(canvas).text((1 - left, 1 - top), character, fill=255, font=font)
+    return _trimmed(np.array(canvas))
 
 
 def _reweigh(ink: Image, grow_x: float, grow_y: float) -> Image:
@@ -180,7 +185,7 @@ def _fit_one(face: LatinFace, flagged: bool, grow_x: float, grow_y: float) -> Im
     width = min(45 * scale, round(ink.shape[1] * 45 * scale / _ink(face, "H").shape[1]))
     narrow = resized(ink, (width, 90 * scale))
     if flagged:
-        narrow = _reweigh(narrow, grow_x, grow_y)
+        narrow = _calibrated(_reweigh(narrow, grow_x, grow_y))
     else:
         narrow = resized(narrow, (round(NOMINAL_STROKE * scale), 90 * scale))
     box = np.zeros((90 * scale, 45 * scale), np.uint8)

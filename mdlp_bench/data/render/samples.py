@@ -76,13 +76,30 @@ def render_sample(
     Raises:
         DataError: The shares name an unknown layout, are negative or are all zero.
     """
-    names, shares = _shares(layouts)
     rng = np.random.default_rng(seed_for(seed, index))
-    layout = names[rng.choice(len(names), p=shares)]
-    text = sample_text(rng, layout, provinces)
+    text, layout = _draw_plate(rng, layouts, provinces)
     style = sample_style(rng, layout, appearance=appearance)
     crop = render_scene_crop(text, layout, style, size)
     return RenderedSample(index, text, layout, style, crop.image, crop.corners)
+
+
+def plate_of(
+    seed: int,
+    index: int,
+    *,
+    layouts: Mapping[Layout, float] = DEFAULT_LAYOUTS,
+    provinces: Provinces = "uniform",
+) -> tuple[str, Layout]:
+    """Text and layout of sample `index` of stream `seed`, without rendering it (see `render_sample`)."""
+    return _draw_plate(np.random.default_rng(seed_for(seed, index)), layouts, provinces)
+
+
+def _draw_plate(
+    rng: np.random.Generator, layouts: Mapping[Layout, float], provinces: Provinces
+) -> tuple[str, Layout]:
+    names, shares = _shares(layouts)
+    layout = names[rng.choice(len(names), p=shares)]
+    return sample_text(rng, layout, provinces), layout
 
 
 def render_samples(

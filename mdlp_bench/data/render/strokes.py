@@ -106,7 +106,7 @@ def _paths(character: str, stroke: float) -> list[Path]:
             r = 25.0
             cy = bottom - r
             return [
-                [(right + 9, top), (left + 4, top), (left + 3, 47), *_arc(cx, cy, rx, r, (222, 520))],
+                [(right + 9, top), (left + 1.5, top), (left + 1.2, 47), *_arc(cx, cy, rx, r, (224, 528))],
             ]
         case "6":
             r = 24.5

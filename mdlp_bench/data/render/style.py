@@ -315,7 +315,7 @@ def _light(rng: np.random.Generator, layout: Layout, appearance: Appearance) -> 
         shadow_angle=float(rng.uniform(0.0, 360.0)),
         shadow_at=float(rng.uniform(-0.8, 0.8)),
         shadow_softness=float(rng.uniform(0.005, 0.15)),
-        glare=_sometimes(rng, 0.22 * d, 0.15, 1.1),
+        glare=_sometimes(rng, 0.22 * d, 0.15, 0.85),
         glare_at=(float(rng.uniform(-0.1, 1.1)), float(rng.uniform(-0.2, 1.2))),
         glare_size=float(rng.uniform(0.06, 0.45)),
         retro=_sometimes(rng, 0.6 if night else 0.05, 0.1, 0.8),
