@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from baselines.resshift.chain import PLATE_4, PLATE_15, REALSR_4, REALSR_15, ResShiftChain, ResShiftSchedule
@@ -25,6 +25,7 @@ def test_the_schedules_are_the_papers() -> None:
     assert float(small.sqrt_etas[0]) == pytest.approx(0.1)
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.integers(2, 20), st.floats(0.1, 4), st.floats(0.01, 0.5), st.floats(0.1, 2), st.integers(0, 10_000))
 def test_the_posterior_is_bayes_rule(
     steps: int, kappa: float, noise_level: float, power: float, seed: int
