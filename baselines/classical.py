@@ -19,7 +19,9 @@ HEIGHT, WIDTH = WORKING_SIZE
 class FrameMethod(Method):
     """A method that turns the frames of one sample, at their captured size, into one image."""
 
-    def __init__(self, descriptor: MethodDescriptor, function: Callable[[tuple[ImageU8, ...]], ImageU8]) -> None:
+    def __init__(
+        self, descriptor: MethodDescriptor, function: Callable[[tuple[ImageU8, ...]], ImageU8]
+    ) -> None:
         self.descriptor = descriptor
         self._function = function
 
@@ -70,7 +72,9 @@ def lanczos() -> Method:
 
 def best_frame() -> Method:
     """The sharpest of the three frames (Tenengrad), enlarged bicubically."""
-    return _method("best-frame", "Best frame", "the sharpest", lambda f: to_working_size(max(f, key=sharpness)), 3)
+    return _method(
+        "best-frame", "Best frame", "the sharpest", lambda f: to_working_size(max(f, key=sharpness)), 3
+    )
 
 
 def frame_mean() -> Method:

@@ -20,7 +20,7 @@ from mdlp_bench.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from mdlp_bench.harness.compare import Comparison
+    from mdlp_bench.harness.compare import RunComparison
 
 
 def register(app: typer.Typer) -> None:
@@ -175,7 +175,7 @@ def demo(
     typer.echo(f"Data, runs, tables and comparison.png are in {out}")
 
 
-def _show(comparison: Comparison, as_json: bool) -> None:
+def _show(comparison: RunComparison, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(comparison.to_json(), ensure_ascii=False, allow_nan=False, indent=2))
     else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
 from itertools import islice
 from multiprocessing import get_context
@@ -17,6 +17,7 @@ from mdlp_bench.images import decode
 from mdlp_bench.schema import SAMPLE_SCHEMA
 
 Row = dict[str, Any]
+Prepare = Callable[[Any], Mapping[str, Any]]
 
 _CHUNK: Final = 16
 # Chunks in flight per worker: enough to keep it busy, few enough to keep memory flat.
@@ -64,13 +65,22 @@ def synthesise_sample(clean: Mapping[str, Any], recipe: Recipe, *, seed: int, n_
 
 
 def synthesise(
-    clean: Iterable[Mapping[str, Any]], recipe: Recipe, *, seed: int, n_frames: int = 3, workers: int = 1
+    clean: Iterable[Any],
+    recipe: Recipe,
+    *,
+    prepare: Prepare = dict,
+    seed: int,
+    n_frames: int = 3,
+    workers: int = 1,
 ) -> Iterator[Row]:
     """Degrade clean rows one after the other, lazily and in order.
 
     Args:
-        clean: Clean rows (see `synthesise_sample`); read only as far ahead as the workers need.
+        clean: Clean rows (see `synthesise_sample`), or what `prepare` makes them from; read only as far ahead
+            as the workers need.
         recipe: The recipe.
+        prepare: Makes a clean row of an item on the worker, e.g. renders plate number i; a picklable function
+            of its argument alone.
         seed: The data set's seed.
         n_frames: Frames per sample.
         workers: Processes; 1 works in this process. The rows do not depend on it.
@@ -82,7 +92,7 @@ def synthesise(
         raise DataError(f"workers is {workers}; ask for at least 1")
     if workers == 1:
         for row in clean:
-            yield synthesise_sample(row, recipe, seed=seed, n_frames=n_frames)
+            yield synthesise_sample(prepare(row), recipe, seed=seed, n_frames=n_frames)
         return
     source = iter(clean)
     pending: deque[Future[list[Row]]] = deque()
@@ -91,7 +101,7 @@ def synthesise(
     try:
         while True:
             while len(pending) < workers * _AHEAD and (chunk := list(islice(source, _CHUNK))):
-                pending.append(pool.submit(_chunk, chunk, recipe, seed, n_frames))
+                pending.append(pool.submit(_chunk, chunk, prepare, recipe, seed, n_frames))
             if not pending:
                 return
             yield from pending.popleft().result()
@@ -106,5 +116,5 @@ def _single_threaded() -> None:
     cv2.setNumThreads(1)
 
 
-def _chunk(rows: list[Mapping[str, Any]], recipe: Recipe, seed: int, n_frames: int) -> list[Row]:
-    return [synthesise_sample(row, recipe, seed=seed, n_frames=n_frames) for row in rows]
+def _chunk(items: list[Any], prepare: Prepare, recipe: Recipe, seed: int, n_frames: int) -> list[Row]:
+    return [synthesise_sample(prepare(item), recipe, seed=seed, n_frames=n_frames) for item in items]

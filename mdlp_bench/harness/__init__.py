@@ -1,0 +1,1 @@
+"""Predict, score, compare: what turns methods and data into a benchmark table."""
