@@ -8,6 +8,7 @@ import math
 import random
 import time
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,6 +20,7 @@ from rapidfuzz.distance.Levenshtein import normalized_distance
 from scipy.optimize import minimize_scalar
 from torch import Tensor, nn
 
+from mdlp_bench.data.render import face_geometry
 from mdlp_bench.errors import DataError
 from mdlp_bench.files import read_json, seed_for, write_bytes, write_json
 from mdlp_bench.readers.crnn.network import CRNN, CrnnConfig, standardise
@@ -39,8 +41,11 @@ class ReaderTraining(BaseModel):
         held_out: Further plates, of another stream, for the log's figures and the calibration.
         steps: Batches.
         batch: Plates in a batch.
-        learning_rate: Peak of the one-cycle schedule (cosine to zero after a linear warm-up).
+        learning_rate: Constant after a linear warm-up, until it falls linearly to zero in the last steps.
         warmup: Steps of the warm-up.
+        decay: Steps of the fall.
+        guided: Steps in which the columns at the characters' nominal places are told their character. CTC
+            alone spends hundreds of steps on finding out that the text runs from left to right.
         weight_decay: Of AdamW.
         average: Decay of the weights' exponential moving average, which is what is saved.
         checkpoint_every: Steps between checkpoints, each with a line of figures in the log.
@@ -52,13 +57,15 @@ class ReaderTraining(BaseModel):
     seed: int = 1
     pool: int = Field(default=40_000, gt=0)
     held_out: int = Field(default=1_000, gt=0)
-    steps: int = Field(default=9_000, gt=0)
-    batch: int = Field(default=64, gt=1)
+    steps: int = Field(default=6_000, gt=0)
+    batch: int = Field(default=32, gt=1)
     learning_rate: float = Field(default=2e-3, gt=0)
-    warmup: int = Field(default=300, ge=0)
+    warmup: int = Field(default=100, ge=0)
+    decay: int = Field(default=1_000, gt=0)
+    guided: int = Field(default=400, ge=0)
     weight_decay: float = Field(default=1e-4, ge=0)
-    average: float = Field(default=0.998, ge=0, lt=1)
-    checkpoint_every: int = Field(default=500, gt=0)
+    average: float = Field(default=0.995, ge=0, lt=1)
+    checkpoint_every: int = Field(default=250, gt=0)
     version: str = "1"
 
 
@@ -133,6 +140,8 @@ class _Trial:
             logits = self.network(images)
             columns = torch.full((len(images),), logits.shape[1], dtype=torch.long)
             loss = self.criterion(logits.log_softmax(-1).transpose(0, 1), targets, columns, lengths)
+            if self.step < self.training.guided:
+                loss = loss + _guide(logits, targets, lengths)
             self.optimiser.zero_grad(set_to_none=True)
             loss.backward()
             nn.utils.clip_grad_norm_(self.network.parameters(), 2.0)
@@ -176,10 +185,9 @@ class _Trial:
 
     def _learning_rate(self) -> float:
         training = self.training
-        if self.step < training.warmup:
-            return training.learning_rate * (self.step + 1) / training.warmup
-        done = (self.step - training.warmup) / max(1, training.steps - training.warmup)
-        return training.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
+        rising = (self.step + 1) / max(1, training.warmup)
+        falling = (training.steps - self.step) / training.decay
+        return training.learning_rate * min(1.0, rising, falling)
 
     def _batch(self) -> tuple[Tensor, Tensor, Tensor]:
         """Batch number `step`: a function of the seed and the step alone."""
@@ -212,6 +220,19 @@ class _Trial:
             ):
                 if mean.is_floating_point():
                     mean.lerp_(value, 1 - decay)
+
+
+def _guide(logits: Tensor, targets: Tensor, lengths: Tensor) -> Tensor:
+    """Cross-entropy at the columns where characters would be if every crop were the plate's outline."""
+    columns = torch.cat([_nominal_columns(int(length), logits.shape[1]) for length in lengths])
+    rows = torch.repeat_interleave(torch.arange(len(lengths)), lengths)
+    return nn.functional.cross_entropy(logits[rows, columns], targets)
+
+
+@cache
+def _nominal_columns(length: int, columns: int) -> Tensor:
+    geometry = face_geometry("green_small" if length == 8 else "blue")
+    return torch.tensor([int(box.centre[0] / geometry.width * columns) for box in geometry.characters])
 
 
 def _measure(network: CRNN, held_out: Pool, training: ReaderTraining) -> tuple[CrnnConfig, dict[str, float]]:

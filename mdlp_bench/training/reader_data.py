@@ -169,18 +169,19 @@ def _blur(image: ImageU8, rng: np.random.Generator) -> ImageU8:
 
 
 def _tone(image: ImageU8, rng: np.random.Generator) -> ImageU8:
-    values = image.astype(np.float32) / 255
-    values = values ** np.float32(np.exp(rng.normal(0, 0.25)))
-    gains = np.exp(rng.normal(0, 0.2) + rng.normal(0, 0.08, 3)).astype(np.float32)
-    values = values * gains + np.float32(rng.normal(0, 0.04))
+    levels = np.linspace(0, 1, 256)[:, None] ** np.exp(rng.normal(0, 0.25))
+    levels = levels * np.exp(rng.normal(0, 0.2) + rng.normal(0, 0.08, 3)) + rng.normal(0, 0.04)
     if rng.random() < 0.2:  # haze
-        veil = np.float32(rng.uniform(0, 0.3))
-        values = values * (1 - veil) + veil * np.float32(rng.uniform(0.3, 0.9))
+        veil = rng.uniform(0, 0.3)
+        levels = levels * (1 - veil) + veil * rng.uniform(0.3, 0.9)
+    table = np.clip(levels * 255 + 0.5, 0, 255).astype(np.uint8)[None]
+    toned = cv2.LUT(image, table)
     if rng.random() < 0.1:
-        values = np.repeat(values.mean(2, keepdims=True), 3, axis=2)
+        toned = cv2.cvtColor(cv2.cvtColor(toned, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
     if rng.random() < 0.5:
-        values = values + rng.normal(0, rng.uniform(0, 0.03), values.shape).astype(np.float32)
-    return np.clip(values * 255 + 0.5, 0, 255).astype(np.uint8)
+        grain = rng.standard_normal(toned.shape, dtype=np.float32) * np.float32(rng.uniform(0, 8))
+        toned = np.clip(toned + grain, 0, 255).astype(np.uint8)
+    return np.asarray(toned, np.uint8)
 
 
 def _jpeg(image: ImageU8, quality: int) -> ImageU8:

@@ -28,8 +28,8 @@ class CrnnConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     alphabet: str = ALPHABET
-    width: int = Field(default=128, gt=0, multiple_of=4)
-    channels: tuple[int, int, int, int, int] = (32, 48, 64, 112, 160)
+    width: int = Field(default=112, gt=0, multiple_of=4)
+    channels: tuple[int, int, int, int, int] = (24, 40, 64, 96, 128)
     hidden: int = Field(default=96, gt=0)
     temperature: float = Field(default=1.0, gt=0)
     version: str = "0"
@@ -39,8 +39,8 @@ class CRNN(nn.Module):
     """Convolutions that turn an image into a row of columns, two bidirectional LSTM layers, class scores.
 
     The stages follow the paper: halving both axes twice, then the height twice, then a convolution that
-    closes the height. What differs is for speed: the first halving is a strided convolution, and there are fewer
-    channels, because plates have 72 characters in a handful of typefaces.
+    closes the height. What differs is for speed: the first halving is a strided convolution, and there are
+    fewer channels, because plates have 72 characters in a handful of typefaces.
     """
 
     def __init__(self, config: CrnnConfig) -> None:

@@ -29,7 +29,7 @@ _BEAM_FLOOR: Final = 1e-6
 
 
 class CrnnReader(Reader):
-    """Reads plate crops of any size, stretched to 32 x 128 pixels.
+    """Reads plate crops of any size, stretched to 32 x 112 pixels.
 
     `grammar` answers with a valid plate or with nothing. Benchmarks use `greedy`: a reader that may only say
     valid plates would lend its knowledge to the method that it judges.

@@ -1,0 +1,104 @@
+"""Readers by name, from users' files, and the panel."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mdlp_bench.errors import MissingDependencyError, ReaderError
+from mdlp_bench.readers.base import Reading
+from mdlp_bench.readers.panel import load_panel, read_with_all
+from mdlp_bench.readers.registry import PANEL, READERS, load_reader
+
+_CROP = np.zeros((24, 94, 3), np.uint8)
+
+
+def _write(path: Path, source: str) -> str:
+    path.write_text("from mdlp_bench.readers.base import Reader, ReaderDescriptor, Reading\n" + source)
+    return str(path)
+
+
+def test_an_unknown_name_lists_the_known_ones() -> None:
+    with pytest.raises(ReaderError, match="crnn, crnn-beam") as caught:
+        load_reader("tesseract")
+    assert all(name in str(caught.value) for name in READERS)
+
+
+def test_a_users_function_may_return_texts_or_readings(tmp_path: Path) -> None:
+    file = _write(
+        tmp_path / "mine.py",
+        "def read(images):\n"
+        "    return ['京A12345' if i % 2 else Reading('沪', (0.5,)) for i in range(len(images))]\n",
+    )
+    reader = load_reader(f"{file}:read")
+    assert reader.read([_CROP, _CROP]) == [Reading("沪", (0.5,)), Reading("京A12345", (1.0,) * 7)]
+    assert reader.descriptor.name == "mine:read"
+
+
+def test_a_users_class(tmp_path: Path) -> None:
+    file = _write(
+        tmp_path / "own.py",
+        "class Own(Reader):\n"
+        "    descriptor = ReaderDescriptor(name='own', title='Own', version='1', weights_sha256=None,"
+        " licence='MIT')\n"
+        "    def read(self, images):\n"
+        "        return [Reading('', ())] * len(images)\n",
+    )
+    assert load_reader(f"{file}:Own").read([_CROP])[0].text == ""
+
+
+@pytest.mark.parametrize(
+    ("source", "attribute", "complaint"),
+    [
+        ("x = 1\n", "read", "has no 'read'"),
+        ("raise RuntimeError('boom')\n", "read", "RuntimeError: boom"),
+        ("def read(images):\n    return []\n", "read", "0 readings for 1 images"),
+        ("def read(images):\n    return [7 for _ in images]\n", "read", "returned a int"),
+    ],
+)
+def test_users_mistakes(tmp_path: Path, source: str, attribute: str, complaint: str) -> None:
+    file = _write(tmp_path / "bad.py", source)
+    with pytest.raises(ReaderError, match=complaint):
+        load_reader(f"{file}:{attribute}").read([_CROP])
+
+
+def test_a_missing_file() -> None:
+    with pytest.raises(ReaderError, match=r"nowhere\.py: no such file"):
+        load_reader("nowhere.py:read")
+
+
+def test_a_panel_reads_the_same_images_with_everyone(tmp_path: Path) -> None:
+    file = _write(
+        tmp_path / "two.py",
+        "def bright(images):\n    return ['京' * int(image.mean() > 9) for image in images]\n"
+        "def dark(images):\n    return ['沪' * int(image.mean() < 9) for image in images]\n",
+    )
+    panel = load_panel([f"{file}:bright", f"{file}:dark"])
+    readings = read_with_all(panel, [_CROP, _CROP + 200])
+    assert [r.text for r in readings["two:bright"]] == ["", "京"]
+    assert [r.text for r in readings["two:dark"]] == ["沪", ""]
+
+
+def test_the_default_panel_has_three_independent_readers() -> None:
+    try:
+        panel = load_panel()
+    except MissingDependencyError as error:
+        pytest.skip(str(error))
+    assert tuple(panel) == PANEL
+    hashes = {reader.descriptor.weights_sha256 for reader in panel.values()}
+    assert len(hashes) == 3 and None not in hashes
+
+
+def test_readers_are_found_without_importing_torch_or_onnxruntime() -> None:
+    code = (
+        "import sys, mdlp_bench.readers.registry, mdlp_bench.readers.panel, mdlp_bench.readers.onnx_ctc, "
+        "mdlp_bench.readers.packaged, mdlp_bench.readers.ctc\n"
+        "heavy = {'torch', 'onnxruntime', 'rapidocr_onnxruntime', 'agentclpr'} & set(sys.modules)\n"
+        "sys.exit(', '.join(heavy) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
