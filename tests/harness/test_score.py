@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import sample_row
+from skimage.metrics import peak_signal_noise_ratio
+
+from mdlp_bench.data.samples import Samples
+from mdlp_bench.errors import DataError, ProtocolError, RunError
+from mdlp_bench.harness.bench import bench
+from mdlp_bench.harness.compare import compare
+from mdlp_bench.harness.predict import predict
+from mdlp_bench.harness.run import Run
+from mdlp_bench.harness.score import ScoringPlan, score
+from mdlp_bench.harness.scorers import FidelityScorer
+from mdlp_bench.images import ImageU8, decode
+from mdlp_bench.methods import load_method, method
+from mdlp_bench.metrics.protocol import to_working_size
+from mdlp_bench.readers import Reader, ReaderDescriptor, Reading
+
+Make = Callable[..., Samples]
+
+
+class BrightReader(Reader):
+    """Reads a plate whose digits are the image's mean colour: the same image, the same text."""
+
+    descriptor = ReaderDescriptor(
+        name="bright", title="Bright", version="1", weights_sha256="0" * 64, licence="none"
+    )
+
+    def read(self, images: Sequence[ImageU8]) -> list[Reading]:
+        texts = [f"京A{int(image.astype(int).sum()) % 100_000:05d}" for image in images]
+        return [Reading(text, (0.99,) * len(text)) for text in texts]
+
+    def features(self, images: Sequence[ImageU8]) -> np.ndarray:
+        return np.stack([image.mean(axis=(0, 1)) for image in images]).astype(np.float32)
+
+
+PLAN = ScoringPlan((BrightReader(),), (FidelityScorer(),), {"lpips": "its weights are not here"})
+
+
+def readable_rows(n: int) -> list[dict]:
+    """Rows whose text is what `BrightReader` reads in their ground truth; two samples a plate id."""
+    rows = []
+    for number in range(n):
+        row = sample_row(number)
+        text = BrightReader().read([to_working_size(decode(row["gt"]["bytes"], "gt"))])[0].text
+        rows.append(row | {"text": text, "plate_id": f"plate-{number // 2}"})
+    return rows
+
+
+def scored(samples: Samples, folder: Path, *names: str) -> list[Run]:
+    found = [predict(load_method(name), samples, folder / "p" / name) for name in names]
+    return score(found, samples, [folder / "r" / name for name in names], PLAN)
+
+
+def test_the_oracle_is_the_ceiling_and_images_agree_with_scikit_image(
+    make_samples: Make, tmp_path: Path
+) -> None:
+    samples = make_samples(rows=readable_rows(9))
+    truth, bicubic = scored(samples, tmp_path, "ground-truth", "bicubic")
+    assert truth.summary["psnr"].mean == 100.0
+    assert truth.summary["ned"].mean == 0.0 and truth.summary["acc"].mean == 1.0
+    assert truth.summary["frd"].mean == pytest.approx(0.0, abs=1e-6)
+    rows = list(samples.rows())
+    expected = [
+        peak_signal_noise_ratio(
+            to_working_size(decode(row["gt"]["bytes"], "gt")),
+            to_working_size(decode(row["frames"][2]["bytes"], "frame")),
+        )
+        for row in rows
+    ]
+    table = bicubic.per_sample()
+    assert table["sample_id"].to_pylist() == [row["sample_id"] for row in rows]
+    assert table["psnr"].to_pylist() == pytest.approx(expected, abs=1e-6)
+    psnr = bicubic.summary["psnr"]
+    assert psnr.mean == pytest.approx(np.mean(expected)) and psnr.n == 9 and psnr.n_plates == 5
+    assert psnr.low is not None and psnr.high is not None and psnr.low < psnr.mean < psnr.high
+
+
+def test_a_failed_sample_counts_as_the_floor(make_samples: Make, tmp_path: Path) -> None:
+    samples = make_samples(rows=readable_rows(6))
+    bad = samples.sample_ids[2]
+    calls = iter(range(100))
+
+    @method(name="flaky", frames=1)
+    def flaky(frames: np.ndarray) -> np.ndarray:
+        if next(calls) == 2:
+            raise RuntimeError("out of luck")
+        return frames[:, 0]
+
+    found = predict(flaky, samples, tmp_path / "p", batch_size=1)
+    (run,) = score([found], samples, [tmp_path / "r"], PLAN)
+    row = next(row for row in run.per_sample().to_pylist() if row["sample_id"] == bad)
+    assert (row["psnr"], row["ssim"], row["ned"], row["acc"]) == (0.0, -1.0, 1.0, 0.0)
+    assert row["error"] == "RuntimeError: out of luck"
+    assert run.summary["psnr"].n == 6 and run.summary["psnr"].n_failed == 1
+
+
+def test_samples_without_truth_or_text_are_left_out_of_the_columns_that_need_them(
+    make_samples: Make, tmp_path: Path
+) -> None:
+    rows = readable_rows(4)
+    rows[1] |= {"gt": None}
+    rows[2] |= {"text": None, "text_origin": None}
+    (run,) = scored(make_samples(rows=rows), tmp_path, "bicubic")
+    columns = run.per_sample().to_pydict()
+    assert [value is None for value in columns["psnr"]] == [False, True, False, False]
+    assert [value is None for value in columns["ned"]] == [False, False, True, False]
+    assert run.summary["psnr"].n == 3 and run.summary["ned"].n == 3
+
+
+def test_records_are_strict_json_and_say_why_a_column_is_missing(make_samples: Make, tmp_path: Path) -> None:
+    (run,) = scored(make_samples(rows=[sample_row(0, gt=None, text=None)]), tmp_path, "bicubic")
+
+    def refuse(constant: str) -> float:
+        raise AssertionError(constant)
+
+    for name in ("run.json", "summary.json"):
+        json.loads((run.folder / name).read_text(encoding="utf-8"), parse_constant=refuse)
+    assert run.summary["lpips"].unavailable == "its weights are not here"
+    assert run.summary["psnr"].mean is None and run.summary["psnr"].unavailable is not None
+    assert run.record.protocol == "mdlp-v1" and run.record.weights == {"reader bright": "0" * 64}
+
+
+def test_predictions_of_other_data_are_refused(make_samples: Make, tmp_path: Path) -> None:
+    found = predict(load_method("bicubic"), make_samples(4), tmp_path / "p")
+    with pytest.raises(ProtocolError, match="not this data set"):
+        score([found], make_samples(5, name="other"), [tmp_path / "r"], PLAN)
+
+
+def test_runs_of_different_data_or_readers_are_not_ranked_together(
+    make_samples: Make, tmp_path: Path
+) -> None:
+    (one,) = scored(make_samples(4), tmp_path / "1", "bicubic")
+    (other,) = scored(make_samples(5, name="other"), tmp_path / "2", "lanczos")
+    with pytest.raises(ProtocolError, match="differ in protocol, reader or data set"):
+        compare([one, other])
+    with pytest.raises(RunError, match="twice"):
+        compare([one, one])
+    with pytest.raises(RunError, match="no runs"):
+        compare([])
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(RunError, match=r"no run\.json"):
+        Run(tmp_path / "empty")
+
+
+def test_bench_writes_tables_runs_and_figure_and_can_be_repeated(make_samples: Make, tmp_path: Path) -> None:
+    samples = make_samples(rows=readable_rows(8))
+    out = tmp_path / "out"
+    comparison = bench(["bicubic", "frame-mean"], samples, out, PLAN)
+    names = {path.name for path in out.iterdir()}
+    tables = {"table.md", "table.tex", "table.html", "table.csv"}
+    assert names == {"predictions", "runs", "comparison.png"} | tables
+    assert {run.name for run in comparison.best_first()} == {"bicubic", "frame-mean"}
+    bounds = [row.name for row in comparison.table.rows if row.kind == "bound"]
+    assert bounds == ["Ground truth", "Degraded input"]
+    assert "ceiling" in (out / "table.md").read_text(encoding="utf-8")
+    assert decode((out / "comparison.png").read_bytes(), "figure").shape[0] > 500
+    before = {path.name: path.read_bytes() for path in out.glob("table.*") if path.suffix != ".html"}
+    bench(["bicubic", "frame-mean"], samples, out, PLAN)
+    after = {path.name: path.read_bytes() for path in out.glob("table.*") if path.suffix != ".html"}
+    assert [len(content.splitlines()) for content in before.values()] == [
+        len(content.splitlines()) for content in after.values()
+    ]
+    parsed = json.loads(json.dumps(comparison.to_json(), allow_nan=False))
+    assert [run["name"] for run in parsed["runs"]] == ["bicubic", "frame-mean", "ground-truth", "input"]
+
+
+def test_no_samples_is_a_clear_error(make_samples: Make, tmp_path: Path) -> None:
+    samples = make_samples(3).select(sample_ids=[])
+    with pytest.raises(DataError, match="no samples"):
+        predict(load_method("bicubic"), samples, tmp_path / "p")
