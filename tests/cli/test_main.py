@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from mdlp_bench.cli.main import app
+
+COMMAND = [sys.executable, "-m", "mdlp_bench"]
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, check=False, timeout=120)
+
+
+def test_help_starts_without_the_heavy_libraries() -> None:
+    code = (
+        "import sys; sys.argv = ['mdlp-bench', '--help']\n"
+        "from mdlp_bench.cli.main import app\n"
+        "try: app()\nexcept SystemExit: pass\n"
+        "heavy = {'torch', 'datasets', 'pandas', 'pyarrow', 'cv2', 'matplotlib', 'scipy'} & set(sys.modules)\n"
+        "print('HEAVY', sorted(heavy))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "HEAVY []"
+
+
+def test_statistics_start_without_torch() -> None:
+    code = (
+        "import sys\nimport mdlp_bench.harness.statistics, mdlp_bench.harness.tables, mdlp_bench.harness.compare\n"
+        "print(sorted({'torch', 'datasets'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_every_verb_has_help_with_an_example() -> None:
+    from typer.main import get_command
+
+    def verbs(command: object, path: tuple[str, ...]) -> list[tuple[str, ...]]:
+        commands = getattr(command, "commands", None)
+        if commands is None:
+            return [path]
+        return [verb for name, sub in commands.items() for verb in verbs(sub, (*path, name))]
+
+    for verb in verbs(get_command(app), ()):
+        shown = CliRunner().invoke(app, [*verb, "--help"])
+        assert shown.exit_code == 0
+        assert f"mdlp-bench {' '.join(verb)}" in shown.output, f"{verb}: no example in its help"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("predict", "nonsense", ".", "-o", "x"), "error: "),
+        (("bench", "/nowhere/at/all", "-m", "bicubic", "-o", "x"), "no such file or folder"),
+        (("compare", "/nowhere/at/all"), "no run.json"),
+        (("score", "/nowhere", "/nowhere", "-o", "x"), "no such file or folder"),
+    ],
+)
+def test_an_input_error_is_one_line_and_exit_code_2(
+    arguments: tuple[str, ...], says: str, tmp_path: Path
+) -> None:
+    done = subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 2
+    assert says in done.stderr and len(done.stderr.strip().splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_usage_errors_exit_with_2_and_version_with_0() -> None:
+    assert run("predict").returncode == 2
+    assert run("--version").stdout.startswith("mdlp-bench 0.")
+
+
+def test_methods_are_listed_as_json() -> None:
+    listed = json.loads(run("list", "methods", "--json").stdout)
+    assert {"bicubic", "ground-truth", "input"} <= set(listed)
+    assert listed["bicubic"]["provenance"] == "baseline"
+
+
+def test_help_is_fast() -> None:
+    best = min(_seconds() for _ in range(3))
+    # Half a second on an idle machine; the bound leaves room for a busy one.
+    assert best < 1.5
+
+
+def _seconds() -> float:
+    start = time.perf_counter()
+    run("--help")
+    return time.perf_counter() - start
