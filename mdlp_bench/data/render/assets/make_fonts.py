@@ -19,6 +19,7 @@ from pathlib import Path
 
 from fontTools.subset import Options, Subsetter  # type: ignore[import-untyped]
 from fontTools.ttLib import TTFont  # type: ignore[import-untyped]
+from fontTools.ttLib.tables._g_l_y_f import flagOverlapSimple  # type: ignore[import-untyped]
 
 from mdlp_bench.plate import DIGITS, LETTERS, PROVINCES, SPECIAL_GLYPHS
 
@@ -50,7 +51,7 @@ SOURCES = {
 def main(modules: Path) -> None:
     """Write one `.ttf` and one `.OFL.txt` for every source."""
     for name, (font_file, licence_file, characters) in SOURCES.items():
-        font = TTFont(modules / font_file)
+        font = TTFont(modules / font_file, recalcTimestamp=False)
         font.flavor = None
         options = Options(
             hinting=False, layout_features=[], notdef_outline=True, name_IDs=[], glyph_names=False
@@ -58,6 +59,10 @@ def main(modules: Path) -> None:
         subsetter = Subsetter(options)
         subsetter.populate(text=characters)
         subsetter.subset(font)
+        for outline in font["glyf"].glyphs.values():
+            outline.expand(font["glyf"])
+            if getattr(outline, "flags", None):
+                outline.flags[0] &= ~flagOverlapSimple  # or FreeType draws each glyph sixteen times as large
         names = font["name"]
         names.names = []
         family = "Plate " + name.replace("_", " ").title()
