@@ -60,7 +60,7 @@ class SaturationParams(Params):
 
 
 def saturation(image: ImageF32, params: SaturationParams, rng: np.random.Generator) -> ImageF32:
-    """Colour saturation (native: the recipes that need speed use it, and albumentations is slow to import)."""
+    """Colour saturation (computed here: albumentations takes seconds to import in every worker)."""
     grey = (image @ _LUMA)[..., None]
     return np.asarray(np.clip(grey + (image - grey) * np.float32(params.factor), 0.0, 1.0), np.float32)
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final, Literal
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field
+from scipy.special import pdtr
 
 from mdlp_bench.degrade.operators.base import ImageF32, Params, linear_light, stored_values, to_uint8
 
+_QUANTILES: Final = 4096
 _LUMA: Final = np.array([0.299, 0.587, 0.114], np.float32)
 
 
@@ -55,15 +58,31 @@ class PoissonNoiseParams(Params):
 def poisson_noise(image: ImageF32, params: PoissonNoiseParams, rng: np.random.Generator) -> ImageF32:
     """image + scale (Poisson(image v) / v - image), clipped; v = number of grey levels, up to a power of 2.
 
-    (The Poisson noise of Real-ESRGAN's second-order recipe.)
+    (The Poisson noise of Real-ESRGAN's second-order recipe.) Counts are drawn by inversion from a table of
+    4096 quantiles for each grey level: several times faster than rejection, with the right mean and variance
+    to a fraction of a percent; only the outermost tails, 1 in 8192 on each side, are cut.
     """
     source = (image @ _LUMA)[..., None] if params.gray else image
     levels = to_uint8(source)
     rounded = levels.astype(np.float32) / np.float32(255)
     used = int(np.count_nonzero(np.bincount(levels.ravel(), minlength=256)))
-    peak = np.float32(2 ** int(np.ceil(np.log2(max(used, 1)))))
-    noise = rng.poisson(rounded * peak).astype(np.float32) / peak - rounded
+    peak = 2 ** int(np.ceil(np.log2(max(used, 1))))
+    draws = rng.integers(0, _QUANTILES, levels.shape, dtype=np.uint16)
+    counts = _poisson_quantiles(peak)[levels, draws]
+    noise = counts.astype(np.float32) / np.float32(peak) - rounded
     return np.asarray(np.clip(image + np.float32(params.scale) * noise, 0.0, 1.0), np.float32)
+
+
+@lru_cache(maxsize=9)
+def _poisson_quantiles(peak: int) -> npt.NDArray[np.int16]:
+    """[256, 4096] quantiles of Poisson(level / 255 * peak) at the middles of 4096 equal parts."""
+    counts = np.arange(peak + 16 * int(np.sqrt(peak)) + 32)
+    middles = (np.arange(_QUANTILES) + 0.5) / _QUANTILES
+    table = np.empty((256, _QUANTILES), np.int16)
+    for level in range(256):
+        table[level] = np.searchsorted(pdtr(counts, level / 255 * peak), middles)
+    table.setflags(write=False)
+    return table
 
 
 class BayerSensorParams(Params):
