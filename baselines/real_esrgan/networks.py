@@ -24,17 +24,25 @@ if TYPE_CHECKING:
 class CompactConfig(BaseModel):
     """Shape of an SRVGGNetCompact: convolutions at the input's size, pixel shuffle, plus the enlarged input.
 
+    The released constructor's arguments, by their names.
+
     Attributes:
+        num_in_ch: Colour channels in.
+        num_out_ch: Colour channels out.
         num_feat: Channels of the body.
         num_conv: Convolutions of the body.
         upscale: Enlargement.
+        act_type: Activation; only `prelu` can be told from a checkpoint, and every official one has it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    num_in_ch: Literal[3] = 3
+    num_out_ch: Literal[3] = 3
     num_feat: int = Field(default=64, ge=1)
     num_conv: int = Field(default=16, ge=1)
     upscale: Literal[1, 2, 3, 4] = 4
+    act_type: Literal["prelu", "relu", "leakyrelu"] = "prelu"
 
 
 # For training on the CPU with frames of 28 x 56 enlarged four times; the official video model's shape.

@@ -33,6 +33,16 @@ def test_official_checkpoints_agree_with_the_reference(
     assert not loaded.network.training
 
 
+def test_the_compact_network_has_the_released_keys(parity) -> None:
+    vectors = parity("srvgg")
+    network = build_compact(CompactConfig(**vectors.config)).eval()
+    vectors.check_keys(network)
+    network.load_state_dict(vectors.state())
+    with torch.inference_mode():
+        out = network(vectors.tensors["in_x"])
+    assert (out - vectors.tensors["out"]).abs().max() < 1e-5
+
+
 @pytest.mark.parametrize(
     ("config", "parameters"),
     [
