@@ -1,0 +1,100 @@
+"""Training of the CRNN: deterministic, resumable, from renders alone."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from mdlp_bench.errors import DataError
+from mdlp_bench.plate import is_valid
+from mdlp_bench.readers.crnn import CrnnReader
+from mdlp_bench.training import reader as reader_training
+from mdlp_bench.training.reader import ReaderTraining, train_reader
+from mdlp_bench.training.reader_data import POOL_SIZE, render_pool, vary
+
+_TINY = ReaderTraining(
+    pool=6, held_out=3, steps=4, batch=4, warmup=1, decay=2, guided=2, checkpoint_every=2, version="tiny"
+)
+
+
+@pytest.fixture(scope="module")
+def pool_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("pool")
+    render_pool(folder, _TINY.seed, _TINY.pool)
+    return folder
+
+
+def _run_folder(tmp_path: Path, pool_folder: Path) -> Path:
+    tmp_path.mkdir(exist_ok=True)
+    (tmp_path / "pool").symlink_to(pool_folder)
+    return tmp_path
+
+
+def test_a_killed_run_ends_with_the_same_weights(
+    tmp_path: Path, pool_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = _run_folder(tmp_path / "whole", pool_folder)
+    lines: list[dict[str, object]] = []
+    weights = train_reader(_TINY, whole, lines.append)
+    assert [line["step"] for line in lines] == [2, 4]
+    assert {"loss", "exact", "ned", "temperature", "seconds"} <= lines[0].keys()
+    logged = [json.loads(line) for line in (whole / "log.jsonl").read_text().splitlines()]
+    assert logged == lines
+    assert CrnnReader(weights).descriptor.version == "tiny"
+
+    broken = _run_folder(tmp_path / "broken", pool_folder)
+    advance = reader_training._Trial.advance
+
+    def die_later(trial: reader_training._Trial, steps: int) -> None:
+        if trial.step == 2:
+            raise KeyboardInterrupt
+        advance(trial, steps)
+
+    monkeypatch.setattr(reader_training._Trial, "advance", die_later)
+    with pytest.raises(KeyboardInterrupt):
+        train_reader(_TINY, broken)
+    monkeypatch.undo()
+    assert train_reader(_TINY, broken).read_bytes() == weights.read_bytes()
+
+    with pytest.raises(DataError, match="holds another run"):
+        train_reader(_TINY.model_copy(update={"seed": 9}), broken)
+    (broken / "checkpoint.pt").write_bytes(b"half")
+    with pytest.raises(DataError, match=r"checkpoint\.pt: damaged"):
+        train_reader(_TINY, broken)
+
+
+def test_the_pool_holds_valid_plates_and_survives_a_kill(pool_folder: Path, tmp_path: Path) -> None:
+    pool = render_pool(pool_folder, _TINY.seed, _TINY.pool)
+    assert pool.images.shape == (6, *POOL_SIZE, 3)
+    assert all(is_valid(text) for text in pool.texts)
+    assert pool.images.std() > 20
+    again = render_pool(tmp_path, _TINY.seed, _TINY.pool)
+    assert again.texts == pool.texts and np.array_equal(again.images, pool.images)
+    shard = next(tmp_path.glob("*.npz"))
+    shard.write_bytes(shard.read_bytes()[:500])
+    with pytest.raises(DataError, match=r"\.npz: damaged pool shard"):
+        render_pool(tmp_path, _TINY.seed, _TINY.pool)
+
+
+def test_variations_are_mild_and_reproducible(pool_folder: Path) -> None:
+    image = render_pool(pool_folder, _TINY.seed, _TINY.pool).images[0]
+    for seed in range(30):
+        varied = vary(image, np.random.default_rng(seed))
+        assert varied.dtype == np.uint8 and varied.shape[2] == 3
+        assert varied.shape[0] >= 16 and varied.shape[1] >= 56
+        assert np.array_equal(varied, vary(image, np.random.default_rng(seed)))
+
+
+def test_the_loss_falls(pool_folder: Path) -> None:
+    torch.manual_seed(0)
+    trial = reader_training._Trial(
+        _TINY.model_copy(update={"steps": 100, "learning_rate": 3e-3}), render_pool(pool_folder, 1, 6)
+    )
+    trial.advance(3)
+    first = trial.loss
+    trial.advance(12)
+    assert trial.loss < first
