@@ -76,19 +76,23 @@ def comparison_figure(
     scored = {run.folder: _readings(run) for _, run in entries}
     chosen = choose_samples(_difficulty(list(scored.values())), columns)
     rows_by_id = {row["sample_id"]: row for row in samples.select(sample_ids=chosen).rows()}
-    figure_rows = [
-        FigureRow(f"Frame {n + 1}", {name: _frame_cell(row, n) for name, row in rows_by_id.items()})
-        for n in range(FRAMES_SHOWN)
-    ]
+    figure_rows = _frame_rows(rows_by_id, FRAMES_SHOWN)
     for predictions, run in entries:
         images = _images(predictions, chosen)
         texts = scored[run.folder]
         cells = {name: Cell(images.get(name), texts.get(name, (None, 0.0))[0]) for name in chosen}
         figure_rows.append(FigureRow(run.record.method.title, cells))
-    truth = {name: Cell(_truth_image(row), row["text"]) for name, row in rows_by_id.items()}
-    figure_rows.append(FigureRow("Ground truth", truth))
+    figure_rows.append(_truth_row(rows_by_id))
     draw(figure_rows, {name: row["text"] for name, row in rows_by_id.items()}, chosen, out)
     return chosen
+
+
+def sample_figure(samples: Samples, out: Path) -> None:
+    """Draw all frames and the ground truth of a few samples as a `.png`, `.pdf` or `.svg`."""
+    rows = {row["sample_id"]: row for row in samples.rows()}
+    frames = max(len(row["frames"]) for row in rows.values())
+    texts = {name: row["text"] for name, row in rows.items()}
+    draw([*_frame_rows(rows, frames), _truth_row(rows)], texts, list(rows), out)
 
 
 def draw(
@@ -189,6 +193,19 @@ def _difficulty(readings: Sequence[Mapping[str, tuple[str | None, float]]]) -> d
 
 def _images(predictions: Predictions, wanted: Collection[str]) -> dict[str, ImageU8 | None]:
     return {p.sample_id: p.image for p in predictions if p.sample_id in wanted}
+
+
+def _frame_rows(rows: Mapping[str, Mapping[str, Any]], count: int) -> list[FigureRow]:
+    return [
+        FigureRow(f"Frame {n + 1}", {name: _frame_cell(row, n) for name, row in rows.items()})
+        for n in range(count)
+    ]
+
+
+def _truth_row(rows: Mapping[str, Mapping[str, Any]]) -> FigureRow:
+    return FigureRow(
+        "Ground truth", {name: Cell(_truth_image(row), row["text"]) for name, row in rows.items()}
+    )
 
 
 def _frame_cell(row: Mapping[str, Any], index: int) -> Cell:

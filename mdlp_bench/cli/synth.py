@@ -1,0 +1,178 @@
+"""The synthetic half of the data verbs: render plates, degrade clean plates."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mdlp_bench.cli.options import SeedOption, show_progress
+
+if TYPE_CHECKING:
+    from mdlp_bench.data.render import Provinces
+    from mdlp_bench.plate import Layout
+
+RENDER = "render"
+_PREVIEWED = 6
+
+OutOption = Annotated[Path, typer.Option("--out", "-o", help="Folder to write; new or unfinished.")]
+ProvincesOption = Annotated[str, typer.Option("--provinces", help="uniform, or ccpd (nearly all 皖).")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs to the data group."""
+    app.command("render", epilog=_RENDER_EXAMPLES)(render)
+    app.command("synth", epilog=_SYNTH_EXAMPLES)(synth)
+
+
+_RENDER_EXAMPLES = """Examples:\n
+  mdlp-bench data render -n 100 -o plates\n
+  mdlp-bench data render -n 24 --layout green_small --difficulty 1 -o plates"""
+
+
+def render(
+    out: OutOption,
+    n: Annotated[int, typer.Option("-n", min=1, help="How many plates.")] = 100,
+    layout: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--layout", help="Only this layout; repeat for more.", show_default="a mixture as in MDLP"
+        ),
+    ] = None,
+    provinces: ProvincesOption = "uniform",
+    difficulty: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="0: clean and frontal, 1: the full range of traffic.")
+    ] = 0.7,
+    seed: SeedOption = 0,
+) -> None:
+    """Render plates as pictures: <out>/<number>_<text>.png, labels.csv and contact_sheet.jpg."""
+    from tqdm import tqdm
+
+    from mdlp_bench.data.render import DEFAULT_LAYOUTS, Appearance, render_samples
+    from mdlp_bench.data.render.preview import contact_sheet, write_picture
+    from mdlp_bench.files import write_text
+    from mdlp_bench.images import ImageU8
+
+    stream = render_samples(
+        seed,
+        n,
+        layouts=dict.fromkeys(map(checked_layout, layout), 1.0) if layout else DEFAULT_LAYOUTS,
+        provinces=checked_provinces(provinces),
+        appearance=Appearance(difficulty=difficulty),
+    )
+    labels = ["file,text,layout"]
+    shown: list[ImageU8] = []
+    for sample in tqdm(stream, total=n, desc="render", unit="plate", disable=not show_progress()):
+        name = f"{sample.index:06d}_{sample.text}.png"
+        write_picture(out / name, sample.image)
+        labels.append(f"{name},{sample.text},{sample.layout}")
+        if len(shown) < _PREVIEWED * 8:
+            shown.append(sample.image)
+    write_text(out / "labels.csv", "\n".join(labels) + "\n")
+    write_picture(out / "contact_sheet.jpg", contact_sheet(shown, min(_PREVIEWED, len(shown))))
+    typer.echo(f"{n} plates, labels.csv and contact_sheet.jpg are in {out}")
+
+
+_SYNTH_EXAMPLES = """Examples:\n
+  mdlp-bench data synth --recipe surveillance -n 1000 -o DATA\n
+  mdlp-bench data synth --source CCPD2019 --recipe realesrgan -n 5000 --workers 8 -o DATA\n
+  mdlp-bench data synth --recipe my_recipe.yaml -n 6 --preview -o DATA"""
+
+
+def synth(
+    out: OutOption,
+    source: Annotated[
+        str,
+        typer.Option("--source", help="render, or a data set whose ground truths are degraded (CCPD, ...)."),
+    ] = RENDER,
+    recipe: Annotated[
+        str, typer.Option("--recipe", help="A named recipe (see docs/degradation.md) or a YAML file.")
+    ] = "surveillance",
+    n: Annotated[
+        int | None,
+        typer.Option("-n", min=1, help="How many plates.", show_default="1000, or all of the source"),
+    ] = None,
+    frames: Annotated[int, typer.Option("--frames", min=1, help="Degraded frames a sample.")] = 3,
+    provinces: ProvincesOption = "uniform",
+    workers: Annotated[
+        int, typer.Option("--workers", min=1, help="Processes; the result does not depend on it.")
+    ] = 1,
+    seed: SeedOption = 0,
+    preview: Annotated[
+        bool,
+        typer.Option("--preview", help="Also draw preview.png: frames and ground truth of the first plates."),
+    ] = False,
+) -> None:
+    """Make a synthetic data set: clean plates, degraded by a recipe, in plate-disjoint splits."""
+    from tqdm import tqdm
+
+    from mdlp_bench.data import open_samples
+    from mdlp_bench.data.synth import synthesise_rendered, synthesise_samples
+    from mdlp_bench.degrade import load_recipe
+
+    loaded = load_recipe(recipe)
+    if source == RENDER:
+        count = n or 1000
+        with tqdm(total=count, desc="synth", unit="plate", disable=not show_progress()) as bar:
+            manifest = synthesise_rendered(
+                loaded,
+                count,
+                out,
+                seed=seed,
+                n_frames=frames,
+                provinces=checked_provinces(provinces),
+                workers=workers,
+                progress=bar.update,
+            )
+    else:
+        clean = open_samples(source)
+        with tqdm(total=n or len(clean), desc="synth", unit="plate", disable=not show_progress()) as bar:
+            manifest = synthesise_samples(
+                clean, loaded, out, n=n, seed=seed, n_frames=frames, workers=workers, progress=bar.update
+            )
+    if preview:
+        _preview(out)
+    counts = ", ".join(f"{name} {size}" for name, size in open_samples(out).splits.items())
+    typer.echo(f"{manifest.name}: {counts} samples in {out}")
+
+
+def checked_layout(name: str) -> Layout:
+    """The name as a layout.
+
+    Raises:
+        DataError: There is no such layout.
+    """
+    from mdlp_bench.errors import DataError
+    from mdlp_bench.plate import LAYOUTS
+
+    for one in LAYOUTS:
+        if name == one:
+            return one
+    raise DataError(f"no layout {name!r}; there are {', '.join(LAYOUTS)}")
+
+
+def checked_provinces(name: str) -> Provinces:
+    """The name as a distribution of provinces.
+
+    Raises:
+        DataError: There is no such distribution.
+    """
+    from typing import get_args
+
+    from mdlp_bench.data.render import Provinces
+    from mdlp_bench.errors import DataError
+
+    known: tuple[Provinces, ...] = get_args(Provinces)
+    for one in known:
+        if name == one:
+            return one
+    raise DataError(f"no distribution of provinces {name!r}; there are {', '.join(known)}")
+
+
+def _preview(out: Path) -> None:
+    from mdlp_bench.data import open_samples
+    from mdlp_bench.harness.figure import sample_figure
+
+    samples = open_samples(out)
+    sample_figure(samples.select(sample_ids=samples.sample_ids[:_PREVIEWED]), out / "preview.png")
