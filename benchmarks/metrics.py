@@ -1,0 +1,213 @@
+"""Scoring speed: this project's metrics against the straightforward loop and against torchmetrics.
+
+Run with `python benchmarks/metrics.py`; both sides run in the same process on one thread, on the same images.
+Weights of SqueezeNet must be in torch hub's cache (`TORCH_HOME`) or downloadable.
+"""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+
+from mdlp_bench.metrics import distribution, fidelity, text
+from mdlp_bench.metrics.lpips import Lpips
+from mdlp_bench.readers.base import Reader
+
+IMAGES = 24  # ground truths; the ratios hardly depend on it, 500 take about 20 times as long
+METHODS = 6
+CHUNK = 64
+REPEATS = 3
+TEXTS = 2000
+FEATURES = (500, 256)
+
+Images = NDArray[np.uint8]
+
+
+def plates(count: int) -> Images:
+    """Drawings with the statistics of plates: flat ground, strokes, uneven light."""
+    rng = np.random.default_rng(0)
+    images = np.empty((count, 112, 224, 3), np.uint8)
+    for image in images:
+        image[:] = rng.integers(0, 256, 3)
+        characters = "".join(rng.choice(list("ABCDEFGH0123456789"), 7))
+        cv2.putText(
+            image, characters, (8, 74), cv2.FONT_HERSHEY_SIMPLEX, 1.5, (240, 240, 240), 4, cv2.LINE_AA
+        )
+        image[:] = image * np.linspace(rng.uniform(0.5, 1), 1, 224)[:, None]
+    return images
+
+
+def restored(truth: Images, method: int) -> Images:
+    """What a method might return: softened and noisy, less so the better the method."""
+    rng = np.random.default_rng(method)
+    soft = np.stack([cv2.GaussianBlur(image, (0, 0), 0.5 + 0.5 * method) for image in truth])
+    return np.clip(soft + rng.normal(0, 2 + method, soft.shape), 0, 255).astype(np.uint8)
+
+
+def fastest(*calls: Callable[[], object]) -> list[float]:
+    """The shortest time of each call in seconds, the calls taking turns so that all see the same machine."""
+    best = [float("inf")] * len(calls)
+    for _ in range(REPEATS):
+        for index, call in enumerate(calls):
+            start = time.perf_counter()
+            call()
+            best[index] = min(best[index], time.perf_counter() - start)
+    return best
+
+
+def straightforward(
+    truth: Images, methods: list[Images], reference: torch.nn.Module, reader: Reader | None
+) -> None:
+    """A loop over pairs: scikit-image, the lpips package, one reading an image."""
+    for outputs in methods:
+        for pred, target in zip(outputs, truth, strict=True):
+            peak_signal_noise_ratio(target, pred, data_range=255)
+            sk_ssim(pred, target)
+            with torch.no_grad():
+                reference(signed(pred[None]), signed(target[None]))
+            if reader is not None:
+                reader.read([pred])
+
+
+def ours(truth: Images, methods: list[Images], lpips: Lpips, reader: Reader | None) -> None:
+    """The same scores, by chunks of ground truths whose statistics and features serve all methods."""
+    for start in range(0, len(truth), CHUNK):
+        target = truth[start : start + CHUNK]
+        for_ssim, for_lpips = fidelity.SsimTarget.of(target), lpips.prepare(target)
+        for outputs in methods:
+            preds = outputs[start : start + CHUNK]
+            fidelity.psnr(preds, target)
+            fidelity.ssim(preds, for_ssim)
+            lpips.score(preds, for_lpips)
+            if reader is not None:
+                reader.read(list(preds))
+
+
+def sk_ssim(pred: Images, target: Images) -> float:
+    options = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
+    return float(structural_similarity(target, pred, channel_axis=2, data_range=255, **options))
+
+
+def sk_fidelity(preds: Images, truth: Images) -> list[tuple[float, float]]:
+    pairs = zip(preds, truth, strict=True)
+    return [(peak_signal_noise_ratio(t, p, data_range=255), sk_ssim(p, t)) for p, t in pairs]
+
+
+def signed(images: Images) -> torch.Tensor:
+    return torch.from_numpy(images).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
+def show(title: str, rows: list[tuple[str, str, str, str]], other: str) -> None:
+    table = Table(title=title)
+    for column in ("", other, "mdlp-bench", "times faster"):
+        table.add_column(column, justify="right" if column else "left")
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table)
+
+
+def row(name: str, theirs: float, mine: float, per: int, unit: str = "ms") -> tuple[str, str, str, str]:
+    scale = 1000 / per
+    return name, f"{theirs * scale:.3f} {unit}", f"{mine * scale:.3f} {unit}", f"{theirs / mine:.1f}"
+
+
+def single_metrics(truth: Images, preds: Images, lpips: Lpips) -> list[tuple[str, str, str, str]]:
+    """Each metric alone against torchmetrics, per image (per pair of texts, per set)."""
+    from torchmetrics.functional import image as tm
+    from torchmetrics.functional.text import edit_distance
+    from torchmetrics.image.kid import poly_mmd
+
+    rng = np.random.default_rng(0)
+    target = [f"京A{number:05d}" for number in rng.integers(0, 100_000, TEXTS)]
+    read = [string[: rng.integers(4, 8)] for string in target]
+    a, b = (rng.normal(0, 1, FEATURES) for _ in range(2))
+    float_preds, float_truth = (torch.from_numpy(x).permute(0, 3, 1, 2).float() for x in (preds, truth))
+    no_reduction = {"data_range": 255.0, "reduction": "none"}
+    pairs: list[tuple[str, int, Callable[[], object], Callable[[], object]]] = [
+        (
+            "PSNR",
+            len(truth),
+            lambda: tm.peak_signal_noise_ratio(float_preds, float_truth, dim=(1, 2, 3), **no_reduction),
+            lambda: fidelity.psnr(preds, truth),
+        ),
+        (
+            "SSIM",
+            len(truth),
+            lambda: tm.structural_similarity_index_measure(float_preds, float_truth, **no_reduction),
+            lambda: fidelity.ssim(preds, truth),
+        ),
+        (
+            "LPIPS (squeeze)",
+            len(truth),
+            lambda: tm.learned_perceptual_image_patch_similarity(
+                signed(preds), signed(truth), net_type="squeeze"
+            ),
+            lambda: lpips.score(preds, truth),
+        ),
+        (
+            "edit distance",
+            TEXTS,
+            lambda: edit_distance(read, target, reduction="none"),
+            lambda: text.edit_distances(read, target),
+        ),
+        (
+            f"kernel distance, {FEATURES[0]} x {FEATURES[1]}",
+            1,
+            lambda: poly_mmd(torch.from_numpy(a), torch.from_numpy(b)),
+            lambda: distribution.kernel_distance(a, b),
+        ),
+    ]
+    rows = []
+    for name, per, theirs, mine in pairs:
+        with torch.no_grad():
+            rows.append(row(name, *fastest(theirs, mine), per))
+    return rows
+
+
+def main(reader: Reader | None = None) -> None:
+    """Measure and print; with a `reader`, the full scoring includes its readings."""
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    truth = plates(IMAGES)
+    methods = [restored(truth, method) for method in range(METHODS)]
+    lpips = Lpips("squeeze")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from lpips import LPIPS
+
+        reference = LPIPS(net="squeeze", verbose=False)
+
+    full = fastest(
+        lambda: straightforward(truth, methods, reference, reader),
+        lambda: ours(truth, methods, lpips, reader),
+    )
+    prepared = fidelity.SsimTarget.of(truth)
+    two = fastest(
+        lambda: sk_fidelity(methods[2], truth),
+        lambda: (fidelity.psnr(methods[2], truth), fidelity.ssim(methods[2], prepared)),
+    )
+    cold = fastest(
+        lambda: sk_fidelity(methods[2], truth),
+        lambda: (fidelity.psnr(methods[2], truth), fidelity.ssim(methods[2], truth)),
+    )
+    parts = "PSNR, SSIM, LPIPS (squeeze)" + (f", {reader.descriptor.name}" if reader else "")
+    rows = [
+        row(f"{parts}: {IMAGES} images x {METHODS} methods", *full, IMAGES * METHODS),
+        row("PSNR, SSIM, ground truth prepared", *two, IMAGES),
+        row("PSNR, SSIM, ground truth new", *cold, IMAGES),
+    ]
+    show("Scoring, per image, one thread", rows, "scikit-image, lpips")
+    show("Single metrics, one thread", single_metrics(truth, methods[2], lpips), "torchmetrics")
+
+
+if __name__ == "__main__":
+    main()
