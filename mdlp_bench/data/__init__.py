@@ -1,7 +1,7 @@
 """Open any source, write Parquet, inspect, compare and export data sets."""
 
 from mdlp_bench.data.build import write_parquet
-from mdlp_bench.data.decode import DecodedBatch, decode_batch
+from mdlp_bench.data.decode import DecodedBatch, NativeSample, decode_batch, decode_native
 from mdlp_bench.data.manifest import Manifest, read_manifest
 from mdlp_bench.data.opening import open_samples
 from mdlp_bench.data.parquet import ParquetSamples
@@ -12,10 +12,12 @@ __all__ = [
     "DecodedBatch",
     "LazySamples",
     "Manifest",
+    "NativeSample",
     "ParquetSamples",
     "Problem",
     "Samples",
     "decode_batch",
+    "decode_native",
     "open_samples",
     "read_manifest",
     "write_parquet",

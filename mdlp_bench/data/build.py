@@ -111,7 +111,7 @@ def write_parquet(
         MdlpBenchError: The folder cannot be written.
     """
     out = Path(out)
-    _check_target(out)
+    _prepare_target(out)
     if isinstance(samples, Samples):
         records = _build(samples, out, workers, shard_rows, progress)
         default_name = samples.name
@@ -329,13 +329,21 @@ def _is_done(task: ShardTask, out: Path) -> bool:
     return path.is_file() and path.stat().st_size == record.shard.size
 
 
-def _check_target(out: Path) -> None:
+def _prepare_target(out: Path) -> None:
+    """Mark the folder as a build at work, and remove half-written files that a killed one left behind."""
     if out.exists() and not out.is_dir():
         raise DataError(f"{out}: is a file; give a folder")
-    if (out / ".build").is_dir() or not out.exists():
-        return
-    if taken := next((path.name for path in sorted(out.iterdir())), None):
-        raise DataError(f"{out}: not empty (it holds {taken}); choose a new folder")
+    mark = out / ".build"
+    taken = None if mark.is_dir() or not out.exists() else next(iter(sorted(out.iterdir())), None)
+    if taken is not None:
+        raise DataError(f"{out}: not empty (it holds {taken.name}); choose a new folder")
+    try:
+        mark.mkdir(parents=True, exist_ok=True)
+        for folder in (out, mark, out / "data"):
+            for path in folder.glob(".*.*"):
+                path.unlink()
+    except OSError as error:
+        raise DataError(f"{out}: cannot be written ({error.strerror}); choose another folder") from error
 
 
 def _check_stems(splits: Iterable[str]) -> None:

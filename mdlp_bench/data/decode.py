@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from mdlp_bench.errors import DataError
-from mdlp_bench.images import decode
+from mdlp_bench.images import ImageU8, decode
 from mdlp_bench.metrics.protocol import WORKING_SIZE, to_working_size
 
 
@@ -37,45 +37,83 @@ class DecodedBatch:
         return len(self.sample_ids)
 
 
-def decode_batch(batch: pa.RecordBatch, n_frames: int = 3, pool: Executor | None = None) -> DecodedBatch:
-    """Decode a record batch with the columns sample_id, frames, gt and text.
+@dataclass(frozen=True, slots=True)
+class NativeSample:
+    """One sample decoded at the sizes its images were captured in.
+
+    Attributes:
+        sample_id: Its id.
+        frames: The frames, uint8 RGB [h, w, 3] each.
+        gt: The ground truth, uint8 RGB [h, w, 3], or None.
+        text: The text, or None.
+    """
+
+    sample_id: str
+    frames: tuple[ImageU8, ...]
+    gt: ImageU8 | None
+    text: str | None
+
+
+def decode_native(
+    batch: pa.RecordBatch, n_frames: int | None = None, pool: Executor | None = None
+) -> list[NativeSample]:
+    """Decode a record batch with the columns sample_id, frames, gt and text, without resizing.
 
     Args:
         batch: From `Samples.batches`.
+        n_frames: At most so many of the lowest-numbered frames, None for all.
+        pool: A thread pool to decode in (decoding releases the interpreter lock).
+
+    Raises:
+        DataError: An image is broken; names the sample.
+    """
+
+    def load(row: dict[str, Any]) -> NativeSample:
+        name = f"sample {row['sample_id']}"
+        frames = tuple(
+            decode(image["bytes"], f"{name}, frame {number}")
+            for number, image in enumerate(row["frames"][:n_frames])
+        )
+        gt = None if row["gt"] is None else decode(row["gt"]["bytes"], f"{name}, ground truth")
+        return NativeSample(row["sample_id"], frames, gt, row["text"])
+
+    rows = batch.select(["sample_id", "frames", "gt", "text"]).to_pylist()
+    return list((pool.map if pool else map)(load, rows))
+
+
+def decode_batch(batch: pa.RecordBatch, n_frames: int = 3, pool: Executor | None = None) -> DecodedBatch:
+    """Decode a record batch and bring every image to the working size.
+
+    Args:
+        batch: From `Samples.batches`, with the columns sample_id, frames, gt and text.
         n_frames: The lowest-numbered frames to take, 0 for the ground truth only.
-        pool: A thread pool to decode in (decoding and resizing release the interpreter lock).
+        pool: A thread pool to decode and resize in (both release the interpreter lock).
 
     Raises:
         DataError: An image is broken, or a sample has no frames; names the sample.
     """
-    rows = batch.select(["sample_id", "frames", "gt", "text"]).to_pylist()
-    frames = np.empty((len(rows), n_frames, *WORKING_SIZE, 3), np.uint8)
-    gt = np.zeros((len(rows), *WORKING_SIZE, 3), np.uint8)
+    samples = decode_native(batch, n_frames, pool)
+    frames = np.empty((len(samples), n_frames, *WORKING_SIZE, 3), np.uint8)
+    gt = np.zeros((len(samples), *WORKING_SIZE, 3), np.uint8)
 
     def fill(position: int) -> None:
-        row = rows[position]
-        _fill_frames(frames[position], row)
-        if row["gt"] is not None:
-            gt[position] = to_working_size(decode(row["gt"]["bytes"], f"sample {row['sample_id']}, gt"))
+        sample = samples[position]
+        if n_frames and not sample.frames:
+            raise DataError(f"sample {sample.sample_id}: has no frames; degrade its ground truth first")
+        for number in range(n_frames):
+            if number < len(sample.frames):
+                frames[position, number] = to_working_size(sample.frames[number])
+            else:
+                frames[position, number] = frames[position, number - 1]
+        if sample.gt is not None:
+            gt[position] = to_working_size(sample.gt)
 
-    for _ in (pool.map if pool else map)(fill, range(len(rows))):
+    for _ in (pool.map if pool else map)(fill, range(len(samples))):
         pass
     return DecodedBatch(
-        sample_ids=tuple(row["sample_id"] for row in rows),
+        sample_ids=tuple(sample.sample_id for sample in samples),
         frames=frames,
         gt=gt,
-        has_gt=np.array([row["gt"] is not None for row in rows], np.bool_),
-        texts=tuple(row["text"] for row in rows),
+        has_gt=np.array([sample.gt is not None for sample in samples], np.bool_),
+        texts=tuple(sample.text for sample in samples),
     )
-
-
-def _fill_frames(target: npt.NDArray[np.uint8], row: dict[str, Any]) -> None:
-    images = row["frames"][: len(target)]
-    if len(target) and not images:
-        raise DataError(f"sample {row['sample_id']}: has no frames; degrade its ground truth first")
-    for number in range(len(target)):
-        if number < len(images):
-            image = decode(images[number]["bytes"], f"sample {row['sample_id']}, frame {number}")
-            target[number] = to_working_size(image)
-        else:
-            target[number] = target[number - 1]

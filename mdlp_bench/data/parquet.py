@@ -251,7 +251,9 @@ def find_parquet(path: Path) -> list[Path]:
         return [path]
     for folder in (path / "data", path):
         if folder.is_dir():
-            found = [p for p in folder.glob("*.parquet") if p.is_file() and p.name != INDEX]
+            found = [
+                p for p in folder.glob("*.parquet") if p.is_file() and p.name != INDEX and p.name[0] != "."
+            ]
             if found:
                 return sorted(found, key=lambda p: natural_key(printable(p.name)))
     raise DataError(f"{printable(str(path))}: no Parquet files in it or in its folder data/")

@@ -34,8 +34,8 @@ ProblemCode = Literal[
     "quarantined",
 ]
 
-NOTES: frozenset[ProblemCode] = frozenset({"quarantined", "duplicate-scene", "no-plate"})
-"""Codes that report a decision and no defect: they do not make an inspection fail."""
+NOTES: frozenset[ProblemCode] = frozenset({"quarantined", "duplicate-scene", "no-plate", "text-missing"})
+"""Codes that report a decision or a gap and no defect: they do not make an inspection fail."""
 
 
 @dataclass(frozen=True, slots=True)

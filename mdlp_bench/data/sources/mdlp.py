@@ -152,6 +152,7 @@ def _label(
     if not lists:
         return entries, []
     keys = _LabelKeys(entries)
+    covered = {split for split, _ in lists}
     problems: list[Problem] = []
     found: dict[_Key, LabelRow] = {}
     for split, file in lists:
@@ -176,6 +177,8 @@ def _label(
             problems += notes
         else:
             labelled[key] = entry if match is None else _with_label(entry, match)[0]
+            if not covered & {None, key.split}:
+                continue
             message = f"sample {entry.sample_id}: no text in the label lists"
             problems.append(Problem("text-missing", message, entry.sample_id, entry.split, rejected=False))
     return labelled, problems

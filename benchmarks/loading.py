@@ -1,0 +1,107 @@
+"""Loading decoded triplets: Parquet and `decode_batch` against the per-file loader the field uses.
+
+The per-file loader opens every image with PIL, converts it to RGB and resizes it with albumentations, sample
+by sample, as the official MDLP loader does (bilinear, and once with the bicubic filter of the protocol). All
+give three frames and the ground truth, run in one process on the same synthetic images, alternating; the best
+of several passes counts. The files are in the page cache: this is the cost of decoding, not of the disk.
+"CPU" is the processor time of all threads: it does not depend on what else the machine does.
+
+    python benchmarks/loading.py
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Sized
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import albumentations as A
+import cv2
+import numpy as np
+from PIL import Image
+
+from mdlp_bench import images
+from mdlp_bench.data import decode_batch, decode_native, open_samples, write_parquet
+from mdlp_bench.data.sources.names import natural_key
+
+SAMPLES = 1000
+PASSES = 5
+BATCH = 128
+# Median sizes of a real track: early frames about 45 x 20, late ones about 230 x 95 (width x height).
+FRAME, TRUTH = (45, 20), (230, 95)
+
+
+def write_folder(root: Path) -> None:
+    """Write an MDLP folder of plate-like pictures: few colours, sharp strokes, mild noise."""
+    rng = np.random.default_rng(0)
+    for group in range(SAMPLES):
+        scene = np.full((95, 230, 3), (30, 60, 160), np.uint8)
+        for stroke in range(14):
+            corner = (12 + stroke * 15, int(rng.integers(15, 40)))
+            cv2.rectangle(scene, corner, (corner[0] + int(rng.integers(3, 10)), 80), (235, 235, 240), -1)
+        noisy = np.clip(scene + rng.normal(0, 6, scene.shape), 0, 255).astype(np.uint8)
+        (root / f"train/gt/{group:05d}").mkdir(parents=True)
+        (root / f"train/gt/{group:05d}/img_50.jpg").write_bytes(images.encode(noisy, "jpg"))
+        (root / f"train/inputs/{group:05d}").mkdir(parents=True)
+        for number in range(1, 4):
+            small = np.asarray(cv2.resize(noisy, FRAME, interpolation=cv2.INTER_AREA), np.uint8)
+            (root / f"train/inputs/{group:05d}/img_{number}.jpg").write_bytes(images.encode(small, "jpg"))
+
+
+def per_file(root: Path, interpolation: int) -> int:
+    """One sample at a time from single files."""
+    resize = A.Resize(112, 224, interpolation=interpolation)
+    count = 0
+    for group in sorted((root / "train/inputs").iterdir()):
+        frames = sorted(group.iterdir(), key=lambda path: natural_key(path.name))[:3]
+        truth = next((root / "train/gt" / group.name).iterdir())
+        loaded = [np.asarray(Image.open(path).convert("RGB")) for path in (*frames, truth)]
+        count += len(np.stack([resize(image=image)["image"] for image in loaded])) == 4
+    return count
+
+
+def from_parquet(folder: Path, decoder: Callable[..., Sized], threads: int) -> int:
+    """Batches from Parquet."""
+    samples = open_samples(folder)
+    with ThreadPoolExecutor(threads) as pool:
+        batches = samples.batches(BATCH, ["sample_id", "frames", "gt", "text"])
+        return sum(len(decoder(batch, 3, pool if threads > 1 else None)) for batch in batches)
+
+
+def main() -> None:
+    """Measure and print the table."""
+    cv2.setNumThreads(1)
+    with tempfile.TemporaryDirectory() as name:
+        root, folder = Path(name, "mdlp"), Path(name, "parquet")
+        write_folder(root)
+        write_parquet(open_samples(root), folder)
+        loaders: dict[str, Callable[[], int]] = {
+            "files: PIL + albumentations, bilinear": lambda: per_file(root, cv2.INTER_LINEAR),
+            "files: PIL + albumentations, bicubic": lambda: per_file(root, cv2.INTER_CUBIC),
+            "Parquet, captured size, 1 thread": lambda: from_parquet(folder, decode_native, 1),
+            "Parquet, captured size, 2 threads": lambda: from_parquet(folder, decode_native, 2),
+            "Parquet, working size, 1 thread": lambda: from_parquet(folder, decode_batch, 1),
+            "Parquet, working size, 2 threads": lambda: from_parquet(folder, decode_batch, 2),
+        }
+        wall = dict.fromkeys(loaders, float("inf"))
+        cpu = dict.fromkeys(loaders, float("inf"))
+        for _ in range(PASSES):
+            for title, work in loaders.items():
+                started, spent = time.perf_counter(), time.process_time()
+                if work() != SAMPLES:
+                    raise RuntimeError(f"{title}: lost samples")
+                wall[title] = min(wall[title], time.perf_counter() - started)
+                cpu[title] = min(cpu[title], time.process_time() - spent)
+    base = next(iter(loaders))
+    print("| loader | triplets/s | ratio | CPU ms a triplet | ratio |\n| --- | --- | --- | --- | --- |")
+    for title in loaders:
+        print(
+            f"| {title} | {SAMPLES / wall[title]:,.0f} | {wall[base] / wall[title]:.1f} "
+            f"| {cpu[title] / SAMPLES * 1000:.2f} | {cpu[base] / cpu[title]:.1f} |"
+        )
+
+
+if __name__ == "__main__":
+    main()
