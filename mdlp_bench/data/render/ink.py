@@ -64,8 +64,8 @@ def _separator(ink: Image, geometry: FaceGeometry, growth: float) -> None:
     if geometry.has_dot:
         cv2.circle(ink, (x, y), round(radius + growth * SCALE * 8), 255, -1, cv2.LINE_AA, 4)
     else:
-        cv2.circle(ink, (x, y), round(radius), 60, SCALE, cv2.LINE_AA, 4)
-        cv2.circle(ink, (x, y), round(radius * 0.45), 80, -1, cv2.LINE_AA, 4)
+        cv2.circle(ink, (x, y), round(radius), 80, SCALE, cv2.LINE_AA, 4)
+        cv2.circle(ink, (x, y), round(radius * 0.5), 120, -1, cv2.LINE_AA, 4)
 
 
 @lru_cache(maxsize=16)

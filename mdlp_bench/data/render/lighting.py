@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import cv2
 import numpy as np
 
 from mdlp_bench.data.render.geometry import PLATE_HEIGHT
 from mdlp_bench.data.render.raster import Field, f32, grain, planes, smooth_noise
 from mdlp_bench.data.render.style import Light
+
+_LUMA: Final = np.array([0.299, 0.587, 0.114], np.float32)
 
 
 def relief(ink: Field, emboss: float, direction: float) -> Field:
@@ -46,7 +50,7 @@ def illumination(light: Light, shape: tuple[int, int], rng: np.random.Generator)
 
 
 def exposed(image: Field, light: Light, rng: np.random.Generator) -> Field:
-    """Exposure and colour cast, glare, veil and grain; in place on a planar face (not yet clipped)."""
+    """Exposure and colour cast, glare, vividness, veil and grain on a planar face (not yet clipped)."""
     image *= planes(light.gains)
     shape = (image.shape[1], image.shape[2])
     if light.glare > 0:
@@ -56,12 +60,19 @@ def exposed(image: Field, light: Light, rng: np.random.Generator) -> Field:
         scale = np.float32(-0.5 / light.glare_size**2)
         spot = np.exp((x - gx) ** 2 * scale) * np.exp((y - gy) ** 2 * scale)
         image += np.float32(light.glare) * spot
+    image = vivid(image, light.saturation)
     if light.veil > 0:
         image *= np.float32(1 - light.veil)
         image += np.float32(0.7 * light.veil)
     if light.noise > 0:
         image += grain(rng, shape) * np.float32(light.noise)
     return image
+
+
+def vivid(image: Field, saturation: float) -> Field:
+    """Move the colours of a planar image away from (or towards) their grey, by the factor `saturation`."""
+    grey = image[0] * _LUMA[0] + image[1] * _LUMA[1] + image[2] * _LUMA[2]
+    return f32(grey + (image - grey) * np.float32(saturation))
 
 
 def _grid(shape: tuple[int, int]) -> tuple[Field, Field]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from mdlp_bench.data.render.face import MAX_HEIGHT, MIN_HEIGHT, face_size, render_plate
 from mdlp_bench.data.render.geometry import CORNER_RADIUS, PLATE_HEIGHT, face_geometry
+from mdlp_bench.data.render.lighting import vivid
 from mdlp_bench.data.render.raster import (
     Field,
     Image,
@@ -145,6 +146,6 @@ def _surroundings(style: PlateStyle, corners: Field, size: tuple[int, int]) -> I
     cv2.fillConvexPoly(shadow, fixed_point(points + offset), 1.0, cv2.LINE_8, 4)
     shadow = f32(cv2.GaussianBlur(shadow, (0, 0), max(0.6, rows * 0.012)))
     tone *= 1 - np.float32(0.55) * shadow
-    tone *= planes(light.gains) * np.float32(1 - light.veil)
+    tone = vivid(f32(tone * planes(light.gains)), light.saturation) * np.float32(1 - light.veil)
     tone += np.float32(0.7 * light.veil)
     return u8(cv2.resize(to_uint8(f32(tone)), size[::-1], interpolation=cv2.INTER_LINEAR))

@@ -80,6 +80,7 @@ class Light(_Record):
     Attributes:
         direction: Where the light comes from, degrees; 90 is above, 0 from the right.
         gains: Exposure times colour cast of the light and the camera's white balance, per channel.
+        saturation: What the camera makes of colours: 1 leaves them, more is more vivid.
         falloff: Relative brightness difference across the plate along `direction`.
         shadow: Darkness of a cast shadow's side of the plate; 0 is no shadow.
         shadow_angle: Direction of the shadow's edge in degrees.
@@ -95,6 +96,7 @@ class Light(_Record):
 
     direction: float
     gains: tuple[float, float, float]
+    saturation: Annotated[float, Field(ge=0.0, le=2.0)]
     falloff: Unit
     shadow: Unit
     shadow_angle: float
@@ -181,7 +183,7 @@ class Appearance(_Record):
     max_pitch: Annotated[float, Field(ge=0.0, le=20.0)] = 20.0
     max_roll: Annotated[float, Field(ge=0.0, le=20.0)] = 14.0
     night: Unit = 0.2
-    mean_margin: Annotated[float, Field(ge=0.0, le=0.5)] = 0.02
+    mean_margin: Annotated[float, Field(ge=0.0, le=0.5)] = 0.015
 
 
 # Paint before ageing: background (top), background (bottom), ink. GA 36 names the colours; the values are the
@@ -227,11 +229,11 @@ def sample_style(
     new_energy = layout in ("green_small", "green_large")
     fonts = LATIN_FACES[1:]
     latin = "plate" if rng.random() < appearance.drawn_face else fonts[rng.integers(len(fonts))]
-    lightness = -0.7 if new_energy else 0.0  # new-energy characters are printed, with thinner strokes
+    lightness = -0.4 if new_energy else 0.1  # new-energy characters are printed, with thinner strokes
     return PlateStyle(
         latin=latin,
         han=HAN_FACES[int(rng.random() < 0.25)],
-        stroke=_clipped(rng, lightness, 0.65, -1.9, 1.6),
+        stroke=_clipped(rng, lightness, 0.65, -1.8, 1.7),
         han_stroke=_clipped(rng, -0.25, 0.4, -0.9, 0.9),
         flag_on_one=bool(rng.random() < (0.9 if new_energy else 0.04)),
         shift=float(rng.uniform(0.0, 0.8)),
@@ -254,7 +256,7 @@ def _sometimes(rng: np.random.Generator, chance: float, low: float, high: float)
 
 def _colour(rng: np.random.Generator, base: Colour, sd: float) -> Colour:
     """A colour near `base`: common brightness change, smaller change per channel."""
-    values = np.asarray(base) * math.exp(rng.normal(0.0, sd)) + rng.normal(0.0, sd * 0.25, 3)
+    values = np.asarray(base) * math.exp(rng.normal(0.0, sd)) + rng.normal(0.0, sd * 0.4, 3)
     r, g, b = (float(v) for v in np.clip(values, 0.0, 1.0))
     return (r, g, b)
 
@@ -303,13 +305,14 @@ def _light(rng: np.random.Generator, layout: Layout, appearance: Appearance) -> 
     night = rng.random() < appearance.night * d
     exposure = rng.normal(-0.9, 0.35) * d if night else rng.normal(-0.05, 0.36 * d + 0.05)
     # Warm-cold axis, then the green-magenta axis (fluorescent and sodium light, poor white balance).
-    warm = rng.normal(0.12 if night else 0.0, 0.06 + 0.14 * d)
+    warm = rng.normal(0.08 if night else -0.02, 0.05 + 0.10 * d)
     green = rng.normal(0.04 * d, 0.02 + 0.10 * d)
     gains = np.exp(exposure + np.array([warm - green / 2, green, -warm - green / 2]))
     r, g, b = (float(v) for v in np.clip(gains, 0.12, 2.6))
     return Light(
         direction=float(rng.normal(90.0, 40.0)),
         gains=(r, g, b),
+        saturation=_clipped(rng, 1.15, 0.05 + 0.2 * d, 0.6, 1.8),
         falloff=float(rng.uniform(0.0, 0.15 + 0.5 * d)),
         shadow=_sometimes(rng, 0.3 * d, 0.15, 0.7),
         shadow_angle=float(rng.uniform(0.0, 360.0)),

@@ -44,7 +44,15 @@ def plain_style(layout, latin="plate"):
         }
     )
     light = style.light.model_copy(
-        update={"gains": (1.0,) * 3, "falloff": 0.0, "shadow": 0.0, "glare": 0.0, "retro": 0.0, "veil": 0.0}
+        update={
+            "gains": (1.0,) * 3,
+            "saturation": 1.0,
+            "falloff": 0.0,
+            "shadow": 0.0,
+            "glare": 0.0,
+            "retro": 0.0,
+            "veil": 0.0,
+        }
         | {"noise": 0.0}
     )
     return style.model_copy(
@@ -202,6 +210,7 @@ def test_every_surface_parameter_changes_the_picture():
         digest(light={"glare": 0.6}),
         digest(light={"retro": 0.6}),
         digest(light={"veil": 0.4}),
+        digest(light={"saturation": 1.7}),
         digest(light={"noise": 0.03}),
         digest(light={"gains": (0.4, 0.4, 0.5)}),
         digest(light={"falloff": 0.5, "direction": 0.0}),
