@@ -44,6 +44,7 @@ class ReaderTraining(BaseModel):
         learning_rate: Constant after a linear warm-up, until it falls linearly to zero in the last steps.
         warmup: Steps of the warm-up.
         decay: Steps of the fall.
+        ramp: Steps in which the share of varied plates grows from none to all.
         guided: Steps in which the columns at the characters' nominal places are told their character. CTC
             alone spends hundreds of steps on finding out that the text runs from left to right.
         weight_decay: Of AdamW.
@@ -62,6 +63,7 @@ class ReaderTraining(BaseModel):
     learning_rate: float = Field(default=2e-3, gt=0)
     warmup: int = Field(default=100, ge=0)
     decay: int = Field(default=1_000, gt=0)
+    ramp: int = Field(default=800, ge=0)
     guided: int = Field(default=400, ge=0)
     weight_decay: float = Field(default=1e-4, ge=0)
     average: float = Field(default=0.995, ge=0, lt=1)
@@ -193,12 +195,13 @@ class _Trial:
         """Batch number `step`: a function of the seed and the step alone."""
         training, width = self.training, self.network.config.width
         first = self.step * training.batch
+        strength = min(1.0, self.step / max(1, training.ramp))
         crops, labels = [], []
         for place in range(first, first + training.batch):
             epoch, offset = divmod(place, len(self.pool))
             index = self._order(epoch)[offset]
             rng = np.random.default_rng(seed_for("vary", training.seed, place))
-            crops.append(prepare(vary(self.pool.images[index], rng), width))
+            crops.append(prepare(vary(self.pool.images[index], rng, strength), width))
             labels.append([self.classes[character] for character in self.pool.texts[index]])
         targets = torch.tensor([label for text in labels for label in text])
         lengths = torch.tensor([len(text) for text in labels])

@@ -93,7 +93,7 @@ def _render_shard(path: Path, seed: int, start: int, stop: int) -> None:
     write_bytes(path, buffer.getvalue())
 
 
-def vary(image: ImageU8, rng: np.random.Generator) -> ImageU8:
+def vary(image: ImageU8, rng: np.random.Generator, strength: float = 1.0) -> ImageU8:
     """One pool image as another camera and another cropper would have delivered it.
 
     Geometry (crop margins, perspective, shear), then resolution (plates of about 16 to 48 pixels), light
@@ -102,10 +102,13 @@ def vary(image: ImageU8, rng: np.random.Generator) -> ImageU8:
     Args:
         image: uint8 RGB [64, 160, 3].
         rng: Source of every draw.
+        strength: Chance that anything is done at all.
 
     Returns:
-        uint8 RGB [h, w, 3], h from 16 to 48.
+        uint8 RGB [h, w, 3], h from 16 to 64.
     """
+    if rng.random() >= strength:
+        return image
     varied = _shrink(_regeometry(image, rng), rng)
     varied = _blur(varied, rng)
     varied = _tone(varied, rng)

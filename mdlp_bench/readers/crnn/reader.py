@@ -73,14 +73,14 @@ class CrnnReader(Reader):
         return softmax(np.concatenate(logits), self.config.temperature)
 
     def features(self, images: Sequence[ImageU8]) -> npt.NDArray[np.float32]:
-        """What the recurrent layers know about each crop, averaged over columns: float32 [B, D], in [-1, 1].
+        """What the classifier sees of each crop, averaged over columns: float32 [B, D].
 
         The space of the reader distance (FRD, KRD): images that read alike lie close together.
         """
         with torch.inference_mode():
             pooled = [self.network.encode(batch).mean(1).numpy() for batch in self._batches(images)]
         if not pooled:
-            return np.zeros((0, 2 * self.config.hidden), np.float32)
+            return np.zeros((0, self.config.feature_size), np.float32)
         return np.concatenate(pooled)
 
     def _batches(self, images: Sequence[ImageU8]) -> Iterator[torch.Tensor]:
