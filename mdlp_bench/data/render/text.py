@@ -13,7 +13,7 @@ Provinces = Literal["uniform", "ccpd"]
 """`uniform`: every province alike. `ccpd`: as in CCPD, photographed in Hefei: nearly all 皖, mostly 皖A."""
 
 _CCPD_HOME: Final = "皖"
-_CCPD_HOME_SHARE: Final = 0.955
+_CCPD_HOME_SHARE: Final = 0.88
 _CCPD_CAPITAL_SHARE: Final = 0.9
 # Neighbours and populous provinces are the visitors.
 _CCPD_VISITORS: Final = {
