@@ -1,3 +1,47 @@
-"""Dataset curation and benchmark suite for licence plate restoration."""
+"""Dataset curation and benchmark suite for licence plate restoration.
+
+    import mdlp_bench as mb
+
+    data = mb.open("DATA", split="test")
+    predictions = mb.predict(mb.load_method("bicubic"), data, "preds/bicubic")
+    run = mb.score(predictions, data, "runs/bicubic")
+    mb.compare([run]).print()
+
+Names are imported when first used, so that `import mdlp_bench` stays fast.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from mdlp_bench.api import open, predict, score
+    from mdlp_bench.harness.compare import compare
+    from mdlp_bench.methods import Method, load_method, method
+    from mdlp_bench.readers import load_reader
+
+_HOMES = {
+    "Method": "mdlp_bench.methods",
+    "compare": "mdlp_bench.harness.compare",
+    "load_method": "mdlp_bench.methods",
+    "load_reader": "mdlp_bench.readers",
+    "method": "mdlp_bench.methods",
+    "open": "mdlp_bench.api",
+    "predict": "mdlp_bench.api",
+    "score": "mdlp_bench.api",
+}
+
+__all__ = ["Method", "compare", "load_method", "load_reader", "method", "open", "predict", "score"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

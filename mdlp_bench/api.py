@@ -1,0 +1,55 @@
+"""The Python interface in three functions; `mdlp_bench` offers them under its own name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from mdlp_bench.data import open_samples
+from mdlp_bench.data.samples import Samples
+from mdlp_bench.harness import predict as _predict
+from mdlp_bench.harness import score as _score
+from mdlp_bench.harness.run import Run
+from mdlp_bench.methods import Method, load_method
+
+
+def open(path: str | Path, *, split: str | None = None, source: str | None = None) -> Samples:
+    """Open a data set of any known layout (see `mdlp_bench.data.open_samples`)."""
+    return open_samples(path, split=split, source=source)
+
+
+def predict(
+    method: Method | str, samples: Samples, out: str | Path, *, batch_size: int = 16, seed: int = 0
+) -> _predict.Predictions:
+    """Restore every sample with a method, or what `load_method` finds under its name, into the folder `out`.
+
+    Raises:
+        MdlpBenchError: As in `mdlp_bench.harness.predict.predict`.
+    """
+    loaded = load_method(method) if isinstance(method, str) else method
+    return _predict.predict(loaded, samples, Path(out), batch_size=batch_size, seed=seed)
+
+
+def score(
+    predictions: _predict.Predictions,
+    samples: Samples,
+    out: str | Path,
+    *,
+    readers: Sequence[str] | None = None,
+    lpips: str = "alex",
+) -> Run:
+    """Score predictions under the protocol into the run folder `out`.
+
+    Args:
+        predictions: What `predict` returned.
+        samples: The data set they were made on.
+        out: The run folder.
+        readers: Reader names, default the protocol's; the first one ranks.
+        lpips: Net of LPIPS: `alex`, `squeeze`, `vgg` or `none`.
+
+    Raises:
+        MdlpBenchError: As in `mdlp_bench.harness.score.score`.
+    """
+    plan = _score.ScoringPlan.from_names(readers, lpips)
+    (run,) = _score.score([predictions], samples, [Path(out)], plan)
+    return run
