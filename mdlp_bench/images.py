@@ -106,8 +106,14 @@ def _check_container(content: bytes, name: str) -> None:
         width, height = int.from_bytes(content[16:20], "big"), int.from_bytes(content[20:24], "big")
         if b"acTL" in content[:256]:
             raise DataError(f"{name}: animated PNG; give a single picture")
-    else:
+    elif content[:4] == b"RIFF" and content[8:12] == b"WEBP":
+        if b"ANIM" in content[:256]:
+            raise DataError(f"{name}: animated WebP; give a single picture")
         return
+    elif content.startswith(b"BM"):
+        return
+    else:
+        raise DataError(f"{name}: not a readable image (JPEG, PNG, BMP, WebP); replace the file")
     if not 0 < width * height <= MAX_PIXELS:
         raise DataError(f"{name}: {width} x {height} pixels; at most {MAX_PIXELS:,} are read")
 

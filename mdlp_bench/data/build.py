@@ -285,11 +285,16 @@ def _finish(
         splits=dict(splits),
         shards=tuple(shards),
         index_sha256=sha256_file(out / INDEX),
-        problems=tuple(problems),
+        problems=tuple(sorted(problems, key=_problem_order)),
     )
     write_json(out / MANIFEST, manifest.model_dump())
     shutil.rmtree(out / ".build")
     return manifest
+
+
+def _problem_order(problem: ProblemRecord) -> tuple[str, str, str, str]:
+    """An order that does not depend on whether a problem was met while listing or while reading."""
+    return problem.split or "", problem.sample_id or "", problem.code, problem.message
 
 
 def _records(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -27,8 +28,9 @@ MAX_FILE_BYTES: Final = 256 << 20
 
 def printable(name: str) -> str:
     r"""A file name as one-line UTF-8: undecodable bytes and control characters become `\x..`."""
-    text = os.fsencode(name).decode("utf-8", "backslashreplace")
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+    with suppress(UnicodeEncodeError):  # raised for half a surrogate pair, which no file system returns
+        name = os.fsencode(name).decode("utf-8", "backslashreplace")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in name)
 
 
 def sample_id_of(*parts: str) -> str:

@@ -41,6 +41,8 @@ _BRAZILIAN: Final = {
     "mercosur": re.compile("[A-Z]{3}[0-9][A-Z][0-9]{2}"),
 }
 _DEPTH: Final = 5
+_MDLP_FOLDERS: Final = frozenset({"inputs", "gt"})
+"""A data set in the official layout may call its groups `track_<n>` too."""
 
 
 class LrlprAnnotation(BaseModel):
@@ -175,6 +177,8 @@ def _tracks(folder: Path, pattern: re.Pattern[str], depth: int = _DEPTH) -> Iter
     if depth == 0 or not folder.is_dir():
         return
     for name in list_folder(folder).folders:
+        if name in _MDLP_FOLDERS:
+            continue
         if pattern.fullmatch(name):
             yield folder / name
         else:

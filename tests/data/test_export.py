@@ -1,0 +1,287 @@
+"""Exports: what others read must be what was written; round trips; comparison; inspection; the verbs."""
+
+from __future__ import annotations
+
+import json
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from mdlp_bench.cli.data import app
+from mdlp_bench.data import open_samples, write_parquet
+from mdlp_bench.data.diff import diff
+from mdlp_bench.data.export import EXPORTS, export_lrlpr, export_mdlp, export_webdataset
+from mdlp_bench.data.export import webdataset as webdataset_module
+from mdlp_bench.data.export.card import CardFields
+from mdlp_bench.data.export.huggingface import export_huggingface, push_to_hub
+from mdlp_bench.data.inspect import inspect
+from mdlp_bench.errors import DataError
+from mdlp_bench.files import sha256_bytes, write_json
+
+Draw = Callable[..., bytes]
+CARD = CardFields(title="Tiny", licence="cc-by-4.0", citation="@misc{tiny}", limits=("Four samples.",))
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+def images_of(folder: Path) -> dict[str, bytes]:
+    return {name: content for name, content in tree(folder).items() if not name.endswith("labels.csv")}
+
+
+def test_official_layout_round_trip(mdlp: Path, tmp_path: Path) -> None:
+    samples = open_samples(mdlp)
+    write_parquet(samples, tmp_path / "pq")
+    assert export_mdlp(open_samples(tmp_path / "pq"), tmp_path / "back") == 4
+    assert images_of(tmp_path / "back") == images_of(mdlp)
+    again = open_samples(tmp_path / "back")
+    assert again.fingerprint == samples.fingerprint and list(again.rows()) == list(samples.rows())
+
+
+def test_official_layout_of_other_samples(lrlpr: Path, mdlp: Path, tmp_path: Path) -> None:
+    row = next(open_samples(mdlp).rows())
+    rows = [
+        row | {"sample_id": "p1", "track_id": "t/1", "source": "rendered", "domain": "synthetic"},
+        row
+        | {"sample_id": "p2", "track_id": "train-p1", "frames": [f | {"path": None} for f in row["frames"]]},
+        row
+        | {"sample_id": "p3", "track_id": "train-../../evil", "gt": row["gt"] | {"path": "../../evil.jpg"}},
+        row
+        | {
+            "sample_id": "p4",
+            "track_id": "train-q",
+            "frames": [f | {"path": "same.jpg"} for f in row["frames"]],
+        },
+    ]
+    write_parquet(rows, tmp_path / "pq")
+    for number, source in enumerate((tmp_path / "pq", lrlpr)):
+        out = tmp_path / "out" / str(number)
+        export_mdlp(open_samples(source), out)
+        again, first = open_samples(out), open_samples(source)
+        assert again.fingerprint == first.fingerprint
+        columns = ["sample_id", "plate_id", "track_id", "domain", "source", "text", "layout", "frame_indices"]
+        key = lambda r: r["sample_id"]  # noqa: E731
+        assert sorted(again.rows(columns), key=key) == sorted(first.rows(columns), key=key)
+    assert not list(tmp_path.rglob("evil*.jpg"))[1:], "nothing outside the folder"
+    assert all(p.is_relative_to(tmp_path / "out") for p in (tmp_path / "out").rglob("*"))
+
+
+def test_lrlpr_round_trip(lrlpr: Path, mdlp: Path, tmp_path: Path) -> None:
+    assert export_lrlpr(open_samples(lrlpr), tmp_path / "a") == 2
+    track = tmp_path / "a/train/Scenario-A/Brazilian/track_00001"
+    assert (track / "lr-003.png").read_bytes() == (
+        lrlpr / "train/Scenario-A/Brazilian/track_00001/lr-003.png"
+    ).read_bytes()
+    again, first = open_samples(tmp_path / "a"), open_samples(lrlpr)
+    assert again.fingerprint == first.fingerprint
+    export_lrlpr(open_samples(mdlp), tmp_path / "b")
+    texts = [row["text"] for row in open_samples(tmp_path / "b").rows(["text"])]
+    assert sorted(map(str, texts)) == sorted(str(r["text"]) for r in open_samples(mdlp).rows(["text"]))
+
+
+def test_webdataset(mdlp: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(webdataset_module, "SHARD_SAMPLES", 2)
+    samples = open_samples(mdlp)
+    assert export_webdataset(samples, tmp_path / "a") == 4
+    export_webdataset(samples, tmp_path / "b")
+    assert tree(tmp_path / "a") == tree(tmp_path / "b")
+    assert sorted(tree(tmp_path / "a")) == ["train-00000.tar", "train-00001.tar", "val-00000.tar"]
+    rows = {row["sample_id"]: row for row in samples.rows()}
+    found: dict[str, dict[str, bytes]] = {}
+    for path in sorted((tmp_path / "a").iterdir()):
+        with tarfile.open(path) as tar:
+            for member in tar:
+                key, part = member.name.split(".", 1)
+                stream = tar.extractfile(member)
+                assert stream is not None and member.mtime == 0
+                found.setdefault(key, {})[part] = stream.read()
+    assert set(found) == set(rows)
+    for key, parts in found.items():
+        row = rows[key]
+        frames = [content for part, content in parts.items() if part.startswith("frame")]
+        assert frames == [f["bytes"] for f in row["frames"]]
+        assert json.loads(parts["json"])["text"] == row["text"]
+        assert parts.get("gt.jpg") == (row["gt"] and row["gt"]["bytes"])
+
+
+@pytest.mark.parametrize("layout", sorted(EXPORTS))
+def test_interrupted_exports_continue(
+    mdlp: Path, tmp_path: Path, layout: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webdataset_module, "SHARD_SAMPLES", 1)
+    samples = open_samples(mdlp)
+    EXPORTS[layout].write(samples, tmp_path / "whole", None)
+
+    def stop(_: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        EXPORTS[layout].write(samples, tmp_path / "cut", stop)
+    with pytest.raises(DataError, match="unfinished export of something else"):
+        EXPORTS[layout].write(samples.select(split="val"), tmp_path / "cut", None)
+    EXPORTS[layout].write(samples, tmp_path / "cut", None)
+    assert tree(tmp_path / "cut") == tree(tmp_path / "whole")
+    with pytest.raises(DataError, match="not empty"):
+        EXPORTS[layout].write(samples, tmp_path / "whole", None)
+
+
+@pytest.mark.parametrize("layout", ["mdlp", "lrlpr"])
+def test_layouts_that_need_frames(mdlp: Path, tmp_path: Path, layout: str) -> None:
+    rows = [row | {"frames": [], "frame_indices": []} for row in open_samples(mdlp).rows()]
+    write_parquet(rows, tmp_path / "pq")
+    with pytest.raises(DataError, match="sample train-a: has no frames"):
+        EXPORTS[layout].write(open_samples(tmp_path / "pq"), tmp_path / "out", None)
+
+
+@pytest.fixture
+def repository(mdlp: Path, tmp_path: Path) -> Path:
+    export_huggingface(
+        open_samples(mdlp), tmp_path / "repo", CARD, name="tiny", version="1.1.0", supersedes="1.0.0"
+    )
+    return tmp_path / "repo"
+
+
+def test_datasets_opens_the_repository(repository: Path, mdlp: Path, tmp_path: Path) -> None:
+    datasets = pytest.importorskip("datasets")
+    loaded = datasets.load_dataset(str(repository), cache_dir=str(tmp_path / "cache"))
+    assert {name: len(part) for name, part in loaded.items()} == {"train": 3, "val": 1}
+    sample = loaded["train"][0]
+    assert sample["gt"].size == (160, 60) and [f.size for f in sample["frames"]] == [(40, 18)] * 3
+    assert sample["text"] == "京P20S75" and loaded["val"][0]["gt"] is None
+
+
+def test_card(repository: Path) -> None:
+    text = (repository / "README.md").read_text("utf-8")
+    front = yaml.safe_load(text.split("---")[1])
+    assert front["license"] == "cc-by-4.0" and front["size_categories"] == ["n<1K"]
+    assert [f["split"] for f in front["configs"][0]["data_files"]] == ["train", "val"]
+    assert "| train | 3 | 3 | 3 | 3 | 1 / 3 / 5 | 40x18 / 40x18 / 40x18 | 160x60 / 160x60 / 160x60 |" in text
+    assert "Version 1.1.0, supersedes 1.0.0, fingerprint `" in text
+    assert "- Four samples." in text and "- 1 of 4 samples have no ground truth." in text
+    assert "@misc{tiny}" in text and (repository / "assets/samples.png").stat().st_size > 1000
+
+
+def test_croissant_is_valid_and_loads(repository: Path, mdlp: Path) -> None:
+    mlcroissant = pytest.importorskip("mlcroissant")
+    dataset = mlcroissant.Dataset(jsonld=str(repository / "croissant.json"))
+    assert not dataset.metadata.ctx.issues.errors
+    document = json.loads((repository / "croissant.json").read_text())
+    assert document["conformsTo"] == "http://mlcommons.org/croissant/1.1"
+    assert document["distribution"][0]["sha256"] == sha256_bytes((repository / "manifest.json").read_bytes())
+    records = list(dataset.records("samples"))
+    rows = list(open_samples(mdlp).rows())
+    assert [r["samples/sample_id"].decode() for r in records] == [row["sample_id"] for row in rows]
+    assert [len(r["samples/frames"]) for r in records] == [3, 1, 5, 2]
+    assert records[0]["samples/gt"].size == (160, 60) and records[3]["samples/gt"] is None
+    assert records[0]["samples/text"].decode() == "京P20S75"
+
+
+def test_card_is_added_to_a_finished_build(mdlp: Path, tmp_path: Path) -> None:
+    write_parquet(open_samples(mdlp), tmp_path / "pq")
+    before = tree(tmp_path / "pq")
+    export_huggingface(open_samples(tmp_path / "pq"), tmp_path / "pq", CARD)
+    after = tree(tmp_path / "pq")
+    assert before.items() <= after.items() and set(after) - set(before) == {
+        "README.md", "croissant.json", "assets/samples.png",
+    }  # fmt: skip
+    with pytest.raises(DataError, match="holds another data set"):
+        export_huggingface(open_samples(mdlp, split="val"), tmp_path / "pq", CARD)
+
+
+def test_push(repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hub = pytest.importorskip("huggingface_hub")
+    calls: list[tuple[str, dict[str, Any]]] = []
+    monkeypatch.setattr(hub.HfApi, "create_repo", lambda _, repo, **k: calls.append((repo, k)))
+    monkeypatch.setattr(hub.HfApi, "upload_folder", lambda _, **k: calls.append((k["repo_id"], k)))
+    assert push_to_hub(repository, "me/tiny") == "https://huggingface.co/datasets/me/tiny"
+    assert calls[0][1]["private"] is True and calls[1][1]["folder_path"] == repository
+    with pytest.raises(DataError, match=r"no manifest\.json"):
+        push_to_hub(tmp_path / "nothing", "me/tiny")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise ConnectionError("offline")
+
+    monkeypatch.setattr(hub.HfApi, "create_repo", refuse)
+    with pytest.raises(DataError, match=r"me/tiny: the hub refused \(offline\)"):
+        push_to_hub(repository, "me/tiny")
+
+
+def test_diff(mdlp: Path, tmp_path: Path, draw: Draw) -> None:
+    old = open_samples(mdlp)
+    rows = {row["sample_id"]: row for row in old.rows()}
+    rows["train-a"] = rows["train-a"] | {"split": "val"}
+    rows["train-b"] = rows["train-b"] | {"text": "京A12345"}
+    rows["renamed"] = rows.pop("train-c") | {"sample_id": "renamed"}
+    rows["new"] = rows["train-a"] | {"sample_id": "new", "gt": {"bytes": draw(77), "path": None}}
+    del rows["val-a"]
+    write_parquet(rows.values(), tmp_path / "new")
+    found = diff(old, open_samples(tmp_path / "new"))
+    assert found.added == ("new",) and found.removed == ("val-a",) and found.same == 0
+    assert [(m.sample_id, m.new_id, m.old_split, m.new_split) for m in found.moved] == [
+        ("train-a", "train-a", "train", "val"),
+        ("train-c", "renamed", "train", "train"),
+    ]
+    assert [(c.sample_id, c.what) for c in found.changed] == [("train-b", ("text",))]
+    assert diff(old, old).is_empty
+
+
+def test_inspection(mdlp: Path, tmp_path: Path) -> None:
+    found = inspect(open_samples(mdlp))
+    train = found.splits["train"]
+    assert (found.samples, found.plates, train.with_gt, train.with_text) == (4, 4, 3, 3)
+    assert train.frames is not None and (train.frames.low, train.frames.median, train.frames.high) == (
+        1,
+        3,
+        5,
+    )
+    assert train.layouts == {"7-character": 2, "green_small": 1} and train.provinces == {
+        "京": 1,
+        "沪": 1,
+        "苏": 1,
+    }
+    assert train.formats == {"jpeg": 11, "png": 1} and found.problems == {"missing-gt": 1} and not found.sound
+    write_json(mdlp / "quarantine.json", {"val-a": "no truth"})
+    (mdlp / "val/gt").rmdir()
+    left = inspect(open_samples(mdlp))
+    assert left.sound and left.problems == {"quarantined": 1}
+
+
+def run(*arguments: object) -> tuple[int, str]:
+    result = CliRunner().invoke(app, [str(a) for a in arguments])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result.exit_code, result.output
+
+
+def test_verbs(mdlp: Path, tmp_path: Path) -> None:
+    assert run("layouts", "--json")[0] == 0
+    code, output = run("open", mdlp)
+    assert code == 0 and "set: 4 samples" in output
+    assert json.loads(run("open", mdlp, "--json")[1])["splits"] == {"train": 3, "val": 1}
+    code, output = run("inspect", mdlp)
+    assert code == 1 and "missing-gt" in output
+    code, output = run("inspect", mdlp, "--split", "train", "--json")
+    assert code == 0 and json.loads(output)["samples"] == 3
+    code, output = run("export", mdlp, tmp_path / "pq", "--name", "n", "--data-version", "2", "--json")
+    assert code == 0 and json.loads(output)["samples"] == 4
+    assert run("diff", mdlp, tmp_path / "pq")[0] == 0
+    assert run("export", tmp_path / "pq", tmp_path / "folder", "--to", "mdlp")[0] == 0
+    code, output = run("export", mdlp, tmp_path / "repo", "--to", "huggingface", "--licence", "mit")
+    assert code == 0 and (tmp_path / "repo/croissant.json").is_file()
+    (mdlp / "train/inputs/a/img_1.jpg").write_bytes(b"")
+    code, output = run("export", mdlp, tmp_path / "pq2", "--json")
+    assert code == 1 and json.loads(output)["left_out"] == 1
+    code, output = run("diff", tmp_path / "pq", tmp_path / "pq2", "--json")
+    assert code == 1 and json.loads(output)["removed"] == ["train-a"]
+    for arguments in (["--to", "floppy"], ["--push", "a/b"], ["--published", "yesterday"]):
+        with pytest.raises(DataError):
+            run("export", mdlp, tmp_path / "x", *arguments)
+    assert run("inspect")[0] == 2
+    for verb in ("open", "inspect", "export", "diff", "layouts"):
+        assert "Example" in run(verb, "--help")[1]

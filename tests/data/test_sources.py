@@ -1,0 +1,280 @@
+"""LRLPR and UFPR tracks, LPBlur, named crops, tables, the hub, sniffing; names and labels under fuzzing."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mdlp_bench import images
+from mdlp_bench.data import open_samples, write_parquet
+from mdlp_bench.data.sources.labels import read_labels
+from mdlp_bench.data.sources.names import frame_number, natural_key, order_frames, printable, sample_id_of
+from mdlp_bench.data.sources.registry import SOURCES, sniff
+from mdlp_bench.errors import DataError
+
+Draw = Callable[..., bytes]
+
+
+def test_lrlpr(lrlpr: Path) -> None:
+    samples = open_samples(lrlpr)
+    rows = {row["sample_id"]: row for row in samples.rows()}
+    assert list(rows) == ["test-track_00002", "train-Scenario-A-Brazilian-track_00001"]
+    train = rows["train-Scenario-A-Brazilian-track_00001"]
+    assert (train["text"], train["layout"], train["frame_indices"]) == (
+        "AVL5215",
+        "brazilian",
+        [1, 2, 3, 4, 5],
+    )
+    largest = lrlpr / "train/Scenario-A/Brazilian/track_00001/hr-005.png"
+    assert train["gt"]["bytes"] == largest.read_bytes()
+    assert rows["test-track_00002"]["gt"] is None and not samples.problems
+    inside = open_samples(lrlpr / "train")
+    assert inside.sample_ids == ["train-Scenario-A-Brazilian-track_00001"]
+
+
+def test_equally_large_truths_give_the_later_one(lrlpr: Path, draw: Draw) -> None:
+    track = lrlpr / "train/Scenario-A/Brazilian/track_00001"
+    for n in range(1, 6):
+        (track / f"hr-{n:03d}.png").write_bytes(draw(50 + n, 100, 40, "png"))
+    row = next(open_samples(lrlpr, split="train").rows())
+    assert row["gt"]["bytes"] == (track / "hr-005.png").read_bytes()
+
+
+def test_lrlpr_cut_out_through_corners(lrlpr: Path) -> None:
+    samples = open_samples(lrlpr, source="lrlpr-rectified")
+    assert [p.code for p in samples.problems] == ["annotation"], "the test track has no corners"
+    row = next(samples.rows())
+    assert images.decode(row["frames"][0]["bytes"], "f").shape[:2] == (12, 42)
+
+
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [
+        ("{", "text-missing"),
+        ("[]", "text-missing"),
+        ('{"plate_text": "皖"}', "text-grammar"),
+        ("[" * 9999, "text-missing"),
+    ],
+)
+def test_lrlpr_annotations_that_are_wrong(lrlpr: Path, content: str, code: str) -> None:
+    (lrlpr / "train/Scenario-A/Brazilian/track_00001/annotations.json").write_text(content, "utf-8")
+    samples = open_samples(lrlpr, split="train")
+    assert len(samples) == 1 and [p.code for p in samples.problems] == [code]
+
+
+def test_ufpr(tmp_path: Path, draw: Draw) -> None:
+    track = tmp_path / "ufpr/train/plate-000001"
+    track.mkdir(parents=True)
+    points = [[5, 4], [40, 4], [40, 14], [5, 14]]
+    for n in range(1, 4):
+        for kind, width in (("lr", 48), ("hr", 120)):
+            (track / f"{kind}-{n:03d}.png").write_bytes(draw(n, width, width // 3, "png"))
+            content = {"shapes": [{"label": "plate", "points": points}], "imageHeight": 1}
+            (track / f"{kind}-{n:03d}.json").write_text(json.dumps(content))
+    (track / "000001_ABC1D23.txt").write_text("")
+    row = next(open_samples(tmp_path / "ufpr").rows())
+    assert (row["sample_id"], row["text"], row["layout"]) == ("train-plate-000001", "ABC1D23", "mercosur")
+    cut = next(open_samples(tmp_path / "ufpr", source="ufpr-rectified").rows())
+    assert images.decode(cut["frames"][0]["bytes"], "f").shape[:2] == (10, 35)
+    (track / "000001_ABC1D23.txt").rename(track / "000001_TEXT.txt")
+    (track / "000001_TEXT.txt").write_text("XYZ9876\n")
+    assert next(open_samples(tmp_path / "ufpr").rows(["text"]))["text"] == "XYZ9876"
+    (track / "lr-001.json").write_text("no json")
+    assert [p.code for p in open_samples(tmp_path / "ufpr").problems] == ["annotation"]
+
+
+def test_lpblur(tmp_path: Path, draw: Draw) -> None:
+    root = tmp_path / "lpblur"
+    for kind in ("blur", "sharp"):
+        (root / "train" / kind).mkdir(parents=True)
+        for n in range(3):
+            (root / "train" / kind / f"grab{n}.jpg").write_bytes(draw(n, 224, 112))
+    (root / "train/sharp/grab2.jpg").unlink()
+    (root / "train/sharp/extra.jpg").write_bytes(draw(9))
+    (root / "plate_info.txt").write_text("grab0.jpg,苏UZ502G\ngrab1.jpg,苏A12345\n", "utf-8")
+    samples = open_samples(root)
+    rows = list(samples.rows())
+    assert [row["text"] for row in rows] == ["苏UZ502G", "苏A12345", None]
+    assert rows[0]["gt"]["bytes"] == (root / "train/sharp/grab0.jpg").read_bytes() and rows[2]["gt"] is None
+    assert sorted(p.code for p in samples.problems) == ["missing-gt", "no-frames", "text-missing"]
+
+
+def test_named_crops(shared_dir: Path, tmp_path: Path, draw: Draw) -> None:
+    samples = open_samples(shared_dir / "real/plate_crops")
+    assert len(samples) == 483 and not any(p.is_defect and p.rejected for p in samples.problems)
+    assert {row["text_origin"] for row in samples.rows(["text_origin"])} == {"filename"}
+    for n, name in enumerate(["皖A12345_1.jpg", "皖A12345_2.jpg", "catalogue.jpg"]):
+        (tmp_path / name).write_bytes(draw(n))
+    found = open_samples(tmp_path)
+    assert [row["plate_id"] for row in found.rows(["plate_id"])] == ["CATALOGUE", "皖A12345", "皖A12345"]
+    assert [p.code for p in found.problems] == ["text-grammar"]
+
+
+def test_tables(tmp_path: Path, draw: Draw) -> None:
+    for n in range(4):
+        (tmp_path / f"{n}.jpg").write_bytes(draw(n))
+    table = tmp_path / "t.csv"
+    table.write_text(
+        "id,frame_1,frame_2,gt,text,split,track_id\n"
+        "x,0.jpg,1.jpg,2.jpg,京P20S75,val,t7\n"
+        "y,1.jpg,,3.jpg,,val,\n"
+        "z,missing.jpg,,,,val,\n"
+        "w,,,,,val,\n",
+        "utf-8",
+    )
+    samples = open_samples(table)
+    rows = list(samples.rows())
+    assert [row["sample_id"] for row in rows] == ["x", "y"]
+    assert (rows[0]["track_id"], rows[0]["text"], rows[0]["split"]) == ("t7", "京P20S75", "val")
+    assert len(rows[1]["frames"]) == 1 and rows[1]["track_id"] == "y"
+    assert [(p.code, p.sample_id) for p in samples.problems] == [("broken-image", "z"), ("row", "w")]
+    tsv = tmp_path / "t.tsv"
+    tsv.write_text("frames\tgt\n0.jpg|1.jpg|2.jpg\t3.jpg\n", "utf-8")
+    row = next(open_samples(tsv).rows())
+    assert row["sample_id"] == "all-000001" and row["frame_indices"] == [0, 1, 2]
+
+
+def test_parquet_tables_of_paths_and_of_bytes(tmp_path: Path, draw: Draw) -> None:
+    (tmp_path / "0.jpg").write_bytes(draw(0))
+    pq.write_table(pa.table({"lr": [["0.jpg", "0.jpg"]], "hr": ["0.jpg"]}), tmp_path / "paths.parquet")
+    assert len(next(open_samples(tmp_path / "paths.parquet").rows())["frames"]) == 2
+    image = {"bytes": draw(1), "path": "a/b.jpg"}
+    pq.write_table(
+        pa.table({"image": [image, image], "label": ["京P20S75", None]}),
+        tmp_path / "bytes.parquet",
+        row_group_size=1,
+    )
+    rows = list(open_samples(tmp_path / "bytes.parquet").rows())
+    assert rows[0]["gt"] == {"bytes": image["bytes"], "path": "b.jpg"} and rows[1]["text"] is None
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "complaint"),
+    [
+        ("t.csv", b"", "the table is empty"),
+        ("t.csv", b"a,b\n1,2\n", "no column of images"),
+        ("t.csv", b"frames,gt\nx\n", "row 2 has 1 cells, the header 2"),
+        ("t.csv", "frames,文\n".encode("gbk"), "not UTF-8"),
+        ("t.parquet", b"\x80\x04\x95\x05\x00\x00\x00\x00\x00\x00\x00\x8c", "not a readable Parquet file"),
+        ("t.csv", b'frames,gt\n"' + b"x" * 200_000 + b'",y\n', "field larger than field limit"),
+    ],
+)
+def test_tables_that_cannot_be_read(tmp_path: Path, name: str, content: bytes, complaint: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(DataError, match=complaint) as error:
+        open_samples(tmp_path / name)
+    assert "\n" not in str(error.value)
+
+
+def test_table_values_that_are_not_of_the_schema(tmp_path: Path, draw: Draw) -> None:
+    (tmp_path / "0.jpg").write_bytes(draw(0))
+    (tmp_path / "t.csv").write_text(
+        "gt,domain,text_origin,frame_indices,frames\n"
+        "0.jpg,martian,,,\n0.jpg,,guessed,,\n0.jpg,,,one,0.jpg\n0.jpg,,,1|2,0.jpg\n0.jpg,real,label,7,0.jpg\n"
+    )
+    samples = open_samples(tmp_path / "t.csv")
+    assert len(samples) == 1 and next(samples.rows())["frame_indices"] == [7]
+    assert len([p for p in samples.problems if p.rejected]) == 4
+
+
+def test_hub_reads_what_datasets_reads(mdlp: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    datasets = pytest.importorskip("datasets")
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", str(tmp_path / "cache"))
+    write_parquet(open_samples(mdlp), tmp_path / "pq")
+    samples = open_samples(str(tmp_path / "pq"), source="hub")
+    assert samples.fingerprint == open_samples(mdlp).fingerprint
+    assert set(samples.splits.values()) == {3, 1}
+
+    def offline(*_: object, **__: object) -> None:
+        raise ConnectionError("no route to the hub\nsecond line")
+
+    monkeypatch.setattr(datasets, "load_dataset", offline)
+    with pytest.raises(DataError, match=r"hf://a/b: cannot be loaded from the hub \(no route to the hub\)"):
+        open_samples("hf://a/b")
+
+
+def test_sniffing(mdlp: Path, lrlpr: Path, tmp_path: Path, shared_dir: Path) -> None:
+    write_parquet(open_samples(mdlp), tmp_path / "pq")
+    expected = {
+        mdlp: "mdlp",
+        mdlp / "train": "mdlp",
+        lrlpr: "lrlpr",
+        tmp_path / "pq": "parquet",
+        tmp_path / "pq/data/train-00000.parquet": "parquet",
+        shared_dir / "real/ccpd_scenes": "ccpd",
+        shared_dir / "real/plate_crops": "crops",
+    }
+    assert {path: sniff(path).name for path in expected} == expected
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="no known layout"):
+        open_samples(tmp_path / "empty")
+    with pytest.raises(DataError, match="no such file or folder"):
+        open_samples(tmp_path / "nowhere")
+    with pytest.raises(DataError, match="no source 'x'; there are: parquet, mdlp"):
+        open_samples(mdlp, source="x")
+    shutil.copytree(lrlpr / "train", mdlp / "more")
+    with pytest.raises(DataError, match=r"could be mdlp, lrlpr; say which"):
+        open_samples(mdlp)
+    assert len(open_samples(mdlp, source="mdlp")) == 4
+
+
+def test_every_source_says_what_it_reads() -> None:
+    assert all(source.title and source.layout for source in SOURCES.values())
+
+
+@given(st.lists(st.text(max_size=12), max_size=8), st.randoms())
+def test_natural_order_is_total(names: list[str], random: Any) -> None:
+    shuffled = list(names)
+    random.shuffle(shuffled)
+    assert sorted(names, key=natural_key) == sorted(shuffled, key=natural_key)
+
+
+@given(st.lists(st.integers(0, 10**30), unique=True, max_size=8))
+def test_natural_order_is_numeric(numbers: list[int]) -> None:
+    names = [f"img_{number}.jpg" for number in numbers]
+    assert sorted(names, key=natural_key) == [f"img_{number}.jpg" for number in sorted(numbers)]
+
+
+@given(st.lists(st.from_regex(r"[a-z_]{0,4}[0-9]{0,12}\.jpg", fullmatch=True), unique=True, max_size=6))
+def test_frames_are_ordered_or_refused(names: list[str]) -> None:
+    try:
+        ordered, indices = order_frames(names)
+    except DataError:
+        numbers = [frame_number(name) for name in names]
+        assert len(set(numbers)) < len(numbers)
+    else:
+        assert sorted(ordered) == sorted(names)
+        assert indices == sorted(set(indices)) and all(0 <= index < 2**31 for index in indices)
+
+
+@given(st.text(max_size=300), st.text(max_size=300))
+def test_sample_ids_are_file_names(left: str, right: str) -> None:
+    left, right = printable(left), printable(right)
+    assert left.isprintable() and left == left.encode().decode()
+    name = sample_id_of(left, right)
+    assert name and len(name.encode()) <= 200 and name == sample_id_of(left, right)
+    assert not set(name) & set('/\\:*?"<>| \n\0') and name[0] != "."
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_as_a_label_list(content: bytes) -> None:
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "labels.csv")
+        path.write_bytes(content)
+        try:
+            rows, problems = read_labels(path)
+        except DataError as error:
+            assert "\n" not in str(error)
+        else:
+            assert all(row.key for row in rows) and all("\n" not in p.message for p in problems)
