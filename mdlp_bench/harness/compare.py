@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,9 @@ from mdlp_bench.harness.statistics import ClusterBootstrap, MetricScores, Rankin
 from mdlp_bench.harness.tables import Cell, Column, Row, ScoreTable, to_rich, write_table
 from mdlp_bench.metrics.base import METRICS
 from mdlp_bench.metrics.protocol import MDLP_V1
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
 
 RANKING_METRICS: Final = ("ned", "acc", "cer", "psnr", "ssim", "lpips", "lpips_squeeze", "lpips_vgg")
 """What methods are ranked and grouped by; the overall order is by the first of these that was measured."""
@@ -35,6 +38,8 @@ _COLUMNS: Final = (
     "cer",
     "hallucination",
 )
+_FILE_WIDTH: Final = 200
+_DROPPED_FIRST: Final = ("cer", "frd", "hallucination", "ms", "ssim", "lpips_vgg", "lpips_squeeze", "lpips")
 _TIME: Final = Column(key="ms", title="Time", higher_is_better=False, decimals=1, unit="ms")
 _NOTES: Final = {"ground-truth": "ceiling", "input": "floor"}
 
@@ -99,7 +104,21 @@ class RunComparison:
         from rich.console import Console
 
         console = Console()
-        console.print(to_rich(self.table))
+        # A file or pipe has no width to keep to.
+        console.width = console.width if console.is_terminal else _FILE_WIDTH
+        columns = {column.key for column in self.table.columns}
+        dropped = [key for key in _DROPPED_FIRST if key in columns]
+        fitted, left_out = self.table, []
+        intervals = _width(console, to_rich(fitted)) <= console.width
+        if not intervals:
+            left_out.append("intervals")
+        while not intervals and dropped and _width(console, to_rich(fitted, intervals=False)) > console.width:
+            left_out.append(next(c.title for c in fitted.columns if c.key == dropped[0]))
+            fitted = fitted.without(dropped.pop(0))
+        console.print(to_rich(fitted, intervals=intervals))
+        if left_out:
+            shown = ", ".join(left_out)
+            console.print(f"Left out for want of width: {shown}; written tables have all.", style="dim")
         for metric, pairs in self.inseparable().items():
             if pairs and metric == self._leading:
                 shown = ", ".join(f"{better} / {worse}" for better, worse in pairs)
@@ -187,6 +206,13 @@ def compare(runs: Sequence[Run]) -> RunComparison:
         tables[0]["plate_id"].to_pylist(), rules.resamples, confidence=rules.confidence
     )
     return RunComparison(names, tuple(runs), bootstrap, _rank(runs, names, tables, bootstrap))
+
+
+def _width(console: Console, renderable: RenderableType) -> int:
+    """Columns a renderable takes when nothing limits it."""
+    from rich.measure import Measurement
+
+    return Measurement.get(console, console.options.update(width=1000), renderable).maximum
 
 
 def _rank(

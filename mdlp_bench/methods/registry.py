@@ -42,9 +42,12 @@ class FolderMethod(Method):
         self.folder = folder
         slug = re.sub(r"[^a-z0-9._-]+", "-", folder.resolve().name.lower()).strip("-._") or "folder"
         self.descriptor = MethodDescriptor(
-            name=slug, title=folder.resolve().name, frames_used=0, frame_policy="unknown: restored elsewhere",
+            name=slug,
+            title=folder.resolve().name,
+            frames_used=0,
+            frame_policy="unknown: restored elsewhere",
             licence="unknown",
-        )  # fmt: skip
+        )
 
     def restore(self, frames: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
         """Not possible without sample ids.
@@ -52,9 +55,7 @@ class FolderMethod(Method):
         Raises:
             MethodError: Always; the harness calls `restore_batch`.
         """
-        raise MethodError(
-            f"{self.folder}: stored images are found by sample id, not made from frames"
-        )
+        raise MethodError(f"{self.folder}: stored images are found by sample id, not made from frames")
 
     def restore_batch(self, batch: FrameBatch) -> npt.NDArray[np.uint8]:
         """Read the stored images; uint8 [B, 112, 224, 3].

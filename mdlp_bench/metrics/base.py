@@ -71,7 +71,7 @@ METRICS: Final[Mapping[str, MetricInfo]] = MappingProxyType(
         "lpips": MetricInfo("lpips", "LPIPS", False, 1.0, 0.0, "", 3, "sample", f"{_ZHANG}, AlexNet"),
         "lpips_squeeze": MetricInfo(
             "lpips_squeeze",
-            "LPIPS (SqueezeNet)",
+            "LPIPS (squeeze)",
             False,
             1.0,
             0.0,
@@ -81,7 +81,7 @@ METRICS: Final[Mapping[str, MetricInfo]] = MappingProxyType(
             f"{_ZHANG}, SqueezeNet 1.1",
         ),
         "lpips_vgg": MetricInfo(
-            "lpips_vgg", "LPIPS (VGG)", False, 1.0, 0.0, "", 3, "sample", f"{_ZHANG}, VGG-16"
+            "lpips_vgg", "LPIPS (vgg)", False, 1.0, 0.0, "", 3, "sample", f"{_ZHANG}, VGG-16"
         ),
         "fid": MetricInfo(
             "fid", "FID", False, None, 0.0, "", 1, "set", f"{_HEUSEL}; torchvision's Inception v3"

@@ -175,3 +175,20 @@ def test_no_samples_is_a_clear_error(make_samples: Make, tmp_path: Path) -> None
     samples = make_samples(3).select(sample_ids=[])
     with pytest.raises(DataError, match="no samples"):
         predict(load_method("bicubic"), samples, tmp_path / "p")
+
+
+@pytest.mark.parametrize("width", [60, 80, 120, 200])
+def test_a_terminal_of_any_width_shows_whole_values(
+    make_samples: Make,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    width: int,
+) -> None:
+    (run,) = scored(make_samples(4), tmp_path, "bicubic")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", str(width))
+    compare([run]).print()
+    shown = capsys.readouterr().out
+    assert "…" not in shown
+    assert f"{run.summary['ned'].mean:.3f}" in shown

@@ -214,6 +214,15 @@ class ScoreTable(_Part):
         others = [row for row in self.rows if row.kind != "method"]
         return self.model_copy(update={"rows": (*methods, *others)})
 
+    def without(self, key: str) -> ScoreTable:
+        """The same table without one column."""
+        rows = tuple(
+            row.model_copy(update={"cells": {k: cell for k, cell in row.cells.items() if k != key}})
+            for row in self.rows
+        )
+        columns = tuple(column for column in self.columns if column.key != key)
+        return self.model_copy(update={"columns": columns, "rows": rows})
+
     def sections(self) -> tuple[Section, ...]:
         """The whole table as text, rows of one kind together, empty kinds left out."""
         reasons = {reason: number for number, reason in enumerate(self.footnotes(), start=1)}
