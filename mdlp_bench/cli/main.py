@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 import mdlp_bench
-from mdlp_bench.cli import data, methods, run, synth
+from mdlp_bench.cli import curate, data, methods, run, synth
 from mdlp_bench.errors import MdlpBenchError
 
 app = typer.Typer(
@@ -20,6 +20,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+curate.register(data.app)
 synth.register(data.app)
 app.add_typer(data.app, name="data")
 for _module in (run, methods):

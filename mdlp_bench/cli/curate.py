@@ -1,0 +1,391 @@
+"""Curate data sets: pair tracks, split by plate, audit."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mdlp_bench.cli.options import JsonOption, SeedOption, show_progress
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from rich.console import Console
+    from rich.table import Table
+
+    from mdlp_bench.data.audit import Audit, AuditConfig
+    from mdlp_bench.data.pairing import PairingReport
+    from mdlp_bench.data.splitting import SplitReport
+
+_SHOWN = 8
+
+_Path = Annotated[
+    str, typer.Argument(help="Folder or file of any known layout, or hf://owner/name.", show_default=False)
+]
+_Source = Annotated[
+    str | None, typer.Option("--source", help="The layout (see `data layouts`).", show_default="looked at")
+]
+_Out = Annotated[Path, typer.Argument(help="Folder to write.", show_default=False)]
+_OutOption = Annotated[Path, typer.Option("--out", "-o", help="Folder to write.", show_default=False)]
+_Name = Annotated[
+    str | None, typer.Option("--name", help="Name of the data set.", show_default="the input's")
+]
+_Version = Annotated[str, typer.Option("--data-version", help="Version of the data set.")]
+_Workers = Annotated[int, typer.Option("--workers", min=1, help="Processes; they do not change the result.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs to the `data` group."""
+    app.command(
+        "pair",
+        epilog="Examples:\n\n  mdlp-bench data pair TRACKS OUT --reader crnn\n\n"
+        "  mdlp-bench data pair frames.csv OUT --policy window:12-16 --triplets 4 --stride 3",
+    )(pair_tracks)
+    app.command(
+        "split",
+        epilog="Examples:\n\n  mdlp-bench data split DATASET -o OUT\n\n"
+        "  mdlp-bench data split DATASET -o OUT --ratios train=0.7,val=0.1,test=0.2 --search 64\n\n"
+        "  mdlp-bench data split MDLP -o OUT --keep",
+    )(split_data)
+    app.command(
+        "audit",
+        epilog="Examples:\n\n  mdlp-bench data audit DATASET --html audit.html\n\n"
+        "  mdlp-bench data audit DATASET --reader crnn --fix",
+    )(audit_data)
+
+
+def pair_tracks(
+    tracks: Annotated[
+        Path,
+        typer.Argument(
+            help="Folder of tracks (a folder of frames each), or a CSV, TSV or Parquet table with the "
+            "columns track_id, frame_index, path and optionally box, corners, timestamp, text.",
+            show_default=False,
+        ),
+    ],
+    out: _Out,
+    policy: Annotated[
+        str | None,
+        typer.Option(
+            "--policy",
+            help="earliest, official, lowest-size, window:LOW-HIGH (px high) or gap:K (frames).",
+            show_default="earliest",
+        ),
+    ] = None,
+    frames: Annotated[
+        int | None, typer.Option("--frames", help="Degraded frames a triplet.", show_default="3")
+    ] = None,
+    triplets: Annotated[
+        int | None, typer.Option("--triplets", help="Triplets a track at most.", show_default="1")
+    ] = None,
+    stride: Annotated[
+        int | None,
+        typer.Option("--stride", help="Frames between the starts of two triplets.", show_default="3"),
+    ] = None,
+    reader: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--reader",
+            help="Reader that votes on the text and tells legible frames; repeat for more. crnn, ppocrv4, "
+            "clpr, onnx:PATH or file.py:function.",
+            show_default="none",
+        ),
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "--config",
+            help="YAML or JSON file of thresholds (see docs/curation.md); options count more.",
+            show_default="none",
+        ),
+    ] = None,
+    name: _Name = None,
+    version: _Version = "1.0.0",
+    workers: _Workers = 1,
+    as_json: JsonOption = False,
+) -> None:
+    """Make triplets of captured tracks, with a report of what was dropped and why (OUT/pairing.html)."""
+    from mdlp_bench.data.pairing import make_config, pair
+
+    options = {"policy": policy, "n_frames": frames, "max_triplets": triplets, "stride": stride}
+    given = {option: value for option, value in options.items() if value is not None}
+    thresholds = make_config(**(_settings(config) | given))
+    with _progress("pair", "track", as_json) as tick:
+        report = pair(
+            tracks, out, thresholds, readers=reader or (), name=name, version=version,
+            workers=workers, progress=tick,
+        )  # fmt: skip
+    if as_json:
+        typer.echo(report.model_dump_json(indent=2))
+    else:
+        _print_pairing(report, out)
+
+
+def split_data(
+    dataset: _Path,
+    out: _OutOption,
+    ratios: Annotated[
+        str, typer.Option("--ratios", help="Share of each split, summing to 1.")
+    ] = "train=0.8,val=0.1,test=0.1",
+    seed: SeedOption = 0,
+    search: Annotated[
+        int,
+        typer.Option(
+            "--search", min=0, help="Try this many seeds and take the one that balances the strata best."
+        ),
+    ] = 0,
+    by: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--by", help="Column whose values stay together; repeat for more.", show_default="plate_id"
+        ),
+    ] = None,
+    keep: Annotated[
+        bool,
+        typer.Option(
+            "--keep",
+            help="Keep the splits there are; move plates that leak, whole, into the largest of theirs.",
+        ),
+    ] = False,
+    source: _Source = None,
+    name: _Name = None,
+    version: _Version = "1.0.0",
+    supersedes: Annotated[str | None, typer.Option("--supersedes", help="The version it replaces.")] = None,
+    workers: _Workers = 1,
+    as_json: JsonOption = False,
+) -> None:
+    """Split by plate, never by sample: adding data moves no plate. Reports the balance of the strata."""
+    from mdlp_bench.data import open_samples
+    from mdlp_bench.data.splitting import SplitRule, split_dataset
+    from mdlp_bench.errors import DataError
+
+    if keep and search:
+        raise DataError("--search needs new splits; leave --keep out")
+    rule = SplitRule(ratios=_ratios(ratios), seed=seed, by=tuple(by or ["plate_id"]), keep=keep)
+    with _progress("split", "sample", as_json) as tick:
+        report = split_dataset(
+            open_samples(dataset, source=source), out, rule, search=search, name=name, version=version,
+            supersedes=supersedes, workers=workers, progress=tick,
+        )  # fmt: skip
+    if as_json:
+        typer.echo(report.model_dump_json(indent=2))
+    else:
+        _print_split(report, out)
+
+
+def audit_data(
+    dataset: _Path,
+    reader: Annotated[
+        str | None,
+        typer.Option("--reader", help="Reader that labels are compared with.", show_default="none"),
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "--config", help="YAML or JSON file of thresholds (see docs/curation.md).", show_default="none"
+        ),
+    ] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option("--html", help="Write a page with the offending pictures.", show_default="none"),
+    ] = None,
+    fix: Annotated[
+        bool,
+        typer.Option(
+            "--fix",
+            help="Put leaks, duplicates and broken samples on the quarantine list that loaders honour.",
+        ),
+    ] = False,
+    source: _Source = None,
+    workers: _Workers = 1,
+    as_json: JsonOption = False,
+) -> None:
+    """Look for leaks, duplicates, broken and doubtful samples. Exit code 1 on leaks between splits."""
+    from mdlp_bench.data import open_samples
+    from mdlp_bench.data.audit import AuditConfig, audit, quarantine, write_html
+    from mdlp_bench.data.opening import HUB_PREFIX
+    from mdlp_bench.errors import DataError
+
+    if fix and dataset.startswith(HUB_PREFIX):
+        raise DataError("--fix needs a folder of your own; export the data set first")
+    thresholds = _validated(AuditConfig, _settings(config))
+    samples = open_samples(dataset, source=source)
+    with _progress("audit", "sample", as_json) as tick:
+        found = audit(samples, thresholds, reader=reader, workers=workers, progress=tick)
+    if html is not None:
+        write_html(found, samples, html)
+    folder = Path(dataset) if Path(dataset).is_dir() else Path(dataset).parent
+    listed = quarantine(found, samples, folder) if fix else {}
+    if as_json:
+        typer.echo(found.model_dump_json(indent=2))
+    else:
+        _print_audit(found)
+    if fix:
+        typer.echo(f"{len(listed):,} samples put on the quarantine list of {folder}", err=as_json)
+    if found.leaks:
+        raise typer.Exit(1)
+
+
+def _ratios(text: str) -> dict[str, float]:
+    from mdlp_bench.errors import DataError
+
+    ratios: dict[str, float] = {}
+    for part in text.split(","):
+        name, _, share = part.partition("=")
+        try:
+            value = float(share)
+        except ValueError:
+            value = -1.0
+        if not name.strip() or value < 0 or name.strip() in ratios:
+            raise DataError(
+                f"--ratios {text}: write name=share, each once, such as train=0.8,val=0.1,test=0.1"
+            )
+        ratios[name.strip()] = value
+    return ratios
+
+
+def _settings(path: Path | None) -> dict[str, Any]:
+    """The mapping in a YAML or JSON file."""
+    if path is None:
+        return {}
+    import yaml
+
+    from mdlp_bench.data.sources.names import read_file
+    from mdlp_bench.errors import DataError
+
+    try:
+        content = yaml.safe_load(read_file(path))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: not YAML or JSON ({str(error).splitlines()[0]})") from error
+    if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
+        raise DataError(f"{path}: must hold names and values, such as `min_gt_height: 48`")
+    return content
+
+
+def _validated(model: type[AuditConfig], values: dict[str, Any]) -> AuditConfig:
+    from pydantic import ValidationError
+
+    from mdlp_bench.errors import DataError
+
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise DataError(f"audit: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+
+
+@contextmanager
+def _progress(title: str, unit: str, as_json: bool) -> Iterator[Callable[[int], None]]:
+    """A progress bar on standard error, when somebody is there to see it."""
+    from tqdm import tqdm
+
+    with tqdm(desc=title, unit=unit, disable=not show_progress(as_json)) as bar:
+
+        def tick(count: int) -> None:
+            bar.update(count)
+
+        yield tick
+
+
+def _table(title: str, *columns: str) -> Table:
+    from rich.table import Table
+
+    table = Table(title=title)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
+
+
+def _console() -> Console:
+    """Standard output; file names may contain brackets, so markup is off."""
+    from rich.console import Console
+
+    return Console(markup=False, highlight=False)
+
+
+def _print_pairing(report: PairingReport, out: Path) -> None:
+    console = _console()
+    table = _table(
+        f"{report.name}: {report.triplets:,} triplets of {report.tracks_kept:,} of {report.tracks:,} tracks",
+        "left out because", "count", "for example",
+    )  # fmt: skip
+    for code, count in (report.rejected | report.notes).items():
+        kind = code if code in report.rejected else f"{code} (kept)"
+        table.add_row(kind, f"{count:,}", report.examples[code][0])
+    if not table.row_count:
+        table.add_row("nothing", "0", "")
+    console.print(table)
+    origins = ", ".join(f"{name} {count:,}" for name, count in report.text_origins.items())
+    console.print(f"texts: {origins}; readers: {', '.join(report.readers) or 'none'}")
+    thresholds = ", ".join(f"{name} {_plain(value)}" for name, value in report.config.model_dump().items())
+    console.print(f"thresholds: {thresholds}")
+    console.print(f"report: {out / 'pairing.html'}")
+
+
+def _plain(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def _print_split(report: SplitReport, out: Path) -> None:
+    console = _console()
+    table = _table(
+        f"{report.name}: {report.samples:,} samples, {report.groups:,} groups by {', '.join(report.rule.by)}",
+        "split", "samples", "groups", "share", "target", "within tolerance",
+    )  # fmt: skip
+    for split, share in report.splits.items():
+        target = "kept" if share.target is None else f"{share.target:.1%}"
+        within = {None: "", True: "yes", False: "no"}[share.within_tolerance]
+        table.add_row(split, f"{share.samples:,}", f"{share.groups:,}", f"{share.share:.1%}", target, within)
+    console.print(table)
+    worst = sorted(
+        report.strata, key=lambda s: (s.within_tolerance, -abs(s.deviation) * (s.groups + 1) ** 0.5)
+    )
+    table = _table(
+        "Strata, the farthest from their targets first",
+        "stratum",
+        "split",
+        "groups",
+        "share",
+        "target",
+        "tolerance",
+    )
+    for stratum in worst[:_SHOWN]:
+        mark = "" if stratum.within_tolerance else " (outside)"
+        table.add_row(
+            f"{stratum.variable} {stratum.value}", stratum.split, f"{stratum.groups:,}",
+            f"{stratum.share:.1%}", f"{stratum.target:.1%}", f"{stratum.low:,} to {stratum.high:,}{mark}",
+        )  # fmt: skip
+    console.print(table)
+    if report.repaired:
+        console.print(f"{len(report.repaired):,} groups were in several splits and are whole now")
+    if report.left_out:
+        console.print(
+            f"{report.left_out:,} samples cannot be read and were left out; `data inspect` says why"
+        )
+    how = "splits kept" if report.rule.keep else f"seed {report.rule.seed}"
+    console.print(f"{how}; report: {out / 'split.json'}")
+
+
+def _print_audit(found: Audit) -> None:
+    from mdlp_bench.data.audit import CHECKS
+
+    console = _console()
+    size = f"{found.samples:,} samples, {found.plates:,} plates"
+    quarantined = f", {found.quarantined:,} in quarantine" if found.quarantined else ""
+    table = _table(
+        f"{found.name}: {size}, {found.leaks:,} leaks{quarantined}",
+        "check", "severity", "count", "for example",
+    )  # fmt: skip
+    for code, count in found.counts.items():
+        example = next(finding.message for finding in found.findings if finding.code == code)
+        style = "red" if CHECKS[code].severity == "leak" else None
+        table.add_row(code, CHECKS[code].severity, f"{count:,}", example, style=style)
+    if not found.counts:
+        table.add_row("nothing found", "", "0", "")
+    console.print(table)
+    for name, shares in found.balance.items():
+        top = ", ".join(f"{value} {share:.0%}" for value, share in list(shares.items())[:_SHOWN])
+        console.print(f"plates by {name}: {top}")
