@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from mdlp_bench.data.render import Appearance, render_sample
+from mdlp_bench.data.render import Appearance, Provinces, render_sample
 from mdlp_bench.errors import DataError
 from mdlp_bench.files import seed_for, write_bytes
 from mdlp_bench.images import ImageU8
@@ -20,6 +20,7 @@ from mdlp_bench.plate import Layout
 POOL_SIZE: Final = (64, 160)
 """Height and width of pool images: twice the reader's input, so that varied crops never enlarge them much."""
 SHARD: Final = 2000
+CCPD_SHARE: Final = 0.15
 
 # Every layout often enough to be learnt; blue and green, which traffic is made of, most often.
 LAYOUT_SHARES: Final[dict[Layout, float]] = {
@@ -79,12 +80,14 @@ def _render_shard(path: Path, seed: int, start: int, stop: int) -> None:
     images, texts = [], []
     for index in range(start, stop):
         rng = np.random.default_rng(seed_for("reader-appearance", seed, index))
-        # The whole range from showroom to traffic, and detectors' crops from tight to loose.
+        # From showroom to traffic, and detectors' crops from tight to loose.
         appearance = Appearance(
-            difficulty=float(rng.uniform(0.15, 1.0)), max_roll=15.0, mean_margin=float(rng.uniform(0.0, 0.06))
+            difficulty=float(rng.uniform(0.1, 0.9)), max_roll=20.0, mean_margin=float(rng.uniform(0.0, 0.05))
         )
+        # Most public crops come from CCPD and thus from one province; the rest of the pool knows all alike.
+        provinces: Provinces = "ccpd" if rng.random() < CCPD_SHARE else "uniform"
         sample = render_sample(
-            seed, index, layouts=LAYOUT_SHARES, provinces="uniform", appearance=appearance, size=POOL_SIZE
+            seed, index, layouts=LAYOUT_SHARES, provinces=provinces, appearance=appearance, size=POOL_SIZE
         )
         images.append(sample.image)
         texts.append(sample.text)
@@ -125,21 +128,23 @@ def _regeometry(image: ImageU8, rng: np.random.Generator) -> ImageU8:
     # Where the corners of the new crop lie in the old one, as shares of its sides; negative margins show more
     # than was there.
     left, top, right, bottom = (_margin(rng) for _ in range(4))
-    slant = rng.normal(0, 0.15) * height / width if rng.random() < 0.5 else 0.0
-    climb = rng.normal(0, 0.03) if rng.random() < 0.5 else 0.0
+    # A plate seen from the side: its rows climb and its strokes slant, and the upright box around it grows.
+    slant = rng.normal(0, 0.22) * height / width if rng.random() < 0.6 else 0.0
+    climb = rng.normal(0, 0.22) if rng.random() < 0.6 else 0.0
+    top, bottom = top - abs(climb) / 2, bottom - abs(climb) / 2
     corners = np.array(
         [
-            [left + slant, top + climb],
-            [1 - right + slant, top - climb],
-            [1 - right - slant, 1 - bottom - climb],
-            [left - slant, 1 - bottom + climb],
+            [left + slant, top + climb / 2],
+            [1 - right + slant, top - climb / 2],
+            [1 - right - slant, 1 - bottom - climb / 2],
+            [left - slant, 1 - bottom + climb / 2],
         ]
     )
     corners += rng.normal(0, [0.01, 0.025], (4, 2))
     source = (corners * [width, height]).astype(np.float32)
     target = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
     matrix = cv2.getPerspectiveTransform(source, target)
-    border = cv2.BORDER_REFLECT_101 if rng.random() < 0.5 else cv2.BORDER_REPLICATE
+    border = cv2.BORDER_REFLECT_101 if rng.random() < 0.3 else cv2.BORDER_REPLICATE
     return np.asarray(cv2.warpPerspective(image, matrix, (width, height), borderMode=border), np.uint8)
 
 
