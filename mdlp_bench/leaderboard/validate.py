@@ -1,0 +1,187 @@
+"""Check a submission: every fault at once, nothing written, nothing believed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from mdlp_bench.errors import SubmissionError
+from mdlp_bench.files import sha256_file
+from mdlp_bench.leaderboard.archive import Archive, open_archive
+from mdlp_bench.leaderboard.faults import Faults, listed, printable
+from mdlp_bench.leaderboard.png import PngError, clean_png
+from mdlp_bench.leaderboard.readme_txt import check_agreement, parse_readme
+from mdlp_bench.leaderboard.submission import (
+    PREDICTIONS_FOLDER,
+    README_FILE,
+    SUBMISSION_FILE,
+    Submission,
+    parse_submission,
+)
+
+_PNG: Final = ".png"
+# What `mdlp_bench.schema` demands of a sample_id, so that it can be a file name.
+_SAMPLE_ID: Final = re.compile(r"[\w-][\w.-]*")
+
+
+@dataclass
+class Report:
+    """What was found in a submission.
+
+    Attributes:
+        path: The archive.
+        faults: Everything that is wrong; empty for a valid submission.
+        submission: Its form, when that can be read.
+        sample_ids: Samples with a sound picture.
+    """
+
+    path: Path
+    faults: Faults = field(default_factory=Faults)
+    submission: Submission | None = None
+    sample_ids: list[str] = field(default_factory=list)
+
+    @property
+    def valid(self) -> bool:
+        """Whether there is no fault."""
+        return not len(self.faults)
+
+
+def validate(path: Path, sample_ids: Collection[str] | None = None) -> Report:
+    """Check an archive as a whole.
+
+    Args:
+        path: The zip file.
+        sample_ids: The test set's ids; without them completeness cannot be checked.
+
+    Returns:
+        The form and all faults.
+    """
+    report = Report(path)
+    archive = open_archive(path, report.faults)
+    if archive is None:
+        return report
+    with archive:
+        _check_forms(archive, report)
+        for sample_id, _ in _pictures(archive, report.faults, sample_ids):
+            report.sample_ids.append(sample_id)
+        _check_completeness(archive, report.faults, sample_ids)
+    return report
+
+
+def extract(path: Path, folder: Path, sample_ids: Collection[str]) -> tuple[Submission, str]:
+    """Write the pictures of a valid archive as `<folder>/<sample_id>.png`.
+
+    File names are made from the data set's ids, never from the archive, and the pictures are rebuilt from
+    their pixels.
+
+    Args:
+        path: The zip file.
+        folder: An empty or new folder.
+        sample_ids: The test set's ids.
+
+    Returns:
+        The form and the archive's SHA-256.
+
+    Raises:
+        SubmissionError: The archive has faults (the first is named), or changed meanwhile.
+    """
+    report = validate(path, sample_ids)
+    if not report.valid or report.submission is None:
+        raise report.faults.error(path.name)
+    faults = Faults()
+    archive = open_archive(path, faults)
+    if archive is None:
+        raise SubmissionError(f"{path}: changed while it was read; add it again")
+    folder.mkdir(parents=True, exist_ok=True)
+    written = 0
+    with archive:
+        for sample_id, content in _pictures(archive, faults, sample_ids):
+            (folder / f"{sample_id}{_PNG}").write_bytes(content)
+            written += 1
+    if len(faults) or written != len(sample_ids):
+        raise SubmissionError(f"{path}: changed while it was read; add it again")
+    return report.submission, sha256_file(path)
+
+
+def _check_forms(archive: Archive, report: Report) -> None:
+    faults = report.faults
+    if SUBMISSION_FILE not in archive.members:
+        faults.add(
+            "yaml",
+            SUBMISSION_FILE,
+            "missing at the top of the archive",
+            "write it with `mdlp-bench leaderboard pack --init`",
+        )
+    else:
+        content = archive.read(SUBMISSION_FILE, faults)
+        report.submission = None if content is None else parse_submission(content, faults)
+    if README_FILE in archive.members:
+        content = archive.read(README_FILE, faults)
+        readme = None if content is None else parse_readme(content, faults)
+        if readme is not None and report.submission is not None:
+            check_agreement(readme, report.submission, faults)
+    for name in archive.members:
+        if name not in (SUBMISSION_FILE, README_FILE) and _sample_id(name) is None:
+            faults.add(
+                "unexpected",
+                name,
+                "does not belong into a submission",
+                f"keep to {SUBMISSION_FILE}, {README_FILE} and {PREDICTIONS_FOLDER}<sample_id>{_PNG}",
+            )
+
+
+def _pictures(
+    archive: Archive, faults: Faults, sample_ids: Collection[str] | None
+) -> Iterator[tuple[str, bytes]]:
+    """Sample id and clean PNG of every sound picture of the test set."""
+    known = None if sample_ids is None else frozenset(sample_ids)
+    for name in archive.members:
+        sample_id = _sample_id(name)
+        if sample_id is None:
+            continue
+        if known is not None and sample_id not in known:
+            faults.add("unknown-id", name, "no sample of the test set", "leave it out, or mend its name")
+            continue
+        content = archive.read(name, faults)
+        if content is None:
+            continue
+        try:
+            yield sample_id, clean_png(content)
+        except PngError as fault:
+            faults.add(fault.code, name, fault.problem, fault.remedy)
+
+
+def _sample_id(name: str) -> str | None:
+    """The id a picture's name stands for; None for any other name."""
+    if not name.startswith(PREDICTIONS_FOLDER) or not name.endswith(_PNG):
+        return None
+    sample_id = name.removeprefix(PREDICTIONS_FOLDER).removesuffix(_PNG)
+    return sample_id if _SAMPLE_ID.fullmatch(sample_id) else None
+
+
+def _check_completeness(archive: Archive, faults: Faults, sample_ids: Collection[str] | None) -> None:
+    named = {sample_id for name in archive.members if (sample_id := _sample_id(name)) is not None}
+    if not named:
+        faults.add("missing", PREDICTIONS_FOLDER, "holds no picture", "add one PNG a sample")
+        return
+    missing = [sample_id for sample_id in sample_ids or () if sample_id not in named]
+    if missing:
+        faults.add(
+            "missing",
+            PREDICTIONS_FOLDER,
+            f"{len(missing):,} of {len(sample_ids or ()):,} samples have no picture: {listed(missing)}",
+            "restore every sample; one that fails needs a picture too",
+        )
+
+
+def summary(report: Report) -> str:
+    """One line about a valid submission."""
+    form = report.submission
+    if form is None:
+        return f"{report.path.name}: not valid"
+    return (
+        f"{printable(form.method)} {form.version}: {len(report.sample_ids):,} sound pictures, form complete"
+    )
