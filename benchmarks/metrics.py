@@ -1,6 +1,7 @@
 """Scoring speed: this project's metrics against the straightforward loop and against torchmetrics.
 
-Run with `python benchmarks/metrics.py`; both sides run in the same process on one thread, on the same images.
+Run with `python benchmarks/metrics.py`; both sides run in the same process, on the same images, on `THREADS`
+threads.
 Weights of SqueezeNet must be in torch hub's cache (`TORCH_HOME`) or downloadable.
 """
 
@@ -26,6 +27,7 @@ IMAGES = 24  # ground truths; the ratios hardly depend on it, 500 take about 20 
 METHODS = 6
 CHUNK = 64
 REPEATS = 3
+THREADS = 1
 TEXTS = 2000
 FEATURES = (500, 256)
 
@@ -175,8 +177,8 @@ def single_metrics(truth: Images, preds: Images, lpips: Lpips) -> list[tuple[str
 
 def main(reader: Reader | None = None) -> None:
     """Measure and print; with a `reader`, the full scoring includes its readings."""
-    torch.set_num_threads(1)
-    cv2.setNumThreads(1)
+    torch.set_num_threads(THREADS)
+    cv2.setNumThreads(THREADS)
     truth = plates(IMAGES)
     methods = [restored(truth, method) for method in range(METHODS)]
     lpips = Lpips("squeeze")
@@ -205,8 +207,8 @@ def main(reader: Reader | None = None) -> None:
         row("PSNR, SSIM, ground truth prepared", *two, IMAGES),
         row("PSNR, SSIM, ground truth new", *cold, IMAGES),
     ]
-    show("Scoring, per image, one thread", rows, "scikit-image, lpips")
-    show("Single metrics, one thread", single_metrics(truth, methods[2], lpips), "torchmetrics")
+    show(f"Scoring, per image, threads: {THREADS}", rows, "scikit-image, lpips")
+    show(f"Single metrics, threads: {THREADS}", single_metrics(truth, methods[2], lpips), "torchmetrics")
 
 
 if __name__ == "__main__":

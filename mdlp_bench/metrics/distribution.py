@@ -105,8 +105,8 @@ def kernel_distance(a: Features, b: Features) -> KernelDistance:
     if min(n, m) < 3:
         raise DataError(f"kernel distance needs at least 3 samples in each set, found {n} and {m}")
     # The sum of each row is all that the estimate and its jackknife need.
-    within_x, within_y = _row_sums(x, x) - _diagonal(x), _row_sums(y, y) - _diagonal(y)
-    x_to_y, y_to_x = _row_sums(x, y), _row_sums(y, x)
+    within_x, within_y = _sums(x, x)[0] - _diagonal(x), _sums(y, y)[0] - _diagonal(y)
+    x_to_y, y_to_x = _sums(x, y)
     pairs_x, pairs_y, across = within_x.sum(), within_y.sum(), x_to_y.sum()
     value = pairs_x / (n * (n - 1)) + pairs_y / (m * (m - 1)) - 2.0 * across / (n * m)
     without_x = (
@@ -123,13 +123,18 @@ def kernel_distance(a: Features, b: Features) -> KernelDistance:
     return KernelDistance(float(value), float(np.sqrt(variance)))
 
 
-def _kernel(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.asarray((x @ y.T / x.shape[1] + 1.0) ** 3)
-
-
-def _row_sums(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
-    blocks = range(0, len(x), _BLOCK_ROWS)
-    return np.concatenate([_kernel(x[start : start + _BLOCK_ROWS], y).sum(axis=1) for start in blocks])
+def _sums(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Sums of the rows and of the columns of the kernel matrix, block by block."""
+    rows, columns = np.empty(len(x)), np.zeros(len(y))
+    for start in range(0, len(x), _BLOCK_ROWS):
+        base = x[start : start + _BLOCK_ROWS] @ y.T
+        base /= x.shape[1]
+        base += 1.0
+        kernel = base * base
+        kernel *= base
+        rows[start : start + _BLOCK_ROWS] = kernel.sum(axis=1)
+        columns += kernel.sum(axis=0)
+    return rows, columns
 
 
 def _diagonal(x: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -63,7 +63,7 @@ def test_agrees_with_torchmetrics(squeeze: Lpips, torch_home: Path, monkeypatch:
         for p, t in zip(preds, target, strict=True)
     ]
     np.testing.assert_allclose(squeeze.score(preds, target), expected, atol=1e-6)
-    assert squeeze.score(preds, target)[3] == 0.0
+    assert squeeze.score(preds, target)[3] == pytest.approx(0.0, abs=1e-12)
 
 
 def test_documented_value(squeeze: Lpips) -> None:
