@@ -9,8 +9,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from hypothesis import settings
 
 from mdlp_bench import images
+
+# A busy machine is no bug: examples have no time limit.
+settings.register_profile("no-deadline", deadline=None)
+settings.load_profile("no-deadline")
 
 Draw = Callable[..., bytes]
 
