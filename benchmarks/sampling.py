@@ -1,7 +1,7 @@
 """What LP-Diff costs on one CPU thread: a training step, and restoring a plate against solver steps.
 
 Run `python benchmarks/sampling.py`; prints Markdown tables. Times are processor milliseconds, the best of
-several runs, so other programs disturb them little; ratios within one run carry over to other machines better.
+several runs, so other programs disturb them little; ratios within one run carry over to other machines.
 """
 
 from __future__ import annotations
@@ -20,8 +20,7 @@ _HEIGHT, _WIDTH = 112, 224
 
 
 def _best(run: Callable[[], object], repeats: int = 5) -> float:
-    """Milliseconds of the fastest of `repeats` runs after one to warm up."""
-    run()
+    """Processor milliseconds of the fastest of `repeats` runs."""
     times = []
     for _ in range(repeats):
         start = time.process_time()

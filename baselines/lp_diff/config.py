@@ -147,7 +147,7 @@ _SIZES: dict[Size, dict[str, Any]] = {
         "see_frames": True,
     },
     "small": {
-        "widths": (16, 32, 64, 128),
+        "widths": (16, 24, 64, 128),
         "inner_channels": 24,
         "channel_mults": (1, 2, 5),
         "res_blocks": 1,
