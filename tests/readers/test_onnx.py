@@ -63,7 +63,7 @@ def test_clpr_reads_real_ground_truths(measure: Measure, clpr: Reader, ground_tr
 def test_public_readers_on_a_sample_of_real_crops(
     ppocrv4: Reader, measure: Measure, clpr: Reader, real_crops: Labelled
 ) -> None:
-    sample = real_crops[::8]
+    sample = real_crops[::16]
     for reader in (ppocrv4, clpr):
         exact, _ = measure(reader, sample)
         assert exact / len(sample) >= 0.95

@@ -11,7 +11,6 @@ import pytest
 
 from mdlp_bench.errors import MissingDependencyError, ReaderError
 from mdlp_bench.readers.base import Reading
-from mdlp_bench.readers.panel import load_panel, read_with_all
 from mdlp_bench.readers.registry import PANEL, READERS, load_reader
 
 _CROP = np.zeros((24, 94, 3), np.uint8)
@@ -71,31 +70,19 @@ def test_a_missing_file() -> None:
         load_reader("nowhere.py:read")
 
 
-def test_a_panel_reads_the_same_images_with_everyone(tmp_path: Path) -> None:
-    file = _write(
-        tmp_path / "two.py",
-        "def bright(images):\n    return ['京' * int(image.mean() > 9) for image in images]\n"
-        "def dark(images):\n    return ['沪' * int(image.mean() < 9) for image in images]\n",
-    )
-    panel = load_panel([f"{file}:bright", f"{file}:dark"])
-    readings = read_with_all(panel, [_CROP, _CROP + 200])
-    assert [r.text for r in readings["two:bright"]] == ["", "京"]
-    assert [r.text for r in readings["two:dark"]] == ["沪", ""]
-
-
-def test_the_default_panel_has_three_independent_readers() -> None:
+def test_the_panel_has_three_independent_readers() -> None:
     try:
-        panel = load_panel()
+        panel = [load_reader(name) for name in PANEL]
     except MissingDependencyError as error:
         pytest.skip(str(error))
-    assert tuple(panel) == PANEL
-    hashes = {reader.descriptor.weights_sha256 for reader in panel.values()}
+    assert tuple(reader.descriptor.name for reader in panel) == PANEL
+    hashes = {reader.descriptor.weights_sha256 for reader in panel}
     assert len(hashes) == 3 and None not in hashes
 
 
 def test_readers_are_found_without_importing_torch_or_onnxruntime() -> None:
     code = (
-        "import sys, mdlp_bench.readers.registry, mdlp_bench.readers.panel, mdlp_bench.readers.onnx_ctc, "
+        "import sys, mdlp_bench.readers.registry, mdlp_bench.readers.onnx_ctc, "
         "mdlp_bench.readers.packaged, mdlp_bench.readers.ctc\n"
         "heavy = {'torch', 'onnxruntime', 'rapidocr_onnxruntime', 'agentclpr'} & set(sys.modules)\n"
         "sys.exit(', '.join(heavy) or 0)"

@@ -29,7 +29,7 @@ class CrnnConfig(BaseModel):
 
     alphabet: str = ALPHABET
     width: int = Field(default=112, gt=0, multiple_of=4)
-    channels: tuple[int, int, int, int, int] = (24, 40, 64, 96, 128)
+    channels: tuple[int, int, int, int, int] = (24, 40, 72, 112, 144)
     hidden: int = Field(default=96, gt=0)
     temperature: float = Field(default=1.0, gt=0)
     version: str = "0"
