@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -71,7 +72,7 @@ def render_pool(folder: Path, seed: int, count: int) -> Pool:
             with np.load(path, allow_pickle=False) as shard:
                 images[start:stop] = shard["images"]
                 texts += shard["texts"].tolist()
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
             raise DataError(f"{path}: damaged pool shard; delete it and start again") from error
     return Pool(images, tuple(texts))
 

@@ -147,11 +147,11 @@ def test_a_wrong_weight_file_gives_one_clear_line(tmp_path: Path) -> None:
     config = CrnnConfig()
     save_crnn(CRNN(config), config, path)
     tensors = load_file(path)
-    metadata = {"format": "mdlp-bench-crnn-1", "config": config.model_dump_json()}
+    metadata = {"mdlp-bench-crnn-1": config.model_dump_json()}
     save_file({**tensors, "classes.bias": torch.zeros(9)}, path, metadata)
     with pytest.raises(ReaderError, match=r"tensor classes\.bias is \[9\], its configuration wants \[73\]"):
         CrnnReader(path)
-    save_file(tensors, path, {**metadata, "config": '{"hidden": 0}'})
+    save_file(tensors, path, {"mdlp-bench-crnn-1": '{"hidden": 0}'})
     with pytest.raises(ReaderError, match="unreadable configuration"):
         CrnnReader(path)
 

@@ -15,7 +15,8 @@ from mdlp_bench.errors import MissingWeightsError, ReaderError
 from mdlp_bench.files import write_bytes
 from mdlp_bench.readers.crnn.network import CRNN, CrnnConfig
 
-_FORMAT: Final = "mdlp-bench-crnn-1"
+# The only key of the metadata: safetensors writes several in random order.
+_KEY: Final = "mdlp-bench-crnn-1"
 
 
 def bundled_weights() -> Path:
@@ -30,7 +31,7 @@ def save_crnn(network: CRNN, config: CrnnConfig, path: Path) -> None:
         for name, tensor in network.state_dict().items()
         if not name.endswith("num_batches_tracked")
     }
-    write_bytes(path, save(tensors, {"format": _FORMAT, "config": config.model_dump_json()}))
+    write_bytes(path, save(tensors, {_KEY: config.model_dump_json()}))
 
 
 def load_crnn(path: Path) -> CRNN:
@@ -50,10 +51,10 @@ def load_crnn(path: Path) -> CRNN:
             tensors = {name: stored.get_tensor(name).to(torch.float32) for name in stored.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise ReaderError(f"{path}: not a safetensors file ({error})") from error
-    if metadata.get("format") != _FORMAT:
-        raise ReaderError(f"{path}: not a CRNN of this project (its metadata lack format={_FORMAT!r})")
+    if _KEY not in metadata:
+        raise ReaderError(f"{path}: not a CRNN of this project (its metadata lack {_KEY!r})")
     try:
-        config = CrnnConfig.model_validate_json(metadata.get("config", ""))
+        config = CrnnConfig.model_validate_json(metadata[_KEY])
     except ValidationError as error:
         raise ReaderError(f"{path}: unreadable configuration ({error.errors()[0]['msg']})") from error
     network = CRNN(config)
