@@ -284,12 +284,13 @@ def assign(
 def best_seed(
     facts: Sequence[SampleFacts], groups: Sequence[str], ratios: Mapping[str, float], seeds: Iterable[int]
 ) -> int:
-    """The seed whose split has the smallest chi-squared distance of the strata's counts from their targets.
+    """The seed whose split is nearest to its ratios, in all and in each stratum.
 
-    chi^2 = sum over strata and splits of (groups - n p)^2 / (n p), n: groups of the stratum, p: ratio. The
-    lower seed wins among equals.
+    The distance is the mean over strata and splits of (groups - n p)^2 / (n p), n: groups of the stratum,
+    p: ratio; taken for each variable and for the whole, and summed, so that a variable of many strata does
+    not outvote the others. The lower seed wins among equals.
     """
-    strata = _strata(facts, groups)
+    strata = _strata(facts, groups) | {"all": dict.fromkeys(groups, "all")}
     distinct = sorted(set(groups))
     shares = {name: share for name, share in ratios.items() if share > 0}
     p = np.array(list(shares.values()))
@@ -302,7 +303,7 @@ def best_seed(
     def distance(seed: int) -> float:
         places = np.array([index[split] for split in splits_of(distinct, ratios, seed)])
         return sum(
-            float(((_crosstab(codes, places, expected.shape) - expected) ** 2 / expected).sum())
+            float(((_crosstab(codes, places, expected.shape) - expected) ** 2 / expected).mean())
             for codes, expected in coded
         )
 

@@ -121,4 +121,5 @@ def make_config(**values: object) -> PairingConfig:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
-        raise DataError(f"pairing: {where + ': ' if where else ''}{first['msg']}") from error
+        message = first["msg"].removeprefix("Value error, ")
+        raise DataError(f"pairing: {where + ': ' if where else ''}{message}") from error
