@@ -1,0 +1,107 @@
+"""The verb that trains: every trainable method through the same loop, and the reader."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mdlp_bench.cli.options import DataArgument, JsonOption
+from mdlp_bench.training.reader_cli import train_reader_command
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to the command line."""
+    app.command(
+        epilog="""Examples:\n
+  mdlp-bench train lp-diff DATA --out runs/lp-diff --config small\n
+  mdlp-bench train lp-diff DATA --out runs/psi --config recipes/lp-diff/psi.yaml --validation VAL\n
+  accelerate launch --num_processes 4 -m mdlp_bench train lp-diff DATA --out runs/lp-diff"""
+    )(train)
+    app.command("train-reader")(train_reader_command)
+
+
+def train(
+    method: Annotated[str, typer.Argument(help="What to train.", show_default=False)],
+    data: DataArgument,
+    out: Annotated[Path, typer.Option("--out", "-o", help="The run folder; a stopped training continues.")],
+    split: Annotated[str, typer.Option("--split", help="Train on this split.")] = "train",
+    config: Annotated[
+        str | None,
+        typer.Option(
+            "--config",
+            help="A size the method knows, or a YAML file with the sections options and training.",
+            show_default="the method's",
+        ),
+    ] = None,
+    validation: Annotated[
+        Path | None,
+        typer.Option(
+            "--validation",
+            help="Data never trained on, for figures and pictures.",
+            show_default="split val of DATA, if there is one",
+        ),
+    ] = None,
+    start: Annotated[
+        Path | None, typer.Option("--start", help="Start from these weights.", show_default="random weights")
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option("--steps", min=1, help="Optimiser steps.", show_default="the configuration's")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option("--seed", min=0, help="Seed of all draws.", show_default="the configuration's")
+    ] = None,
+    threads: Annotated[
+        int | None, typer.Option("--threads", min=1, help="CPU threads.", show_default="one a core")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Train a restoration method.
+
+    The run folder gets weights.safetensors (averaged weights, at every checkpoint), log.jsonl and samples as
+    pictures. The same command continues a stopped training, with the same result as if it had not stopped.
+    """
+    import torch
+
+    from mdlp_bench.data import open_samples
+    from mdlp_bench.files import seed_for, sha256_file
+    from mdlp_bench.training.loop import train as run_training
+    from mdlp_bench.training.registry import load_trainable, read_recipe
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+    recipe = read_recipe(config, steps=steps, seed=seed)
+    torch.manual_seed(seed_for("weights", recipe.training.seed))
+    trainable = load_trainable(method, recipe.options)
+    if start is not None:
+        trainable.load(start)
+    every = open_samples(data)
+    samples = every.select(split=split)
+    if validation is not None:
+        held_out = open_samples(validation)
+    else:
+        held_out = every.select(split="val") if "val" in every.splits else None
+    about = {
+        "method": method,
+        "options": dict(recipe.options),
+        "start": sha256_file(start) if start is not None else None,
+    }
+
+    def report(line: dict[str, Any]) -> None:
+        if as_json:
+            typer.echo(json.dumps(line))
+        else:
+            typer.echo(f"{line['step']}/{recipe.training.steps}  {_figures(line)}")
+
+    weights = run_training(
+        trainable, samples, recipe.training, out, about=about, validation=held_out, report=report
+    )
+    if not as_json:
+        typer.echo(f"wrote {weights}")
+
+
+def _figures(line: dict[str, Any]) -> str:
+    found = line.get("validation", line)
+    return "  ".join(f"{name} {value}" for name, value in found.items() if name != "step")

@@ -1,0 +1,1 @@
+"""Training of the networks the project ships or compares."""

@@ -1,0 +1,158 @@
+"""What the loop is fed with: samples held encoded in memory, decoded and varied anew at every visit.
+
+Batch k of a training is a function of (samples, seed, k): independent of threads, and of whether the training
+was interrupted before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import lru_cache
+
+import cv2
+import numpy as np
+import pyarrow as pa
+import torch
+from torch import Tensor
+
+from mdlp_bench.data.decode import NativeSample, decode_native
+from mdlp_bench.data.samples import Samples
+from mdlp_bench.errors import DataError
+from mdlp_bench.files import seed_for
+from mdlp_bench.images import ImageU8
+from mdlp_bench.metrics.protocol import WORKING_SIZE, to_working_size
+from mdlp_bench.training.trainable import TrainingBatch
+
+_COLUMNS = ["sample_id", "frames", "gt", "text"]
+
+
+class TrainingData:
+    """Samples with frames and ground truth.
+
+    Args:
+        samples: Where they come from; all are read into memory, encoded as they are (about 20 kB each).
+        seed: Of order, choice of frames and augmentation.
+        frames: Frames drawn of each sample.
+        augment: Strength of the augmentation, 0 (none) to 1.
+
+    Raises:
+        DataError: No samples, or one without frames or ground truth; names it.
+    """
+
+    def __init__(self, samples: Samples, *, seed: int, frames: int = 3, augment: float = 1.0) -> None:
+        self.table = pa.Table.from_batches(samples.batches(columns=_COLUMNS)).combine_chunks()
+        if not len(self.table):
+            raise DataError(f"{samples.name}: no samples to train on")
+        self._check(samples.name)
+        self.seed = seed
+        self.frames = frames
+        self.augment = augment
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def batch(self, step: int, size: int, rank: int = 0, world: int = 1) -> TrainingBatch:
+        """The share of process `rank` of `world` in the batch of a step (samples rank, rank + world, ...)."""
+        places = range(step * size + rank, (step + 1) * size, world)
+        return stack([self._visit(place) for place in places])
+
+    def stream(self, first: int, stop: int, size: int, rank: int = 0, world: int = 1) -> Iterator[TrainingBatch]:
+        """The batches of steps first ... stop - 1, each prepared while the one before is used."""
+        with ThreadPoolExecutor(1) as pool:
+            ahead: Future[TrainingBatch] | None = None
+            for step in range(first, stop):
+                batch = ahead.result() if ahead else self.batch(step, size, rank, world)
+                ahead = pool.submit(self.batch, step + 1, size, rank, world) if step + 1 < stop else None
+                yield batch
+
+    def _visit(self, place: int) -> NativeSample:
+        epoch, offset = divmod(place, len(self))
+        sample = self._decoded(int(_order(self.seed, epoch, len(self))[offset]))
+        rng = np.random.default_rng(seed_for("training", self.seed, place))
+        frames = choose(sample.frames, self.frames, rng)
+        return vary(NativeSample(sample.sample_id, frames, sample.gt, sample.text), rng, self.augment)
+
+    def _decoded(self, index: int) -> NativeSample:
+        (batch,) = self.table.slice(index, 1).to_batches()
+        (sample,) = decode_native(batch)
+        return sample
+
+    def _check(self, name: str) -> None:
+        counts = self.table.column("frames").combine_chunks().value_lengths().to_numpy(zero_copy_only=False)
+        for wrong, what in (
+            (np.nonzero(~(counts > 0))[0], "frames; degrade its ground truth first"),
+            (
+                np.nonzero(self.table.column("gt").is_null().to_numpy())[0],
+                "ground truth; leave it out of the training split",
+            ),
+        ):
+            if len(wrong):
+                raise DataError(f"{name}: sample {self.table.column('sample_id')[int(wrong[0])]} has no {what}")
+
+
+@lru_cache(maxsize=2)
+def _order(seed: int, epoch: int, count: int) -> np.ndarray:
+    return np.random.default_rng(seed_for("order", seed, epoch)).permutation(count)
+
+
+def choose(frames: Sequence[ImageU8], count: int, rng: np.random.Generator) -> tuple[ImageU8, ...]:
+    """`count` frames drawn at random, oldest first; too few repeat the last one."""
+    if len(frames) < count:
+        return (*frames, *[frames[-1]] * (count - len(frames)))
+    return tuple(frames[int(i)] for i in sorted(rng.choice(len(frames), count, replace=False)))
+
+
+def vary(sample: NativeSample, rng: np.random.Generator, strength: float) -> NativeSample:
+    """The sample at the working size, seen slightly otherwise: frames and ground truth alike.
+
+    Another crop (shift and scale of up to 3 %, a turn of up to 1.5 degrees) and another exposure (gain and
+    offset a channel); one time in twenty a frame is missing and its predecessor stands in for it.
+    """
+    images = [to_working_size(image) for image in (*sample.frames, sample.gt)]  # type: ignore[arg-type]
+    if strength > 0:
+        matrix, table = _crop(rng, strength), _exposure(rng, strength)
+        images = [
+            np.asarray(cv2.LUT(cv2.warpAffine(image, matrix, WORKING_SIZE[::-1], **_WARP), table), np.uint8)
+            for image in images
+        ]
+        if len(images) > 2 and rng.random() < 0.05 * strength:
+            lost = int(rng.integers(1, len(images) - 1))
+            images[lost] = images[lost - 1]
+    return NativeSample(sample.sample_id, tuple(images[:-1]), images[-1], sample.text)
+
+
+_WARP = {"flags": cv2.INTER_LINEAR, "borderMode": cv2.BORDER_REPLICATE}
+
+
+def _crop(rng: np.random.Generator, strength: float) -> np.ndarray:
+    height, width = WORKING_SIZE
+    angle, scale = rng.uniform(-1.5, 1.5) * strength, 1 + rng.uniform(-0.03, 0.03) * strength
+    matrix = cv2.getRotationMatrix2D((width / 2, height / 2), angle, scale)
+    matrix[:, 2] += rng.uniform(-0.03, 0.03, 2) * strength * (width, height)
+    return matrix
+
+
+def _exposure(rng: np.random.Generator, strength: float) -> np.ndarray:
+    gain = np.exp(rng.normal(0, 0.1) + rng.normal(0, 0.03, 3)) ** strength
+    offset = rng.normal(0, 0.03) * strength
+    table = np.linspace(0, 1, 256)[:, None] * gain + offset
+    return np.clip(table * 255 + 0.5, 0, 255).astype(np.uint8)[None]
+
+
+def stack(samples: Sequence[NativeSample]) -> TrainingBatch:
+    """Samples at the working size as tensors."""
+    frames = np.stack([np.stack(sample.frames) for sample in samples])
+    gt = np.stack([sample.gt for sample in samples if sample.gt is not None])
+    return TrainingBatch(to_tensor(frames), to_tensor(gt), tuple(sample.text for sample in samples))
+
+
+def to_tensor(images: np.ndarray) -> Tensor:
+    """uint8 RGB [..., H, W, 3] to float32 [..., 3, H, W] in [-1, 1]."""
+    return torch.from_numpy(images).movedim(-1, -3).to(torch.float32).div_(127.5).sub_(1)
+
+
+def to_images(tensor: Tensor) -> np.ndarray:
+    """Float [..., 3, H, W] in [-1, 1] (values beyond are clipped) to uint8 RGB [..., H, W, 3]."""
+    scaled = tensor.detach().float().add(1).mul(127.5).round().clamp(0, 255)
+    return scaled.to(torch.uint8).movedim(-3, -1).cpu().contiguous().numpy()

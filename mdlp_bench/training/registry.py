@@ -1,0 +1,88 @@
+"""Find what can be trained: entry points of the group `mdlp_bench.trainables`, and recipe files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+from pydantic import ValidationError
+
+from mdlp_bench.errors import MethodError
+from mdlp_bench.training.config import TrainingConfig
+from mdlp_bench.training.trainable import Trainable
+
+ENTRY_POINT_GROUP: Final = "mdlp_bench.trainables"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a recipe file says.
+
+    Attributes:
+        options: The method's own options.
+        training: The common configuration.
+    """
+
+    options: Mapping[str, Any]
+    training: TrainingConfig
+
+
+def trainable_names() -> list[str]:
+    """The names that can be trained; nothing is imported."""
+    return sorted(_entries())
+
+
+def load_trainable(name: str, options: Mapping[str, Any]) -> Trainable:
+    """Build what is trained.
+
+    Args:
+        name: As registered.
+        options: The method's own options; each method documents its own.
+
+    Raises:
+        MethodError: There is no such name, or an option is wrong.
+    """
+    entries = _entries()
+    if name not in entries:
+        raise MethodError(f"{name!r} cannot be trained; there are: {', '.join(sorted(entries)) or 'none'}")
+    made: Trainable = entries[name].load()(options)
+    return made
+
+
+def read_recipe(config: str | None, **changes: Any) -> Recipe:
+    """Read a configuration.
+
+    Args:
+        config: A YAML file with the sections `options` and `training`, or a word that becomes the method's
+            option `config` (its size), or None.
+        changes: Fields of `TrainingConfig` that override the file's; None leaves them.
+
+    Raises:
+        MethodError: The file cannot be read or a field is unknown or wrong; names both.
+    """
+    sections: dict[str, Any] = {}
+    if config is not None and Path(config).suffix in (".yaml", ".yml"):
+        try:
+            sections = yaml.safe_load(Path(config).read_text(encoding="utf-8")) or {}
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            raise MethodError(f"{config}: not a readable YAML file ({str(error).splitlines()[0]})") from error
+        if not isinstance(sections, dict) or sections.keys() - {"options", "training"}:
+            raise MethodError(f"{config}: must have the sections 'options' and 'training' and no others")
+    elif config is not None:
+        sections = {"options": {"config": config}}
+    fields = (sections.get("training") or {}) | {k: v for k, v in changes.items() if v is not None}
+    try:
+        training = TrainingConfig.model_validate(fields)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise MethodError(f"{config or 'training'}: {where}: {first['msg']}") from error
+    return Recipe(sections.get("options") or {}, training)
+
+
+def _entries() -> dict[str, EntryPoint]:
+    return {entry.name: entry for entry in entry_points(group=ENTRY_POINT_GROUP)}
