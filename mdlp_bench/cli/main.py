@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 import mdlp_bench
-from mdlp_bench.cli import curate, data, methods, run, synth
+from mdlp_bench.cli import curate, data, leaderboard, methods, run, synth, train
 from mdlp_bench.errors import MdlpBenchError
 
 app = typer.Typer(
@@ -23,7 +23,8 @@ app = typer.Typer(
 curate.register(data.app)
 synth.register(data.app)
 app.add_typer(data.app, name="data")
-for _module in (run, methods):
+app.add_typer(leaderboard.app, name="leaderboard")
+for _module in (run, train, methods):
     _module.register(app)
 
 
