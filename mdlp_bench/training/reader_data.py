@@ -22,6 +22,8 @@ POOL_SIZE: Final = (64, 160)
 """Height and width of pool images: twice the reader's input, so that varied crops never enlarge them much."""
 SHARD: Final = 2000
 CCPD_SHARE: Final = 0.15
+# Plates come in one typeface. Other fonts' 6 looks like its G from afar, so a few per cent must do.
+DRAWN_FACE: Final = 0.95
 
 # Every layout often enough to be learnt; blue and green, which traffic is made of, most often.
 LAYOUT_SHARES: Final[dict[Layout, float]] = {
@@ -83,7 +85,10 @@ def _render_shard(path: Path, seed: int, start: int, stop: int) -> None:
         rng = np.random.default_rng(seed_for("reader-appearance", seed, index))
         # From showroom to traffic, and detectors' crops from tight to loose.
         appearance = Appearance(
-            difficulty=float(rng.uniform(0.1, 0.9)), max_roll=20.0, mean_margin=float(rng.uniform(0.0, 0.05))
+            difficulty=float(rng.uniform(0.1, 0.9)),
+            drawn_face=DRAWN_FACE,
+            max_roll=20.0,
+            mean_margin=float(rng.uniform(0.0, 0.05)),
         )
         # Most public crops come from CCPD and thus from one province; the rest of the pool knows all alike.
         provinces: Provinces = "ccpd" if rng.random() < CCPD_SHARE else "uniform"
