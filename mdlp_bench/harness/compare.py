@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +16,15 @@ import pyarrow as pa
 
 from mdlp_bench.errors import ProtocolError, RunError
 from mdlp_bench.harness.run import Run
-from mdlp_bench.harness.statistics import ClusterBootstrap, MetricScores, Ranking, rank_methods
+from mdlp_bench.harness.statistics import (
+    ClusterBootstrap,
+    Interval,
+    MetricScores,
+    Ranking,
+    StatisticsError,
+    rank_correlation,
+    rank_methods,
+)
 from mdlp_bench.harness.tables import Cell, Column, Row, ScoreTable, to_rich, write_table
 from mdlp_bench.metrics.base import METRICS
 from mdlp_bench.metrics.protocol import MDLP_V1
@@ -53,12 +62,15 @@ class RunComparison:
         runs: The runs, in the order given.
         bootstrap: Resamples of the plates.
         ranking: Places of the runs that are no oracles; None when there is none.
+        agreement: For each reader but the first, Kendall's tau between the orders of the methods by its NED
+            and by the first reader's, with the interval over plates.
     """
 
     names: tuple[str, ...]
     runs: tuple[Run, ...]
     bootstrap: ClusterBootstrap
     ranking: Ranking | None
+    agreement: Mapping[str, Interval]
 
     @cached_property
     def table(self) -> ScoreTable:
@@ -100,7 +112,7 @@ class RunComparison:
         write_table(self.table, path)
 
     def print(self) -> None:
-        """Show the table and the ranks that cannot be separated on the terminal."""
+        """Show the table, the ranks that cannot be separated and the readers' agreement on the terminal."""
         from rich.console import Console
 
         console = Console()
@@ -123,6 +135,12 @@ class RunComparison:
             if pairs and metric == self._leading:
                 shown = ", ".join(f"{better} / {worse}" for better, worse in pairs)
                 console.print(f"Not separable in {METRICS[metric].title}: {shown}", style="dim")
+        first = self.runs[0].record.readers[0].name
+        for reader, tau in self.agreement.items():
+            limits = "" if tau.low is None or tau.high is None else f" [{tau.low:.2f}, {tau.high:.2f}]"
+            console.print(
+                f"Order of the methods by {reader} and by {first}: Kendall's tau {tau.value:.2f}{limits}"
+            )
 
     def to_json(self) -> dict[str, Any]:
         """Everything as JSON-able data: summaries, ranks, tie groups."""
@@ -143,6 +161,10 @@ class RunComparison:
                 }
                 for name, run in zip(self.names, self.runs, strict=True)
             ],
+            "reader_agreement": {
+                reader: {"kendall_tau": tau.value, "low": tau.low, "high": tau.high}
+                for reader, tau in self.agreement.items()
+            },
             "not_separable": {
                 metric: [list(p) for p in pairs] for metric, pairs in self.inseparable().items()
             },
@@ -205,7 +227,8 @@ def compare(runs: Sequence[Run]) -> RunComparison:
     bootstrap = ClusterBootstrap(
         tables[0]["plate_id"].to_pylist(), rules.resamples, confidence=rules.confidence
     )
-    return RunComparison(names, tuple(runs), bootstrap, _rank(runs, names, tables, bootstrap))
+    ranking = _rank(runs, names, tables, bootstrap)
+    return RunComparison(names, tuple(runs), bootstrap, ranking, _agreement(runs, tables, bootstrap))
 
 
 def _width(console: Console, renderable: RenderableType) -> int:
@@ -226,6 +249,22 @@ def _rank(
             info = METRICS[name]
             metrics.append(MetricScores(name, values, info.higher_is_better, info.decimals))
     return rank_methods(bootstrap, [names[i] for i in ranked], metrics) if metrics else None
+
+
+def _agreement(
+    runs: Sequence[Run], tables: Sequence[pa.Table], bootstrap: ClusterBootstrap
+) -> dict[str, Interval]:
+    ranked = [t for run, t in zip(runs, tables, strict=True) if run.record.method.provenance != "oracle"]
+    found = {}
+    for reader in runs[0].record.readers[1:]:
+        first, second = (
+            np.stack([_column(table, name) for table in ranked], axis=1) if ranked else np.empty((0, 0))
+            for name in ("ned", f"ned@{reader.name}")
+        )
+        # Without an order in either (one method, or all equal) there is nothing to agree on.
+        with suppress(StatisticsError):
+            found[reader.name] = rank_correlation(bootstrap, first, second)
+    return found
 
 
 def _column(table: pa.Table, name: str) -> npt.NDArray[np.float64]:

@@ -192,3 +192,27 @@ def test_a_terminal_of_any_width_shows_whole_values(
     shown = capsys.readouterr().out
     assert "…" not in shown
     assert f"{run.summary['ned'].mean:.3f}" in shown
+
+
+class UpsideDownReader(BrightReader):
+    """Reads the image of the other side: an independent second opinion."""
+
+    descriptor = BrightReader.descriptor.model_copy(update={"name": "upside-down"})
+
+    def read(self, images: Sequence[ImageU8]) -> list[Reading]:
+        return super().read([image[::-1, :, ::-1] for image in images])
+
+
+def test_a_second_reader_has_columns_of_its_own_and_its_agreement_is_told(
+    make_samples: Make, tmp_path: Path
+) -> None:
+    samples = make_samples(rows=readable_rows(8))
+    plan = ScoringPlan((BrightReader(), UpsideDownReader()), (FidelityScorer(),))
+    names = ["bicubic", "lanczos", "frame-mean"]
+    found = [predict(load_method(name), samples, tmp_path / "p" / name) for name in names]
+    runs = score(found, samples, [tmp_path / "r" / name for name in names], plan)
+    assert {"ned", "ned@upside-down", "acc@upside-down"} <= set(runs[0].summary)
+    comparison = compare(runs)
+    # The mirrored image has the same mean colour, so both readers read the same.
+    assert comparison.agreement["upside-down"].value == pytest.approx(1.0)
+    assert comparison.to_json()["reader_agreement"]["upside-down"]["kendall_tau"] == pytest.approx(1.0)
