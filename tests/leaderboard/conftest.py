@@ -99,12 +99,12 @@ def form() -> dict[str, Any]:
 def submit(tmp_path: Path) -> Callable[..., Path]:
     """A function that predicts with a method and packs the result as a submission."""
 
-    def make(samples: Samples, method: str = "bicubic", **changes: Any) -> Path:
-        fields = FORM | {"method": f"Method {method}", "claimed": {}} | changes
+    def make(samples: Samples, spec: str = "bicubic", /, **changes: Any) -> Path:
+        fields = FORM | {"method": f"Method {Path(spec).stem}", "claimed": {}} | changes
         folder = (
             tmp_path / "made" / f"{fields['method']}-{fields['version']}-{samples.name.replace('/', '-')}"
         )
-        predict(load_method(method), samples, folder / "p")
+        predict(load_method(spec), samples, folder / "p")
         path = folder / "submission.yaml"
         path.write_text(yaml.safe_dump(fields, allow_unicode=True), encoding="utf-8")
         pack(folder / "p", path, folder / "s.zip")

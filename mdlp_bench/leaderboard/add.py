@@ -1,0 +1,285 @@
+"""Take a submission into the store: every score recomputed from the pictures, every oddity flagged."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from mdlp_bench.errors import ProtocolError, SubmissionError
+from mdlp_bench.files import atomic_path, sha256_bytes
+from mdlp_bench.harness.predict import Predictions, chunks, decode_frames, decode_ground_truth, predict
+from mdlp_bench.harness.run import Run, write_run
+from mdlp_bench.harness.score import ScoringPlan, score
+from mdlp_bench.images import ImageU8
+from mdlp_bench.leaderboard.inspection import Inspection, flags_of, inspect_predictions
+from mdlp_bench.leaderboard.store import (
+    DATASETS,
+    THUMBNAILS,
+    BrowsedSample,
+    ClaimedScore,
+    DatasetCard,
+    Entry,
+    EntryRecord,
+    Store,
+    dataset_slug,
+    reader_key,
+)
+from mdlp_bench.leaderboard.submission import Submission
+from mdlp_bench.leaderboard.validate import extract
+from mdlp_bench.methods.registry import FolderMethod
+from mdlp_bench.metrics.base import METRICS
+from mdlp_bench.metrics.protocol import MDLP_V1, to_working_size
+from mdlp_bench.metrics.text import accuracy, ned
+from mdlp_bench.readers.base import Reader
+
+if TYPE_CHECKING:
+    from mdlp_bench.data.samples import Samples
+
+BROWSED: Final = 48
+"""Samples of a data set that the site shows pictures of."""
+
+_WEBP_QUALITY: Final = 80
+_CHUNK: Final = 64
+
+
+def add(store: Store, archive: Path, samples: Samples, plan: ScoringPlan, *, progress: bool = False) -> Entry:
+    """Validate a submission, recompute its scores and store it.
+
+    Args:
+        store: The store.
+        archive: The submission.
+        samples: The test set.
+        plan: Readers and image scorers; those of the entries it is to be ranked with.
+        progress: Show bars on standard error.
+
+    Raises:
+        SubmissionError: The submission has faults, or this version is in the store already.
+        MdlpBenchError: As in `score`.
+    """
+    with tempfile.TemporaryDirectory(prefix="mdlp-bench-") as work:
+        folder = Path(work) / "pictures"
+        submission, digest = extract(archive, folder, samples.sample_ids)
+        _refuse_known(store, submission, samples)
+        method = FolderMethod(folder)
+        method.descriptor = submission.descriptor()
+        predictions = predict(
+            method, samples, Path(work) / "predictions", seed=submission.seed or 0, device=submission.device
+        )
+        return add_predictions(
+            store, submission, predictions, samples, plan, archive_sha256=digest, progress=progress
+        )
+
+
+def add_predictions(
+    store: Store,
+    submission: Submission,
+    predictions: Predictions,
+    samples: Samples,
+    plan: ScoringPlan,
+    *,
+    archive_sha256: str | None = None,
+    progress: bool = False,
+) -> Entry:
+    """Score predictions and store them as an entry (arguments and errors as in `add`)."""
+    if submission.protocol != MDLP_V1.id:
+        raise ProtocolError(
+            f"{submission.method}: protocol {submission.protocol!r} is not this leaderboard's {MDLP_V1.id}"
+        )
+    _refuse_known(store, submission, samples)
+    slug = dataset_slug(samples.name, samples.fingerprint)
+    target = store.entry_folder(submission, slug)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    others = [entry for entry in store.entries() if entry.record.dataset == slug]
+    with tempfile.TemporaryDirectory(prefix=".adding-", dir=store.root) as work:
+        folder = Path(work) / "entry"
+        (run,) = score([predictions], samples, [folder], plan, progress=progress)
+        card = _card(store, slug, samples, plan.readers)
+        browsed = {sample.sample_id for sample in card.browsed}
+        inspection = inspect_predictions(predictions, samples, browsed)
+        for sample_id, image in inspection.kept.items():
+            write_webp(folder / THUMBNAILS / f"{sample_id}.webp", image)
+        run = _completed(run, submission, inspection)
+        record = EntryRecord(
+            submission=submission,
+            dataset=slug,
+            added=datetime.now(UTC).isoformat(timespec="seconds"),
+            archive_sha256=archive_sha256,
+            claimed_vs_recomputed=tuple(claims(submission, run)),
+            flags=(),
+        )
+        flags = flags_of(submission, record.claimed_vs_recomputed, inspection, run, card, others)
+        record = record.model_copy(update={"flags": flags})
+        record.write(folder)
+        folder.replace(target)
+    return Entry(target, record, Run(target))
+
+
+def claims(submission: Submission, run: Run) -> list[ClaimedScore]:
+    """Claimed scores beside the recomputed ones."""
+    found = []
+    for name, claimed in submission.claimed.items():
+        summary = run.summary.get(name)
+        recomputed = None if summary is None else summary.mean
+        unit = 10.0 ** -METRICS[name].decimals
+        agrees = recomputed is not None and abs(claimed - recomputed) <= unit * (1 + 1e-9)
+        found.append(ClaimedScore(metric=name, claimed=claimed, recomputed=recomputed, agrees=agrees))
+    return found
+
+
+def write_webp(path: Path, image: ImageU8) -> None:
+    """Write a picture, uint8 RGB [H, W, 3], as WebP."""
+    import cv2
+
+    bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+    done, buffer = cv2.imencode(".webp", bgr, [cv2.IMWRITE_WEBP_QUALITY, _WEBP_QUALITY])
+    if not done:
+        raise SubmissionError(f"{path}: the picture cannot be written as WebP; install OpenCV with WebP")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(buffer.tobytes())
+
+
+def _refuse_known(store: Store, submission: Submission, samples: Samples) -> None:
+    target = store.entry_folder(submission, dataset_slug(samples.name, samples.fingerprint))
+    if target.exists():
+        raise SubmissionError(
+            f"{target}: there is an entry of {submission.method} {submission.version}; entries are never "
+            "changed, submit a new version"
+        )
+
+
+def _completed(run: Run, submission: Submission, inspection: Inspection) -> Run:
+    """The run with the declared run time and the hashes of the pictures."""
+    table = run.per_sample()
+    hashes = [inspection.hashes.get(sample_id) for sample_id in table["sample_id"].to_pylist()]
+    table = table.append_column("image_sha256", [hashes])
+    runtime = submission.runtime_per_image_s
+    changed = {
+        "milliseconds_per_image": None if runtime is None else 1000 * runtime,
+        "prediction_seconds": 0.0,
+    }
+    return write_run(run.folder, run.record.model_copy(update=changed), table, run.summary)
+
+
+def _card(store: Store, slug: str, samples: Samples, readers: Sequence[Reader]) -> DatasetCard:
+    """The data set's card, made or completed with what these readers see in it."""
+    keys = [reader_key(reader.descriptor) for reader in readers]
+    if (store.dataset_folder(slug) / DatasetCard.file_name).is_file():
+        card = store.card(slug)
+        if card.fingerprint != samples.fingerprint:
+            raise ProtocolError(f"{samples.name}: not the samples that {slug} stands for; use those")
+        if all(key in card.ceilings for key in keys):
+            return card
+    else:
+        card = _new_card(slug, samples)
+    ceilings = dict(card.ceilings) | _ceilings(samples, readers)
+    shown = _browsed(store.root / DATASETS / slug / THUMBNAILS, card.browsed, samples, readers)
+    card = card.model_copy(update={"ceilings": ceilings, "browsed": shown})
+    store.write_card(card)
+    return card
+
+
+def _new_card(slug: str, samples: Samples) -> DatasetCard:
+    columns: dict[str, list[str | None]] = {}
+    for batch in samples.batches(4096, ["sample_id", "plate_id", "domain", "layout", "text"]):
+        for name, values in batch.to_pydict().items():
+            columns.setdefault(name, []).extend(values)
+    domains = set(columns["domain"])
+    layouts = Counter(layout or "unknown" for layout in columns["layout"])
+    ids = [str(sample_id) for sample_id in columns["sample_id"]]
+    # A fixed choice that does not follow the order of the data: by hash.
+    chosen = set(sorted(ids, key=lambda sample_id: sha256_bytes(sample_id.encode()))[:BROWSED])
+    rows = zip(ids, columns["text"], columns["layout"], strict=True)
+    return DatasetCard(
+        slug=slug,
+        name=samples.name,
+        fingerprint=samples.fingerprint,
+        n_samples=len(ids),
+        n_plates=len(set(columns["plate_id"])),
+        domain="mixed" if len(domains) > 1 else "real" if domains == {"real"} else "synthetic",
+        layouts=dict(sorted(layouts.items())),
+        ceilings={},
+        browsed=tuple(
+            BrowsedSample(sample_id=i, text=text, layout=layout, n_frames=0, has_truth=False)
+            for i, text, layout in rows
+            if i in chosen
+        ),
+    )
+
+
+def _ceilings(samples: Samples, readers: Sequence[Reader]) -> dict[str, dict[str, float]]:
+    """NED and ACC of each reader on the ground truths, over the samples that have one and a text."""
+    scores: dict[str, dict[str, list[float]]] = {}
+    for rows in chunks(samples.rows(("sample_id", "gt", "text")), _CHUNK):
+        truths = [(decode_ground_truth(row), row["text"]) for row in rows]
+        known = [(to_working_size(image), text) for image, text in truths if image is not None and text]
+        if not known:
+            continue
+        images, texts = [image for image, _ in known], [text for _, text in known]
+        for reader in readers:
+            read = [reading.text for reading in reader.read(images)]
+            own = scores.setdefault(reader_key(reader.descriptor), {"ned": [], "acc": []})
+            own["ned"] += ned(read, texts).tolist()
+            own["acc"] += accuracy(read, texts).tolist()
+    return {
+        key: {name: float(np.mean(values)) for name, values in own.items()} for key, own in scores.items()
+    }
+
+
+def _browsed(
+    folder: Path, browsed: Sequence[BrowsedSample], samples: Samples, readers: Sequence[Reader]
+) -> tuple[BrowsedSample, ...]:
+    """The shown samples with their pictures written and read by the readers."""
+    by_id = {sample.sample_id: sample for sample in browsed}
+    for row in samples.select(sample_ids=list(by_id)).rows(("sample_id", "frames", "gt")):
+        sample_id = row["sample_id"]
+        frames = [to_working_size(frame) for frame in decode_frames(row)[:3]]
+        truth = decode_ground_truth(row)
+        pictures = {f"{sample_id}-f{n}": frame for n, frame in enumerate(frames, start=1)}
+        if truth is not None:
+            truth = to_working_size(truth)
+            pictures[f"{sample_id}-gt"] = truth
+        for name, image in pictures.items():
+            write_webp(folder / f"{name}.webp", image)
+        known = by_id[sample_id]
+        frame_texts, truth_texts = dict(known.frame_texts), dict(known.truth_texts)
+        for reader in readers:
+            key = reader_key(reader.descriptor)
+            frame_texts[key] = tuple(reading.text for reading in reader.read(frames))
+            if truth is not None:
+                truth_texts[key] = reader.read([truth])[0].text
+        by_id[sample_id] = known.model_copy(
+            update={
+                "n_frames": len(frames),
+                "has_truth": truth is not None,
+                "frame_texts": frame_texts,
+                "truth_texts": truth_texts,
+            }
+        )
+    return tuple(by_id.values())
+
+
+def deprecate(store: Store, method: str, version: str, reason: str) -> None:
+    """Mark a version as withdrawn; its entries stay.
+
+    Raises:
+        SubmissionError: There is no such version, or the reason is too short.
+    """
+    from pydantic import ValidationError
+
+    from mdlp_bench.leaderboard.store import ENTRIES, Deprecation
+
+    folder = store.root / ENTRIES / method / version
+    if not folder.is_dir():
+        raise SubmissionError(f"{folder}: no such version; give a method and version of the store")
+    try:
+        record = Deprecation(reason=reason, date=datetime.now(UTC).date().isoformat())
+    except ValidationError as error:
+        raise SubmissionError("the reason must have 3 to 300 characters; say why it is withdrawn") from error
+    record.write(folder)

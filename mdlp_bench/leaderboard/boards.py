@@ -1,0 +1,345 @@
+"""Boards: entries of one data set, protocol and reader in order, with intervals of places and tie groups."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from mdlp_bench.errors import RunError
+from mdlp_bench.harness.statistics import (
+    ClusterBootstrap,
+    Interval,
+    MetricRank,
+    MetricRanking,
+    MetricScores,
+    Rank,
+    pareto_front,
+    rank_methods,
+)
+from mdlp_bench.harness.statistics.comparison import common_samples
+from mdlp_bench.harness.statistics.ranking import borda_keys, lexicographic_ranks, rank_bounds
+from mdlp_bench.leaderboard.store import DatasetCard, Entry, Store, reader_key
+from mdlp_bench.leaderboard.submission import slugify
+from mdlp_bench.metrics.base import METRICS, MetricInfo
+from mdlp_bench.metrics.protocol import MDLP_V1
+from mdlp_bench.readers.base import ReaderDescriptor
+
+FloatArray = npt.NDArray[np.float64]
+BoardKind = Literal["main", "text-only", "ablation"]
+Cost = Literal["ms", "parameters"]
+
+TEXT_METRICS: Final = ("ned", "acc", "cer")
+RANKED: Final = (*TEXT_METRICS, "psnr", "ssim", "lpips", "lpips_squeeze", "lpips_vgg")
+"""What is ranked, in the order that decides the overall place: NED first, equal values by ACC, and so on."""
+
+SHOWN: Final = ("hallucination", "frd")
+"""What is shown beside the ranked metrics."""
+
+_OF_READER: Final = frozenset((*TEXT_METRICS, "hallucination"))
+
+
+@dataclass(frozen=True)
+class Score:
+    """A score of an entry on a board.
+
+    Attributes:
+        value: The mean; None when unavailable.
+        low: Lower end of its interval.
+        high: Upper end.
+        place: Place in this metric; None for metrics that are shown and not ranked.
+        group: Tie-group letters.
+        unavailable: Why there is no value.
+    """
+
+    value: float | None
+    low: float | None
+    high: float | None
+    place: Rank | None = None
+    group: str = ""
+    unavailable: str | None = None
+
+
+@dataclass(frozen=True)
+class BoardRow:
+    """An entry on a board.
+
+    Attributes:
+        entry: The entry.
+        place: Overall place by NED first.
+        borda: Overall place by Borda's count.
+        scores: By metric.
+        pareto: For each kind of cost whether no entry is both better (NED) and cheaper.
+    """
+
+    entry: Entry
+    place: Rank
+    borda: Rank
+    scores: dict[str, Score]
+    pareto: dict[Cost, bool]
+
+    def cost(self, kind: Cost) -> float | None:
+        """Milliseconds a sample, or parameters."""
+        if kind == "ms":
+            return self.entry.run.record.milliseconds_per_image
+        return float(self.entry.record.submission.n_parameters)
+
+
+@dataclass(frozen=True)
+class Board:
+    """One board, best entry first.
+
+    Attributes:
+        slug: Name in addresses.
+        title: Heading.
+        kind: main, text-only or ablation.
+        card: The data set.
+        reader: Whose readings the text scores are of.
+        protocol: Its id.
+        metrics: Ranked metrics, then shown ones.
+        rows: The entries.
+        rankings: Comparison of all pairs, by metric.
+        bootstrap: Resamples of the plates.
+    """
+
+    slug: str
+    title: str
+    kind: BoardKind
+    card: DatasetCard
+    reader: ReaderDescriptor
+    protocol: str
+    metrics: tuple[MetricInfo, ...]
+    rows: tuple[BoardRow, ...]
+    rankings: dict[str, MetricRanking]
+    bootstrap: ClusterBootstrap
+
+    @property
+    def ceiling(self) -> dict[str, float]:
+        """NED and ACC of the reader on the ground truths."""
+        return self.card.ceilings.get(reader_key(self.reader), {})
+
+
+def boards(store: Store) -> list[Board]:
+    """All boards of a store, computed anew from the per-sample scores.
+
+    Superseded and withdrawn entries are not ranked. Entries marked as ablations stand on a board of their
+    own, with the method they take apart.
+
+    Raises:
+        SubmissionError: The store is damaged.
+        RunError: Two entries of one board do not have the same samples.
+    """
+    groups: dict[tuple[str, str, str], list[Entry]] = {}
+    for entry in store.entries():
+        if entry.current:
+            record = entry.run.record
+            for descriptor in record.readers:
+                key = (entry.record.dataset, record.protocol_sha256, reader_key(descriptor))
+                groups.setdefault(key, []).append(entry)
+    rankers: dict[tuple[str, str], _Ranker] = {}
+    found: list[Board] = []
+    for (dataset, rules, reader), entries in sorted(groups.items()):
+        ranker = rankers.setdefault((dataset, rules), _Ranker(store.card(dataset)))
+        full = [entry for entry in entries if entry.record.submission.ablation_of is None]
+        if full:
+            found.append(ranker.board(full, reader, "main"))
+            found.append(ranker.board(full, reader, "text-only"))
+        ablated = sorted({entry.record.submission.ablation_of for entry in entries} - {None}, key=str)
+        for target in filter(None, ablated):
+            chosen = [e for e in entries if target in (e.record.submission.ablation_of, e.method)]
+            found.append(ranker.board(chosen, reader, "ablation", target))
+    return found
+
+
+@dataclass
+class _Ranked:
+    """One metric over one set of entries: the ranking and what the overall rules need of it."""
+
+    ranking: MetricRanking
+    rounded: Sequence[Rank]
+    keys: FloatArray
+    replicate_keys: FloatArray
+
+
+@dataclass
+class _Ranker:
+    """Ranks entries of one data set; each metric over each set of entries is computed once."""
+
+    card: DatasetCard
+    _bootstrap: ClusterBootstrap | None = None
+    _sample_ids: list[str] = field(default_factory=list)
+    _ranked: dict[tuple[str, ...], _Ranked | None] = field(default_factory=dict)
+
+    def board(self, entries: list[Entry], reader: str, kind: BoardKind, target: str = "") -> Board:
+        """The board of these entries by one reader."""
+        self._check_samples(entries)
+        names = TEXT_METRICS if kind == "text-only" else RANKED
+        ranked = {name: self._rank(entries, name, reader) for name in names}
+        measured = {name: found for name, found in ranked.items() if found is not None}
+        if not measured:
+            raise RunError(f"{entries[0].folder}: no sample has a score to rank by; add it again with texts")
+        places, borda = self._overall(entries, list(measured.values()))
+        scores = {entry.key: _scores(entry, measured, reader, kind) for entry in entries}
+        metrics = [METRICS[name] for name in measured]
+        if kind != "text-only":
+            metrics += [METRICS[n] for n in SHOWN if any(n in found for found in scores.values())]
+        fronts = {cost: self._front(entries, scores, cost) for cost in ("ms", "parameters")}
+        rows = [
+            BoardRow(
+                entry,
+                places[i],
+                borda[i],
+                scores[entry.key],
+                {"ms": bool(fronts["ms"][i]), "parameters": bool(fronts["parameters"][i])},
+            )
+            for i, entry in enumerate(entries)
+        ]
+        descriptor = next(r for r in entries[0].run.record.readers if reader_key(r) == reader)
+        parts = [
+            self.card.slug,
+            slugify(reader),
+            *([] if kind == "main" else [kind]),
+            *filter(None, [target]),
+        ]
+        suffix = {"main": "", "text-only": ", text only", "ablation": f", ablation of {target}"}[kind]
+        return Board(
+            slug="-".join(parts),
+            title=f"{self.card.name}{suffix}",
+            kind=kind,
+            card=self.card,
+            reader=descriptor,
+            protocol=entries[0].run.record.protocol,
+            metrics=tuple(metrics),
+            rows=tuple(sorted(rows, key=lambda row: (row.place.rank, row.entry.key))),
+            rankings={name: found.ranking for name, found in measured.items()},
+            bootstrap=self._resamples,
+        )
+
+    @property
+    def _resamples(self) -> ClusterBootstrap:
+        if self._bootstrap is None:
+            raise RuntimeError("the samples are checked before anything is ranked")
+        return self._bootstrap
+
+    def _check_samples(self, entries: list[Entry]) -> None:
+        for entry in entries:
+            ids = entry.table["sample_id"].to_pylist()
+            if self._bootstrap is None:
+                rules = MDLP_V1.bootstrap
+                plates = entry.table["plate_id"].to_pylist()
+                self._sample_ids = ids
+                self._bootstrap = ClusterBootstrap(plates, rules.resamples, confidence=rules.confidence)
+            elif ids != self._sample_ids:
+                raise RunError(f"{entry.folder}: its samples are not those of {self.card.slug}; restore it")
+
+    def _rank(self, entries: list[Entry], name: str, reader: str) -> _Ranked | None:
+        keys = [entry.key for entry in entries]
+        cache_key = (name, reader if name in _OF_READER else "", *keys)
+        if cache_key not in self._ranked:
+            values = np.stack([_values(entry, name, reader) for entry in entries], axis=1)
+            self._ranked[cache_key] = None if np.isnan(values).all() else self._compute(keys, name, values)
+        return self._ranked[cache_key]
+
+    def _compute(self, keys: list[str], name: str, values: FloatArray) -> _Ranked:
+        info = METRICS[name]
+        bootstrap = self._resamples
+        scores = MetricScores(name, values, info.higher_is_better, info.decimals)
+        found = rank_methods(bootstrap, keys, [scores])
+        (ranking,) = found.metrics
+        scored = np.flatnonzero(~np.isnan(values).all(axis=0))
+        columns = common_samples(bootstrap.clusters, [keys[i] for i in scored], values[:, scored])
+        sign = -1.0 if info.higher_is_better else 1.0
+        means = {entry.name: entry.score.value for entry in ranking.entries}
+        place_keys = np.array(
+            [sign * round(means[k], info.decimals) + 0 if k in means else np.inf for k in keys]
+        )
+        spread = np.full((bootstrap.n_resamples, len(keys)), np.inf)
+        spread[:, scored] = sign * np.round(bootstrap.replicates(columns), info.decimals) + 0
+        if ranking.comparison.n_clusters < 2:
+            spread[:] = np.nan
+        by_name = {place.name: place for place in found.overall}
+        return _Ranked(ranking, [by_name[key] for key in keys], place_keys, spread)
+
+    def _overall(self, entries: list[Entry], ranked: list[_Ranked]) -> tuple[list[Rank], list[Rank]]:
+        """Places by the leading metric (ties by the next ones) and by Borda's count."""
+        names = [entry.key for entry in entries]
+        first = lexicographic_ranks([one.keys for one in ranked])
+        leading = ranked[0].rounded
+        places = [
+            Rank(name, int(p), min(one.low, int(p)), max(one.high, int(p)))
+            for name, p, one in zip(names, first, leading, strict=True)
+        ]
+        counted = rank_bounds(borda_keys([one.keys for one in ranked])[None])[0][0]
+        resampled = borda_keys([one.replicate_keys for one in ranked])
+        known = resampled[~np.isnan(resampled).any(axis=1)]
+        if not len(known):
+            return places, [Rank(n, int(p), 1, len(names)) for n, p in zip(names, counted, strict=True)]
+        best, worst = rank_bounds(known)
+        tail = (1 - self._resamples.confidence) / 2
+        low = np.minimum(np.quantile(best, tail, axis=0, method="inverted_cdf"), counted)
+        high = np.maximum(np.quantile(worst, 1 - tail, axis=0, method="inverted_cdf"), counted)
+        borda = zip(names, counted, low, high, strict=True)
+        return places, [Rank(n, int(p), int(lo), int(hi)) for n, p, lo, hi in borda]
+
+    def _front(
+        self, entries: list[Entry], scores: dict[str, dict[str, Score]], cost: str
+    ) -> npt.NDArray[np.bool_]:
+        def paid(entry: Entry) -> float:
+            if cost == "parameters":
+                return float(entry.record.submission.n_parameters)
+            time = entry.run.record.milliseconds_per_image
+            return np.nan if time is None else time
+
+        leading = next(iter(scores[entries[0].key]))
+        found = [scores[entry.key][leading].value for entry in entries]
+        table = [[np.nan if v is None else v, paid(entry)] for v, entry in zip(found, entries, strict=True)]
+        return pareto_front(table, [METRICS[leading].higher_is_better, False])
+
+
+def column(entry: Entry, name: str, reader: str) -> str:
+    """The column of a metric by a reader: the first reader's carry no suffix."""
+    if name not in _OF_READER:
+        return name
+    keys = [reader_key(descriptor) for descriptor in entry.run.record.readers]
+    position = keys.index(reader)
+    return name if position == 0 else f"{name}@{entry.run.record.readers[position].name}"
+
+
+def _values(entry: Entry, name: str, reader: str) -> FloatArray:
+    key = column(entry, name, reader)
+    if key not in entry.table.column_names:
+        return np.full(len(entry.table), np.nan)
+    return np.asarray(entry.table[key].to_numpy(zero_copy_only=False), np.float64)
+
+
+def _scores(entry: Entry, measured: dict[str, _Ranked], reader: str, kind: BoardKind) -> dict[str, Score]:
+    found: dict[str, Score] = {}
+    for name, ranked in measured.items():
+        rank = next((one for one in ranked.ranking.entries if one.name == entry.key), None)
+        summary = entry.run.summary.get(column(entry, name, reader))
+        reason = "not computed" if summary is None else summary.unavailable
+        found[name] = Score(None, None, None, unavailable=reason) if rank is None else _score(rank)
+    for name in SHOWN if kind != "text-only" else ():
+        summary = entry.run.summary.get(column(entry, name, reader))
+        if summary is not None:
+            found[name] = Score(summary.mean, summary.low, summary.high, unavailable=summary.unavailable)
+    return found
+
+
+def _score(rank: MetricRank) -> Score:
+    interval: Interval = rank.score
+    place = Rank(rank.name, rank.rank, rank.low, rank.high)
+    return Score(interval.value, interval.low, interval.high, place, rank.group)
+
+
+def find_boards(found: Iterable[Board], entry: Entry) -> list[tuple[Board, BoardRow]]:
+    """Where an entry stands."""
+    return [
+        (board, row)
+        for board in found
+        for row in board.rows
+        if row.entry.key == entry.key and board.card.slug == entry.record.dataset
+    ]

@@ -1,0 +1,319 @@
+"""The append-only store: entries in `entries/<method>/<version>/<data set>/`, and cards of the data sets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, ClassVar, Final, Literal, Self
+
+import pyarrow as pa
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from mdlp_bench.errors import RunError, SubmissionError
+from mdlp_bench.files import read_json, write_json
+from mdlp_bench.harness.run import Run
+from mdlp_bench.leaderboard.submission import Submission, slugify
+from mdlp_bench.readers.base import ReaderDescriptor
+
+STORE_SCHEMA_VERSION: Final = 1
+ENTRIES: Final = "entries"
+DATASETS: Final = "datasets"
+THUMBNAILS: Final = "thumbnails"
+
+FlagCode = Literal[
+    "extra-data",
+    "synthetic",
+    "duplicate",
+    "equals-ground-truth",
+    "equals-input",
+    "too-good",
+    "claim-differs",
+    "trained-on-test",
+    "deprecated",
+    "superseded",
+]
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    file_name: ClassVar[str]
+
+    def write(self, folder: Path) -> None:
+        """Write the record into its folder, atomically."""
+        write_json(folder / self.file_name, self.model_dump(mode="json"))
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """Read the record of a folder.
+
+        Raises:
+            SubmissionError: There is none, it is damaged, or of another schema version.
+        """
+        path = folder / cls.file_name
+        if not path.is_file():
+            raise SubmissionError(f"{folder}: no {cls.file_name} in it; add the submission again")
+        content = read_json(path)
+        version = content.get("schema_version") if isinstance(content, dict) else None
+        if version != STORE_SCHEMA_VERSION:
+            raise SubmissionError(
+                f"{path}: schema version {version}, this program reads {STORE_SCHEMA_VERSION}"
+            )
+        try:
+            return cls.model_validate(content)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"]))
+            raise SubmissionError(f"{path}: {where}: {first['msg']}; restore the file") from error
+
+
+class Flag(BaseModel):
+    """Something a reader of the board should know of an entry."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    code: FlagCode
+    text: str
+
+
+class ClaimedScore(BaseModel):
+    """A score the authors claimed beside the recomputed one.
+
+    Attributes:
+        metric: Its name.
+        claimed: What the form says.
+        recomputed: What the pictures say; null when the metric could not be computed here.
+        agrees: Equal within one unit of the last decimal that tables show.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    metric: str
+    claimed: float
+    recomputed: float | None
+    agrees: bool
+
+
+class EntryRecord(_Record):
+    """`entry.json`: what was submitted and what the recomputation said.
+
+    Attributes:
+        schema_version: Of this record.
+        submission: The form.
+        dataset: Slug of the data set.
+        added: UTC time, ISO 8601.
+        archive_sha256: Of the submitted zip; null for bundled methods, whose predictions were made here.
+        claimed_vs_recomputed: One line a claimed score.
+        flags: What was noticed.
+    """
+
+    file_name: ClassVar[str] = "entry.json"
+
+    schema_version: Literal[1] = 1
+    submission: Submission
+    dataset: str
+    added: str
+    archive_sha256: str | None
+    claimed_vs_recomputed: tuple[ClaimedScore, ...]
+    flags: tuple[Flag, ...]
+
+
+class Deprecation(_Record):
+    """`deprecated.json` beside a version's entries: withdrawn, with the reason; entries are never removed."""
+
+    file_name: ClassVar[str] = "deprecated.json"
+
+    schema_version: Literal[1] = 1
+    reason: Annotated[str, Field(min_length=3, max_length=300)]
+    date: str
+
+
+class BrowsedSample(BaseModel):
+    """A sample the site shows pictures of.
+
+    Attributes:
+        sample_id: Which.
+        text: Its plate, null when unknown.
+        layout: Its layout, null when unknown.
+        n_frames: Degraded frames shown, at most three.
+        has_truth: There is a ground truth picture.
+        frame_texts: What each reader (by key) read in each frame.
+        truth_texts: What each reader read in the ground truth.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    sample_id: str
+    text: str | None
+    layout: str | None
+    n_frames: int
+    has_truth: bool
+    frame_texts: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    truth_texts: dict[str, str] = Field(default_factory=dict)
+
+
+class DatasetCard(_Record):
+    """`dataset.json`: what the board says of a data set.
+
+    Attributes:
+        schema_version: Of this record.
+        slug: Name in paths.
+        name: Name of the data set.
+        fingerprint: Of its samples.
+        n_samples: Samples.
+        n_plates: Plates.
+        domain: real, synthetic, or mixed.
+        layouts: Number of samples by layout.
+        ceilings: For each reader (by key) its NED and ACC on the ground truths: what no restoration should
+            surpass.
+        browsed: Samples with pictures.
+    """
+
+    file_name: ClassVar[str] = "dataset.json"
+
+    schema_version: Literal[1] = 1
+    slug: str
+    name: str
+    fingerprint: str
+    n_samples: int
+    n_plates: int
+    domain: Literal["real", "synthetic", "mixed"]
+    layouts: dict[str, int]
+    ceilings: dict[str, dict[str, float]]
+    browsed: tuple[BrowsedSample, ...]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One entry of the store.
+
+    Attributes:
+        folder: Where it lies.
+        record: What was submitted.
+        run: Its scores.
+        marks: Flags that other entries or a deprecation bring about.
+    """
+
+    folder: Path
+    record: EntryRecord
+    run: Run
+    marks: tuple[Flag, ...] = ()
+
+    @property
+    def method(self) -> str:
+        """The method's slug."""
+        return self.record.submission.slug
+
+    @property
+    def version(self) -> str:
+        """The method's version."""
+        return self.record.submission.version
+
+    @property
+    def key(self) -> str:
+        """Method and version: unique on a board, used in addresses."""
+        return f"{self.method}@{self.version}"
+
+    @property
+    def title(self) -> str:
+        """The name as shown."""
+        return self.record.submission.method
+
+    @property
+    def flags(self) -> tuple[Flag, ...]:
+        """All flags."""
+        return self.record.flags + self.marks
+
+    @property
+    def current(self) -> bool:
+        """Whether it is neither superseded nor withdrawn."""
+        return not any(flag.code in ("deprecated", "superseded") for flag in self.flags)
+
+    @cached_property
+    def table(self) -> pa.Table:
+        """The per-sample scores, by sample id."""
+        return self.run.per_sample().sort_by("sample_id")
+
+
+@dataclass
+class Store:
+    """A folder of entries.
+
+    Attributes:
+        root: The folder that has `entries/` and `datasets/`.
+    """
+
+    root: Path
+    _cards: dict[str, DatasetCard] = field(default_factory=dict)
+
+    def entry_folder(self, submission: Submission, dataset: str) -> Path:
+        """Where an entry of this form lies."""
+        return self.root / ENTRIES / submission.slug / submission.version / dataset
+
+    def dataset_folder(self, slug: str) -> Path:
+        """Where a data set's card and pictures lie."""
+        return self.root / DATASETS / slug
+
+    def card(self, slug: str) -> DatasetCard:
+        """A data set's card.
+
+        Raises:
+            SubmissionError: There is none.
+        """
+        if slug not in self._cards:
+            self._cards[slug] = DatasetCard.read(self.dataset_folder(slug))
+        return self._cards[slug]
+
+    def write_card(self, card: DatasetCard) -> None:
+        """Store a data set's card."""
+        card.write(self.dataset_folder(card.slug))
+        self._cards[card.slug] = card
+
+    def entries(self) -> list[Entry]:
+        """All entries, oldest first, with the flags they bring upon one another.
+
+        Raises:
+            SubmissionError: A record is damaged.
+            RunError: A run is damaged.
+        """
+        found = []
+        for path in sorted((self.root / ENTRIES).glob(f"*/*/*/{EntryRecord.file_name}")):
+            folder = path.parent
+            entry = Entry(folder, EntryRecord.read(folder), Run(folder), _deprecation(folder.parent))
+            if folder != self.entry_folder(entry.record.submission, entry.record.dataset):
+                raise RunError(f"{folder}: holds {entry.key} on {entry.record.dataset}; move it back")
+            found.append(entry)
+        found.sort(key=lambda entry: (entry.record.added, entry.key))
+        newest = {(entry.method, entry.record.dataset): entry for entry in found}
+        return [_marked(entry, newest[entry.method, entry.record.dataset]) for entry in found]
+
+
+def dataset_slug(name: str, fingerprint: str) -> str:
+    """A data set's name in paths: readable, and different for different samples."""
+    return f"{slugify(name)}-{fingerprint[:8]}"
+
+
+def reader_key(reader: ReaderDescriptor) -> str:
+    """A reader's name in addresses: readings of different versions or weights have different keys."""
+    return f"{reader.name}-{(reader.weights_sha256 or reader.version)[:8]}"
+
+
+def _deprecation(version_folder: Path) -> tuple[Flag, ...]:
+    if not (version_folder / Deprecation.file_name).is_file():
+        return ()
+    found = Deprecation.read(version_folder)
+    return (Flag(code="deprecated", text=f"withdrawn on {found.date}: {found.reason}"),)
+
+
+def _marked(entry: Entry, newest: Entry) -> Entry:
+    if entry.version == newest.version:
+        return entry
+    flag = Flag(code="superseded", text=f"superseded by version {newest.version}")
+    return Entry(entry.folder, entry.record, entry.run, (*entry.marks, flag))
+
+
+def image_hashes(entries: Iterable[Entry]) -> dict[str, set[str]]:
+    """By entry key, the hashes of all its pictures."""
+    return {e.key: set(filter(None, e.table["image_sha256"].to_pylist())) for e in entries}

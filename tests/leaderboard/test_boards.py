@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from mdlp_bench.data.samples import Samples
+from mdlp_bench.harness.score import ScoringPlan
+from mdlp_bench.harness.statistics import ClusterBootstrap, MetricScores, rank_methods
+from mdlp_bench.leaderboard.add import add, deprecate
+from mdlp_bench.leaderboard.boards import boards, find_boards
+from mdlp_bench.leaderboard.published import PUBLISHED
+from mdlp_bench.leaderboard.store import Store
+from mdlp_bench.metrics.base import METRICS
+
+
+@pytest.fixture(scope="module")
+def synthetic() -> ModuleType:
+    """The benchmark's maker of stores."""
+    path = Path(__file__).resolve().parents[2] / "benchmarks" / "leaderboard.py"
+    spec = importlib.util.spec_from_file_location("leaderboard_benchmark", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("rule", ["lexicographic", "borda"])
+def test_places_are_those_of_rank_methods(synthetic: ModuleType, tmp_path: Path, rule: str) -> None:
+    store = synthetic.make_store(tmp_path / "lb", 7, 60)
+    main, text_only = boards(store)
+    assert (main.kind, text_only.kind) == ("main", "text-only")
+    assert [info.name for info in text_only.metrics] == ["ned", "acc", "cer"]
+    entries = sorted(store.entries(), key=lambda entry: entry.key)
+    bootstrap = ClusterBootstrap(entries[0].table["plate_id"].to_pylist(), 2000)
+    for board in (main, text_only):
+        metrics = [
+            MetricScores(
+                info.name,
+                np.stack([entry.table[info.name].to_numpy() for entry in entries], axis=1),
+                info.higher_is_better,
+                info.decimals,
+            )
+            for info in board.metrics
+        ]
+        expected = rank_methods(bootstrap, [entry.key for entry in entries], metrics, rule=rule)
+        found = [row.place if rule == "lexicographic" else row.borda for row in board.rows]
+        assert sorted(found, key=lambda p: p.name) == sorted(expected.overall, key=lambda p: p.name)
+        for one in expected.metrics:
+            for rank in one.entries:
+                row = next(row for row in board.rows if row.entry.key == rank.name)
+                score = row.scores[one.metric]
+                assert score.place is not None
+                assert (score.value, score.group, score.place.rank) == (
+                    rank.score.value,
+                    rank.group,
+                    rank.rank,
+                )
+
+
+def test_the_front_holds_what_nothing_beats_in_quality_and_cost(
+    synthetic: ModuleType, tmp_path: Path
+) -> None:
+    main = boards(synthetic.make_store(tmp_path / "lb", 9, 40))[0]
+    for row in main.rows:
+        own = (row.scores["ned"].value, row.cost("ms"))
+        beaten = any(
+            (other.scores["ned"].value, other.cost("ms")) != own
+            and other.scores["ned"].value <= own[0]
+            and other.cost("ms") <= own[1]
+            for other in main.rows
+        )
+        assert row.pareto["ms"] is not beaten
+
+
+def test_boards_by_data_set_reader_and_ablation(
+    readable: Callable[..., Samples], submit: Callable[..., Path], plan: ScoringPlan, tmp_path: Path
+) -> None:
+    store, samples, other = Store(tmp_path / "lb"), readable(8), readable(6, name="other")
+    add(store, submit(samples, method="Full"), samples, plan)
+    add(store, submit(samples, "lanczos", method="Lesser", ablation_of="full"), samples, plan)
+    add(store, submit(other, method="Full"), other, plan)
+    second = plan.readers[0].__class__()
+    second.descriptor = second.descriptor.model_copy(update={"name": "second", "title": "Second"})
+    both = replace(plan, readers=(second, *plan.readers))
+    third = add(store, submit(samples, "frame-mean", method="Third"), samples, both)
+    found = {(b.card.name, b.reader.name, b.kind): [r.entry.title for r in b.rows] for b in boards(store)}
+    assert set(found[samples.name, "tint", "main"]) == {"Full", "Third"}
+    assert set(found[samples.name, "tint", "ablation"]) == {"Full", "Lesser"}
+    assert found[samples.name, "second", "main"] == ["Third"]
+    assert found[other.name, "tint", "main"] == ["Full"]
+    assert len({board.slug for board in boards(store)}) == len(found)
+    assert {board.reader.name for board, _ in find_boards(boards(store), third)} == {"tint", "second"}
+    deprecate(store, "third", "1.0", "wrong weights")
+    assert [r.entry.title for r in boards(store)[0].rows if r.entry.title == "Third"] == []
+
+
+def test_published_numbers_are_marked_and_complete() -> None:
+    table, ablation = PUBLISHED
+    scores = dict(table.rows)
+    assert scores["LP-Diff"] == (14.396, 0.393, 22.0, 0.159, 0.198, 0.305) and len(scores) == 6
+    assert dict(ablation.rows)["without TEM"] == (12.76,)
+    assert all(metric in METRICS for board in PUBLISHED for metric in board.metrics)
