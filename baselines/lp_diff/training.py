@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -13,11 +13,10 @@ from torch import Tensor, nn
 from baselines.lp_diff import checkpoint
 from baselines.lp_diff.config import LPDiffConfig, Size
 from baselines.lp_diff.model import LPDiff
+from baselines.real_esrgan.losses import SQUEEZENET_WEIGHTS, PerceptualLoss, squeezenet_features
 from mdlp_bench.errors import MethodError
+from mdlp_bench.training.reader_loss import ReaderLoss
 from mdlp_bench.training.trainable import Trainable, TrainingBatch
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 
 class LPDiffOptions(BaseModel):
@@ -30,6 +29,9 @@ class LPDiffOptions(BaseModel):
             from the residual's loss.
         psi: Weight of L1 between psi and the clear plate in the joint phase. The released code has none,
             and its psi drifts away from the plate.
+        reader: Weight of the reader loss on the restored image (psi + predicted residual); 0 for none.
+        reader_weights: The reader's weight file; default the bundled one.
+        perceptual: Weight of the distance in SqueezeNet features on the same image; 0 for none.
         steps: Sampling steps of the pictures made while training.
     """
 
@@ -39,6 +41,9 @@ class LPDiffOptions(BaseModel):
     network: dict[str, Any] = {}
     phase: Literal["psi", "joint"] = "joint"
     psi: float = Field(default=0.5, ge=0)
+    reader: float = Field(default=0.0, ge=0)
+    reader_weights: Path | None = None
+    perceptual: float = Field(default=0.0, ge=0)
     steps: int = Field(default=4, ge=1)
 
 
@@ -49,18 +54,33 @@ class LPDiffTrainable(Trainable):
         super().__init__()
         self.options = options
         self.model = network.to(memory_format=torch.channels_last)
+        self.reader_loss = ReaderLoss(options.reader_weights) if options.reader else None
+        self.features = squeezenet_features() if options.perceptual else None
 
     players = ("model",)
 
     def training_step(
         self, batch: TrainingBatch, generator: torch.Generator, player: str
     ) -> dict[str, Tensor]:
-        """L1 on psi; in the joint phase also L1 on the U-Net's target at one random level a sample."""
-        network = self.model
-        if self.options.phase == "psi":
-            return {"psi": (network.condition(batch.frames) - batch.gt).abs().mean()}
-        losses = network.training_losses(batch.frames, batch.gt, generator)
-        return {"noise": losses.noise.mean(), "psi": self.options.psi * losses.psi.mean()}
+        """L1 on psi, in the joint phase also on the U-Net's target at one random level a sample.
+
+        In the joint phase the losses on the image compare psi + the predicted residual, at every noise level:
+        at the highest ones that is the image a single sampling step gives.
+        """
+        options, gt = self.options, batch.gt
+        if options.phase == "psi":
+            estimate = self.model.condition(batch.frames)
+            found = {"psi": (estimate - gt).abs().mean()}
+        else:
+            losses = self.model.training_losses(batch.frames, gt, generator)
+            estimate = losses.estimate
+            found = {"noise": losses.noise.mean(), "psi": options.psi * losses.psi.mean()}
+        if self.reader_loss is not None:
+            found["reader"] = options.reader * self.reader_loss(estimate, gt).mean()
+        if self.features is not None:
+            distance = PerceptualLoss(self.features, SQUEEZENET_WEIGHTS)
+            found["perceptual"] = options.perceptual * distance(estimate / 2 + 0.5, gt / 2 + 0.5)
+        return found
 
     def restore(self, network: nn.Module, frames: Tensor, seeds: Sequence[int]) -> Tensor:
         """Sample; in the psi phase psi itself. [B, N, 3, H, W] to [B, 3, H, W]."""

@@ -48,10 +48,16 @@ def train(
         Path | None, typer.Option("--start", help="Start from these weights.", show_default="random weights")
     ] = None,
     steps: Annotated[
-        int | None, typer.Option("--steps", min=1, help="Optimiser steps.", show_default="the configuration's")
+        int | None,
+        typer.Option("--steps", min=1, help="Optimiser steps.", show_default="the configuration's"),
     ] = None,
     seed: Annotated[
-        int | None, typer.Option("--seed", min=0, help="Seed of all draws.", show_default="the configuration's")
+        int | None,
+        typer.Option("--seed", min=0, help="Seed of all draws.", show_default="the configuration's"),
+    ] = None,
+    stop_after: Annotated[
+        int | None,
+        typer.Option("--stop-after", min=1, help="Leave after this step.", show_default="do not"),
     ] = None,
     threads: Annotated[
         int | None, typer.Option("--threads", min=1, help="CPU threads.", show_default="one a core")
@@ -79,10 +85,11 @@ def train(
         trainable.load(start)
     every = open_samples(data)
     samples = every.select(split=split)
+    held_out = None
     if validation is not None:
         held_out = open_samples(validation)
-    else:
-        held_out = every.select(split="val") if "val" in every.splits else None
+    elif "val" in every.splits:
+        held_out = every.select(split="val")
     about = {
         "method": method,
         "options": dict(recipe.options),
@@ -96,7 +103,14 @@ def train(
             typer.echo(f"{line['step']}/{recipe.training.steps}  {_figures(line)}")
 
     weights = run_training(
-        trainable, samples, recipe.training, out, about=about, validation=held_out, report=report
+        trainable,
+        samples,
+        recipe.training,
+        out,
+        about=about,
+        validation=held_out,
+        report=report,
+        stop_after=stop_after,
     )
     if not as_json:
         typer.echo(f"wrote {weights}")

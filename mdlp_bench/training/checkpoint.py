@@ -41,7 +41,9 @@ def save_state(state: State, trainable: Trainable, folder: Path) -> None:
     tensors |= {f"averaged/{name}": tensor for name, tensor in state.averaged.state_dict().items()}
     for player, optimizer in state.optimizers.items():
         for index, entries in optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer/{player}/{index}/{name}": torch.as_tensor(v) for name, v in entries.items()}
+            tensors |= {
+                f"optimizer/{player}/{index}/{name}": torch.as_tensor(v) for name, v in entries.items()
+            }
     counters = {"step": state.step, "seconds": state.seconds, "cpu_seconds": state.cpu_seconds}
     stored = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     with atomic_path(folder / "last.safetensors") as temporary:
@@ -77,4 +79,8 @@ def load_state(state: State, trainable: Trainable, folder: Path) -> None:
 
 
 def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): tensor.clone() for name, tensor in tensors.items() if name.startswith(prefix)}
+    return {
+        name.removeprefix(prefix): tensor.clone()
+        for name, tensor in tensors.items()
+        if name.startswith(prefix)
+    }

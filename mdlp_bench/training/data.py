@@ -57,7 +57,9 @@ class TrainingData:
         places = range(step * size + rank, (step + 1) * size, world)
         return stack([self._visit(place) for place in places])
 
-    def stream(self, first: int, stop: int, size: int, rank: int = 0, world: int = 1) -> Iterator[TrainingBatch]:
+    def stream(
+        self, first: int, stop: int, size: int, rank: int = 0, world: int = 1
+    ) -> Iterator[TrainingBatch]:
         """The batches of steps first ... stop - 1, each prepared while the one before is used."""
         with ThreadPoolExecutor(1) as pool:
             ahead: Future[TrainingBatch] | None = None
@@ -88,7 +90,9 @@ class TrainingData:
             ),
         ):
             if len(wrong):
-                raise DataError(f"{name}: sample {self.table.column('sample_id')[int(wrong[0])]} has no {what}")
+                raise DataError(
+                    f"{name}: sample {self.table.column('sample_id')[int(wrong[0])]} has no {what}"
+                )
 
 
 @lru_cache(maxsize=2)
@@ -112,25 +116,24 @@ def vary(sample: NativeSample, rng: np.random.Generator, strength: float) -> Nat
     images = [to_working_size(image) for image in (*sample.frames, sample.gt)]  # type: ignore[arg-type]
     if strength > 0:
         matrix, table = _crop(rng, strength), _exposure(rng, strength)
-        images = [
-            np.asarray(cv2.LUT(cv2.warpAffine(image, matrix, WORKING_SIZE[::-1], **_WARP), table), np.uint8)
-            for image in images
-        ]
+        images = [np.asarray(cv2.LUT(_warp(image, matrix), table), np.uint8) for image in images]
         if len(images) > 2 and rng.random() < 0.05 * strength:
             lost = int(rng.integers(1, len(images) - 1))
             images[lost] = images[lost - 1]
     return NativeSample(sample.sample_id, tuple(images[:-1]), images[-1], sample.text)
 
 
-_WARP = {"flags": cv2.INTER_LINEAR, "borderMode": cv2.BORDER_REPLICATE}
+def _warp(image: ImageU8, matrix: np.ndarray) -> np.ndarray:
+    size = WORKING_SIZE[::-1]
+    return cv2.warpAffine(image, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 
 def _crop(rng: np.random.Generator, strength: float) -> np.ndarray:
     height, width = WORKING_SIZE
     angle, scale = rng.uniform(-1.5, 1.5) * strength, 1 + rng.uniform(-0.03, 0.03) * strength
     matrix = cv2.getRotationMatrix2D((width / 2, height / 2), angle, scale)
-    matrix[:, 2] += rng.uniform(-0.03, 0.03, 2) * strength * (width, height)
-    return matrix
+    shift = rng.uniform(-0.03, 0.03, 2) * strength * (width, height)
+    return np.asarray(matrix + np.stack([np.zeros(2), np.zeros(2), shift], axis=1))
 
 
 def _exposure(rng: np.random.Generator, strength: float) -> np.ndarray:

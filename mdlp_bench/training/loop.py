@@ -21,10 +21,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
 import torch
-from accelerate import Accelerator
-from accelerate.utils import DistributedDataParallelKwargs
+from accelerate import Accelerator  # type: ignore[import-untyped]
+from accelerate.utils import DistributedDataParallelKwargs  # type: ignore[import-untyped]
 from torch import Tensor, nn
 
 from mdlp_bench.data.samples import Samples
@@ -119,11 +118,16 @@ class _Run:
         for batch in self.data.stream(state.step, stop, config.batch, rank, world):
             generator = torch.Generator().manual_seed(seed_for("step", config.seed, state.step, rank))
             for player, optimizer in state.optimizers.items():
-                for name, value in self._turn(batch.to(accelerator.device), generator, player, optimizer).items():
+                for name, value in self._turn(
+                    batch.to(accelerator.device), generator, player, optimizer
+                ).items():
                     figures.setdefault(name, []).append(value)
             self._average()
             state.step += 1
-            state.seconds, state.cpu_seconds = time.perf_counter() - started, time.process_time() - cpu_started
+            state.seconds, state.cpu_seconds = (
+                time.perf_counter() - started,
+                time.process_time() - cpu_started,
+            )
             if state.step % config.log_every == 0 or state.step == stop:
                 self._write({"step": state.step, **_means(figures), **self._clock()})
                 figures = {}
@@ -209,7 +213,7 @@ class _LogFile:
 def _start(trainable: Trainable, config: TrainingConfig, accelerator: Accelerator, out: Path) -> State:
     trainable.to(accelerator.device).train()
     averaged = copy.deepcopy(trainable.network).eval().requires_grad_(False)
-    optimizers = {
+    optimizers: dict[str, torch.optim.Optimizer] = {
         player: torch.optim.AdamW(
             trainable.get_submodule(player).parameters(),
             lr=config.learning_rate,

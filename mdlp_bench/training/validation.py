@@ -45,9 +45,12 @@ class Validation:
     def run(
         self, trainable: Trainable, network: nn.Module, picture: Path, device: torch.device
     ) -> dict[str, float]:
-        """Restore, write the picture (a row a sample: frames, restored, ground truth) and return the figures."""
+        """Restore, write the picture (rows of frames, restored, ground truth) and return the figures."""
         restored = np.concatenate(
-            [self._restore(trainable, network, start, device) for start in range(0, len(self.decoded), _BATCH)]
+            [
+                self._restore(trainable, network, start, device)
+                for start in range(0, len(self.decoded), _BATCH)
+            ]
         )
         rows = [
             np.concatenate([*self.decoded.frames[i], restored[i], self.decoded.gt[i]], axis=1)
@@ -57,7 +60,9 @@ class Validation:
         return {"psnr": round(float(psnr(restored, self.decoded.gt).mean()), 3)}
 
     @torch.no_grad()
-    def _restore(self, trainable: Trainable, network: nn.Module, start: int, device: torch.device) -> np.ndarray:
+    def _restore(
+        self, trainable: Trainable, network: nn.Module, start: int, device: torch.device
+    ) -> np.ndarray:
         part = slice(start, start + _BATCH)
         seeds = [seed_for(self.seed, "restore", name) for name in self.decoded.sample_ids[part]]
         frames = to_tensor(self.decoded.frames[part]).to(device)
