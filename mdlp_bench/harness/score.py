@@ -11,24 +11,29 @@ from typing import Any, Final, Self
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from scipy.special import ndtri
 from tqdm.auto import tqdm
 
 from mdlp_bench.data.samples import Samples
 from mdlp_bench.errors import MissingWeightsError, ProtocolError, RunError
 from mdlp_bench.harness.predict import Prediction, Predictions, chunks, decode_frames, decode_ground_truth
-from mdlp_bench.harness.run import Environment, MetricSummary, Run, RunRecord, write_run
+from mdlp_bench.harness.run import Environment, Run, RunRecord, write_run
 from mdlp_bench.harness.scorers import FidelityScorer, ImageScorer, LpipsScorer, RegisteredScorer
 from mdlp_bench.harness.statistics import ClusterBootstrap
+from mdlp_bench.harness.summarise import (
+    Counts,
+    summarise_columns,
+    summarise_confidence,
+    summarise_distances,
+    unavailable,
+    worst_value,
+)
 from mdlp_bench.images import ImageU8
-from mdlp_bench.metrics import distribution, text
-from mdlp_bench.metrics.base import METRICS, MetricInfo
+from mdlp_bench.metrics import text
 from mdlp_bench.metrics.protocol import MDLP_V1, WORKING_SIZE, to_working_size
 from mdlp_bench.readers.base import Reader, Reading
 
 _CHUNK: Final = 64
 _COLUMNS: Final = ("sample_id", "plate_id", "frames", "gt", "text", "layout")
-_MIN_FOR_DISTANCE: Final = 8
 _NO_READING: Final = Reading("", ())
 
 
@@ -96,6 +101,9 @@ class _Collected:
         for name, values in columns.items():
             self.columns.setdefault(name, []).extend(values)
 
+    def stacked_features(self) -> npt.NDArray[np.float32] | None:
+        return np.concatenate(self.features) if self.features else None
+
     def add_features(self, reader: Reader, images: Sequence[ImageU8]) -> None:
         found = reader.features(images) if images else None
         if found is not None:
@@ -162,6 +170,7 @@ def _score_chunk(
     stacked = np.stack(images) if images else np.empty((0, *WORKING_SIZE, 3), np.uint8)
     prepared = [scorer.prepare(stacked) if present else None for scorer in plan.image_scorers]
     shared.add({name: [row[name] for row in rows] for name in ("sample_id", "plate_id", "text", "layout")})
+    shared.add({"has_truth": [image is not None for image in truths]})
     for reader in plan.readers:
         readings = dict(zip(present, reader.read(images), strict=True))
         shared.add({f"truth@{reader.descriptor.name}": [readings.get(index) for index in range(len(rows))]})
@@ -202,7 +211,7 @@ def _image_columns(
             column = np.full(len(part), np.nan)
             if present:
                 column[list(present)] = values[name]
-            column[failed & has_truth] = _worst(name)
+            column[failed & has_truth] = worst_value(name)
             columns[name] = column
     return columns
 
@@ -237,10 +246,16 @@ def _finish(
         columns["plate_id"], MDLP_V1.bootstrap.resamples, confidence=MDLP_V1.bootstrap.confidence
     )
     n_failed = sum(error is not None for error in columns["error"])
-    summary = _summarise(metrics, bootstrap, n_failed)
-    summary |= _set_summaries(own, shared, plan, n_failed, len(set(columns["plate_id"])))
+    summary = summarise_columns(metrics, bootstrap, n_failed)
+    with_truth = sum(shared.columns["has_truth"])
+    counts = Counts(with_truth, len(bootstrap.clusters), n_failed)
+    summary |= summarise_distances(own.stacked_features(), shared.stacked_features(), counts)
+    known = ~np.isnan(metrics["acc"])
+    confidences = np.asarray(columns["read_confidence"], np.float64)[known]
+    read = Counts(int(known.sum()), len(bootstrap.clusters), n_failed)
+    summary |= summarise_confidence(confidences.tolist(), metrics["acc"][known] > 0, read)
     for name, reason in plan.unavailable.items():
-        summary[name] = _unavailable(name, reason)
+        summary[name] = unavailable(name, reason)
     table = pa.table(
         {**columns, **{n: pa.array(v, pa.float64(), from_pandas=True) for n, v in metrics.items()}}
     )
@@ -289,75 +304,3 @@ def _believed_from(shared: _Collected, reader: str, known: Sequence[int]) -> flo
     pairs = [(reading, truth) for reading, truth in found if reading is not None]
     right = text.accuracy([reading.text for reading, _ in pairs], [truth for _, truth in pairs]) > 0
     return text.confident_from([reading.confidence for reading, _ in pairs], right)
-
-
-def _summarise(
-    metrics: Mapping[str, npt.NDArray[np.float64]], bootstrap: ClusterBootstrap, n_failed: int
-) -> dict[str, MetricSummary]:
-    summary = {name: _unavailable(name, "no sample has what it needs") for name in metrics}
-    measured = [name for name, values in metrics.items() if not np.isnan(values).all()]
-    if not measured:
-        return summary
-    intervals = bootstrap.intervals(np.stack([metrics[name] for name in measured], axis=1))
-    for name, interval in zip(measured, intervals, strict=True):
-        summary[name] = MetricSummary(
-            mean=interval.value,
-            low=interval.low,
-            high=interval.high,
-            n=interval.n,
-            n_plates=interval.n_clusters,
-            n_failed=n_failed,
-            higher_is_better=_info(name).higher_is_better,
-        )
-    return summary
-
-
-def _set_summaries(
-    own: _Collected, shared: _Collected, plan: ScoringPlan, n_failed: int, n_plates: int
-) -> dict[str, MetricSummary]:
-    """The reader distances FRD and KRD: how far the reader finds restored plates as a set from clear ones."""
-    if not own.features or not shared.features:
-        reason = f"reader {plan.readers[0].descriptor.name} gives no features, or there is no ground truth"
-        return {metric: _unavailable(metric, reason) for metric in ("frd", "krd")}
-    restored, truth = np.concatenate(own.features), np.concatenate(shared.features)
-    if len(truth) < _MIN_FOR_DISTANCE:
-        reason = f"{len(truth)} samples with ground truth are too few for a distance between sets"
-        return {metric: _unavailable(metric, reason) for metric in ("frd", "krd")}
-    kernel = distribution.kernel_distance(restored, truth)
-    margin = float(ndtri((1 + MDLP_V1.bootstrap.confidence) / 2)) * kernel.standard_error
-    frechet = MetricSummary(
-        mean=distribution.frechet_distance(restored, truth),
-        low=None,
-        high=None,
-        n=len(truth),
-        n_plates=n_plates,
-        n_failed=n_failed,
-        higher_is_better=False,
-    )
-    limits = {"mean": kernel.value, "low": kernel.value - margin, "high": kernel.value + margin}
-    return {"frd": frechet, "krd": frechet.model_copy(update=limits)}
-
-
-def _unavailable(name: str, reason: str) -> MetricSummary:
-    return MetricSummary(
-        mean=None,
-        low=None,
-        high=None,
-        n=0,
-        n_plates=0,
-        n_failed=0,
-        higher_is_better=_info(name).higher_is_better,
-        unavailable=reason,
-    )
-
-
-def _info(name: str) -> MetricInfo:
-    """What `ned` or `ned@ppocrv4` is."""
-    return METRICS[name.partition("@")[0]]
-
-
-def _worst(name: str) -> float:
-    worst = _info(name).worst
-    if worst is None:
-        raise ValueError(f"{name} has no worst value: it is not a metric of single samples")
-    return worst

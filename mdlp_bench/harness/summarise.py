@@ -1,0 +1,117 @@
+"""From per-sample columns to a run's summary: one number a metric, with its interval or why there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import ndtri
+
+from mdlp_bench.harness.run import MetricSummary
+from mdlp_bench.harness.statistics import ClusterBootstrap
+from mdlp_bench.metrics import distribution, text
+from mdlp_bench.metrics.base import METRICS, MetricInfo
+from mdlp_bench.metrics.protocol import MDLP_V1
+
+_MIN_FOR_DISTANCE: Final = 8
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What every entry of a summary tells: samples, plates and failures."""
+
+    n: int
+    n_plates: int
+    n_failed: int
+
+
+def summarise_columns(
+    columns: Mapping[str, npt.NDArray[np.float64]], bootstrap: ClusterBootstrap, n_failed: int
+) -> dict[str, MetricSummary]:
+    """Mean and interval over plates of per-sample columns, float64 [n] each with NaN for "no value"."""
+    summary = {name: unavailable(name, "no sample has what it needs") for name in columns}
+    measured = [name for name, values in columns.items() if not np.isnan(values).all()]
+    if not measured:
+        return summary
+    intervals = bootstrap.intervals(np.stack([columns[name] for name in measured], axis=1))
+    for name, interval in zip(measured, intervals, strict=True):
+        counts = Counts(interval.n, interval.n_clusters, n_failed)
+        summary[name] = _entry(name, counts, interval.value, interval.low, interval.high)
+    return summary
+
+
+def summarise_distances(
+    restored: npt.NDArray[np.float32] | None, truth: npt.NDArray[np.float32] | None, counts: Counts
+) -> dict[str, MetricSummary]:
+    """FRD and KRD: how far the reader's features of restored plates, [N, D], are from those of clear ones.
+
+    KRD's interval is normal, from its standard error; the Fréchet distance has none.
+    """
+    reason = None
+    if restored is None or truth is None:
+        reason = "the reader gives no features, or there is no ground truth"
+    elif len(truth) < _MIN_FOR_DISTANCE:
+        reason = f"{len(truth)} samples with ground truth are too few for a distance between sets"
+    if restored is None or truth is None or reason is not None:
+        return {name: unavailable(name, str(reason)) for name in ("frd", "krd")}
+    kernel = distribution.kernel_distance(restored, truth)
+    margin = float(ndtri((1 + MDLP_V1.bootstrap.confidence) / 2)) * kernel.standard_error
+    frechet = distribution.frechet_distance(restored, truth)
+    return {
+        "frd": _entry("frd", counts, frechet),
+        "krd": _entry("krd", counts, kernel.value, kernel.value - margin, kernel.value + margin),
+    }
+
+
+def summarise_confidence(
+    confidences: Sequence[float], correct: npt.NDArray[np.bool_], counts: Counts
+) -> dict[str, MetricSummary]:
+    """How far the reader's confidences can be believed: expected calibration error and the confidence gap."""
+    values = {
+        "ece": text.expected_calibration_error(confidences, correct),
+        "confidence_gap": text.confidence_gap(confidences, correct),
+    }
+    reason = "all readings are right or all are wrong"
+    return {
+        name: unavailable(name, reason) if value is None else _entry(name, counts, value)
+        for name, value in values.items()
+    }
+
+
+def unavailable(name: str, reason: str) -> MetricSummary:
+    """The entry of a metric that has no value."""
+    return _entry(name, Counts(0, 0, 0), None).model_copy(update={"unavailable": reason})
+
+
+def worst_value(name: str) -> float:
+    """What a failed sample gets in a column.
+
+    Raises:
+        ValueError: The metric is one of sets, not of samples.
+    """
+    worst = _info(name).worst
+    if worst is None:
+        raise ValueError(f"{name} has no worst value: it is not a metric of single samples")
+    return worst
+
+
+def _entry(
+    name: str, counts: Counts, mean: float | None, low: float | None = None, high: float | None = None
+) -> MetricSummary:
+    return MetricSummary(
+        mean=mean,
+        low=low,
+        high=high,
+        n=counts.n,
+        n_plates=counts.n_plates,
+        n_failed=counts.n_failed,
+        higher_is_better=_info(name).higher_is_better,
+    )
+
+
+def _info(name: str) -> MetricInfo:
+    """What `ned` or `ned@ppocrv4` is."""
+    return METRICS[name.partition("@")[0]]
