@@ -3,117 +3,132 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
 from mdlp_bench.cli.options import DataArgument, JsonOption
 from mdlp_bench.training.reader_cli import train_reader_command
 
+# The group `mdlp_bench.training.registry` loads from; naming it here keeps torch out of the command line.
+_GROUP: Final = "mdlp_bench.trainables"
+
 
 def register(app: typer.Typer) -> None:
-    """Add the verb to the command line."""
-    app.command(
-        epilog="""Examples:\n
-  mdlp-bench train lp-diff DATA --out runs/lp-diff --config small\n
-  mdlp-bench train lp-diff DATA --out runs/psi --config recipes/lp-diff/psi.yaml --validation VAL\n
-  accelerate launch --num_processes 4 -m mdlp_bench train lp-diff DATA --out runs/lp-diff"""
-    )(train)
-    app.command("train-reader")(train_reader_command)
+    """Add `train` with one verb a trainable method, and `reader`."""
+    group = typer.Typer(no_args_is_help=True)
+    for entry in sorted(entry_points(group=_GROUP)):
+        group.command(
+            entry.name, help=_HELP.format(name=entry.name), epilog=_EXAMPLES.format(name=entry.name)
+        )(_verb(entry.name))
+    group.command("reader")(train_reader_command)
+    app.add_typer(group, name="train", help="Train a restoration method, or the reader.")
 
 
-def train(
-    method: Annotated[str, typer.Argument(help="What to train.", show_default=False)],
-    data: DataArgument,
-    out: Annotated[Path, typer.Option("--out", "-o", help="The run folder; a stopped training continues.")],
-    split: Annotated[str, typer.Option("--split", help="Train on this split.")] = "train",
-    config: Annotated[
-        str | None,
-        typer.Option(
-            "--config",
-            help="A size the method knows, or a YAML file with the sections options and training.",
-            show_default="the method's",
-        ),
-    ] = None,
-    validation: Annotated[
-        Path | None,
-        typer.Option(
-            "--validation",
-            help="Data never trained on, for figures and pictures.",
-            show_default="split val of DATA, if there is one",
-        ),
-    ] = None,
-    start: Annotated[
-        Path | None, typer.Option("--start", help="Start from these weights.", show_default="random weights")
-    ] = None,
-    steps: Annotated[
-        int | None,
-        typer.Option("--steps", min=1, help="Optimiser steps.", show_default="the configuration's"),
-    ] = None,
-    seed: Annotated[
-        int | None,
-        typer.Option("--seed", min=0, help="Seed of all draws.", show_default="the configuration's"),
-    ] = None,
-    stop_after: Annotated[
-        int | None,
-        typer.Option("--stop-after", min=1, help="Leave after this step.", show_default="do not"),
-    ] = None,
-    threads: Annotated[
-        int | None, typer.Option("--threads", min=1, help="CPU threads.", show_default="one a core")
-    ] = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Train a restoration method.
+_HELP = """Train {name}.
 
-    The run folder gets weights.safetensors (averaged weights, at every checkpoint), log.jsonl and samples as
-    pictures. The same command continues a stopped training, with the same result as if it had not stopped.
-    """
-    import torch
+The run folder gets weights.safetensors (averaged weights, at every checkpoint), log.jsonl and samples as
+pictures. The same command continues a stopped training, with the same result as if it had not stopped."""
+_EXAMPLES = """Examples:\n
+  mdlp-bench train {name} DATA --out runs/{name}\n
+  mdlp-bench train {name} DATA --out runs/{name} --config my.yaml --validation VAL\n
+  accelerate launch --num_processes 4 -m mdlp_bench train {name} DATA --out runs/{name}"""
 
-    from mdlp_bench.data import open_samples
-    from mdlp_bench.files import seed_for, sha256_file
-    from mdlp_bench.training.loop import train as run_training
-    from mdlp_bench.training.registry import load_trainable, read_recipe
 
-    if threads is not None:
-        torch.set_num_threads(threads)
-    recipe = read_recipe(config, steps=steps, seed=seed)
-    torch.manual_seed(seed_for("weights", recipe.training.seed))
-    trainable = load_trainable(method, recipe.options)
-    if start is not None:
-        trainable.load(start)
-    every = open_samples(data)
-    samples = every.select(split=split)
-    held_out = None
-    if validation is not None:
-        held_out = open_samples(validation)
-    elif "val" in every.splits:
-        held_out = every.select(split="val")
-    about = {
-        "method": method,
-        "options": dict(recipe.options),
-        "start": sha256_file(start) if start is not None else None,
-    }
+def _verb(method: str) -> Callable[..., None]:
+    def train(
+        data: DataArgument,
+        out: Annotated[
+            Path, typer.Option("--out", "-o", help="The run folder; a stopped training continues.")
+        ],
+        split: Annotated[str, typer.Option("--split", help="Train on this split.")] = "train",
+        config: Annotated[
+            str | None,
+            typer.Option(
+                "--config",
+                help="A size the method knows, or a YAML file with the sections options and training.",
+                show_default="the method's",
+            ),
+        ] = None,
+        validation: Annotated[
+            Path | None,
+            typer.Option(
+                "--validation",
+                help="Data never trained on, for figures and pictures.",
+                show_default="split val of DATA, if there is one",
+            ),
+        ] = None,
+        start: Annotated[
+            Path | None,
+            typer.Option("--start", help="Start from these weights.", show_default="random weights"),
+        ] = None,
+        steps: Annotated[
+            int | None,
+            typer.Option("--steps", min=1, help="Optimiser steps.", show_default="the configuration's"),
+        ] = None,
+        seed: Annotated[
+            int | None,
+            typer.Option("--seed", min=0, help="Seed of all draws.", show_default="the configuration's"),
+        ] = None,
+        stop_after: Annotated[
+            int | None,
+            typer.Option("--stop-after", min=1, help="Leave after this step.", show_default="do not"),
+        ] = None,
+        threads: Annotated[
+            int | None, typer.Option("--threads", min=1, help="CPU threads.", show_default="one a core")
+        ] = None,
+        as_json: JsonOption = False,
+    ) -> None:
+        import torch
 
-    def report(line: dict[str, Any]) -> None:
-        if as_json:
-            typer.echo(json.dumps(line))
-        else:
-            typer.echo(f"{line['step']}/{recipe.training.steps}  {_figures(line)}")
+        from mdlp_bench.data import open_samples
+        from mdlp_bench.files import seed_for, sha256_file
+        from mdlp_bench.training.loop import train as run_training
+        from mdlp_bench.training.registry import load_trainable, read_recipe
 
-    weights = run_training(
-        trainable,
-        samples,
-        recipe.training,
-        out,
-        about=about,
-        validation=held_out,
-        report=report,
-        stop_after=stop_after,
-    )
-    if not as_json:
-        typer.echo(f"wrote {weights}")
+        if threads is not None:
+            torch.set_num_threads(threads)
+        recipe = read_recipe(config, steps=steps, seed=seed)
+        torch.manual_seed(seed_for("weights", recipe.training.seed))
+        trainable = load_trainable(method, recipe.options)
+        if start is not None:
+            trainable.load(start)
+        every = open_samples(data)
+        samples = every.select(split=split)
+        held_out = None
+        if validation is not None:
+            held_out = open_samples(validation)
+        elif "val" in every.splits:
+            held_out = every.select(split="val")
+        about = {
+            "method": method,
+            "options": dict(recipe.options),
+            "start": sha256_file(start) if start is not None else None,
+        }
+
+        def report(line: dict[str, Any]) -> None:
+            if as_json:
+                typer.echo(json.dumps(line))
+            else:
+                typer.echo(f"{line['step']}/{recipe.training.steps}  {_figures(line)}")
+
+        weights = run_training(
+            trainable,
+            samples,
+            recipe.training,
+            out,
+            about=about,
+            validation=held_out,
+            report=report,
+            stop_after=stop_after,
+        )
+        if not as_json:
+            typer.echo(f"wrote {weights}")
+
+    return train
 
 
 def _figures(line: dict[str, Any]) -> str:

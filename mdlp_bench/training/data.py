@@ -13,8 +13,6 @@ from functools import lru_cache
 import cv2
 import numpy as np
 import pyarrow as pa
-import torch
-from torch import Tensor
 
 from mdlp_bench.data.decode import NativeSample, decode_native
 from mdlp_bench.data.samples import Samples
@@ -22,6 +20,7 @@ from mdlp_bench.errors import DataError
 from mdlp_bench.files import seed_for
 from mdlp_bench.images import ImageU8
 from mdlp_bench.metrics.protocol import WORKING_SIZE, to_working_size
+from mdlp_bench.training.images import to_tensor
 from mdlp_bench.training.trainable import TrainingBatch
 
 _COLUMNS = ["sample_id", "frames", "gt", "text"]
@@ -148,14 +147,3 @@ def stack(samples: Sequence[NativeSample]) -> TrainingBatch:
     frames = np.stack([np.stack(sample.frames) for sample in samples])
     gt = np.stack([sample.gt for sample in samples if sample.gt is not None])
     return TrainingBatch(to_tensor(frames), to_tensor(gt), tuple(sample.text for sample in samples))
-
-
-def to_tensor(images: np.ndarray) -> Tensor:
-    """uint8 RGB [..., H, W, 3] to float32 [..., 3, H, W] in [-1, 1]."""
-    return torch.from_numpy(images).movedim(-1, -3).to(torch.float32).div_(127.5).sub_(1)
-
-
-def to_images(tensor: Tensor) -> np.ndarray:
-    """Float [..., 3, H, W] in [-1, 1] (values beyond are clipped) to uint8 RGB [..., H, W, 3]."""
-    scaled = tensor.detach().float().add(1).mul(127.5).round().clamp(0, 255)
-    return scaled.to(torch.uint8).movedim(-3, -1).cpu().contiguous().numpy()
