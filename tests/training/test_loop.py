@@ -1,0 +1,160 @@
+"""The training loop: resumable to the bit, honest about what it holds, the same in several processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import pytest
+import torch
+from safetensors.torch import load_file
+from tiny_trainable import TinyTrainable
+
+from mdlp_bench.data.samples import Samples
+from mdlp_bench.errors import DataError, MdlpBenchError
+from mdlp_bench.training.config import TrainingConfig
+from mdlp_bench.training.loop import train
+
+MakeSamples = Callable[..., Samples]
+CONFIG = TrainingConfig(
+    steps=6,
+    batch=4,
+    learning_rate=0.05,
+    warm_up=2,
+    log_every=2,
+    checkpoint_every=2,
+    validate_every=3,
+    validation_samples=2,
+)
+
+
+def _run(out: Path, samples: Samples, config: TrainingConfig = CONFIG, **options: object) -> Path:
+    return train(TinyTrainable(seed=0), samples, config, out, about={"method": "tiny"}, **options)  # type: ignore[arg-type]
+
+
+def _log(out: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.parametrize("stop", [2, 3])
+def test_an_interrupted_training_ends_with_the_same_state(
+    make_samples: MakeSamples, tmp_path: Path, stop: int
+) -> None:
+    samples = make_samples(10)
+    _run(tmp_path / "whole", samples)
+    _run(tmp_path / "parts", samples, stop_after=stop)
+    _run(tmp_path / "parts", samples)
+    for name in ("weights.safetensors", "state/last.safetensors"):
+        whole, parts = (load_file(tmp_path / run / name) for run in ("whole", "parts"))
+        assert whole.keys() == parts.keys()
+        assert all(torch.equal(whole[key], parts[key]) for key in whole), name
+    steps = [line["step"] for line in _log(tmp_path / "parts") if "l1" in line]
+    assert steps[-1] == 6
+    assert steps == sorted(set(steps))
+
+
+def test_log_lines_behind_the_checkpoint_are_dropped_when_continuing(
+    make_samples: MakeSamples, tmp_path: Path
+) -> None:
+    samples = make_samples(10)
+    _run(tmp_path, samples, stop_after=2)
+    with (tmp_path / "log.jsonl").open("a") as stream:
+        stream.write('{"step": 5, "l1": 0.0}\n')
+    _run(tmp_path, samples)
+    assert [line["step"] for line in _log(tmp_path) if "l1" in line] == [2, 4, 6]
+
+
+def test_it_learns_and_reports_every_loss_and_validation(make_samples: MakeSamples, tmp_path: Path) -> None:
+    samples = make_samples(12)
+    lines: list[dict[str, object]] = []
+    _run(
+        tmp_path,
+        samples,
+        CONFIG.model_copy(update={"steps": 60, "log_every": 20, "validate_every": 60}),
+        validation=samples,
+        report=lines.append,
+    )
+    losses = [line["l1"] for line in lines if "l1" in line]
+    assert losses[-1] < 0.6 * losses[0]
+    assert {"critic", "model_gradient", "critic_gradient", "learning_rate", "seconds"} <= lines[0].keys()
+    assert lines[-1]["validation"]["psnr"] > 10
+    picture = cv2.imread(str(tmp_path / "samples" / "000060.png"))
+    assert picture.shape == (2 * 56, 5 * 112, 3)
+
+
+def test_a_folder_continues_only_its_own_training(make_samples: MakeSamples, tmp_path: Path) -> None:
+    samples = make_samples(10)
+    _run(tmp_path, samples, stop_after=1)
+    with pytest.raises(DataError, match="another training"):
+        _run(tmp_path, samples, CONFIG.model_copy(update={"seed": 1}))
+    with pytest.raises(DataError, match="another training"):
+        _run(tmp_path, make_samples(8, name="other"))
+
+
+def test_a_damaged_checkpoint_is_named(make_samples: MakeSamples, tmp_path: Path) -> None:
+    samples = make_samples(10)
+    _run(tmp_path, samples, stop_after=2)
+    state = tmp_path / "state" / "last.safetensors"
+    state.write_bytes(state.read_bytes()[:100])
+    with pytest.raises(DataError, match=r"last\.safetensors: damaged"):
+        _run(tmp_path, samples)
+
+
+def test_a_loss_that_is_not_finite_stops_the_training(make_samples: MakeSamples, tmp_path: Path) -> None:
+    trainable = TinyTrainable(seed=0, noise=float("nan"))
+    with pytest.raises(MdlpBenchError, match="step 0: the loss is not finite"):
+        train(trainable, make_samples(10), CONFIG, tmp_path, about={})
+
+
+def test_averaged_weights_are_what_is_stored(make_samples: MakeSamples, tmp_path: Path) -> None:
+    samples = make_samples(10)
+    _run(tmp_path, samples)
+    stored = load_file(tmp_path / "weights.safetensors")
+    state = load_file(tmp_path / "state" / "last.safetensors")
+    assert torch.equal(stored["0.weight"], state["averaged/0.weight"])
+    assert not torch.equal(stored["0.weight"], state["trainable/model.0.weight"])
+
+
+_SCRIPT = """
+import sys
+from pathlib import Path
+sys.path.insert(0, {tests!r})
+from tiny_trainable import TinyTrainable
+from mdlp_bench.data import open_samples
+from mdlp_bench.training.config import TrainingConfig
+from mdlp_bench.training.loop import train
+config = TrainingConfig.model_validate_json({config!r})
+train(TinyTrainable(seed=0, noise=0.0), open_samples(Path({data!r})), config, Path({out!r}), about={{}})
+"""
+
+
+def test_two_processes_give_the_weights_of_one(make_samples: MakeSamples, tmp_path: Path) -> None:
+    samples = make_samples(10)
+    config = CONFIG.model_copy(update={"steps": 3})
+    train(TinyTrainable(seed=0, noise=0.0), samples, config, tmp_path / "one", about={})
+    script = tmp_path / "train_tiny.py"
+    script.write_text(
+        _SCRIPT.format(
+            tests=str(Path(__file__).parents[1]),
+            config=config.model_dump_json(),
+            data=str(tmp_path / "tiny"),
+            out=str(tmp_path / "two"),
+        )
+    )
+    launch = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2"]
+    launch += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no"]
+    subprocess.run(
+        [*launch, str(script)],
+        check=True,
+        capture_output=True,
+        timeout=120,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    one, two = (load_file(tmp_path / run / "weights.safetensors") for run in ("one", "two"))
+    for name in ("0.weight", "0.bias"):
+        torch.testing.assert_close(one[name], two[name], rtol=1e-5, atol=1e-6)
