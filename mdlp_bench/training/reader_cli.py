@@ -7,26 +7,26 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+import yaml
 
 from mdlp_bench.errors import DataError
-from mdlp_bench.files import read_json
 
 
 def train_reader_command(
-    out: Annotated[Path, typer.Argument(help="Folder of the run; an interrupted one is continued.")],
-    recipe: Annotated[
+    out: Annotated[Path, typer.Option("--out", "-o", help="The run folder; a stopped training continues.")],
+    config: Annotated[
         Path | None,
         typer.Option(
-            help="JSON with the fields of ReaderTraining.", show_default="the bundled weights' recipe"
+            "--config", help="A YAML file with fields of ReaderTraining.", show_default="the bundled weights'"
         ),
     ] = None,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 1,
-    as_json: Annotated[bool, typer.Option("--json", help="Print log lines as JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the log as JSON lines.")] = False,
 ) -> None:
     """Train the CRNN reader on rendered plates only.
 
-    Renders its own pool of plates, so it needs no data. `OUT/crnn.safetensors` is written at every checkpoint
-    and can be read with at any time; figures go to `OUT/log.jsonl`.
+    It renders its own plates, so it needs no data. OUT gets crnn.safetensors, at every checkpoint and ready
+    to read with, and log.jsonl.
     """
     import torch
     from pydantic import ValidationError
@@ -34,10 +34,10 @@ def train_reader_command(
     from mdlp_bench.training.reader import ReaderTraining, train_reader
 
     try:
-        training = ReaderTraining.model_validate(read_json(recipe) if recipe else {})
+        training = ReaderTraining.model_validate(_fields(config) if config else {})
     except ValidationError as error:
         first = error.errors()[0]
-        raise DataError(f"{recipe}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+        raise DataError(f"{config}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
     torch.set_num_threads(threads)
 
     def report(line: dict[str, object]) -> None:
@@ -52,3 +52,12 @@ def train_reader_command(
     weights = train_reader(training, out, report)
     if not as_json:
         typer.echo(f"wrote {weights}")
+
+
+def _fields(path: Path) -> object:
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: cannot be read ({error})") from error
+    except yaml.YAMLError as error:
+        raise DataError(f"{path}: not YAML ({str(error).splitlines()[0]})") from error
