@@ -20,10 +20,10 @@ from mdlp_bench.degrade.statistics import luminance
 from mdlp_bench.errors import DataError
 from mdlp_bench.files import sha256_bytes
 from mdlp_bench.images import ImageU8, decode
-from mdlp_bench.metrics.protocol import to_working_size
+from mdlp_bench.metrics.protocol import WORKING_SIZE
 from mdlp_bench.readers.base import Reader, Reading
 
-# Smoothing before sharpness is compared, at the working size: strokes are wider, noise is finer.
+# Pixels, at the size at which sharpness is compared.
 _SMOOTHING = 1.5
 
 
@@ -115,7 +115,11 @@ def examine(row: Mapping[str, Any], config: AuditConfig, reader: Reader | None =
 
 def comparable_sharpness(image: ImageU8) -> float:
     """Tenengrad at the working size after a Gaussian of 1.5 px, so that noise does not pass for detail."""
-    luma = luminance(to_working_size(image))
+    luma = luminance(image)
+    height, width = WORKING_SIZE
+    smaller = (min(luma.shape[1], width), min(luma.shape[0], height))
+    luma = np.asarray(cv2.resize(luma, smaller, interpolation=cv2.INTER_AREA), np.float32)
+    luma = np.asarray(cv2.resize(luma, (width, height), interpolation=cv2.INTER_CUBIC), np.float32)
     return tenengrad(np.asarray(cv2.GaussianBlur(luma, (0, 0), _SMOOTHING), np.float32))
 
 

@@ -186,6 +186,10 @@ def write_html(found: Audit, samples: Samples, target: Path) -> None:
         audit=found,
         summary=summary,
         sections=sections,
+        balance={
+            name: {value: f"{share:.1%}" for value, share in shares.items()}
+            for name, shares in found.balance.items()
+        },
         config=found.config.model_dump(),
     )
 
