@@ -88,7 +88,11 @@ class LPDiff(nn.Module):
         return output
 
     def training_losses(
-        self, frames: Tensor, clear: Tensor, generator: torch.Generator | None = None
+        self,
+        frames: Tensor,
+        clear: Tensor,
+        generator: torch.Generator | None = None,
+        terminal: float = 0.0,
     ) -> TrainingLosses:
         """Losses at one random noise level a sample; gradients reach psi through both.
 
@@ -96,10 +100,11 @@ class LPDiff(nn.Module):
             frames: [B, N, 3, H, W] in [-1, 1].
             clear: Ground truth [B, 3, H, W] in [-1, 1].
             generator: CPU generator of levels and noise.
+            terminal: Share of samples at the last level (see `Schedule.sample`).
         """
         psi = self.condition(frames)
         residual = clear - psi
-        level = self.schedule.sample(len(frames), generator).to(frames)
+        level = self.schedule.sample(len(frames), generator, terminal).to(frames)
         noise = torch.randn(psi.shape, generator=generator).to(psi)
         noisy = rcdm.diffuse(residual, noise, level)
         output = self.predict(noisy, level, psi, frames)

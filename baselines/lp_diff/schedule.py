@@ -59,13 +59,23 @@ class Schedule:
         levels: np.ndarray = np.sqrt(np.concatenate([[1.0], np.cumprod(1 - self.betas)]))
         return levels
 
-    def sample(self, batch: int, generator: torch.Generator | None = None) -> Tensor:
+    def sample(
+        self, batch: int, generator: torch.Generator | None = None, terminal: float = 0.0
+    ) -> Tensor:
         """Draw one noise level a sample: uniform time, uniform level between its two neighbours.
+
+        Args:
+            batch: How many.
+            generator: CPU generator.
+            terminal: Chance of the last level a_T instead: where sampling starts, and where nothing but the
+                condition tells what to restore.
 
         Returns:
             float32 [batch] in [a_T, a_1]. (The released code draws one time for a whole batch.)
         """
         time = torch.rand(batch, dtype=torch.float64, generator=generator).numpy() * self.steps
+        if terminal:
+            time[torch.rand(batch, generator=generator).numpy() < terminal] = self.steps
         # Below time 1 a level would round to 1, whose log-SNR is infinite.
         levels = np.interp(time.clip(min=1), np.arange(self.steps + 1), self.levels)
         return torch.from_numpy(levels).float()

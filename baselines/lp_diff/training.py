@@ -26,7 +26,9 @@ class LPDiffOptions(BaseModel):
         config: Size of the network.
         network: Fields of `LPDiffConfig` to set differently.
         phase: `psi` trains the conditioning network alone; `joint` both networks, so that psi also learns
-            from the residual's loss.
+            from the residual's loss; `diffusion` the U-Net alone on a finished psi.
+        terminal: Share of samples at the last noise level, where sampling starts. A sampler of few steps
+            spends most of its work there, while uniform times spend most of theirs where x_t shows the answer.
         psi: Weight of L1 between psi and the clear plate in the joint phase. The released code has none,
             and its psi drifts away from the plate.
         reader: Weight of the reader loss on the restored image (psi + predicted residual); 0 for none.
@@ -39,7 +41,8 @@ class LPDiffOptions(BaseModel):
 
     config: Size = "small"
     network: dict[str, Any] = {}
-    phase: Literal["psi", "joint"] = "joint"
+    phase: Literal["psi", "joint", "diffusion"] = "joint"
+    terminal: float = Field(default=0.0, ge=0, le=1)
     psi: float = Field(default=0.5, ge=0)
     reader: float = Field(default=0.0, ge=0)
     reader_weights: Path | None = None
@@ -54,6 +57,7 @@ class LPDiffTrainable(Trainable):
         super().__init__()
         self.options = options
         self.model = network.to(memory_format=torch.channels_last)
+        self.model.MTA.requires_grad_(options.phase != "diffusion")
         self.reader_loss = ReaderLoss(options.reader_weights) if options.reader else None
         self.features = squeezenet_features() if options.perceptual else None
 
@@ -72,9 +76,11 @@ class LPDiffTrainable(Trainable):
             estimate = self.model.condition(batch.frames)
             found = {"psi": (estimate - gt).abs().mean()}
         else:
-            losses = self.model.training_losses(batch.frames, gt, generator)
+            losses = self.model.training_losses(batch.frames, gt, generator, options.terminal)
             estimate = losses.estimate
-            found = {"noise": losses.noise.mean(), "psi": options.psi * losses.psi.mean()}
+            found = {"noise": losses.noise.mean()}
+            if options.phase == "joint":
+                found["psi"] = options.psi * losses.psi.mean()
         if self.reader_loss is not None:
             found["reader"] = options.reader * self.reader_loss(estimate, gt).mean()
         if self.features is not None:

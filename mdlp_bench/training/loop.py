@@ -215,7 +215,7 @@ def _start(trainable: Trainable, config: TrainingConfig, accelerator: Accelerato
     averaged = copy.deepcopy(trainable.network).eval().requires_grad_(False)
     optimizers: dict[str, torch.optim.Optimizer] = {
         player: torch.optim.AdamW(
-            trainable.get_submodule(player).parameters(),
+            [p for p in trainable.get_submodule(player).parameters() if p.requires_grad],
             lr=config.learning_rate,
             betas=config.betas,
             weight_decay=config.weight_decay,
