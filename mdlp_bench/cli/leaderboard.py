@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from mdlp_bench.cli.options import LpipsOption, ReaderOption, SplitOption, show_progress
+
 app = typer.Typer(
     help="Submit predictions, recompute their scores, rank them, and build the site.", no_args_is_help=True
 )
@@ -67,7 +69,7 @@ def validate(
     dataset: Annotated[
         Path | None, typer.Option("--dataset", "-d", help="Also check that every sample is there.")
     ] = None,
-    split: Annotated[str | None, typer.Option("--split", help="Split of the data set.")] = None,
+    split: SplitOption = None,
 ) -> None:
     """Check a submission; every fault is named with its remedy (exit code 1)."""
     from mdlp_bench.leaderboard.validate import summary
@@ -86,3 +88,136 @@ def validate(
         typer.echo(line)
     typer.secho(f"{len(report.faults):,} faults", fg=typer.colors.RED, err=True)
     raise typer.Exit(1)
+
+
+StoreOption = Annotated[
+    Path, typer.Option("--store", help="The folder that holds entries/ and datasets/.", file_okay=False)
+]
+DatasetOption = Annotated[Path, typer.Option("--dataset", "-d", help="The test set.", show_default=False)]
+_STORE = Path("leaderboard")
+
+_ADD_EXAMPLES = """Examples:\n
+  mdlp-bench leaderboard add mine.zip --dataset DATA --split test\n
+  mdlp-bench leaderboard add mine.zip --dataset DATA --reader crnn --reader ppocrv4 --report comment.md"""
+
+
+@app.command(epilog=_ADD_EXAMPLES)
+def add(
+    archive: SubmissionArgument,
+    dataset: DatasetOption,
+    split: SplitOption = None,
+    store: StoreOption = _STORE,
+    reader: ReaderOption = None,
+    lpips: LpipsOption = "alex",
+    report: Annotated[
+        Path | None, typer.Option("--report", help="Also write the result as Markdown.")
+    ] = None,
+) -> None:
+    """Recompute a submission's scores, store it as an entry, and rank it."""
+    from mdlp_bench.data import open_samples
+    from mdlp_bench.files import write_text
+    from mdlp_bench.harness.score import ScoringPlan
+    from mdlp_bench.leaderboard.add import add as add_entry
+    from mdlp_bench.leaderboard.report import report as write_report
+    from mdlp_bench.leaderboard.store import Store
+
+    opened = Store(store)
+    store.mkdir(parents=True, exist_ok=True)
+    samples = open_samples(dataset, split=split)
+    plan = ScoringPlan.from_names(reader, lpips)
+    entry = add_entry(opened, archive, samples, plan, progress=show_progress())
+    text = write_report(opened, entry)
+    if report is not None:
+        write_text(report, text)
+    typer.echo(text)
+    typer.echo(f"stored: {entry.folder}")
+
+
+_ADD_BENCH_EXAMPLES = """Example:\n
+  mdlp-bench leaderboard add-bench demo --dataset demo/data --split test"""
+
+
+@app.command("add-bench", epilog=_ADD_BENCH_EXAMPLES)
+def add_bench(
+    folder: Annotated[Path, typer.Argument(help="What `bench` or `demo` wrote.", show_default=False)],
+    dataset: DatasetOption,
+    split: SplitOption = None,
+    store: StoreOption = _STORE,
+    reader: ReaderOption = None,
+    lpips: LpipsOption = "alex",
+) -> None:
+    """Add every method of a bench as a reference entry; those already there are left alone."""
+    from mdlp_bench.data import open_samples
+    from mdlp_bench.harness.score import ScoringPlan
+    from mdlp_bench.leaderboard.reference import add_references
+    from mdlp_bench.leaderboard.store import Store
+
+    store.mkdir(parents=True, exist_ok=True)
+    samples = open_samples(dataset, split=split)
+    plan = ScoringPlan.from_names(reader, lpips)
+    added = add_references(Store(store), folder, samples, plan, progress=show_progress())
+    for entry in added:
+        typer.echo(f"{entry.key}: {entry.folder}")
+    typer.echo(f"{len(added)} entries added")
+
+
+@app.command()
+def deprecate(
+    method: Annotated[str, typer.Argument(help="The method's name in paths.", show_default=False)],
+    version: Annotated[str, typer.Argument(help="Its version.", show_default=False)],
+    reason: Annotated[str, typer.Option("--reason", help="Why; shown on the method's page.")],
+    store: StoreOption = _STORE,
+) -> None:
+    """Withdraw a version: it is ranked no longer, its entries stay."""
+    from mdlp_bench.leaderboard.add import deprecate as withdraw
+    from mdlp_bench.leaderboard.store import Store
+
+    withdraw(Store(store), method, version, reason)
+    typer.echo(f"{method} {version} is withdrawn")
+
+
+@app.command()
+def check(store: StoreOption = _STORE) -> None:
+    """Check a store as a whole: structure, schemas, duplicates, scores that follow from the samples."""
+    from mdlp_bench.leaderboard.check import check_store
+    from mdlp_bench.leaderboard.store import Store
+
+    faults = check_store(Store(store))
+    for line in faults.lines():
+        typer.echo(line)
+    if len(faults):
+        raise typer.Exit(1)
+    typer.echo(f"{store}: sound")
+
+
+_BUILD_EXAMPLES = """Example:\n
+  mdlp-bench leaderboard build -o site"""
+
+
+@app.command(epilog=_BUILD_EXAMPLES)
+def build(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the site.")] = Path("site"),
+    store: StoreOption = _STORE,
+) -> None:
+    """Rank everything anew and write the static site; it opens from disk and below any address."""
+    from mdlp_bench.leaderboard.site import build_site
+    from mdlp_bench.leaderboard.store import Store
+
+    n_pages = build_site(Store(store), out)
+    typer.echo(f"{n_pages} pages: {out / 'index.html'}")
+
+
+@app.command()
+def serve(
+    folder: Annotated[Path, typer.Argument(help="A built site.")] = Path("site"),
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port; 0 for any free one.")] = 8000,
+) -> None:
+    """Show a built site on this machine only; stop with Ctrl-C."""
+    from mdlp_bench.leaderboard.site import serve as make_server
+
+    with make_server(folder, port) as server:
+        typer.echo(f"http://127.0.0.1:{server.server_port}/")
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            typer.echo("stopped")

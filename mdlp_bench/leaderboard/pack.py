@@ -190,7 +190,7 @@ _QUESTIONS: Final[tuple[tuple[str, str, Callable[[str], Any]], ...]] = (
     ("method", "Name of the method on the board", str.strip),
     ("version", "Its version", str.strip),
     ("authors", "Authors, separated by commas", _several),
-    ("contact", "Contact (e-mail or web address)", str.strip),
+    ("contact", "Where to ask (e-mail, web address)", str.strip),
     ("paper_url", "Address of the paper (may be empty)", _optional),
     ("code_url", "Address of the code (may be empty)", _optional),
     ("license", "Licence of code and weights", str.strip),

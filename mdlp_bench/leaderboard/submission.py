@@ -22,7 +22,6 @@ PREDICTIONS_FOLDER: Final = "predictions/"
 # Overrides of the writing direction can make a name read as another one.
 _UNSAFE: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 _URL: Final = re.compile(r"https?://[^\s\"'<>\\^`{|}]+", re.ASCII)
-_CONTACT: Final = re.compile(r"[^@\s<>]+@[^@\s<>]+\.[^@\s<>]+|https?://[^\s\"'<>\\^`{|}]+")
 
 
 def _plain(text: str) -> str:
@@ -36,12 +35,6 @@ def _plain(text: str) -> str:
 def _url(text: str) -> str:
     if not _URL.fullmatch(text):
         raise ValueError("is not an http(s) address")
-    return text
-
-
-def _contact(text: str) -> str:
-    if not _CONTACT.fullmatch(text):
-        raise ValueError("is neither an e-mail nor an http(s) address")
     return text
 
 
@@ -70,7 +63,7 @@ class Submission(BaseModel):
         method: Name on the board; a method keeps it over its versions.
         version: Version of the method.
         authors: Names.
-        contact: E-mail or web address.
+        contact: Where to ask: e-mail, web address, issue tracker.
         paper_url: Paper.
         code_url: Code.
         license: Of code and weights, an SPDX identifier where there is one.
@@ -97,7 +90,7 @@ class Submission(BaseModel):
     method: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._+()-]*$", max_length=60)]
     version: Annotated[str, Field(pattern=r"^[A-Za-z0-9](?:[A-Za-z0-9._+-]*[A-Za-z0-9])?$", max_length=40)]
     authors: Annotated[list[Line], Field(min_length=1, max_length=100)]
-    contact: Annotated[str, Field(max_length=200), AfterValidator(_contact)]
+    contact: Line
     paper_url: Url | None = None
     code_url: Url | None = None
     license: Line

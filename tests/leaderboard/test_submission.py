@@ -118,7 +118,7 @@ def test_form_round_trip_and_seed_rule(form: dict[str, Any]) -> None:
 
 def test_the_interview_writes_a_form_that_packs(make_samples: Make, tmp_path: Path) -> None:
     predict(load_method("bicubic"), make_samples(3), tmp_path / "p")
-    answers = ["Cubic", "1.0", "A. Author", "nobody", "a@example.org", "ftp://x", "", "", "", ""]
+    answers = ["Cubic", "1.0", "A. Author", "a@example.org", "ftp://x", "", "", "", ""]
     answers += ["maybe", "no", "no", "", "", "", "", "2 CPU threads", "0.01", "", "yes"]
     found = CliRunner().invoke(
         app,
@@ -126,7 +126,7 @@ def test_the_interview_writes_a_form_that_packs(make_samples: Make, tmp_path: Pa
         input="\n".join(answers) + "\n",
     )
     assert found.exit_code == 0, found.output
-    assert "neither an e-mail" in found.output and "answer yes or no" in found.output
+    assert "not an http(s) address" in found.output and "answer yes or no" in found.output
     report = validate(tmp_path / "s.zip")
     assert report.valid and report.submission is not None
     assert report.submission.method == "Cubic" and report.submission.frames_used == 1

@@ -1,0 +1,147 @@
+"use strict";
+(() => {
+  const data = MB.data(), n = data.title.length, $ = (id) => document.getElementById(id);
+  const FIRST = 150, WARN = new Set(["extra-data", "synthetic"]);
+  const table = $("board"), body = table.tBodies[0];
+  const state = { sort: "place", dir: "asc", q: "", rule: "place", frames: "", noextra: false, nosynth: false, all: false, cost: "ms" };
+  const ranges = data.metrics.map((m) => {
+    const low = Math.min(...m.l.filter((x) => x !== null), ...m.v.filter((x) => x !== null));
+    const high = Math.max(...m.h.filter((x) => x !== null), ...m.v.filter((x) => x !== null));
+    return [low, Math.max(high - low, 1)];
+  });
+  const best = data.metrics.map((m) => {
+    if (!m.ranked) return null;
+    const at = m.v.reduce((found, x, i) => x !== null && (found < 0 || (m.higher ? x > m.v[found] : x < m.v[found])) ? i : found, -1);
+    return at < 0 ? null : members(data.groups[m.g[at]])[0] ?? null;
+  });
+  const rows = new Array(n);
+
+  // Tie groups come as runs of numbers, "0-2,5"; people see letters, "a–c f".
+  function members(group) { return group ? group.split(",").flatMap((run) => { const [low, high] = run.split("-").map(Number); return Array.from({ length: (high ?? low) - low + 1 }, (_, k) => low + k); }) : []; }
+  function letter(k) { let text = ""; for (let rest = k + 1; rest > 0; rest = Math.floor((rest - 1) / 26)) text = String.fromCharCode(97 + (rest - 1) % 26) + text; return text; }
+  function lettered(group) { return group.split(",").map((run) => { const [low, high] = run.split("-").map(Number); return high === undefined ? letter(low) : `${letter(low)}${high - low > 1 ? "–" : ""}${letter(high)}`; }).join(" "); }
+  const number = (m, x) => (x / 10 ** m.decimals).toFixed(m.decimals);
+  const short = (x) => x === null ? "–" : x >= 1e9 ? `${+(x / 1e9).toPrecision(3)} G` : x >= 1e6 ? `${+(x / 1e6).toPrecision(3)} M` : x >= 1e3 ? `${+(x / 1e3).toPrecision(3)} k` : `${x}`;
+  const time = (ms) => ms === null ? "–" : ms >= 1000 ? `${+(ms / 1000).toPrecision(3)} s` : `${ms} ms`;
+
+  function cell(m, k, i) {
+    if (m.v[i] === null) return `<td class="muted">–<span class="hidden"> ${MB.escape(m.why || "not computed")}</span></td>`;
+    const [low, span] = ranges[k], at = (x) => `${(100 * (x - low) / span).toFixed(1)}%`;
+    const group = m.ranked ? data.groups[m.g[i]] : "", tied = m.ranked && members(group).includes(best[k]);
+    const interval = m.l[i] === null ? "" : `<small>${number(m, m.l[i])}–${number(m, m.h[i])}</small>`;
+    const bar = m.l[i] === null ? "" : ` style="--a:${at(m.l[i])};--b:${at(m.h[i])};--v:${at(m.v[i])}"`;
+    return `<td class="${bar ? "s" : ""}${tied ? " best" : ""}"${bar}>${number(m, m.v[i])}${group ? `<sup>${lettered(group)}</sup>` : ""}${interval}</td>`;
+  }
+
+  function row(i) {
+    if (!rows[i]) {
+      const tr = document.createElement("tr");
+      const flags = data.flags[i].map((f) => ` <span class="badge${WARN.has(f) ? "" : " warn"}">${f}</span>`).join("");
+      tr.innerHTML = `<td></td><th scope="row"><a href="${MB.root()}methods/${encodeURIComponent(data.dataset)}/${encodeURIComponent(data.page[i])}.html">${MB.escape(data.title[i])}</a> <span class="muted">${MB.escape(data.version[i])}</span>${flags}</th>` +
+        `${data.metrics.map((m, k) => cell(m, k, i)).join("")}<td>${data.frames[i]}</td><td>${short(data.parameters[i])}</td><td>${time(data.ms[i])}</td>`;
+      tr.dataset.page = data.page[i];
+      rows[i] = tr;
+    }
+    const [rank, low, high] = data[state.rule][i];
+    rows[i].cells[0].innerHTML = `${rank} <small>(${low === high ? low : `${low}–${high}`})</small>`;
+    return rows[i];
+  }
+
+  const columns = [["place", "Place", true], ["title", "Method", true], ...data.metrics.map((m) => [m.name, `${m.title}${m.unit ? ` (${m.unit})` : ""}`, !m.higher]), ["frames", "Frames", true], ["parameters", "Params", true], ["ms", "Time", true]];
+
+  function key(name) {
+    if (name === "place") return (i) => data[state.rule][i][0];
+    const m = data.metrics.find((one) => one.name === name);
+    return m ? (i) => m.v[i] : (i) => data[name][i];
+  }
+
+  function compareBy(name, direction) {
+    const of = key(name), sign = direction === "asc" ? 1 : -1;
+    return (i, j) => {
+      const a = of(i), b = of(j);
+      if (a === b) return data.place[i][0] - data.place[j][0] || i - j;
+      if (a === null || b === null) return a === null ? 1 : -1;
+      return sign * (typeof a === "string" ? a.localeCompare(b) : a - b);
+    };
+  }
+
+  function matches(i) {
+    const words = state.q.toLowerCase().split(/\s+/).filter(Boolean), text = `${data.title[i]} ${data.version[i]} ${data.authors[i]} ${data.flags[i].join(" ")}`.toLowerCase();
+    return words.every((w) => text.includes(w)) && (!state.noextra || !data.flags[i].includes("extra-data")) && (!state.nosynth || !data.flags[i].includes("synthetic")) &&
+      (state.frames === "" || (state.frames === "1" ? data.frames[i] === 1 : data.frames[i] >= 2));
+  }
+
+  function draw() {
+    const found = [...data.title.keys()].filter(matches).sort(compareBy(state.sort, state.dir));
+    const shown = state.all ? found : found.slice(0, FIRST);
+    body.replaceChildren(...shown.map(row));
+    $("count").textContent = `${found.length} of ${n} entries`;
+    $("more").hidden = shown.length === found.length;
+    $("more").textContent = `Show all ${found.length}`;
+    for (const th of table.tHead.rows[0].cells) {
+      if (th.dataset.key === state.sort) th.setAttribute("aria-sort", state.dir === "asc" ? "ascending" : "descending"); else th.removeAttribute("aria-sort");
+    }
+    MB.remember({ ...state, sort: state.sort === "place" && state.dir === "asc" ? "" : state.sort, dir: state.dir === "asc" ? "" : state.dir, rule: state.rule === "place" ? "" : state.rule, cost: state.cost === "ms" ? "" : state.cost });
+  }
+
+  function sortBy(name, ascending) {
+    if (state.sort === name) state.dir = state.dir === "asc" ? "desc" : "asc"; else { state.sort = name; state.dir = ascending ? "asc" : "desc"; }
+    draw();
+  }
+
+  function mark(page) {
+    const i = data.page.indexOf(page), m = data.metrics.find((one) => one.name === state.sort && one.ranked) || data.metrics[0];
+    const own = new Set(i < 0 ? [] : members(data.groups[m.g[i]]));
+    for (const tr of body.rows) { const j = data.page.indexOf(tr.dataset.page); tr.classList.toggle("tied", members(data.groups[m.g[j]]).some((k) => own.has(k))); }
+  }
+
+  function plot() {
+    const m = data.metrics[0], cost = data[state.cost], bit = state.cost === "ms" ? 1 : 2;
+    const points = [...data.title.keys()].filter((i) => m.v[i] !== null && cost[i] !== null);
+    const W = 800, H = 380, L = 60, R = 20, T = 20, B = 50;
+    if (!points.length) { $("plot").innerHTML = '<p class="muted">No entry tells this cost.</p>'; return; }
+    const log = (x) => Math.log10(Math.max(x, state.cost === "ms" ? 1e-3 : 1)), xs = points.map((i) => log(cost[i])), ys = points.flatMap((i) => [m.l[i] ?? m.v[i], m.h[i] ?? m.v[i]]);
+    const x0 = Math.floor(Math.min(...xs)), x1 = Math.max(Math.ceil(Math.max(...xs)), x0 + 1), y0 = Math.min(...ys), y1 = Math.max(...ys, y0 + 1);
+    const X = (v) => L + (W - L - R) * (log(v) - x0) / (x1 - x0), Y = (v) => T + (H - T - B) * (m.higher ? y1 - v : v - y0) / (y1 - y0);
+    const unit = state.cost === "ms" ? time : short;
+    let svg = `<svg viewBox="0 0 ${W} ${H}" role="group" aria-label="${m.title} against ${state.cost === "ms" ? "time a sample" : "parameters"}; the same numbers stand in the table">`;
+    for (let d = x0; d <= x1; d++) { const x = X(10 ** d); svg += `<line class="axis" x1="${x}" x2="${x}" y1="${T}" y2="${H - B}"/><text class="tick" x="${x}" y="${H - B + 16}" text-anchor="middle">${unit(10 ** d)}</text>`; }
+    for (let k = 0; k <= 4; k++) { const v = y0 + (y1 - y0) * k / 4, y = Y(v); svg += `<line class="axis" x1="${L}" x2="${W - R}" y1="${y}" y2="${y}"/><text class="tick" x="${L - 6}" y="${y + 4}" text-anchor="end">${number(m, v)}</text>`; }
+    svg += `<text x="${(L + W - R) / 2}" y="${H - 12}" text-anchor="middle">${state.cost === "ms" ? "time a sample" : "parameters"} (log)</text><text x="14" y="${T + 4}" >${m.title} ${m.higher ? "↑" : "↓"}</text>`;
+    const front = points.filter((i) => data.front[i] & bit).sort((i, j) => cost[i] - cost[j]);
+    svg += `<polyline class="front" points="${front.map((i) => `${X(cost[i])},${Y(m.v[i])}`).join(" ")}"/>`;
+    for (const i of points) {
+      const x = X(cost[i]), y = Y(m.v[i]), on = data.front[i] & bit, name = MB.escape(data.title[i]), left = x > W - 160;
+      svg += `<a class="${on ? "on" : ""}" href="${MB.root()}methods/${encodeURIComponent(data.dataset)}/${encodeURIComponent(data.page[i])}.html"><title>${name}: ${m.title} ${number(m, m.v[i])}, ${unit(cost[i])}</title>` +
+        (m.l[i] === null ? "" : `<line class="error" x1="${x}" x2="${x}" y1="${Y(m.l[i])}" y2="${Y(m.h[i])}"/>`) + `<circle cx="${x}" cy="${y}" r="5"/>${on || points.length < 15 ? `<text x="${x + (left ? -9 : 9)}" y="${y - 7}" text-anchor="${left ? "end" : "start"}">${name}</text>` : ""}</a>`;
+    }
+    $("plot").innerHTML = `${svg}</svg>`;
+  }
+
+  function restore() {
+    const given = MB.state();
+    state.sort = columns.some(([k]) => k === given.get("sort")) ? given.get("sort") : "place";
+    state.dir = given.get("dir") === "desc" ? "desc" : "asc";
+    state.q = given.get("q") || "";
+    state.rule = given.get("rule") === "borda" ? "borda" : "place";
+    state.frames = ["1", "2"].includes(given.get("frames")) ? given.get("frames") : "";
+    state.cost = given.get("cost") === "parameters" ? "parameters" : "ms";
+    for (const name of ["noextra", "nosynth", "all"]) state[name] = given.get(name) === "1";
+    for (const name of ["q", "rule", "frames", "cost"]) $(name).value = state[name];
+    for (const name of ["noextra", "nosynth"]) $(name).checked = state[name];
+    draw(); plot();
+  }
+
+  table.tHead.innerHTML = `<tr>${columns.map(([k, text, asc]) => `<th scope="col" data-key="${k}"><button type="button" data-asc="${asc ? 1 : ""}">${MB.escape(text)}</button></th>`).join("")}</tr>`;
+  table.tHead.addEventListener("click", (event) => { const button = event.target.closest("button"); if (button) sortBy(button.closest("th").dataset.key, Boolean(button.dataset.asc)); });
+  body.addEventListener("mouseover", (event) => { const tr = event.target.closest("tr"); if (tr) mark(tr.dataset.page); });
+  body.addEventListener("focusin", (event) => { const tr = event.target.closest("tr"); if (tr) mark(tr.dataset.page); });
+  body.addEventListener("mouseleave", () => mark(""));
+  $("filters").addEventListener("input", (event) => { const e = event.target; state[e.id] = e.type === "checkbox" ? e.checked : e.value; draw(); });
+  $("filters").addEventListener("submit", (event) => event.preventDefault());
+  $("filters").addEventListener("reset", () => { Object.assign(state, { q: "", rule: "place", frames: "", noextra: false, nosynth: false, sort: "place", dir: "asc" }); setTimeout(draw); });
+  $("more").addEventListener("click", () => { state.all = true; draw(); });
+  $("cost").addEventListener("input", (event) => { state.cost = event.target.value; plot(); draw(); });
+  addEventListener("hashchange", restore);
+  restore();
+})();

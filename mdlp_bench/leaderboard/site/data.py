@@ -1,0 +1,193 @@
+"""What the pages' scripts read: compact JSON of boards, samples and entries."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from mdlp_bench.leaderboard.boards import RANKED, TEXT_METRICS, Board, BoardRow, column
+from mdlp_bench.leaderboard.store import DatasetCard, Entry, reader_key
+from mdlp_bench.metrics.base import METRICS
+from mdlp_bench.metrics.text import matched_positions
+from mdlp_bench.plate import normalise
+
+_REACH: Final = 1  # as in `metrics.text.invented`
+_EXTRA_DIGITS: Final = 2  # per-sample values carry this many digits more than tables
+
+
+def page_name(entry: Entry) -> str:
+    """An entry's name in addresses."""
+    return f"{entry.method}--{entry.version}"
+
+
+def script_json(value: Any) -> str:
+    """JSON that may stand inside a script element."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    for character in ("<", ">", "&", "\u2028", "\u2029"):
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return text
+
+
+def board_data(board: Board) -> dict[str, Any]:
+    """A board column by column; scores as integers in units of their last shown decimal."""
+    rows = board.rows
+    groups: list[str] = []
+    metrics = []
+    for info in board.metrics:
+        unit = 10**info.decimals
+        scores = [row.scores.get(info.name) for row in rows]
+        found: dict[str, Any] = {
+            "name": info.name,
+            "title": info.title,
+            "unit": info.unit,
+            "higher": info.higher_is_better,
+            "decimals": info.decimals,
+            "ranked": info.name in board.rankings,
+            "v": [None if s is None else _scaled(s.value, unit) for s in scores],
+            "l": [None if s is None else _scaled(s.low, unit) for s in scores],
+            "h": [None if s is None else _scaled(s.high, unit) for s in scores],
+        }
+        if found["ranked"]:
+            found["g"] = [_index(groups, "" if s is None else _runs(s.group)) for s in scores]
+        reasons = {i: s.unavailable for i, s in enumerate(scores) if s is not None and s.unavailable}
+        if reasons:
+            found["why"] = sorted(set(filter(None, reasons.values())))[0]
+        metrics.append(found)
+    forms = [row.entry.record.submission for row in rows]
+    return {
+        "slug": board.slug,
+        "dataset": board.card.slug,
+        "metrics": metrics,
+        "groups": groups,
+        "page": [page_name(row.entry) for row in rows],
+        "title": [form.method for form in forms],
+        "version": [form.version for form in forms],
+        "authors": [", ".join(form.authors)[:60] for form in forms],
+        "flags": [sorted({flag.code for flag in row.entry.flags}) for row in rows],
+        "frames": [form.frames_used for form in forms],
+        "parameters": [form.n_parameters for form in forms],
+        "ms": [_significant(row.cost("ms")) for row in rows],
+        "place": [[row.place.rank, row.place.low, row.place.high] for row in rows],
+        "borda": [[row.borda.rank, row.borda.low, row.borda.high] for row in rows],
+        "front": [_front(row) for row in rows],
+    }
+
+
+def samples_data(card: DatasetCard, entries: Sequence[Entry]) -> dict[str, Any]:
+    """What all entries of a data set share: ids, plates, texts and the shown samples with their readings."""
+    table = entries[0].table
+    plates: dict[str, int] = {}
+    cluster = [plates.setdefault(plate, len(plates)) for plate in table["plate_id"].to_pylist()]
+    shown = []
+    for sample in card.browsed:
+        target = normalise(sample.text or "")
+        shown.append(
+            {
+                "id": sample.sample_id,
+                "text": target,
+                "layout": sample.layout or "",
+                "frames": sample.n_frames,
+                "truth": sample.has_truth,
+                "frameTexts": {
+                    key: [_coloured(text, target, None) for text in texts]
+                    for key, texts in sample.frame_texts.items()
+                },
+                "truthText": {k: _coloured(text, target, None) for k, text in sample.truth_texts.items()},
+            }
+        )
+    return {
+        "dataset": card.slug,
+        "ids": table["sample_id"].to_pylist(),
+        "plates": cluster,
+        "texts": [normalise(text or "") for text in table["text"].to_pylist()],
+        "shown": shown,
+    }
+
+
+def entry_data(entry: Entry, card: DatasetCard) -> dict[str, Any]:
+    """An entry's per-sample scores and readings, in the order of the sample ids."""
+    table = entry.table
+    frames = {sample.sample_id: sample.frame_texts for sample in card.browsed}
+    ids = table["sample_id"].to_pylist()
+    targets = [normalise(text or "") for text in table["text"].to_pylist()]
+    metrics: dict[str, Any] = {}
+    texts: dict[str, Any] = {}
+    for position, reader in enumerate(entry.run.record.readers):
+        key = reader_key(reader)
+        suffix = "" if position == 0 else f"@{reader.name}"
+        for name in TEXT_METRICS:
+            if column(entry, name, key) in table.column_names:
+                metrics[f"{name}|{key}"] = _packed(entry, column(entry, name, key), name)
+        read = table[f"read_text{suffix}"].to_pylist()
+        texts[key] = [
+            _coloured(text, target, frames.get(sample_id, {}).get(key))
+            for sample_id, text, target in zip(ids, read, targets, strict=True)
+        ]
+    for name in RANKED:
+        if name not in TEXT_METRICS and name in table.column_names:
+            metrics[name] = _packed(entry, name, name)
+    return {"page": page_name(entry), "title": entry.title, "metrics": metrics, "texts": texts}
+
+
+def _packed(entry: Entry, key: str, name: str) -> list[int | None]:
+    values = np.asarray(entry.table[key].to_numpy(zero_copy_only=False), np.float64)
+    unit = 10 ** (METRICS[name].decimals + _EXTRA_DIGITS)
+    return [None if np.isnan(value) else round(value * unit) for value in values.tolist()]
+
+
+def _coloured(text: str, target: str, frames: Sequence[str] | None) -> list[str]:
+    """A reading and one letter a character: r right, w wrong, h hallucinated (wrong and in no frame)."""
+    read = normalise(text)
+    if not target:
+        return [read, "n" * len(read)]
+    seen = None if frames is None else [normalise(frame) for frame in frames]
+    kinds = []
+    for j, right in enumerate(matched_positions(read, target)):
+        supported = seen is None or any(
+            read[j] in frame[max(0, j - _REACH) : j + _REACH + 1] for frame in seen
+        )
+        kinds.append("r" if right else "w" if supported else "h")
+    return [read, "".join(kinds)]
+
+
+def _scaled(value: float | None, unit: int) -> int | None:
+    return None if value is None else round(value * unit)
+
+
+def _significant(value: float | None) -> float | None:
+    return None if value is None else float(f"{value:.3g}")
+
+
+def _runs(group: str) -> str:
+    """Tie-group letters as runs of numbers: "abcf" becomes "0-2,5"; few bytes even for many groups."""
+    numbers = [_letter_number(letter) for letter in re.findall(r"\(([a-z]+)\)|([a-z])", group)]
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][1] + 1:
+            runs[-1][1] = number
+        else:
+            runs.append([number, number])
+    return ",".join(f"{low}" if low == high else f"{low}-{high}" for low, high in runs)
+
+
+def _letter_number(found: tuple[str, str]) -> int:
+    """a is 0, z is 25, (aa) is 26."""
+    number = 0
+    for character in found[0] or found[1]:
+        number = 26 * number + ord(character) - ord("a") + 1
+    return number - 1
+
+
+def _index(groups: list[str], group: str) -> int:
+    if group not in groups:
+        groups.append(group)
+    return groups.index(group)
+
+
+def _front(row: BoardRow) -> int:
+    """Bit 1: on the front of quality and time; bit 2: of quality and parameters."""
+    return int(row.pareto["ms"]) + 2 * int(row.pareto["parameters"])
