@@ -1,11 +1,15 @@
-"""Real-ESRGAN as methods of the benchmark: the official weights, without training on plates."""
+"""Real-ESRGAN as methods of the benchmark: the official weights, and a compact network trained on plates."""
 
 from __future__ import annotations
 
-from torch import Tensor
+from pathlib import Path
 
+from torch import Tensor, nn
+
+from baselines.real_esrgan.networks import CompactConfig, build_compact
 from baselines.real_esrgan.official import OfficialName, load_official, official_files
 from baselines.restoring import SingleImageMethod
+from baselines.weights import TRAINED_ON, bundled, load_network
 from mdlp_bench.files import sha256_file
 from mdlp_bench.methods import MethodDescriptor
 
@@ -32,11 +36,42 @@ def _official(name: OfficialName, title: str, trained_on: tuple[str, ...]) -> Si
         trained_on=trained_on,
     )
 
+    return _enlarging(descriptor, loaded.network)
+
+
+def _enlarging(descriptor: MethodDescriptor, network: nn.Module) -> SingleImageMethod:
     def restore(image: Tensor) -> Tensor:
-        enlarged: Tensor = loaded.network(image / 2 + 0.5)
+        enlarged: Tensor = network(image / 2 + 0.5)
         return enlarged * 2 - 1
 
     return SingleImageMethod(descriptor, restore, size=INPUT_SIZE)
+
+
+def real_esrgan(weights: Path | None = None, name: str = "real-esrgan") -> SingleImageMethod:
+    """The compact network trained on plates, on the last of the first three frames.
+
+    Args:
+        weights: A weight file of `mdlp-bench train real-esrgan`; default the bundled one.
+        name: Its name in runs.
+
+    Raises:
+        MissingWeightsError: The file is not there.
+        MethodError: It is no such weight file.
+    """
+    path = weights or bundled("real-esrgan")
+    network = load_network(path, "real-esrgan", CompactConfig, build_compact)
+    descriptor = MethodDescriptor(
+        name=name,
+        title="Real-ESRGAN (trained on plates)",
+        frames_used=1,
+        frame_policy="the last of the first three",
+        parameters=sum(parameter.numel() for parameter in network.parameters()),
+        weights_sha256=sha256_file(path),
+        citation=CITATION,
+        provenance="reimplemented",
+        trained_on=() if weights else TRAINED_ON,
+    )
+    return _enlarging(descriptor, network)
 
 
 def x4plus() -> SingleImageMethod:

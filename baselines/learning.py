@@ -1,0 +1,114 @@
+"""What the trainables of single-image methods share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from pydantic import BaseModel, ValidationError
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from baselines.checkpoints import load_exactly, read_state_dict
+from baselines.weights import save_network
+from mdlp_bench.errors import MethodError
+from mdlp_bench.training.trainable import Trainable, TrainingBatch
+
+OptionsT = TypeVar("OptionsT", bound=BaseModel)
+
+
+def parse_options(kind: type[OptionsT], options: Mapping[str, Any], method: str) -> OptionsT:
+    """A method's own training options.
+
+    Raises:
+        MethodError: One is unknown or wrong; names it.
+    """
+    try:
+        return kind.model_validate(options)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise MethodError(f"{method}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+
+
+def one_frame(frames: Tensor, generator: torch.Generator) -> Tensor:
+    """One random frame of each sample: [B, N, 3, H, W] to [B, 3, H, W]."""
+    chosen = torch.randint(frames.shape[1], (len(frames),), generator=generator)
+    return frames[torch.arange(len(frames)), chosen.to(frames.device)]
+
+
+def shrink(images: Tensor, size: tuple[int, int]) -> Tensor:
+    """Average images [B, 3, H, W] over areas to a size that divides theirs."""
+    return images if images.shape[-2:] == size else F.interpolate(images, size, mode="area")
+
+
+class NetworkTrainable(Trainable):
+    """A trainable whose first player is one network with a configuration.
+
+    Args:
+        network: What is trained.
+        config: Its configuration, stored with the weights.
+        method: The method's name, stored with the weights.
+    """
+
+    players = ("model",)
+
+    def __init__(self, network: nn.Module, config: BaseModel, method: str) -> None:
+        super().__init__()
+        self.model = network.to(memory_format=torch.channels_last)
+        self._config = config
+        self._method = method
+
+    def save(self, network: nn.Module, path: Path, notes: Mapping[str, str]) -> None:
+        """Write half-precision safetensors (see `save_network`)."""
+        save_network(network, self._config, self._method, path, notes)
+
+    def load(self, path: Path) -> None:
+        """Start from stored weights of the same configuration.
+
+        Raises:
+            MissingWeightsError: The file does not exist.
+            MethodError: It does not fit.
+        """
+        load_exactly(self.model, read_state_dict(path), str(path))
+
+
+class RegressionTrainable(NetworkTrainable):
+    """A network that maps one frame to the clear image, trained by a loss between the two.
+
+    Args:
+        network: Maps [B, 3, *size] to [B, 3, 112, 224], values 0..1.
+        config: Its configuration.
+        method: The method's name.
+        size: Height and width of its input.
+        loss: Of the restored image and the ground truth, values 0..1; a scalar.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        config: BaseModel,
+        method: str,
+        *,
+        size: tuple[int, int],
+        loss: Callable[[Tensor, Tensor], Tensor],
+    ) -> None:
+        super().__init__(network, config, method)
+        self._size = size
+        self._loss = loss
+
+    def training_step(
+        self, batch: TrainingBatch, generator: torch.Generator, player: str
+    ) -> dict[str, Tensor]:
+        """The loss on one random frame of each sample."""
+        restored = self._apply(self.model, one_frame(batch.frames, generator))
+        return {"loss": self._loss(restored, batch.gt / 2 + 0.5)}
+
+    def restore(self, network: nn.Module, frames: Tensor, seeds: Sequence[int]) -> Tensor:
+        """Restore from the last frame; [B, N, 3, 112, 224] to [B, 3, 112, 224]."""
+        return self._apply(network, frames[:, -1]) * 2 - 1
+
+    def _apply(self, network: nn.Module, frame: Tensor) -> Tensor:
+        restored: Tensor = network(shrink(frame, self._size) / 2 + 0.5)
+        return restored

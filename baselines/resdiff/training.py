@@ -1,0 +1,138 @@
+"""ResDiff trained on plates: its two networks one after the other, trainable and method."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor, nn
+
+from baselines.learning import NetworkTrainable, one_frame, parse_options, shrink
+from baselines.resdiff.chain import ResDiffChain
+from baselines.resdiff.cnn import SimpleCnn, cnn_loss
+from baselines.resdiff.unet import PLATE, ResDiffUNet, ResDiffUNetConfig
+from baselines.restoring import SampleMethod
+from baselines.weights import TRAINED_ON, bundled, load_network
+from mdlp_bench.files import sha256_file
+from mdlp_bench.methods import MethodDescriptor
+from mdlp_bench.training.trainable import TrainingBatch
+
+_INPUT_SIZE = (28, 56)
+STEPS = 10
+"""Sampling steps."""
+
+
+class ResDiffOptions(BaseModel):
+    """What `mdlp-bench train resdiff` can be told.
+
+    Attributes:
+        config: `plate` is a U-Net that trains on a CPU.
+        network: Fields of `ResDiffUNetConfig` to set differently.
+        phase: `cnn` trains the CNN; `diffusion` the U-Net on the finished CNN's output (`--start`).
+        steps: Sampling steps of the pictures made while training.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    config: Literal["plate"] = "plate"
+    network: dict[str, Any] = {}
+    phase: Literal["cnn", "diffusion"] = "diffusion"
+    steps: int = Field(default=STEPS, ge=1)
+
+
+class ResDiff(nn.Module):
+    """CNN and U-Net as one network.
+
+    Args:
+        config: The U-Net's shape.
+    """
+
+    def __init__(self, config: ResDiffUNetConfig) -> None:
+        super().__init__()
+        self.cnn = SimpleCnn()
+        self.unet = ResDiffUNet(config)
+
+    def predict(self, frame: Tensor) -> Tensor:
+        """The CNN's prediction from a frame; [B, 3, 112, 224] in [-1, 1] to the same."""
+        predicted: Tensor = self.cnn(shrink(frame, _INPUT_SIZE))
+        return predicted
+
+
+class ResDiffTrainable(NetworkTrainable):
+    """One phase of ResDiff's training (see `ResDiffOptions`)."""
+
+    def __init__(self, options: ResDiffOptions, config: ResDiffUNetConfig) -> None:
+        network = ResDiff(config)
+        super().__init__(network, config, "resdiff")
+        self._options = options
+        self._chain = ResDiffChain()
+        network.cnn.requires_grad_(options.phase == "cnn")
+        network.unet.requires_grad_(options.phase == "diffusion")
+
+    def training_step(
+        self, batch: TrainingBatch, generator: torch.Generator, player: str
+    ) -> dict[str, Tensor]:
+        """The phase's loss on one random frame of each sample."""
+        network: ResDiff = self.model  # type: ignore[assignment]
+        predicted = network.predict(one_frame(batch.frames, generator))
+        if self._options.phase == "cnn":
+            return {"cnn": cnn_loss(predicted, batch.gt)}
+        level = self._chain.draw_levels(len(batch), generator).to(batch.gt)
+        noise = torch.randn(batch.gt.shape, generator=generator).to(batch.gt)
+        return {"noise": self._chain.loss(network.unet, predicted, batch.gt, level, noise)}
+
+    def restore(self, network: nn.Module, frames: Tensor, seeds: Sequence[int]) -> Tensor:
+        """Restore from the last frame; the CNN alone in its own phase."""
+        restored = network.predict(frames[:, -1])  # type: ignore[operator]
+        if self._options.phase == "diffusion":
+            unet: nn.Module = network.unet  # type: ignore[assignment]
+            restored = self._chain.sample(unet, restored, seeds, steps=self._options.steps)
+        return restored  # type: ignore[no-any-return]
+
+
+def trainable(options: Mapping[str, Any]) -> ResDiffTrainable:
+    """Build the trainable from options.
+
+    Raises:
+        MethodError: An option is wrong.
+    """
+    parsed = parse_options(ResDiffOptions, options, "resdiff")
+    fields = PLATE.model_dump() | parsed.network
+    return ResDiffTrainable(parsed, parse_options(ResDiffUNetConfig, fields, "resdiff network"))
+
+
+def resdiff(weights: Path | None = None, steps: int = STEPS, name: str = "resdiff") -> SampleMethod:
+    """ResDiff on the last of the first three frames.
+
+    Args:
+        weights: A weight file of `mdlp-bench train resdiff`; default the bundled one.
+        steps: Sampling steps.
+        name: Its name in runs.
+
+    Raises:
+        MissingWeightsError: The file is not there.
+        MethodError: It is no such weight file.
+    """
+    path = weights or bundled("resdiff")
+    network = load_network(path, "resdiff", ResDiffUNetConfig, ResDiff)
+    chain = ResDiffChain()
+    descriptor = MethodDescriptor(
+        name=name,
+        title="ResDiff",
+        frames_used=3,
+        frame_policy="the last of the first three",
+        parameters=sum(parameter.numel() for parameter in network.parameters()),
+        weights_sha256=sha256_file(path),
+        citation="Shang et al.: ResDiff: Combining CNN and Diffusion Model for Super-Resolution, AAAI 2024",
+        provenance="reimplemented",
+        trained_on=() if weights else TRAINED_ON,
+        deterministic=False,
+    )
+
+    def restore(frames: Tensor, seed: int) -> Tensor:
+        return chain.sample(network.unet, network.predict(frames[:, -1]), [seed], steps=steps)
+
+    return SampleMethod(descriptor, restore)
