@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mdlp_bench.cli.options import JsonOption, SeedOption, show_progress
+from mdlp_bench.cli.console import make_console, make_table, progress
+from mdlp_bench.cli.options import JsonOption, SeedOption
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from rich.console import Console
-    from rich.table import Table
-
     from mdlp_bench.data.audit import Audit, AuditConfig
     from mdlp_bench.data.pairing import PairingReport
     from mdlp_bench.data.splitting import SplitReport
@@ -113,7 +108,7 @@ def pair_tracks(
     options = {"policy": policy, "n_frames": frames, "max_triplets": triplets, "stride": stride}
     given = {option: value for option, value in options.items() if value is not None}
     thresholds = make_config(**(_settings(config) | given))
-    with _progress("pair", "track", as_json) as tick:
+    with progress("pair", unit="track", as_json=as_json) as tick:
         report = pair(
             tracks, out, thresholds, readers=reader or (), name=name, version=version,
             workers=workers, progress=tick,
@@ -165,7 +160,7 @@ def split_data(
     if keep and search:
         raise DataError("--search needs new splits; leave --keep out")
     rule = SplitRule(ratios=_ratios(ratios), seed=seed, by=tuple(by or ["plate_id"]), keep=keep)
-    with _progress("split", "sample", as_json) as tick:
+    with progress("split", unit="sample", as_json=as_json) as tick:
         report = split_dataset(
             open_samples(dataset, source=source), out, rule, search=search, name=name, version=version,
             supersedes=supersedes, workers=workers, progress=tick,
@@ -213,7 +208,7 @@ def audit_data(
         raise DataError("--fix needs a folder of your own; export the data set first")
     thresholds = _validated(AuditConfig, _settings(config))
     samples = open_samples(dataset, source=source)
-    with _progress("audit", "sample", as_json) as tick:
+    with progress("audit", unit="sample", as_json=as_json) as tick:
         found = audit(samples, thresholds, reader=reader, workers=workers, progress=tick)
     if html is not None:
         write_html(found, samples, html)
@@ -277,38 +272,9 @@ def _validated(model: type[AuditConfig], values: dict[str, Any]) -> AuditConfig:
         raise DataError(f"audit: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
 
 
-@contextmanager
-def _progress(title: str, unit: str, as_json: bool) -> Iterator[Callable[[int], None]]:
-    """A progress bar on standard error, when somebody is there to see it."""
-    from tqdm import tqdm
-
-    with tqdm(desc=title, unit=unit, disable=not show_progress(as_json)) as bar:
-
-        def tick(count: int) -> None:
-            bar.update(count)
-
-        yield tick
-
-
-def _table(title: str, *columns: str) -> Table:
-    from rich.table import Table
-
-    table = Table(title=title)
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    return table
-
-
-def _console() -> Console:
-    """Standard output; file names may contain brackets, so markup is off."""
-    from rich.console import Console
-
-    return Console(markup=False, highlight=False)
-
-
 def _print_pairing(report: PairingReport, out: Path) -> None:
-    console = _console()
-    table = _table(
+    console = make_console()
+    table = make_table(
         f"{report.name}: {report.triplets:,} triplets of {report.tracks_kept:,} of {report.tracks:,} tracks",
         "left out because", "count", "for example",
     )  # fmt: skip
@@ -330,8 +296,8 @@ def _plain(value: object) -> str:
 
 
 def _print_split(report: SplitReport, out: Path) -> None:
-    console = _console()
-    table = _table(
+    console = make_console()
+    table = make_table(
         f"{report.name}: {report.samples:,} samples, {report.groups:,} groups by {', '.join(report.rule.by)}",
         "split", "samples", "groups", "share", "target", "within tolerance",
     )  # fmt: skip
@@ -343,7 +309,7 @@ def _print_split(report: SplitReport, out: Path) -> None:
     worst = sorted(
         report.strata, key=lambda s: (s.within_tolerance, -abs(s.deviation) * (s.groups + 1) ** 0.5)
     )
-    table = _table(
+    table = make_table(
         "Strata, the farthest from their targets first",
         "stratum",
         "split",
@@ -372,10 +338,10 @@ def _print_split(report: SplitReport, out: Path) -> None:
 def _print_audit(found: Audit) -> None:
     from mdlp_bench.data.audit import CHECKS
 
-    console = _console()
+    console = make_console()
     size = f"{found.samples:,} samples, {found.plates:,} plates"
     quarantined = f", {found.quarantined:,} in quarantine" if found.quarantined else ""
-    table = _table(
+    table = make_table(
         f"{found.name}: {size}, {found.leaks:,} leaks{quarantined}",
         "check", "severity", "count", "for example",
     )  # fmt: skip

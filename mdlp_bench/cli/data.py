@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mdlp_bench.cli.options import JsonOption, SplitOption, show_progress
+from mdlp_bench.cli.console import make_console, make_table, progress
+from mdlp_bench.cli.options import JsonOption, SplitOption
 
 if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.table import Table
-
     from mdlp_bench.data.diff import Diff
     from mdlp_bench.data.inspect import Inspection
 
@@ -44,14 +40,14 @@ def show_layouts(as_json: JsonOption = False) -> None:
     if as_json:
         typer.echo(json.dumps({"read": reads, "write": writes}, ensure_ascii=False, indent=2))
         return
-    table = _table("Layouts that can be opened", "name", "what", "files")
+    table = make_table("Layouts that can be opened", "name", "what", "files")
     for name, source in reads.items():
         table.add_row(name, source["title"], source["layout"])
-    _console().print(table)
-    table = _table("Layouts that can be written (data export --to NAME)", "name", "files")
+    make_console().print(table)
+    table = make_table("Layouts that can be written (data export --to NAME)", "name", "files")
     for name, layout in writes.items():
         table.add_row(name, layout)
-    _console().print(table)
+    make_console().print(table)
 
 
 @app.command(
@@ -100,7 +96,7 @@ def inspect_data(
     from mdlp_bench.data.inspect import inspect
 
     samples = open_samples(path, split=split, source=source)
-    with _progress("inspect", None, as_json) as tick:
+    with progress("inspect", None, as_json=as_json) as tick:
         found = inspect(samples, tick)
     if as_json:
         typer.echo(found.model_dump_json(indent=2))
@@ -156,7 +152,7 @@ def export_data(
     samples = open_samples(path, split=split, source=source)
     total = sum(len(ids) for ids in samples.candidates().values())
     address: str | None = None
-    with _progress("export", total, as_json) as tick:
+    with progress("export", total, as_json=as_json) as tick:
         if to in EXPORTS:
             count = EXPORTS[to].write(samples, out, tick)
             defects = sum(problem.rejected and problem.is_defect for problem in samples.problems)
@@ -216,42 +212,12 @@ def diff_data(
         raise typer.Exit(1)
 
 
-@contextmanager
-def _progress(title: str, total: int | None, as_json: bool) -> Iterator[Callable[[int], None]]:
-    """A progress bar on standard error, when somebody is there to see it."""
-    from tqdm import tqdm
-
-    with tqdm(total=total, desc=title, unit="sample", disable=not show_progress(as_json)) as bar:
-
-        def tick(count: int) -> None:
-            bar.update(count)
-
-        yield tick
-
-
-def _table(title: str, *columns: str, caption: str | None = None) -> Table:
-    """A table that folds long cells instead of cutting them."""
-    from rich.table import Table
-
-    table = Table(title=title, caption=caption)
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    return table
-
-
-def _console() -> Console:
-    """Standard output; file names may contain brackets, so markup is off."""
-    from rich.console import Console
-
-    return Console(markup=False, highlight=False)
-
-
 def _print_inspection(found: Inspection) -> None:
     from mdlp_bench.data.export.card import size, span
 
-    console = _console()
+    console = make_console()
     version = f" {found.version}" if found.version else ""
-    table = _table(
+    table = make_table(
         f"{found.name}{version}: {found.samples:,} samples, {found.plates:,} plates",
         "split", "samples", "plates", "gt", "text", "frames", "frame size", "gt size", "layouts",
         caption=f"sizes: smallest / median / largest; fingerprint {found.fingerprint}",
@@ -269,14 +235,14 @@ def _print_inspection(found: Inspection) -> None:
     if not found.problems:
         console.print("no problems")
         return
-    problems = _table("Problems", "problem", "count", "for example")
+    problems = make_table("Problems", "problem", "count", "for example")
     for code, count in found.problems.items():
         problems.add_row(code, f"{count:,}", found.examples[code][0].message)
     console.print(problems)
 
 
 def _print_diff(found: Diff) -> None:
-    table = _table(f"{found.old} -> {found.new}", "what", "count", "which")
+    table = make_table(f"{found.old} -> {found.new}", "what", "count", "which")
     groups = {
         "added": list(found.added),
         "removed": list(found.removed),
@@ -292,4 +258,4 @@ def _print_diff(found: Diff) -> None:
         more = f" ... and {len(items) - _DIFF_SHOWN:,} more" if len(items) > _DIFF_SHOWN else ""
         table.add_row(name, f"{len(items):,}", ", ".join(items[:_DIFF_SHOWN]) + more)
     table.add_row("same", f"{found.same:,}", "")
-    _console().print(table)
+    make_console().print(table)

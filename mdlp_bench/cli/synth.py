@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mdlp_bench.cli.options import SeedOption, show_progress
+from mdlp_bench.cli.console import progress
+from mdlp_bench.cli.options import SeedOption
 
 if TYPE_CHECKING:
     from mdlp_bench.data.render import Provinces
@@ -47,8 +48,6 @@ def render(
     seed: SeedOption = 0,
 ) -> None:
     """Render plates as pictures: <out>/<number>_<text>.png, labels.csv and contact_sheet.jpg."""
-    from tqdm import tqdm
-
     from mdlp_bench.data.render import DEFAULT_LAYOUTS, Appearance, render_samples
     from mdlp_bench.data.render.preview import contact_sheet, write_picture
     from mdlp_bench.files import write_text
@@ -63,12 +62,14 @@ def render(
     )
     labels = ["file,text,layout"]
     shown: list[ImageU8] = []
-    for sample in tqdm(stream, total=n, desc="render", unit="plate", disable=not show_progress()):
-        name = f"{sample.index:06d}_{sample.text}.png"
-        write_picture(out / name, sample.image)
-        labels.append(f"{name},{sample.text},{sample.layout}")
-        if len(shown) < _PREVIEWED * 8:
-            shown.append(sample.image)
+    with progress("render", n, unit="plate") as tick:
+        for sample in stream:
+            name = f"{sample.index:06d}_{sample.text}.png"
+            write_picture(out / name, sample.image)
+            labels.append(f"{name},{sample.text},{sample.layout}")
+            if len(shown) < _PREVIEWED * 8:
+                shown.append(sample.image)
+            tick(1)
     write_text(out / "labels.csv", "\n".join(labels) + "\n")
     write_picture(out / "contact_sheet.jpg", contact_sheet(shown, min(_PREVIEWED, len(shown))))
     typer.echo(f"{n} plates, labels.csv and contact_sheet.jpg are in {out}")
@@ -105,8 +106,6 @@ def synth(
     ] = False,
 ) -> None:
     """Make a synthetic data set: clean plates, degraded by a recipe, in plate-disjoint splits."""
-    from tqdm import tqdm
-
     from mdlp_bench.data import open_samples
     from mdlp_bench.data.synth import synthesise_rendered, synthesise_samples
     from mdlp_bench.degrade import load_recipe
@@ -114,7 +113,7 @@ def synth(
     loaded = load_recipe(recipe)
     if source == RENDER:
         count = n or 1000
-        with tqdm(total=count, desc="synth", unit="plate", disable=not show_progress()) as bar:
+        with progress("synth", count, unit="plate") as tick:
             manifest = synthesise_rendered(
                 loaded,
                 count,
@@ -123,13 +122,13 @@ def synth(
                 n_frames=frames,
                 provinces=checked_provinces(provinces),
                 workers=workers,
-                progress=bar.update,
+                progress=tick,
             )
     else:
         clean = open_samples(source)
-        with tqdm(total=n or len(clean), desc="synth", unit="plate", disable=not show_progress()) as bar:
+        with progress("synth", n or len(clean), unit="plate") as tick:
             manifest = synthesise_samples(
-                clean, loaded, out, n=n, seed=seed, n_frames=frames, workers=workers, progress=bar.update
+                clean, loaded, out, n=n, seed=seed, n_frames=frames, workers=workers, progress=tick
             )
     if preview:
         _preview(out)

@@ -1,0 +1,45 @@
+"""What verbs show: progress bars on standard error, tables on standard output."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from mdlp_bench.cli.options import show_progress
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+
+@contextmanager
+def progress(
+    title: str, total: int | None = None, *, unit: str = "sample", as_json: bool = False
+) -> Iterator[Callable[[int], None]]:
+    """A progress bar on standard error, when somebody is there to see it; yields what moves it on."""
+    from tqdm import tqdm
+
+    with tqdm(total=total, desc=title, unit=unit, disable=not show_progress(as_json)) as bar:
+
+        def tick(count: int) -> None:
+            bar.update(count)
+
+        yield tick
+
+
+def make_table(title: str, *columns: str, caption: str | None = None) -> Table:
+    """A table that folds long cells instead of cutting them."""
+    from rich.table import Table
+
+    table = Table(title=title, caption=caption)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
+
+
+def make_console() -> Console:
+    """Standard output; file names may contain brackets, so markup is off."""
+    from rich.console import Console
+
+    return Console(markup=False, highlight=False)
