@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mdlp_bench.cli.options import LpipsOption, ReaderOption, SplitOption, show_progress
+from mdlp_bench.cli.options import LpipsOption, ReaderOption, SeedOption, SplitOption, show_progress
 
 app = typer.Typer(
     help="Submit predictions, recompute their scores, rank them, and build the site.", no_args_is_help=True
@@ -221,3 +221,97 @@ def serve(
             server.serve_forever()
         except KeyboardInterrupt:
             typer.echo("stopped")
+
+
+_RUN_EXAMPLES = """Example:\n
+  mdlp-bench leaderboard run my_method.py:restore --dataset DATA --split test -o preds/mine"""
+
+
+@app.command(epilog=_RUN_EXAMPLES)
+def run(
+    method: Annotated[str, typer.Argument(help="file.py:function.", show_default=False)],
+    dataset: DatasetOption,
+    out: Annotated[Path, typer.Option("--out", "-o", help="The prediction folder.")],
+    split: SplitOption = None,
+    seconds: Annotated[float, typer.Option("--seconds", min=1, help="Time for everything.")] = 3600,
+    megabytes: Annotated[int, typer.Option("--megabytes", min=100, help="Memory of each process.")] = 8192,
+    seed: SeedOption = 0,
+) -> None:
+    """Predict with a submitted method file in a process of its own, limited in time and memory.
+
+    It sees frames only. This is NOT a sandbox: the file can do what you can. Run strangers' code in a
+    container without network.
+    """
+    from mdlp_bench.data import open_samples
+    from mdlp_bench.leaderboard.isolated import run_isolated
+
+    samples = open_samples(dataset, split=split)
+    found = run_isolated(method, samples, out, seconds=seconds, megabytes=megabytes, seed=seed)
+    typer.echo(f"{found.record.dataset.n_samples} samples restored, {found.record.n_failed} failed: {out}")
+
+
+_EXPORT_EXAMPLES = """Examples:\n
+  mdlp-bench leaderboard export board.csv\n
+  mdlp-bench leaderboard export board.tex --board BOARD\n
+  mdlp-bench leaderboard export cites.bib\n
+  mdlp-bench leaderboard export .eval_results/plates.yaml --method srcnn --hub-dataset owner/plates\n
+  mdlp-bench leaderboard export README.md --method srcnn --hub-dataset owner/plates\n
+  mdlp-bench leaderboard export bundle.zip --dataset DATA --split test"""
+
+
+@app.command(epilog=_EXPORT_EXAMPLES)
+def export(
+    out: Annotated[
+        Path,
+        typer.Argument(
+            help="What to write: .csv, .tex, .md, .html (board), .bib, .yaml (.eval_results) or .md "
+            "(model-index) with --method, .zip (Codabench).",
+            show_default=False,
+        ),
+    ],
+    store: StoreOption = _STORE,
+    board: Annotated[
+        str | None, typer.Option("--board", help="Address of the board.", show_default="the first")
+    ] = None,
+    method: Annotated[str | None, typer.Option("--method", help="One method's scores.")] = None,
+    hub_dataset: Annotated[
+        str | None, typer.Option("--hub-dataset", help="owner/name of the data set on the hub.")
+    ] = None,
+    dataset: Annotated[Path | None, typer.Option("--dataset", "-d", help="Test set of a bundle.")] = None,
+    split: SplitOption = None,
+    title: Annotated[str, typer.Option("--title", help="Title of a bundle.")] = "Licence plate restoration",
+    image: Annotated[str, typer.Option("--image", help="Docker image of a bundle.")] = "mdlp-bench:latest",
+    reader: ReaderOption = None,
+    lpips: LpipsOption = "alex",
+) -> None:
+    """Write a board or a method's scores for a paper, the Hugging Face hub or Codabench."""
+    from mdlp_bench.errors import SubmissionError
+    from mdlp_bench.files import write_text
+    from mdlp_bench.leaderboard.export import bibtex, board_table, eval_results, model_index, write_codabench
+    from mdlp_bench.leaderboard.store import Store
+
+    if out.suffix == ".zip":
+        from mdlp_bench.data import open_samples
+
+        if dataset is None:
+            raise SubmissionError("a Codabench bundle needs its test set; give --dataset")
+        write_codabench(
+            open_samples(dataset, split=split), out, title=title, image=image, readers=reader, lpips=lpips
+        )
+    else:
+        from mdlp_bench.leaderboard.boards import find_board
+
+        chosen = find_board(Store(store), board)
+        if method is not None:
+            if hub_dataset is None:
+                raise SubmissionError("a method's scores name their data set; give --hub-dataset owner/name")
+            row = chosen.row(method)
+            write = eval_results if out.suffix in (".yaml", ".yml") else model_index
+            write_text(out, write(chosen, row, hub_dataset))
+        elif out.suffix == ".bib":
+            write_text(out, bibtex(chosen))
+        else:
+            from mdlp_bench.harness.tables import write_table
+
+            write_table(board_table(chosen), out)
+    typer.echo(f"written: {out}")

@@ -9,7 +9,7 @@ from typing import Final, Literal
 import numpy as np
 import numpy.typing as npt
 
-from mdlp_bench.errors import RunError
+from mdlp_bench.errors import RunError, SubmissionError
 from mdlp_bench.harness.statistics import (
     ClusterBootstrap,
     Interval,
@@ -115,6 +115,18 @@ class Board:
     rows: tuple[BoardRow, ...]
     rankings: dict[str, MetricRanking]
     bootstrap: ClusterBootstrap
+
+    def row(self, method: str) -> BoardRow:
+        """The row of a method by its slug.
+
+        Raises:
+            SubmissionError: It is not on the board.
+        """
+        for row in self.rows:
+            if row.entry.method == method:
+                return row
+        known = ", ".join(row.entry.method for row in self.rows)
+        raise SubmissionError(f"no method {method!r} on {self.slug}; there are {known}")
 
     @property
     def ceiling(self) -> dict[str, float]:
@@ -333,6 +345,20 @@ def _score(rank: MetricRank) -> Score:
     interval: Interval = rank.score
     place = Rank(rank.name, rank.rank, rank.low, rank.high)
     return Score(interval.value, interval.low, interval.high, place, rank.group)
+
+
+def find_board(store: Store, slug: str | None) -> Board:
+    """A board by its slug, the first one without.
+
+    Raises:
+        SubmissionError: There is no such board.
+    """
+    found = boards(store)
+    for board in found:
+        if slug in (None, board.slug):
+            return board
+    known = ", ".join(board.slug for board in found) or "none, add an entry first"
+    raise SubmissionError(f"{store.root}: no board {slug or 'at all'}; there are: {known}")
 
 
 def find_boards(found: Iterable[Board], entry: Entry) -> list[tuple[Board, BoardRow]]:

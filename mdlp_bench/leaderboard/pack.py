@@ -14,6 +14,7 @@ from mdlp_bench.files import atomic_path
 from mdlp_bench.harness.predict import Predictions
 from mdlp_bench.harness.run import PredictionsRecord, Run
 from mdlp_bench.images import decode, encode
+from mdlp_bench.leaderboard.archive import MAX_MEMBER_BYTES
 from mdlp_bench.leaderboard.faults import Faults
 from mdlp_bench.leaderboard.readme_txt import readme_for
 from mdlp_bench.leaderboard.submission import (
@@ -206,3 +207,17 @@ _QUESTIONS: Final[tuple[tuple[str, str, Callable[[str], Any]], ...]] = (
     ("device", "Device (cpu, gpu, other)", str.strip),
     ("test_set_not_trained_on", "No test sample was used in training or selection? (yes/no)", _yes),
 )
+
+
+def repack(folder: Path, out: Path, faults: Faults) -> None:
+    """Zip a submission that a platform has unpacked, byte for byte; links and odd files are faults."""
+    with zipfile.ZipFile(out, "w", allowZip64=False) as archive:
+        for path in sorted(folder.rglob("*")):
+            name = path.relative_to(folder).as_posix()
+            if path.is_symlink() or not (path.is_file() or path.is_dir()):
+                faults.add("zip-member", name, "not a plain file", "submit what `pack` writes")
+            elif path.is_file():
+                if path.stat().st_size > MAX_MEMBER_BYTES:
+                    faults.add("zip-member", name, "larger than any picture of the size", "submit 112 x 224")
+                else:
+                    _add(archive, name, path.read_bytes())

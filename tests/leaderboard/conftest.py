@@ -66,6 +66,18 @@ class TintReader(Reader):
         return np.stack([image.mean(axis=(0, 1)) for image in images]).astype(np.float32)
 
 
+@pytest.fixture(scope="session")
+def complete_form() -> dict[str, Any]:
+    """The form of a valid submission, not to be changed."""
+    return FORM
+
+
+@pytest.fixture(scope="session")
+def tint() -> Reader:
+    """The reader of these tests."""
+    return TintReader()
+
+
 @pytest.fixture
 def plan() -> ScoringPlan:
     return ScoringPlan((TintReader(),), (FidelityScorer(),), {"lpips": "its weights are not here"})

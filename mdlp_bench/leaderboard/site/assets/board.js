@@ -98,7 +98,7 @@
   function plot() {
     const m = data.metrics[0], cost = data[state.cost], bit = state.cost === "ms" ? 1 : 2;
     const points = [...data.title.keys()].filter((i) => m.v[i] !== null && cost[i] !== null);
-    const W = 800, H = 380, L = 60, R = 20, T = 20, B = 50;
+    const W = 800, H = 380, L = 60, R = 20, T = 34, B = 50;
     if (!points.length) { $("plot").innerHTML = '<p class="muted">No entry tells this cost.</p>'; return; }
     const log = (x) => Math.log10(Math.max(x, state.cost === "ms" ? 1e-3 : 1)), xs = points.map((i) => log(cost[i])), ys = points.flatMap((i) => [m.l[i] ?? m.v[i], m.h[i] ?? m.v[i]]);
     const x0 = Math.floor(Math.min(...xs)), x1 = Math.max(Math.ceil(Math.max(...xs)), x0 + 1), y0 = Math.min(...ys), y1 = Math.max(...ys, y0 + 1);
@@ -107,7 +107,7 @@
     let svg = `<svg viewBox="0 0 ${W} ${H}" role="group" aria-label="${m.title} against ${state.cost === "ms" ? "time a sample" : "parameters"}; the same numbers stand in the table">`;
     for (let d = x0; d <= x1; d++) { const x = X(10 ** d); svg += `<line class="axis" x1="${x}" x2="${x}" y1="${T}" y2="${H - B}"/><text class="tick" x="${x}" y="${H - B + 16}" text-anchor="middle">${unit(10 ** d)}</text>`; }
     for (let k = 0; k <= 4; k++) { const v = y0 + (y1 - y0) * k / 4, y = Y(v); svg += `<line class="axis" x1="${L}" x2="${W - R}" y1="${y}" y2="${y}"/><text class="tick" x="${L - 6}" y="${y + 4}" text-anchor="end">${number(m, v)}</text>`; }
-    svg += `<text x="${(L + W - R) / 2}" y="${H - 12}" text-anchor="middle">${state.cost === "ms" ? "time a sample" : "parameters"} (log)</text><text x="14" y="${T + 4}" >${m.title} ${m.higher ? "↑" : "↓"}</text>`;
+    svg += `<text x="${(L + W - R) / 2}" y="${H - 12}" text-anchor="middle">${state.cost === "ms" ? "time a sample" : "parameters"} (log)</text><text x="14" y="18">${m.title} ${m.higher ? "↑" : "↓"}</text>`;
     const front = points.filter((i) => data.front[i] & bit).sort((i, j) => cost[i] - cost[j]);
     svg += `<polyline class="front" points="${front.map((i) => `${X(cost[i])},${Y(m.v[i])}`).join(" ")}"/>`;
     for (const i of points) {

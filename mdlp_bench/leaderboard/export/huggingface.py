@@ -1,0 +1,80 @@
+"""Scores for Hugging Face model repositories: `.eval_results/*.yaml` and a model card's `model-index`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+from mdlp_bench.leaderboard.boards import Board, BoardRow
+from mdlp_bench.metrics.base import METRICS
+
+_TASK_TYPE = "image-to-image"
+
+
+def eval_results(board: Board, row: BoardRow, dataset_id: str) -> str:
+    """The text of `.eval_results/<name>.yaml`: one entry a ranked metric, each a task of the data set.
+
+    Args:
+        board: The board.
+        row: The entry.
+        dataset_id: Id of the data set's repository on the hub, `owner/name`.
+    """
+    form = row.entry.record.submission
+    found = []
+    for name in board.rankings:
+        score = row.scores[name]
+        if score.value is None:
+            continue
+        one: dict[str, Any] = {
+            "dataset": {"id": dataset_id, "task_id": name, "revision": board.card.fingerprint[:40]},
+            "value": round(score.value, METRICS[name].decimals + 2),
+            "date": row.entry.record.added[:10],
+            "notes": _notes(board, row, name),
+        }
+        if form.paper_url or form.code_url:
+            one["source"] = {"url": form.paper_url or form.code_url, "name": form.method}
+        found.append(one)
+    return yaml.safe_dump(found, sort_keys=False, allow_unicode=True, width=120)
+
+
+def model_index(board: Board, row: BoardRow, dataset_id: str) -> str:
+    """The metadata block of a model card with its `model-index` (arguments as in `eval_results`)."""
+    form = row.entry.record.submission
+    metrics = [
+        {
+            "type": name,
+            "value": round(score.value, METRICS[name].decimals + 2),
+            "name": METRICS[name].title,
+        }
+        for name in board.rankings
+        if (score := row.scores[name]).value is not None
+    ]
+    index = {
+        "model-index": [
+            {
+                "name": form.method,
+                "results": [
+                    {
+                        "task": {"type": _TASK_TYPE, "name": "Licence plate restoration"},
+                        "dataset": {"type": dataset_id, "name": board.card.name, "split": _split(board)},
+                        "metrics": metrics,
+                    }
+                ],
+            }
+        ]
+    }
+    return f"---\n{yaml.safe_dump(index, sort_keys=False, allow_unicode=True, width=120)}---\n"
+
+
+def _notes(board: Board, row: BoardRow, name: str) -> str:
+    score = row.scores[name]
+    decimals = METRICS[name].decimals
+    interval = (
+        "" if score.low is None else f", 95 % interval {score.low:.{decimals}f} to {score.high:.{decimals}f}"
+    )
+    return f"{board.protocol}, reader {board.reader.title} {board.reader.version}{interval}"
+
+
+def _split(board: Board) -> str:
+    return board.card.name.rpartition("/")[2] or "test"

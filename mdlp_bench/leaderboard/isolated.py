@@ -1,0 +1,134 @@
+"""Run a submitted method file in a process of its own, with limits on time and memory. NOT a sandbox.
+
+The process sees the frames only (no ground truth, no text), an environment without the caller's variables and
+an empty working folder; it is ended with all its children when its time is over. It can still read and write
+what its user can: run methods of strangers in a container or a virtual machine without network.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from mdlp_bench.errors import MethodError
+from mdlp_bench.files import seed_for
+from mdlp_bench.harness.predict import Predictions
+
+if TYPE_CHECKING:
+    from mdlp_bench.data.samples import Samples
+
+_KEPT_VARIABLES: Final = ("PATH", "LANG", "LC_ALL", "OMP_NUM_THREADS", "VIRTUAL_ENV", "SYSTEMROOT")
+_HIDDEN: Final = ("gt", "text", "text_origin", "degradation")
+_TAIL: Final = 300
+
+
+def run_isolated(
+    spec: str, samples: Samples, out: Path, *, seconds: float, megabytes: int, seed: int = 0
+) -> Predictions:
+    """Predict with `file.py:function` in a process of its own.
+
+    Args:
+        spec: The file and function.
+        samples: What to restore; the process gets a copy without ground truth, texts and recipes' parameters.
+        out: The prediction folder.
+        seconds: Time for everything, by the clock.
+        megabytes: Memory for data, of each process (not of shared libraries' code).
+        seed: Seed of stochastic methods.
+
+    Returns:
+        The predictions, as if made on `samples` themselves.
+
+    Raises:
+        MethodError: The file is missing, the method failed, took too long or needed too much memory.
+    """
+    from mdlp_bench.data import write_parquet
+
+    file_name, _, function = spec.rpartition(":")
+    path = Path(file_name).resolve()
+    if not path.is_file():
+        raise MethodError(f"{file_name or spec}: no such file; give file.py:function")
+    with tempfile.TemporaryDirectory(prefix="mdlp-bench-") as work:
+        inputs, made, empty = (Path(work) / name for name in ("inputs", "made", "empty"))
+        empty.mkdir()
+        rows = (
+            {**row, **dict.fromkeys(_HIDDEN), "plate_id": _anonymous(row["plate_id"])}
+            for row in samples.rows()
+        )
+        write_parquet(rows, inputs, name=samples.name.replace("/", "-"))
+        command = [
+            *(sys.executable, "-m", "mdlp_bench.leaderboard.isolated_worker"),
+            *(f"{path}:{function}", str(inputs), str(made), str(megabytes), str(seed)),
+        ]
+        _run(command, empty, spec, seconds)
+        return _adopted(made, samples, out)
+
+
+def _run(command: list[str], folder: Path, spec: str, seconds: float) -> None:
+    environment = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
+    environment |= {
+        "HOME": str(folder),
+        "TMPDIR": str(folder),
+        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+    }
+    log = folder.parent / "log.txt"
+    with log.open("wb") as stream:
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=stream,
+            start_new_session=True,
+        )
+        try:
+            code = process.wait(timeout=seconds)
+        except subprocess.TimeoutExpired as error:
+            raise MethodError(
+                f"{spec}: not done within {seconds:g} s; make it faster or allow more"
+            ) from error
+        finally:
+            _end(process)
+    if code:
+        with log.open("rb") as stream:
+            stream.seek(max(0, log.stat().st_size - 4096))
+            lines = stream.read().decode("utf-8", "replace").strip().splitlines()
+        last = lines[-1][-_TAIL:] if lines else f"exit code {code}"
+        raise MethodError(f"{spec}: failed in its process: {last}")
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End the process and its children: they form a session of their own."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def _adopted(made: Path, samples: Samples, out: Path) -> Predictions:
+    """The worker's predictions, copied as predictions on `samples`; shards are checked as they are copied."""
+    import pyarrow.parquet as pq
+
+    from mdlp_bench.files import write_bytes
+    from mdlp_bench.harness.run import DatasetRecord
+
+    found = Predictions(made)
+    ids = [one.sample_id for one in found]
+    if ids != list(samples.sample_ids):
+        raise MethodError("the isolated run restored other samples than it was given; run it again")
+    for shard in sorted(made.glob("shard-*.parquet")):
+        pq.read_schema(shard)
+        write_bytes(out / shard.name, shard.read_bytes())
+    dataset = DatasetRecord(name=samples.name, fingerprint=samples.fingerprint, n_samples=len(samples))
+    found.record.model_copy(update={"dataset": dataset}).write(out)
+    return Predictions(out)
+
+
+def _anonymous(plate_id: str) -> str:
+    """Plate ids are often the plate's text."""
+    return f"plate-{seed_for('isolated', plate_id)}"
