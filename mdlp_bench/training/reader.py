@@ -56,9 +56,9 @@ class ReaderTraining(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     seed: int = 1
-    pool: int = Field(default=40_000, gt=0)
-    held_out: int = Field(default=1_000, gt=0)
-    steps: int = Field(default=6_000, gt=0)
+    pool: int = Field(default=28_000, gt=0)
+    held_out: int = Field(default=400, gt=0)
+    steps: int = Field(default=4_000, gt=0)
     batch: int = Field(default=32, gt=1)
     learning_rate: float = Field(default=2e-3, gt=0)
     warmup: int = Field(default=100, ge=0)

@@ -180,7 +180,7 @@ def _paths(character: str, stroke: float) -> list[Path]:
             return [[(left, -9), (left, 99)], [(left, bottom), (54, bottom)]]
         case "M":
             return [[(left, -9), (left, 99)], [(right, -9), (right, 99)],
-                    [(left - 3.2, -9), (left, 0), (cx, 62), (right, 0), (right + 3.2, -9)]]  # fmt: skip
+                    [(left - 3.2, -9), (left, 0), (cx, 51), (right, 0), (right + 3.2, -9)]]  # fmt: skip
         case "N":
             return [[(left, -9), (left, 99)], [(right, -9), (right, 99)],
                     [(left - 3, -9), (left, 0), (right, 90), (right + 3, 99)]]  # fmt: skip
