@@ -102,13 +102,13 @@ class RegressionTrainable(NetworkTrainable):
         self, batch: TrainingBatch, generator: torch.Generator, player: str
     ) -> dict[str, Tensor]:
         """The loss on one random frame of each sample."""
-        restored = self._apply(self.model, one_frame(batch.frames, generator))
+        restored = self._restored(self.model, one_frame(batch.frames, generator))
         return {"loss": self._loss(restored, batch.gt / 2 + 0.5)}
 
     def restore(self, network: nn.Module, frames: Tensor, seeds: Sequence[int]) -> Tensor:
         """Restore from the last frame; [B, N, 3, 112, 224] to [B, 3, 112, 224]."""
-        return self._apply(network, frames[:, -1]) * 2 - 1
+        return self._restored(network, frames[:, -1]) * 2 - 1
 
-    def _apply(self, network: nn.Module, frame: Tensor) -> Tensor:
+    def _restored(self, network: nn.Module, frame: Tensor) -> Tensor:
         restored: Tensor = network(shrink(frame, self._size) / 2 + 0.5)
         return restored

@@ -63,10 +63,10 @@ class RealEsrganTrainable(NetworkTrainable):
         frame = one_frame(batch.frames, generator)
         if self.discriminator is not None and player == "discriminator":
             with torch.no_grad():
-                restored = self._apply(self.model, frame)
+                restored = self._restored(self.model, frame)
             return {"discriminator": discriminator_loss(self.discriminator, restored, target)}
         return generator_loss(
-            self._apply(self.model, frame),
+            self._restored(self.model, frame),
             target,
             perceptual=self.perceptual,
             discriminator=self.discriminator,
@@ -75,9 +75,9 @@ class RealEsrganTrainable(NetworkTrainable):
 
     def restore(self, network: nn.Module, frames: Tensor, seeds: Sequence[int]) -> Tensor:
         """Restore from the last frame; [B, N, 3, 112, 224] to [B, 3, 112, 224]."""
-        return self._apply(network, frames[:, -1]) * 2 - 1
+        return self._restored(network, frames[:, -1]) * 2 - 1
 
-    def _apply(self, network: nn.Module, frame: Tensor) -> Tensor:
+    def _restored(self, network: nn.Module, frame: Tensor) -> Tensor:
         restored: Tensor = network(shrink(frame, INPUT_SIZE) / 2 + 0.5)
         return restored
 

@@ -67,7 +67,7 @@ def _build(case: Case) -> Trainable:
 
 @pytest.mark.parametrize("case", CASES, ids=IDS)
 def test_losses_reach_every_player_and_weights_survive(case: Case, tmp_path: Path) -> None:
-    trainable = _build(case).train()
+    trainable = _build(case).to("cpu").train()
     batch = _batch()
     for player in trainable.players:
         trainable.zero_grad()
