@@ -44,6 +44,9 @@ def predict(
     split: SplitOption = None,
     batch_size: BatchOption = 16,
     seed: SeedOption = 0,
+    measure: Annotated[
+        bool, typer.Option("--measure", help="Also measure time, operations and memory of one image.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Restore every sample of a data set with one method."""
@@ -57,6 +60,7 @@ def predict(
         out,
         batch_size=batch_size,
         seed=seed,
+        measure=measure,
         progress=show_progress(as_json),
     )
     record = predictions.record

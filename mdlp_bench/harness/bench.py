@@ -59,6 +59,7 @@ def bench(
             out / "predictions" / name,
             batch_size=batch_size,
             seed=seed,
+            measure=method.descriptor.provenance != "oracle",
             progress=progress,
         )
         for method, name in zip(loaded, names, strict=True)

@@ -48,8 +48,21 @@ _COLUMNS: Final = (
     "hallucination",
 )
 _FILE_WIDTH: Final = 200
-_DROPPED_FIRST: Final = ("cer", "frd", "hallucination", "ms", "ssim", "lpips_vgg", "lpips_squeeze", "lpips")
-_TIME: Final = Column(key="ms", title="Time", higher_is_better=False, decimals=1, unit="ms")
+_DROPPED_FIRST: Final = (
+    "peak_memory",
+    "macs",
+    "parameters",
+    "cer",
+    "frd",
+    "hallucination",
+    "ms_per_image",
+    "ssim",
+    "lpips_vgg",
+    "lpips_squeeze",
+    "lpips",
+)
+_COSTS: Final = ("ms_per_image", "parameters", "macs", "peak_memory")
+_COST_UNITS: Final = {"ms_per_image": 1.0, "parameters": 1e6, "macs": 1e9, "peak_memory": 1e6}
 _NOTES: Final = {"ground-truth": "ceiling", "input": "floor"}
 
 
@@ -81,9 +94,13 @@ class RunComparison:
             for name in _COLUMNS
             if any(name in run.summary for run in self.runs)
         ]
+        rows = tuple(self._row(name, run) for name, run in zip(self.names, self.runs, strict=True))
+        costs = [
+            Column.from_metric(METRICS[name]) for name in _COSTS if any(name in row.cells for row in rows)
+        ]
         table = ScoreTable(
-            columns=(*columns, _TIME),
-            rows=tuple(self._row(name, run) for name, run in zip(self.names, self.runs, strict=True)),
+            columns=(*columns, *costs),
+            rows=rows,
             protocol=f"{first.record.protocol}, reader {first.record.readers[0].title}",
             dataset=first.record.dataset.name,
             n=first.record.dataset.n_samples,
@@ -191,10 +208,9 @@ class RunComparison:
             else:
                 group = groups.get(metric, {}).get(name, "")
                 cells[metric] = Cell(value=found.mean, low=found.low, high=found.high, group=group)
-        time = run.record.milliseconds_per_image
         oracle = run.record.method.provenance == "oracle"
-        if time is not None and not oracle:
-            cells["ms"] = Cell(value=time)
+        if not oracle:
+            cells |= _cost_cells(run)
         n_failed = max((found.n_failed for found in run.summary.values()), default=0)
         failed = f"{n_failed} failed, counted at the floor" if n_failed else ""
         title = run.record.method.title if self.names.count(name) == 1 and name == run.name else name
@@ -229,6 +245,20 @@ def compare(runs: Sequence[Run]) -> RunComparison:
     )
     ranking = _rank(runs, names, tables, bootstrap)
     return RunComparison(names, tuple(runs), bootstrap, ranking, _agreement(runs, tables, bootstrap))
+
+
+def _cost_cells(run: Run) -> dict[str, Cell]:
+    """Cost columns of a run: what was measured, in the units of the table."""
+    cost = run.record.cost
+    if cost is None:
+        return {}
+    values = {
+        "ms_per_image": cost.ms_per_image,
+        "parameters": run.record.method.parameters,
+        "macs": cost.macs,
+        "peak_memory": cost.peak_memory,
+    }
+    return {name: Cell(value=v / _COST_UNITS[name]) for name, v in values.items() if v is not None}
 
 
 def _width(console: Console, renderable: RenderableType) -> int:

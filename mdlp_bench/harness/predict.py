@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import logging
 import time
@@ -17,7 +18,7 @@ from tqdm.auto import tqdm
 from mdlp_bench.data.samples import Samples
 from mdlp_bench.errors import DataError, MethodError, RunError
 from mdlp_bench.files import atomic_path
-from mdlp_bench.harness.run import DatasetRecord, Environment, PredictionsRecord
+from mdlp_bench.harness.run import CostRecord, DatasetRecord, Environment, PredictionsRecord
 from mdlp_bench.images import ImageU8, decode, encode
 from mdlp_bench.methods.base import FrameBatch, Method, MethodDescriptor, check_restored
 from mdlp_bench.schema import IMAGE_TYPE
@@ -97,6 +98,7 @@ def predict(
     shard_size: int = 256,
     seed: int = 0,
     device: str = "cpu",
+    measure: bool = False,
     progress: bool = False,
 ) -> Predictions:
     """Restore every sample and store the images in `out`.
@@ -112,6 +114,7 @@ def predict(
         shard_size: Samples a file; also what a stopped job loses at most.
         seed: Seed of stochastic methods; each sample's own seed is derived from it and the sample id.
         device: Recorded; the method has already been put there.
+        measure: Also measure what one image costs, by a few more calls on the first sample.
         progress: Show a bar on standard error.
 
     Raises:
@@ -132,7 +135,7 @@ def predict(
     if len(samples) == 0:
         raise DataError(f"{samples.name}: no samples to restore")
     record = _resumed(out, started)
-    if record.status == "complete":
+    if record.status == "complete" and (record.cost is not None or not measure):
         return Predictions(out)
     record.write(out)
     done = next(k for k in itertools.count() if not _shard_path(out, k).is_file())
@@ -149,7 +152,8 @@ def predict(
         for shard, rows in enumerate(chunks(remaining, shard_size), start=done):
             record = _write_shard(out, shard, rows, method, record, bar)
     n_failed = _count_failed(out, len(samples))
-    record.model_copy(update={"status": "complete", "n_failed": n_failed}).write(out)
+    cost = _measure(method, samples, seed) if measure else record.cost
+    record.model_copy(update={"status": "complete", "n_failed": n_failed, "cost": cost}).write(out)
     return Predictions(out)
 
 
@@ -225,6 +229,20 @@ def _restore(method: Method, batch: FrameBatch) -> list[Prediction]:
         return [Prediction(batch.sample_ids[0], None, reason)]
     images = check_restored(restored, len(batch), method.descriptor.name)
     return [Prediction(name, image, None) for name, image in zip(batch.sample_ids, images, strict=True)]
+
+
+def _measure(method: Method, samples: Samples, seed: int) -> CostRecord | None:
+    """What the first sample costs; None when the method fails on it."""
+    from mdlp_bench.metrics.cost import measure_cost
+
+    row = next(samples.select(sample_ids=samples.sample_ids[:1]).rows(_COLUMNS))
+    batch = _frame_batch([row], method.descriptor, seed)
+    try:
+        found = measure_cost(lambda: method.restore_batch(batch))
+    except Exception as error:
+        logger.warning("%s: its cost cannot be measured: %s", method.descriptor.name, error)
+        return None
+    return CostRecord(**dataclasses.asdict(found))
 
 
 def _frame_batch(rows: Sequence[Mapping[str, Any]], descriptor: MethodDescriptor, seed: int) -> FrameBatch:

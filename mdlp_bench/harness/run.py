@@ -100,6 +100,26 @@ class Environment(BaseModel):
         )
 
 
+class CostRecord(BaseModel):
+    """What restoring one image takes, measured by calls on a single sample (`metrics.cost.measure_cost`).
+
+    Attributes:
+        macs: Multiply-accumulates that PyTorch ran; null for methods that do not use it.
+        ms_per_image: Median wall-clock milliseconds of a call on one sample.
+        peak_memory: Bytes of memory on top of what the process held; null where the system does not tell.
+        threads: CPU threads PyTorch could use.
+        device: `cpu` or the CUDA device's name.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    macs: int | None
+    ms_per_image: float
+    peak_memory: int | None
+    threads: int
+    device: str
+
+
 class PredictionsRecord(_Record):
     """`predictions.json`: whose predictions these are, and how far they have come."""
 
@@ -116,6 +136,7 @@ class PredictionsRecord(_Record):
     environment: Environment
     n_failed: int = 0
     seconds: float = 0.0
+    cost: CostRecord | None = None
 
     @property
     def identity(self) -> tuple[object, ...]:
@@ -167,6 +188,7 @@ class RunRecord(_Record):
     device: str
     prediction_seconds: float
     milliseconds_per_image: float | None
+    cost: CostRecord | None = None
     environment: Environment
 
     @property

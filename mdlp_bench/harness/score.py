@@ -271,6 +271,7 @@ def _finish(
         device=made.device,
         prediction_seconds=made.seconds,
         milliseconds_per_image=1000 * made.seconds / len(samples),
+        cost=made.cost,
         environment=Environment.current(),
     )
     return write_run(out, record, table, summary)

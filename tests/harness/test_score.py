@@ -157,6 +157,9 @@ def test_bench_writes_tables_runs_and_figure_and_can_be_repeated(make_samples: M
     tables = {"table.md", "table.tex", "table.html", "table.csv"}
     assert names == {"predictions", "runs", "comparison.png"} | tables
     assert {run.name for run in comparison.best_first()} == {"bicubic", "frame-mean"}
+    keys = {column.key for column in comparison.table.columns}
+    assert {"ms_per_image", "parameters"} <= keys
+    assert all(run.record.cost is not None for run in comparison.best_first())
     bounds = [row.name for row in comparison.table.rows if row.kind == "bound"]
     assert bounds == ["Ground truth", "Degraded input"]
     assert "ceiling" in (out / "table.md").read_text(encoding="utf-8")
