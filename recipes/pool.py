@@ -1,8 +1,8 @@
 """Make the training pool of the bundled weights: `python recipes/pool.py OUT [WORKERS]`.
 
-OUT/pool holds 10,000 rendered plates of the training split, degraded by the surveillance recipe; OUT/first its
-first 8,192; OUT/val 128 plates of the validation split. No plate of the demo's test split is among them: a
-plate's split is a function of its text.
+OUT/pool holds 10,000 rendered plates of the training split, degraded by the surveillance recipe; OUT/first
+its first 8,192; OUT/val 128 plates of the validation split. No plate of the demo's test split is among them:
+a plate's split is a function of its text.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ SEED = 11
 
 
 def main() -> None:
+    """Render and degrade."""
     out, workers = Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 1
     recipe = load_recipe("surveillance")
     for name, count, split in (("pool", 10_000, "train"), ("val", 128, "val")):
