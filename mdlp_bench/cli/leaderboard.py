@@ -315,3 +315,17 @@ def export(
 
             write_table(board_table(chosen), out)
     typer.echo(f"written: {out}")
+
+
+@app.command("test-set")
+def test_set(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write; new or unfinished.")],
+    plates: Annotated[int, typer.Option("--plates", min=2, help="Plates to render.")] = 200,
+) -> None:
+    """Render the test set of the bundled board: the demo's, the same bytes on every machine."""
+    from mdlp_bench.data.synth import synthesise_rendered
+    from mdlp_bench.degrade import load_recipe
+    from mdlp_bench.harness.demo import RECIPE, SEED
+
+    synthesise_rendered(load_recipe(RECIPE), plates, out, seed=SEED, only="test")
+    typer.echo(f"{plates} plates: {out}")

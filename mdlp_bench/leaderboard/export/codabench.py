@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from mdlp_bench.data.samples import Samples
 
 _TIME: Final = (2020, 1, 1, 0, 0, 0)
-_SCORE: Final = '''"""Score a submission: called as `python score.py INPUT OUTPUT` with INPUT/ref and INPUT/res."""
+_SCORE: Final = '''"""Score a submission: `python score.py INPUT OUTPUT`, with INPUT/ref and INPUT/res."""
 
 import sys
 
@@ -155,14 +155,14 @@ def _lpips_column(net: str) -> str:
 def _overview(title: str, samples: Samples) -> str:
     return (
         f"# {title}\n\nRestore {len(samples):,} licence plates from their degraded frames. Submit what "
-        "`mdlp-bench leaderboard pack` writes: `submission.yaml` and `predictions/<sample_id>.png`, 8-bit RGB, "
-        "224 x 112 pixels.\n"
+        "`mdlp-bench leaderboard pack` writes: `submission.yaml` and `predictions/<sample_id>.png`, 8-bit "
+        "RGB, 224 x 112 pixels.\n"
     )
 
 
 def _evaluation() -> str:
     rules = (f"- {METRICS[name].title}: {METRICS[name].source}" for name in RANKED)
-    return f"# Protocol {MDLP_V1.id}\n\n" + "\n".join(rules) + "\n\nThe ranking is by NED, then ACC.\n"
+    return "\n".join([f"# Protocol {MDLP_V1.id}", "", *rules, "", "The ranking is by NED, then ACC.", ""])
 
 
 def _logo() -> bytes:

@@ -48,8 +48,9 @@ def board_data(board: Board) -> dict[str, Any]:
             "decimals": info.decimals,
             "ranked": info.name in board.rankings,
             "v": [None if s is None else _scaled(s.value, unit) for s in scores],
-            "l": [None if s is None else _scaled(s.low, unit) for s in scores],
-            "h": [None if s is None else _scaled(s.high, unit) for s in scores],
+            # The interval's ends as distances from the score: fewer digits.
+            "l": [None if s is None else _distance(s.value, s.low, unit) for s in scores],
+            "h": [None if s is None else _distance(s.high, s.value, unit) for s in scores],
         }
         if found["ranked"]:
             found["g"] = [_index(groups, "" if s is None else _runs(s.group)) for s in scores]
@@ -63,11 +64,10 @@ def board_data(board: Board) -> dict[str, Any]:
         "dataset": board.card.slug,
         "metrics": metrics,
         "groups": groups,
-        "page": [page_name(row.entry) for row in rows],
         "title": [form.method for form in forms],
-        "version": [form.version for form in forms],
-        "authors": [", ".join(form.authors)[:60] for form in forms],
-        "flags": [sorted({flag.code for flag in row.entry.flags}) for row in rows],
+        "version": _coded([form.version for form in forms]),
+        "authors": _coded([", ".join(form.authors)[:60] for form in forms]),
+        "flags": _coded([" ".join(sorted({flag.code for flag in row.entry.flags})) for row in rows]),
         "frames": [form.frames_used for form in forms],
         "parameters": [form.n_parameters for form in forms],
         "ms": [_significant(row.cost("ms")) for row in rows],
@@ -156,6 +156,17 @@ def _coloured(text: str, target: str, frames: Sequence[str] | None) -> list[str]
 
 def _scaled(value: float | None, unit: int) -> int | None:
     return None if value is None else round(value * unit)
+
+
+def _distance(high: float | None, low: float | None, unit: int) -> int | None:
+    return None if high is None or low is None else round(high * unit) - round(low * unit)
+
+
+def _coded(values: list[str]) -> dict[str, Any]:
+    """Texts that repeat, as the distinct ones and the position of each."""
+    names = list(dict.fromkeys(values))
+    index = {name: position for position, name in enumerate(names)}
+    return {"names": names, "at": [index[value] for value in values]}
 
 
 def _significant(value: float | None) -> float | None:

@@ -1,7 +1,15 @@
 "use strict";
 (() => {
   const data = MB.data(), n = data.title.length, $ = (id) => document.getElementById(id);
-  const FIRST = 150, WARN = new Set(["extra-data", "synthetic"]);
+  for (const name of ["version", "authors", "flags"]) data[name] = data[name].at.map((k) => data[name].names[k]);
+  data.flags = data.flags.map((text) => text ? text.split(" ") : []);
+  for (const m of data.metrics) { m.l = m.v.map((x, i) => m.l[i] === null ? null : x - m.l[i]); m.h = m.v.map((x, i) => m.h[i] === null ? null : x + m.h[i]); }
+  // As the program names pages: lower case, everything but letters, digits and dots becomes a dash.
+  data.page = data.title.map((title, i) => `${title.toLowerCase().replace(/[^a-z0-9.]+/g, "-").replace(/^[-.]+|[-.]+$/g, "") || "method"}--${data.version[i]}`);
+  const haystack = data.title.map((title, i) => `${title} ${data.version[i]} ${data.authors[i]} ${data.flags[i].join(" ")}`.toLowerCase());
+  const collator = new Intl.Collator("en"), alphabet = [...data.title.keys()].sort((i, j) => collator.compare(data.title[i], data.title[j]));
+  const alphabetical = new Array(n); alphabet.forEach((i, k) => { alphabetical[i] = k && data.title[alphabet[k - 1]] === data.title[i] ? alphabetical[alphabet[k - 1]] : k; });
+  const FIRST = 60, WARN = new Set(["extra-data", "synthetic"]);
   const table = $("board"), body = table.tBodies[0];
   const state = { sort: "place", dir: "asc", q: "", rule: "place", frames: "", noextra: false, nosynth: false, all: false, cost: "ms" };
   const ranges = data.metrics.map((m) => {
@@ -42,37 +50,41 @@
       tr.dataset.page = data.page[i];
       rows[i] = tr;
     }
-    const [rank, low, high] = data[state.rule][i];
-    rows[i].cells[0].innerHTML = `${rank} <small>(${low === high ? low : `${low}–${high}`})</small>`;
+    if (rows[i].dataset.rule !== state.rule) {
+      const [rank, low, high] = data[state.rule][i];
+      rows[i].cells[0].innerHTML = `${rank} <small>(${low === high ? low : `${low}–${high}`})</small>`;
+      rows[i].dataset.rule = state.rule;
+    }
     return rows[i];
   }
 
   const columns = [["place", "Place", true], ["title", "Method", true], ...data.metrics.map((m) => [m.name, `${m.title}${m.unit ? ` (${m.unit})` : ""}`, !m.higher]), ["frames", "Frames", true], ["parameters", "Params", true], ["ms", "Time", true]];
 
-  function key(name) {
-    if (name === "place") return (i) => data[state.rule][i][0];
-    const m = data.metrics.find((one) => one.name === name);
-    return m ? (i) => m.v[i] : (i) => data[name][i];
+  function keys(name) {
+    if (name === "place") return data[state.rule].map((place) => place[0]);
+    if (name === "title") return alphabetical;
+    return data.metrics.find((one) => one.name === name)?.v || data[name];
   }
 
-  function compareBy(name, direction) {
-    const of = key(name), sign = direction === "asc" ? 1 : -1;
-    return (i, j) => {
-      const a = of(i), b = of(j);
+  function order(found) {
+    const values = keys(state.sort), sign = state.dir === "asc" ? 1 : -1;
+    return found.sort((i, j) => {
+      const a = values[i], b = values[j];
       if (a === b) return data.place[i][0] - data.place[j][0] || i - j;
       if (a === null || b === null) return a === null ? 1 : -1;
-      return sign * (typeof a === "string" ? a.localeCompare(b) : a - b);
-    };
+      return sign * (a - b);
+    });
   }
 
-  function matches(i) {
-    const words = state.q.toLowerCase().split(/\s+/).filter(Boolean), text = `${data.title[i]} ${data.version[i]} ${data.authors[i]} ${data.flags[i].join(" ")}`.toLowerCase();
-    return words.every((w) => text.includes(w)) && (!state.noextra || !data.flags[i].includes("extra-data")) && (!state.nosynth || !data.flags[i].includes("synthetic")) &&
-      (state.frames === "" || (state.frames === "1" ? data.frames[i] === 1 : data.frames[i] >= 2));
+  function matching() {
+    const words = state.q.toLowerCase().split(/\s+/).filter(Boolean);
+    return [...data.title.keys()].filter((i) => words.every((w) => haystack[i].includes(w)) &&
+      (!state.noextra || !data.flags[i].includes("extra-data")) && (!state.nosynth || !data.flags[i].includes("synthetic")) &&
+      (state.frames === "" || (state.frames === "1" ? data.frames[i] === 1 : data.frames[i] >= 2)));
   }
 
   function draw() {
-    const found = [...data.title.keys()].filter(matches).sort(compareBy(state.sort, state.dir));
+    const found = order(matching());
     const shown = state.all ? found : found.slice(0, FIRST);
     body.replaceChildren(...shown.map(row));
     $("count").textContent = `${found.length} of ${n} entries`;
