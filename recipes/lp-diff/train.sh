@@ -11,4 +11,6 @@ train() {
 train psi first --stop-after 700
 train joint pool --stop-after 600 --start "$OUT/psi/weights.safetensors"
 train diffusion pool --stop-after 500 --start "$OUT/joint/weights.safetensors"
-train final pool --start "$OUT/diffusion/weights.safetensors"
+train final pool --stop-after 1125 --start "$OUT/diffusion/weights.safetensors"
+train anneal pool --start "$OUT/final/weights.safetensors"
+cp "$OUT/anneal/weights.safetensors" baselines/weights/lp-diff.safetensors
