@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,13 +38,17 @@ def add_references(
     found = sorted((folder / "predictions").glob(f"*/{PredictionsRecord.file_name}"))
     if not found:
         raise SubmissionError(f"{folder}: no predictions in it; give the folder that `bench` or `demo` wrote")
-    added = []
+    added: list[Entry] = []
+    taken: dict[str, Path] = {}
     slug = dataset_slug(samples.name, samples.fingerprint)
     for path in found:
         predictions = Predictions(path.parent)
         if predictions.record.method.provenance == "oracle":
             continue
         form = reference_form(predictions.record)
+        first = taken.setdefault(form.slug, path.parent)
+        if first != path.parent:
+            raise SubmissionError(f"{path.parent}: has the title of {first}; give one of them another")
         if not store.entry_folder(form, slug).exists():
             added.append(add_predictions(store, form, predictions, samples, plan, progress=progress))
     return added
@@ -53,20 +58,21 @@ def reference_form(record: PredictionsRecord) -> Submission:
     """The form of a method whose predictions were made with this package."""
     method = record.method
     seconds = record.seconds / record.dataset.n_samples
-    synthetic = any("render" in name.lower() or "synth" in name.lower() for name in method.trained_on)
-    # The registered name is unique where titles need not be.
-    title = method.title if method.title.isascii() else method.name
+    # Bundled methods are trained on rendered plates or on MDLP; all else their weights have seen is extra.
+    rendered = {name for name in method.trained_on if "render" in name.lower()}
+    extra = {name for name in method.trained_on if "mdlp" not in name.lower()} - rendered
+    title = " ".join(re.sub(r"[^A-Za-z0-9 ,._+()-]+", " ", method.title).split())
     return Submission(
         schema_version=1,
-        method=title,
+        method=title[:60] if title[:1].isalnum() else method.name,
         version=mdlp_bench.__version__,
         authors=["The mdlp-bench developers"],
         contact="this project's issue tracker",
         paper_url=None,
         license=method.licence,
         training_data=list(method.trained_on),
-        uses_synthetic=synthetic,
-        extra_data=False,
+        uses_synthetic=bool(rendered),
+        extra_data=bool(extra),
         frames_used=method.frames_used,
         n_parameters=method.parameters,
         deterministic=method.deterministic,

@@ -87,7 +87,7 @@ class Submission(BaseModel):
 
     schema_version: Literal[1]
     protocol: Annotated[str, Field(max_length=40)] = MDLP_V1.id
-    method: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._+()-]*$", max_length=60)]
+    method: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ,._+()-]*$", max_length=60)]
     version: Annotated[str, Field(pattern=r"^[A-Za-z0-9](?:[A-Za-z0-9._+-]*[A-Za-z0-9])?$", max_length=40)]
     authors: Annotated[list[Line], Field(min_length=1, max_length=100)]
     contact: Line
@@ -140,7 +140,7 @@ def slugify(name: str) -> str:
 
 _REMEDIES: Final = {
     "schema_version": "write `schema_version: 1`",
-    "method": "use letters, digits, blanks and . _ + ( ) - only",
+    "method": "use letters, digits, blanks and , . _ + ( ) - only",
     "version": 'use letters, digits and . _ + - only, in quotes: `version: "1.0"`',
     "test_set_not_trained_on": "write `true` only if no test sample was used in training or selection",
     "claimed": "give numbers by metric name, e.g. `ned: 0.198`",

@@ -321,7 +321,7 @@ def test_a_thousand_entries_sort_within_a_tenth_of_a_second(built: tuple[Store, 
         print(f"{len(page.encode()):,} bytes, {np.median(times):.0f} ms")  # noqa: T201 - shown with -s
         assert min(times) < 100
         assert len(page.encode()) < 200_000
-        browser.find_element("id", "more").click()
+        browser.execute_script("document.getElementById('more').click()")
         assert len(titles(browser)) == n
     finally:
         big.unlink()

@@ -10,10 +10,13 @@ import pytest
 
 from mdlp_bench.data.samples import Samples
 from mdlp_bench.errors import SubmissionError
+from mdlp_bench.harness.predict import predict
 from mdlp_bench.harness.score import ScoringPlan
 from mdlp_bench.leaderboard.add import add, deprecate
 from mdlp_bench.leaderboard.check import check_store
+from mdlp_bench.leaderboard.reference import add_references
 from mdlp_bench.leaderboard.store import Entry, Store
+from mdlp_bench.methods import load_method
 
 Make = Callable[..., Samples]
 Submit = Callable[..., Path]
@@ -112,3 +115,16 @@ def test_the_check_finds_every_kind_of_damage(
     (other.folder / "entry.json").write_text("{}", encoding="utf-8")
     assert "schema version None" in "\n".join(check_store(Store(store.root)).lines())
     assert "no such folder" in "\n".join(check_store(Store(tmp_path / "none")).lines())
+
+
+def test_every_method_of_a_bench_becomes_an_entry(readable: Make, plan: ScoringPlan, tmp_path: Path) -> None:
+    samples, store = readable(4), Store(tmp_path / "lb")
+    store.root.mkdir()
+    for name in ("bicubic", "frame-mean", "ground-truth"):
+        predict(load_method(name), samples, tmp_path / "bench" / "predictions" / name)
+    added = add_references(store, tmp_path / "bench", samples, plan)
+    assert [entry.method for entry in added] == ["bicubic", "frame-mean"]  # the oracle is no entry
+    assert add_references(store, tmp_path / "bench", samples, plan) == []
+    assert list(check_store(store).lines()) == []
+    with pytest.raises(SubmissionError, match="no predictions in it"):
+        add_references(store, tmp_path, samples, plan)
