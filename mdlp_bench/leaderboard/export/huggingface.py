@@ -27,7 +27,7 @@ def eval_results(board: Board, row: BoardRow, dataset_id: str) -> str:
         if score.value is None:
             continue
         one: dict[str, Any] = {
-            "dataset": {"id": dataset_id, "task_id": name, "revision": board.card.fingerprint[:40]},
+            "dataset": {"id": dataset_id, "task_id": name},
             "value": round(score.value, METRICS[name].decimals + 2),
             "date": row.entry.record.added[:10],
             "notes": _notes(board, row, name),
@@ -73,7 +73,8 @@ def _notes(board: Board, row: BoardRow, name: str) -> str:
     interval = (
         "" if score.low is None else f", 95 % interval {score.low:.{decimals}f} to {score.high:.{decimals}f}"
     )
-    return f"{board.protocol}, reader {board.reader.title} {board.reader.version}{interval}"
+    samples = f"samples {board.card.fingerprint[:8]}"
+    return f"{board.protocol}, reader {board.reader.title} {board.reader.version}, {samples}{interval}"
 
 
 def _split(board: Board) -> str:
