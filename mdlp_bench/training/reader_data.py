@@ -22,8 +22,8 @@ POOL_SIZE: Final = (64, 160)
 """Height and width of pool images: twice the reader's input, so that varied crops never enlarge them much."""
 SHARD: Final = 2000
 CCPD_SHARE: Final = 0.15
-# Plates come in one typeface. Other fonts' 6 looks like its G from afar, so a few per cent must do.
-DRAWN_FACE: Final = 0.95
+# Plates come in one typeface, and other fonts' 6 looks like its G from afar.
+DRAWN_FACE: Final = 1.0
 
 # Every layout often enough to be learnt; blue and green, which traffic is made of, most often.
 LAYOUT_SHARES: Final[dict[Layout, float]] = {

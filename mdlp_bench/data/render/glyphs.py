@@ -23,6 +23,7 @@ SCALE: Final = 2
 
 LatinFace = Literal[
     "plate",
+    "plate_energy",
     "roboto_condensed",
     "barlow_condensed",
     "barlow_semi_condensed",
@@ -31,12 +32,16 @@ LatinFace = Literal[
     "archivo_narrow",
     "overpass",
 ]
-"""Faces for digits and letters: `plate` is drawn in `strokes.py`, the others are fonts in `assets/`."""
+"""Faces for digits and letters: the first two are drawn in `strokes.py`, the others are fonts in `assets/`.
+
+`plate` is the face of embossed plates; `plate_energy`, that of new-energy plates, hooks its 6 and 9.
+"""
 
 HanFace = Literal["han_medium", "han_bold"]
 """Faces for Chinese glyphs (two weights of one sans-serif)."""
 
 LATIN_FACES: Final[tuple[LatinFace, ...]] = get_args(LatinFace)
+DRAWN_FACES: Final[tuple[LatinFace, ...]] = ("plate", "plate_energy")
 HAN_FACES: Final[tuple[HanFace, ...]] = get_args(HanFace)
 
 NOMINAL_STROKE: Final = 8.5
@@ -75,7 +80,7 @@ def glyph_mask(
 @cache
 def has_glyph(character: str, face: LatinFace | HanFace) -> bool:
     """Whether the face draws this character (and not an empty box in its place)."""
-    if face == "plate":
+    if face in DRAWN_FACES:
         return character in _LATIN
     drawn, missing = _ink(face, character), _ink(face, "\uffff")
     return drawn.shape != missing.shape or bool((drawn != missing).any())
@@ -102,10 +107,10 @@ def _fitted(character: str, face: LatinFace | HanFace, flag_on_one: bool) -> Ima
     """The glyph's ink stretched to the box at the fine scale, its strokes brought to one width."""
     scale = SCALE * _FINE
     width, height = 45 * scale, 90 * scale
-    if face == "plate" and not (character == "1" and flag_on_one):
-        return stroke_glyph(character, NOMINAL_STROKE, scale)
-    if face == "plate":
-        return _flagged_one(scale)
+    if face in DRAWN_FACES:
+        if character == "1" and flag_on_one:
+            return _flagged_one(scale)
+        return stroke_glyph(character, NOMINAL_STROKE, scale, hooked=face == "plate_energy")
     if character in _LATIN:
         latin = cast(LatinFace, face)
         grow_x, grow_y = _equalisation(latin)

@@ -26,13 +26,14 @@ _THINNER: Final = {"W": 0.78, "M": 0.92}
 Path = list[tuple[float, float]]
 
 
-def stroke_glyph(character: str, stroke: float, scale: float) -> Image:
+def stroke_glyph(character: str, stroke: float, scale: float, *, hooked: bool = False) -> Image:
     """Draw one character.
 
     Args:
         character: A digit or a letter of the plate alphabet.
         stroke: Stroke width in millimetres.
         scale: Pixels per millimetre.
+        hooked: Draw 6 and 9 with a hook, as on new-energy plates, instead of a straight stem.
 
     Returns:
         The ink as uint8 [90 * scale, 45 * scale], 255 on strokes; strokes end flat at the box.
@@ -41,7 +42,9 @@ def stroke_glyph(character: str, stroke: float, scale: float) -> Image:
     fine = scale * _SUPER
     canvas = np.zeros((height * _SUPER, width * _SUPER), np.uint8)
     stroke *= _THINNER.get(character, 1.0)
-    for path in _paths(character, stroke):
+    for path in (
+        _hooked_paths(character, stroke) if hooked and character in "69" else _paths(character, stroke)
+    ):
         points = np.round(np.asarray(path) * fine * 16).astype(np.int32)
         _thick(canvas, points, stroke * fine)
     return resized(canvas, (width, height))
@@ -73,6 +76,19 @@ def _arc(cx: float, cy: float, rx: float, ry: float, degrees: tuple[float, float
 def _bowl(x: float, right: float, top: float, bottom: float) -> Path:
     """The half ellipse from (x, top) over the right to (x, bottom)."""
     return _arc(x, (top + bottom) / 2, right - x, (bottom - top) / 2, (-90, 90))
+
+
+def _hooked_paths(character: str, stroke: float) -> list[Path]:
+    """The centre lines of the 6 and 9 of new-energy plates."""
+    h = stroke / 2
+    cx, r = WIDTH / 2, 24.5
+    rx = cx - h
+    ry = rx * 1.05
+    if character == "6":
+        cy = HEIGHT - h - r
+        return [_arc(cx, cy, rx, r, (0, 360)), [*_arc(cx, h + ry, rx, ry, (-15, -180)), (h, cy)]]
+    cy = h + r
+    return [_arc(cx, cy, rx, r, (0, 360)), [*_arc(cx, HEIGHT - h - ry, rx, ry, (165, 0)), (WIDTH - h, cy)]]
 
 
 def _paths(character: str, stroke: float) -> list[Path]:
@@ -113,7 +129,7 @@ def _paths(character: str, stroke: float) -> list[Path]:
             cy = bottom - r
             return [
                 _arc(cx, cy, rx, r, (0, 360)),
-                [(34, -6), (31, 0), (10, 45), (left + 0.4, cy - 3), (left, cy)],
+                [(35, -6), (31, 0), (18.5, 18), (9, 36), (left + 0.4, 52), (left, cy)],
             ]
         case "7":
             return [[(-9, top), (54, top)], [(right, top), (right - 1, top + 6), (17, 90), (14.5, 99)]]
@@ -129,7 +145,7 @@ def _paths(character: str, stroke: float) -> list[Path]:
             cy = top + r
             return [
                 _arc(cx, cy, rx, r, (0, 360)),
-                [(11, 96), (14, 90), (35, 45), (right - 0.4, cy + 3), (right, cy)],
+                [(10, 96), (14, 90), (26.5, 72), (36, 54), (right - 0.4, 38), (right, cy)],
             ]
         case "A":
             return [[(cx - 1.5, -9), (cx - 1.5, 0), (h * 0.9, 90), (h * 0.9 - 2.2, 99)],

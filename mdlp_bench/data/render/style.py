@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from mdlp_bench.data.render.glyphs import HAN_FACES, LATIN_FACES, HanFace, LatinFace
+from mdlp_bench.data.render.glyphs import DRAWN_FACES, HAN_FACES, LATIN_FACES, HanFace, LatinFace
 from mdlp_bench.plate import Layout
 
 Unit = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -169,7 +169,7 @@ class Appearance(_Record):
     Attributes:
         difficulty: 0 gives clean, frontal, evenly lit plates, 1 the full range of traffic; it scales the
             strength and the frequency of everything adverse.
-        drawn_face: Share of plates in the face drawn to look like GA 36; the rest spread evenly over fonts.
+        drawn_face: Share of plates in the faces drawn to look like GA 36; the rest spread evenly over fonts.
         max_yaw: Largest yaw at difficulty 1, degrees (at most 45).
         max_pitch: Largest pitch (at most 20).
         max_roll: Largest roll (at most 20).
@@ -227,8 +227,9 @@ def sample_style(
     """
     d = appearance.difficulty
     new_energy = layout in ("green_small", "green_large")
-    fonts = LATIN_FACES[1:]
-    latin = "plate" if rng.random() < appearance.drawn_face else fonts[rng.integers(len(fonts))]
+    drawn: LatinFace = "plate_energy" if new_energy else "plate"
+    fonts = tuple(face for face in LATIN_FACES if face not in DRAWN_FACES)
+    latin = drawn if rng.random() < appearance.drawn_face else fonts[rng.integers(len(fonts))]
     lightness = -0.4 if new_energy else 0.1  # new-energy characters are printed, with thinner strokes
     return PlateStyle(
         latin=latin,

@@ -5,7 +5,15 @@ from importlib.resources import files
 import numpy as np
 import pytest
 
-from mdlp_bench.data.render.glyphs import HAN_FACES, LATIN_FACES, NOMINAL_STROKE, SCALE, glyph_mask, has_glyph
+from mdlp_bench.data.render.glyphs import (
+    DRAWN_FACES,
+    HAN_FACES,
+    LATIN_FACES,
+    NOMINAL_STROKE,
+    SCALE,
+    glyph_mask,
+    has_glyph,
+)
 from mdlp_bench.data.render.strokes import stroke_glyph
 from mdlp_bench.plate import ALPHABET, DIGITS, LETTERS, PROVINCES, SPECIAL_GLYPHS
 
@@ -81,11 +89,21 @@ def test_drawn_strokes_scale():
         stroke_glyph("O", 8.5, 1.0)
 
 
+def test_new_energy_plates_hook_their_six_and_nine():
+    plain, hooked = (glyph_mask("6", face, 45.0) for face in ("plate", "plate_energy"))
+    # The hook comes back to the right at the top, where the straight stem of embossed plates does not reach.
+    corner = (slice(10, 40), slice(70, 90))
+    assert hooked[corner].mean() > plain[corner].mean() + 40
+    nine = glyph_mask("9", "plate_energy", 45.0)
+    assert np.abs(nine[::-1, ::-1].astype(int) - hooked).mean() < 8
+    assert (glyph_mask("8", "plate", 45.0) == glyph_mask("8", "plate_energy", 45.0)).all()
+
+
 def test_a_licence_lies_beside_every_font():
     assets = files("mdlp_bench.data.render") / "assets"
     names = {entry.name for entry in assets.iterdir()}
     fonts = {name.removesuffix(".ttf") for name in names if name.endswith(".ttf")}
-    assert fonts == {*LATIN_FACES, *HAN_FACES} - {"plate"}
+    assert fonts == {*LATIN_FACES, *HAN_FACES} - set(DRAWN_FACES)
     for font in fonts:
         licence = (assets / f"{font}.OFL.txt").read_text(encoding="utf-8")
         assert "SIL OPEN FONT LICENSE Version 1.1" in licence
