@@ -21,6 +21,7 @@ from PIL import Image
 from scipy import ndimage, special
 
 from mdlp_bench.degrade import degrade_triplet, draw_parameters, load_recipe, recipe_names, synthesise
+from mdlp_bench.engine import LocalEngine
 from mdlp_bench.images import encode
 
 Array = npt.NDArray[np.float64]
@@ -170,7 +171,7 @@ def main() -> None:
     single = 0.0
     for workers in (1, 2, 8):
         start = time.perf_counter()
-        done = sum(1 for _ in synthesise(clean_rows(count), recipe, seed=0, workers=workers))
+        done = sum(1 for _ in synthesise(clean_rows(count), recipe, seed=0, engine=LocalEngine(workers)))
         pace = done / (time.perf_counter() - start)
         single = single or pace
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

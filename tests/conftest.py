@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import pytest
 
 from mdlp_bench.data import open_samples, write_parquet
 from mdlp_bench.data.samples import Samples
+from mdlp_bench.engine import RayEngine
 from mdlp_bench.images import encode
 
 _SHARED = Path(__file__).resolve().parents[2] / "shared"
@@ -59,3 +60,12 @@ def make_samples(tmp_path: Path) -> Callable[..., Samples]:
         return open_samples(folder)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def ray_engine() -> Iterator[RayEngine]:
+    """An engine on a Ray cluster of this machine; skips where Ray is not installed."""
+    ray = pytest.importorskip("ray", reason="Ray is not installed (pip install 'mdlp-bench[ray]')")
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+    yield RayEngine(2)
+    ray.shutdown()

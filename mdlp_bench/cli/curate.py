@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mdlp_bench.cli.console import make_console, make_table, progress
-from mdlp_bench.cli.options import JsonOption, SeedOption
+from mdlp_bench.cli.options import EngineOption, JsonOption, SeedOption, WorkersOption
 
 if TYPE_CHECKING:
     from mdlp_bench.data.audit import Audit, AuditConfig
@@ -29,7 +29,6 @@ _Name = Annotated[
     str | None, typer.Option("--name", help="Name of the data set.", show_default="the input's")
 ]
 _Version = Annotated[str, typer.Option("--data-version", help="Version of the data set.")]
-_Workers = Annotated[int, typer.Option("--workers", min=1, help="Processes; they do not change the result.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -99,11 +98,13 @@ def pair_tracks(
     ] = None,
     name: _Name = None,
     version: _Version = "1.0.0",
-    workers: _Workers = 1,
+    engine: EngineOption = "local",
+    workers: WorkersOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Make triplets of captured tracks, with a report of what was dropped and why (OUT/pairing.html)."""
     from mdlp_bench.data.pairing import make_config, pair
+    from mdlp_bench.engine import engine_named
 
     options = {"policy": policy, "n_frames": frames, "max_triplets": triplets, "stride": stride}
     given = {option: value for option, value in options.items() if value is not None}
@@ -111,7 +112,7 @@ def pair_tracks(
     with progress("pair", unit="track", as_json=as_json) as tick:
         report = pair(
             tracks, out, thresholds, readers=reader or (), name=name, version=version,
-            workers=workers, progress=tick,
+            engine=engine_named(engine, workers), progress=tick,
         )  # fmt: skip
     if as_json:
         typer.echo(report.model_dump_json(indent=2))
@@ -149,12 +150,14 @@ def split_data(
     name: _Name = None,
     version: _Version = "1.0.0",
     supersedes: Annotated[str | None, typer.Option("--supersedes", help="The version it replaces.")] = None,
-    workers: _Workers = 1,
+    engine: EngineOption = "local",
+    workers: WorkersOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Split by plate, never by sample: adding data moves no plate. Reports the balance of the strata."""
     from mdlp_bench.data import open_samples
     from mdlp_bench.data.splitting import SplitRule, split_dataset
+    from mdlp_bench.engine import engine_named
     from mdlp_bench.errors import DataError
 
     if keep and search:
@@ -163,7 +166,7 @@ def split_data(
     with progress("split", unit="sample", as_json=as_json) as tick:
         report = split_dataset(
             open_samples(dataset, source=source), out, rule, search=search, name=name, version=version,
-            supersedes=supersedes, workers=workers, progress=tick,
+            supersedes=supersedes, engine=engine_named(engine, workers), progress=tick,
         )  # fmt: skip
     if as_json:
         typer.echo(report.model_dump_json(indent=2))
@@ -195,13 +198,15 @@ def audit_data(
         ),
     ] = False,
     source: _Source = None,
-    workers: _Workers = 1,
+    engine: EngineOption = "local",
+    workers: WorkersOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Look for leaks, duplicates, broken and doubtful samples. Exit code 1 on leaks between splits."""
     from mdlp_bench.data import open_samples
     from mdlp_bench.data.audit import AuditConfig, audit, quarantine, write_html
     from mdlp_bench.data.opening import HUB_PREFIX
+    from mdlp_bench.engine import engine_named
     from mdlp_bench.errors import DataError
 
     if fix and dataset.startswith(HUB_PREFIX):
@@ -209,7 +214,7 @@ def audit_data(
     thresholds = _validated(AuditConfig, _settings(config))
     samples = open_samples(dataset, source=source)
     with progress("audit", unit="sample", as_json=as_json) as tick:
-        found = audit(samples, thresholds, reader=reader, workers=workers, progress=tick)
+        found = audit(samples, thresholds, reader=reader, engine=engine_named(engine, workers), progress=tick)
     if html is not None:
         write_html(found, samples, html)
     folder = Path(dataset) if Path(dataset).is_dir() else Path(dataset).parent

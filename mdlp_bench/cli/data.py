@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mdlp_bench.cli.console import make_console, make_table, progress
-from mdlp_bench.cli.options import JsonOption, SplitOption
+from mdlp_bench.cli.options import EngineOption, JsonOption, SplitOption, WorkersOption
 
 if TYPE_CHECKING:
     from mdlp_bench.data.diff import Diff
@@ -132,7 +132,8 @@ def export_data(
     push: Annotated[
         str | None, typer.Option("--push", help="Upload to this hub repository (owner/name), private.")
     ] = None,
-    workers: Annotated[int, typer.Option("--workers", min=1, help="Processes (Parquet).")] = 1,
+    engine: EngineOption = "local",
+    workers: WorkersOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Write a data set in another layout; the same command continues after an interruption.
@@ -141,6 +142,7 @@ def export_data(
     """
     from mdlp_bench.data import open_samples, write_parquet
     from mdlp_bench.data.export import EXPORTS
+    from mdlp_bench.engine import engine_named
     from mdlp_bench.errors import DataError
 
     if to not in ("parquet", "huggingface", *EXPORTS):
@@ -149,6 +151,9 @@ def export_data(
         raise DataError(f"--published {published}: must be a date like 2025-06-30")
     if push is not None and to != "huggingface":
         raise DataError("--push needs --to huggingface")
+    if to in EXPORTS and (engine != "local" or workers is not None):
+        raise DataError(f"--to {to}: written by one process; leave --engine and --workers out")
+    used = engine_named(engine, workers)
     samples = open_samples(path, split=split, source=source)
     total = sum(len(ids) for ids in samples.candidates().values())
     address: str | None = None
@@ -160,7 +165,7 @@ def export_data(
             if to == "parquet":
                 manifest = write_parquet(
                     samples, out, name=name, version=version, supersedes=supersedes,
-                    workers=workers, progress=tick,
+                    engine=used, progress=tick,
                 )  # fmt: skip
             else:
                 from mdlp_bench.data.export.card import CardFields
@@ -172,7 +177,7 @@ def export_data(
                 )  # fmt: skip
                 manifest = export_huggingface(
                     samples, out, card, name=name, version=version, supersedes=supersedes,
-                    workers=workers, progress=tick,
+                    engine=used, progress=tick,
                 )  # fmt: skip
                 address = push_to_hub(out, push) if push else None
             count = manifest.samples

@@ -27,6 +27,18 @@ LpipsOption = Annotated[
     str,
     typer.Option("--lpips", help="LPIPS net: alex (the protocol's), squeeze, vgg, or none to leave it out."),
 ]
+EngineOption = Annotated[
+    str, typer.Option("--engine", help="local (processes), or ray (a Ray cluster); the result is the same.")
+]
+WorkersOption = Annotated[
+    int | None,
+    typer.Option(
+        "--workers",
+        min=1,
+        help="Processes; the result does not depend on it.",
+        show_default="1; with ray all CPUs of the cluster",
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mdlp_bench.cli.console import progress
-from mdlp_bench.cli.options import SeedOption
+from mdlp_bench.cli.options import EngineOption, SeedOption, WorkersOption
 
 if TYPE_CHECKING:
     from mdlp_bench.data.render import Provinces
@@ -96,9 +96,8 @@ def synth(
     ] = None,
     frames: Annotated[int, typer.Option("--frames", min=1, help="Degraded frames a sample.")] = 3,
     provinces: ProvincesOption = "uniform",
-    workers: Annotated[
-        int, typer.Option("--workers", min=1, help="Processes; the result does not depend on it.")
-    ] = 1,
+    engine: EngineOption = "local",
+    workers: WorkersOption = None,
     seed: SeedOption = 0,
     preview: Annotated[
         bool,
@@ -109,8 +108,9 @@ def synth(
     from mdlp_bench.data import open_samples
     from mdlp_bench.data.synth import synthesise_rendered, synthesise_samples
     from mdlp_bench.degrade import load_recipe
+    from mdlp_bench.engine import engine_named
 
-    loaded = load_recipe(recipe)
+    loaded, used = load_recipe(recipe), engine_named(engine, workers)
     if source == RENDER:
         count = n or 1000
         with progress("synth", count, unit="plate") as tick:
@@ -121,14 +121,14 @@ def synth(
                 seed=seed,
                 n_frames=frames,
                 provinces=checked_provinces(provinces),
-                workers=workers,
+                engine=used,
                 progress=tick,
             )
     else:
         clean = open_samples(source)
         with progress("synth", n or len(clean), unit="plate") as tick:
             manifest = synthesise_samples(
-                clean, loaded, out, n=n, seed=seed, n_frames=frames, workers=workers, progress=tick
+                clean, loaded, out, n=n, seed=seed, n_frames=frames, engine=used, progress=tick
             )
     if preview:
         _preview(out)

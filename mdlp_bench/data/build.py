@@ -10,13 +10,12 @@ continues, and the result is the same to the byte.
 
 from __future__ import annotations
 
-import multiprocessing
 import re
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
@@ -35,6 +34,7 @@ from mdlp_bench.data.manifest import (
     index_row,
 )
 from mdlp_bench.data.samples import Problem, Samples
+from mdlp_bench.engine import SERIAL, Engine
 from mdlp_bench.errors import DataError
 from mdlp_bench.files import atomic_path, read_json, sha256_file, write_json
 from mdlp_bench.schema import SAMPLE_SCHEMA, record_batch
@@ -83,7 +83,7 @@ def write_parquet(
     name: str | None = None,
     version: str = "1.0.0",
     supersedes: str | None = None,
-    workers: int = 1,
+    engine: Engine = SERIAL,
     shard_rows: int = SHARD_ROWS,
     progress: Progress | None = None,
 ) -> Manifest:
@@ -99,7 +99,7 @@ def write_parquet(
         name: Name of the data set (default: that of the samples, else of the folder).
         version: Version of the data set.
         supersedes: The version this one replaces.
-        workers: Processes; the result does not depend on it (used for `Samples` only).
+        engine: Where shards are written; the bytes do not depend on it (used for `Samples` only).
         shard_rows: Candidates a shard.
         progress: Called as rows are done.
 
@@ -113,7 +113,7 @@ def write_parquet(
     out = Path(out)
     _prepare_target(out)
     if isinstance(samples, Samples):
-        records = _build(samples, out, workers, shard_rows, progress)
+        records = _build(samples, out, engine, shard_rows, progress)
         default_name = samples.name
     else:
         records = _build_rows(samples, out, shard_rows, progress)
@@ -121,7 +121,7 @@ def write_parquet(
     return _finish(out, records, name or default_name, version, supersedes)
 
 
-def build_shard(samples: Samples, task: ShardTask, out: Path) -> int:
+def build_shard(samples: Samples, out: Path, task: ShardTask) -> int:
     """Write one shard and its record unless they are there already; return the number of candidates.
 
     The unit of work of every engine: depends on nothing but its arguments.
@@ -145,18 +145,12 @@ def plan_shards(samples: Samples, shard_rows: int = SHARD_ROWS) -> list[ShardTas
 
 
 def _build(
-    samples: Samples, out: Path, workers: int, shard_rows: int, progress: Progress | None
+    samples: Samples, out: Path, engine: Engine, shard_rows: int, progress: Progress | None
 ) -> Iterator[ShardRecord]:
     tasks = plan_shards(samples, shard_rows)
     _check_stems(task.split for task in tasks)
-    if workers > 1 and len(tasks) > 1:
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(workers, context, _set_up_worker, (samples, out)) as pool:
-            for done in pool.map(_work, tasks):
-                _tell(progress, done)
-    else:
-        for task in tasks:
-            _tell(progress, build_shard(samples, task, out))
+    for done in engine.map(partial(build_shard, samples, out), tasks):
+        _tell(progress, done)
     listed = tuple(ProblemRecord(**asdict(problem)) for problem in samples.listing_problems())
     yield from _records(tasks, out, listed)
 
@@ -367,18 +361,3 @@ def _safe(split: str) -> str:
 def _tell(progress: Progress | None, rows: int) -> None:
     if progress is not None:
         progress(rows)
-
-
-_worker: tuple[Samples, Path]
-
-
-def _set_up_worker(samples: Samples, out: Path) -> None:
-    import cv2
-
-    global _worker  # noqa: PLW0603 - a pool's initialiser has no other place for what all its tasks share
-    _worker = (samples, out)
-    cv2.setNumThreads(1)
-
-
-def _work(task: ShardTask) -> int:
-    return build_shard(_worker[0], task, _worker[1])

@@ -17,6 +17,7 @@ from mdlp_bench import images
 from mdlp_bench.data.build import Progress, write_parquet
 from mdlp_bench.data.samples import Problem, Samples
 from mdlp_bench.data.split import DEFAULT_RATIOS, check_ratios, splits_of, unit_hash
+from mdlp_bench.engine import SERIAL, Engine
 from mdlp_bench.errors import DataError
 from mdlp_bench.files import write_json
 from mdlp_bench.schema import SAMPLE_SCHEMA
@@ -160,7 +161,7 @@ def split_dataset(
     name: str | None = None,
     version: str = "1.0.0",
     supersedes: str | None = None,
-    workers: int = 1,
+    engine: Engine = SERIAL,
     progress: Progress | None = None,
 ) -> SplitReport:
     """Write a data set with new splits, and `split.json` (the report) beside its manifest.
@@ -174,7 +175,7 @@ def split_dataset(
         name: Name of the data set.
         version: Version of the data set.
         supersedes: The version it replaces.
-        workers: Processes that write; the bytes do not depend on it.
+        engine: Where shards are written; the bytes do not depend on it.
         progress: Called as rows are written.
 
     Raises:
@@ -192,7 +193,7 @@ def split_dataset(
     assigned, repaired = assign(facts, groups, rule)
     resplit = ResplitSamples(samples, dict(zip((f.sample_id for f in facts), assigned, strict=True)), rule)
     manifest = write_parquet(
-        resplit, out, name=name, version=version, supersedes=supersedes, workers=workers, progress=progress
+        resplit, out, name=name, version=version, supersedes=supersedes, engine=engine, progress=progress
     )
     report = describe(manifest.name, facts, groups, assigned, rule, repaired, left_out)
     write_json(out / REPORT, report.model_dump(mode="json"))

@@ -15,6 +15,7 @@ from mdlp_bench.data.render import Appearance, Provinces, plate_of, render_sampl
 from mdlp_bench.data.samples import Samples
 from mdlp_bench.data.split import DEFAULT_RATIOS, split_of
 from mdlp_bench.degrade import Recipe, synthesise
+from mdlp_bench.engine import SERIAL, Engine
 from mdlp_bench.errors import DataError
 from mdlp_bench.images import encode
 from mdlp_bench.metrics.protocol import WORKING_SIZE
@@ -63,7 +64,7 @@ def synthesise_rendered(
     provinces: Provinces = "uniform",
     ratios: Ratios = DEFAULT_RATIOS,
     only: str | None = None,
-    workers: int = 1,
+    engine: Engine = SERIAL,
     progress: Callable[[int], None] | None = None,
 ) -> Manifest:
     """Render `n` plates, degrade them and write the data set.
@@ -77,7 +78,7 @@ def synthesise_rendered(
         provinces: See `rendered_row`.
         ratios: Shares of the plate-disjoint splits.
         only: Draw plates of this split alone.
-        workers: Processes; the bytes do not depend on it.
+        engine: Where; the bytes do not depend on it.
         progress: Called as rows are done.
 
     Raises:
@@ -93,9 +94,7 @@ def synthesise_rendered(
         if only is None or split_of(plate_of(seed, index, provinces=provinces)[0], ratios) == only
     )
     prepare = partial(rendered_row, seed=seed, provinces=provinces, ratios=dict(ratios))
-    rows = synthesise(
-        islice(wanted, n), recipe, prepare=prepare, seed=seed, n_frames=n_frames, workers=workers
-    )
+    rows = synthesise(islice(wanted, n), recipe, prepare=prepare, seed=seed, n_frames=n_frames, engine=engine)
     return write_parquet(rows, out, name=f"rendered-{recipe.name}", progress=progress)
 
 
@@ -108,7 +107,7 @@ def synthesise_samples(
     seed: int = 0,
     n_frames: int = 3,
     ratios: Ratios = DEFAULT_RATIOS,
-    workers: int = 1,
+    engine: Engine = SERIAL,
     progress: Callable[[int], None] | None = None,
 ) -> Manifest:
     """Degrade the ground truths of a data set, e.g. of CCPD scenes, and write the synthetic data set.
@@ -121,7 +120,7 @@ def synthesise_samples(
         seed: Of the degradation.
         n_frames: Frames a sample.
         ratios: Shares of the plate-disjoint splits.
-        workers: Processes; the bytes do not depend on it.
+        engine: Where; the bytes do not depend on it.
         progress: Called as rows are done.
 
     Raises:
@@ -130,7 +129,7 @@ def synthesise_samples(
     if n is not None and not 1 <= n <= len(clean):
         raise DataError(f"{clean.name}: {n} samples asked for, there are {len(clean)}")
     chosen = clean if n is None else clean.select(sample_ids=clean.sample_ids[:n])
-    rows = synthesise(_resplit(chosen, ratios), recipe, seed=seed, n_frames=n_frames, workers=workers)
+    rows = synthesise(_resplit(chosen, ratios), recipe, seed=seed, n_frames=n_frames, engine=engine)
     return write_parquet(rows, out, name=f"{clean.name.replace('/', '-')}-{recipe.name}", progress=progress)
 
 

@@ -12,7 +12,7 @@
 `clean` is the ground truth as stored, decoded: uint8 RGB [H, W, 3] of any size. The random state of a sample
 comes from `seed` and `sample_id` alone, so any number of workers gives the same bytes.
 
-    for row in synthesise(clean_rows, recipe, seed=0, workers=8): ...           # sample rows to sample rows
+    for row in synthesise(clean_rows, recipe, seed=0, engine=LocalEngine(8)): ...  # rows to rows
     compare_recipes(real, clean, [recipe]).markdown()                          # how close to real frames
 """
 

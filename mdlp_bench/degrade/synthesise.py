@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future, ProcessPoolExecutor
-from itertools import islice
-from multiprocessing import get_context
+from functools import partial
 from typing import Any, Final
 
 from mdlp_bench.degrade.frames import degrade_triplet
 from mdlp_bench.degrade.recipe import Recipe
+from mdlp_bench.engine import SERIAL, Engine
 from mdlp_bench.errors import DataError
 from mdlp_bench.images import decode
 from mdlp_bench.schema import SAMPLE_SCHEMA
@@ -20,8 +18,6 @@ Row = dict[str, Any]
 Prepare = Callable[[Any], Mapping[str, Any]]
 
 _CHUNK: Final = 16
-# Chunks in flight per worker: enough to keep it busy, few enough to keep memory flat.
-_AHEAD: Final = 3
 
 
 def synthesise_sample(clean: Mapping[str, Any], recipe: Recipe, *, seed: int, n_frames: int = 3) -> Row:
@@ -71,7 +67,7 @@ def synthesise(
     prepare: Prepare = dict,
     seed: int,
     n_frames: int = 3,
-    workers: int = 1,
+    engine: Engine = SERIAL,
 ) -> Iterator[Row]:
     """Degrade clean rows one after the other, lazily and in order.
 
@@ -83,38 +79,14 @@ def synthesise(
             of its argument alone.
         seed: The data set's seed.
         n_frames: Frames per sample.
-        workers: Processes; 1 works in this process. The rows do not depend on it.
+        engine: Where; the rows do not depend on it.
 
     Raises:
-        DataError: `workers` is below 1, or as in `synthesise_sample`.
+        DataError: As in `synthesise_sample`.
     """
-    if workers < 1:
-        raise DataError(f"workers is {workers}; ask for at least 1")
-    if workers == 1:
-        for row in clean:
-            yield synthesise_sample(prepare(row), recipe, seed=seed, n_frames=n_frames)
-        return
-    source = iter(clean)
-    pending: deque[Future[list[Row]]] = deque()
-    # Spawned, for OpenCV's threads do not survive a fork.
-    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_single_threaded)
-    try:
-        while True:
-            while len(pending) < workers * _AHEAD and (chunk := list(islice(source, _CHUNK))):
-                pending.append(pool.submit(_chunk, chunk, prepare, recipe, seed, n_frames))
-            if not pending:
-                return
-            yield from pending.popleft().result()
-    finally:
-        pool.shutdown(cancel_futures=True)
+    work = partial(_synthesised, prepare=prepare, recipe=recipe, seed=seed, n_frames=n_frames)
+    return engine.map(work, clean, chunk=_CHUNK)
 
 
-def _single_threaded() -> None:
-    """Workers fill the cores by themselves; OpenCV's own threads would only get in their way."""
-    import cv2
-
-    cv2.setNumThreads(1)
-
-
-def _chunk(items: list[Any], prepare: Prepare, recipe: Recipe, seed: int, n_frames: int) -> list[Row]:
-    return [synthesise_sample(prepare(item), recipe, seed=seed, n_frames=n_frames) for item in items]
+def _synthesised(item: Any, prepare: Prepare, recipe: Recipe, seed: int, n_frames: int) -> Row:
+    return synthesise_sample(prepare(item), recipe, seed=seed, n_frames=n_frames)

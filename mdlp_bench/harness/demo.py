@@ -12,6 +12,7 @@ from mdlp_bench.data import open_samples
 from mdlp_bench.data.manifest import MANIFEST
 from mdlp_bench.data.synth import synthesise_rendered
 from mdlp_bench.degrade import load_recipe
+from mdlp_bench.engine import LocalEngine
 from mdlp_bench.errors import MdlpBenchError
 from mdlp_bench.harness.bench import ORACLES, bench
 from mdlp_bench.harness.compare import RunComparison
@@ -26,7 +27,7 @@ SEED: Final = 2025
 """Seed of the demo's plates: of the test split only, on which no bundled weights are trained."""
 
 
-def demo(out: Path, *, plates: int = 200, workers: int = 2, progress: bool = False) -> RunComparison:
+def demo(out: Path, *, plates: int = 200, progress: bool = False) -> RunComparison:
     """Render plates, degrade them with the surveillance recipe, bench every registered method.
 
     Writes the data set to `out/data` and what `bench` writes to `out`; a stopped demo resumes.
@@ -34,7 +35,6 @@ def demo(out: Path, *, plates: int = 200, workers: int = 2, progress: bool = Fal
     Args:
         out: The folder.
         plates: How many.
-        workers: Processes that render.
         progress: Show bars on standard error.
 
     Raises:
@@ -49,7 +49,7 @@ def demo(out: Path, *, plates: int = 200, workers: int = 2, progress: bool = Fal
                 data,
                 seed=SEED,
                 only="test",
-                workers=workers,
+                engine=LocalEngine(2),
                 progress=bar.update,
             )
     samples = open_samples(data, split="test")

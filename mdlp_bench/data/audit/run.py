@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from itertools import islice
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,6 +20,7 @@ from mdlp_bench.data.manifest import QUARANTINE, read_quarantine
 from mdlp_bench.data.parquet import ParquetSamples
 from mdlp_bench.data.report import Card, Picture, picture, write_report
 from mdlp_bench.data.samples import Problem, ProblemCode, Samples
+from mdlp_bench.engine import SERIAL, Engine, Loaded
 from mdlp_bench.errors import DataError
 from mdlp_bench.files import write_json
 from mdlp_bench.images import decode
@@ -52,7 +50,7 @@ def audit(
     config: AuditConfig | None = None,
     *,
     reader: str | None = None,
-    workers: int = 1,
+    engine: Engine = SERIAL,
     progress: Callable[[int], None] | None = None,
 ) -> Audit:
     """Look for leaks, duplicates, broken and doubtful samples (see `CHECKS`).
@@ -65,26 +63,23 @@ def audit(
         samples: Any samples; all splits of a data set, or leaks between them cannot be seen.
         config: Thresholds.
         reader: Name or path of a reader (see `load_reader`) that labels are compared with.
-        workers: Processes; the result does not depend on it.
+        engine: Where; the result does not depend on it.
         progress: Called with the number of samples just examined.
 
     Raises:
         DataError: There are no samples, or the data set as a whole cannot be read.
         ReaderError: The reader cannot be loaded.
     """
-    if workers < 1:
-        raise DataError(f"workers is {workers}; ask for at least 1")
     config = config or AuditConfig()
     chunks = list(_chunks(samples))
     if not chunks:
         raise DataError(f"{samples.name}: there is no sample to audit")
-    loaded = _load(reader)
+    loaded = Loaded(_load, reader)
     findings: list[Finding] = list(_listed(samples))
     with tempfile.TemporaryFile() as signatures:
         gathered = _Gathered(signatures)
-        for chunk, results in zip(
-            chunks, _examined(samples, chunks, config, reader, loaded, workers), strict=True
-        ):
+        work = partial(_examined, samples, config, loaded)
+        for chunk, results in zip(chunks, engine.map(work, chunks), strict=True):
             for item in results:
                 if isinstance(item, Problem):
                     findings += _from_problem(item)
@@ -99,10 +94,11 @@ def audit(
     findings.sort(key=lambda finding: order[finding.code])
     found = Counter(finding.code for finding in findings)
     splits = samples.candidates()
+    used = loaded.value and loaded.value.descriptor
     return Audit(
         name=samples.name,
         config=config,
-        reader=f"{loaded.descriptor.name} {loaded.descriptor.version}" if loaded else None,
+        reader=f"{used.name} {used.version}" if used else None,
         samples=sum(map(len, splits.values())),
         quarantined=sum(problem.code == "quarantined" for problem in samples.listing_problems()),
         plates=len({text or plate for text, plate in zip(columns.texts, columns.plates, strict=True)}),
@@ -290,53 +286,9 @@ def _single(code: str, message: str, item: Examined) -> Finding:
 
 
 def _examined(
-    samples: Samples,
-    chunks: Sequence[tuple[str, ...]],
-    config: AuditConfig,
-    spec: str | None,
-    loaded: Reader | None,
-    workers: int,
-) -> Iterator[Iterable[Examined | Problem]]:
-    if workers == 1 or len(chunks) == 1:
-        for chunk in chunks:
-            yield examine_ids(samples, chunk, config, loaded)
-        return
-    # Spawned, for OpenCV's threads do not survive a fork.
-    with (
-        ProcessPoolExecutor(workers, get_context("spawn"), _set_up_worker, (samples, config, spec)) as pool,
-        _cancelling(pool),
-    ):
-        yield from pool.map(_work, chunks)
-
-
-@contextmanager
-def _cancelling(pool: ProcessPoolExecutor) -> Iterator[None]:
-    try:
-        yield
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
-
-
-@dataclass(frozen=True, slots=True)
-class _Worker:
-    samples: Samples
-    config: AuditConfig
-    reader: Reader | None
-
-
-_worker: _Worker
-
-
-def _set_up_worker(samples: Samples, config: AuditConfig, spec: str | None) -> None:
-    import cv2
-
-    global _worker  # noqa: PLW0603 - a pool's initialiser has no other place for what all its tasks share
-    cv2.setNumThreads(1)
-    _worker = _Worker(samples, config, _load(spec))
-
-
-def _work(chunk: tuple[str, ...]) -> list[Examined | Problem]:
-    return list(examine_ids(_worker.samples, chunk, _worker.config, _worker.reader))
+    samples: Samples, config: AuditConfig, reader: Loaded[Reader | None], chunk: tuple[str, ...]
+) -> list[Examined | Problem]:
+    return list(examine_ids(samples, chunk, config, reader.value))
 
 
 def _load(spec: str | None) -> Reader | None:

@@ -12,6 +12,7 @@ from mdlp_bench.data.inspect import inspect
 from mdlp_bench.data.manifest import MANIFEST, Manifest, read_manifest
 from mdlp_bench.data.parquet import ParquetSamples
 from mdlp_bench.data.samples import Samples
+from mdlp_bench.engine import SERIAL, Engine
 from mdlp_bench.errors import DataError, MissingDependencyError
 from mdlp_bench.files import write_bytes, write_json, write_text
 
@@ -27,7 +28,7 @@ def export_huggingface(
     name: str | None = None,
     version: str = "1.0.0",
     supersedes: str | None = None,
-    workers: int = 1,
+    engine: Engine = SERIAL,
     progress: Callable[[int], None] | None = None,
 ) -> Manifest:
     """Write a folder that `datasets.load_dataset(path)` opens with its splits and decoded images.
@@ -41,7 +42,7 @@ def export_huggingface(
         name: See `write_parquet`, also for the arguments below.
         version: Version of the data set.
         supersedes: The version this one replaces.
-        workers: Processes.
+        engine: Where shards are written.
         progress: Called as rows are written.
 
     Returns:
@@ -62,7 +63,7 @@ def export_huggingface(
             name=name,
             version=version,
             supersedes=supersedes,
-            workers=workers,
+            engine=engine,
             progress=progress,
         )
     built = ParquetSamples(out)

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from itertools import islice
-from multiprocessing import get_context
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,6 +16,7 @@ from mdlp_bench.data.pairing.config import PairingConfig
 from mdlp_bench.data.pairing.report import TRACKS_SCHEMA, PairingReport, ReportBuilder, track_row
 from mdlp_bench.data.pairing.track import Outcome, pair_track
 from mdlp_bench.data.tracks import BadTrack, Track, open_tracks
+from mdlp_bench.engine import SERIAL, Engine, Loaded
 from mdlp_bench.errors import DataError, MdlpBenchError
 from mdlp_bench.files import write_json
 from mdlp_bench.readers.base import Reader
@@ -28,8 +26,6 @@ REPORT_HTML: Final = "pairing.html"
 TRACKS_TABLE: Final = "pairing.parquet"
 
 _CHUNK: Final = 8
-# Chunks in flight per worker: enough to keep it busy, few enough to keep memory flat.
-_AHEAD: Final = 3
 _TABLE_ROWS: Final = 256
 
 
@@ -41,7 +37,7 @@ def pair(
     readers: Sequence[str] = (),
     name: str | None = None,
     version: str = "1.0.0",
-    workers: int = 1,
+    engine: Engine = SERIAL,
     progress: Callable[[int], None] | None = None,
 ) -> PairingReport:
     """Make a data set of triplets from tracks.
@@ -56,7 +52,7 @@ def pair(
         readers: Names or paths of readers (see `load_reader`); their vote is the text where no label is.
         name: Name of the data set (default: that of the tracks).
         version: Version of the data set.
-        workers: Processes; the bytes do not depend on it.
+        engine: Where; the bytes do not depend on it.
         progress: Called as tracks are done.
 
     Returns:
@@ -67,16 +63,14 @@ def pair(
         ReaderError: A reader cannot be loaded.
         MdlpBenchError: The folder cannot be written.
     """
-    if workers < 1:
-        raise DataError(f"workers is {workers}; ask for at least 1")
     config = config or PairingConfig()
     found = open_tracks(tracks)
-    loaded = _load(readers)
-    builder = ReportBuilder(config, [f"{r.descriptor.name} {r.descriptor.version}" for r in loaded])
+    loaded = Loaded(_load, tuple(readers))
+    builder = ReportBuilder(config, [f"{r.descriptor.name} {r.descriptor.version}" for r in loaded.value])
     for note in found.notes:
         builder.add_label_note(note)
     name = name or found.name
-    outcomes = _outcomes(found, config, readers, loaded, workers)
+    outcomes = engine.map(partial(_paired, config, loaded), found, chunk=_CHUNK)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name[:80]}.") as scratch:
@@ -125,46 +119,8 @@ def _tell(
         writer.write_batch(pa.RecordBatch.from_pylist(waiting, TRACKS_SCHEMA))
 
 
-def _outcomes(
-    tracks: Iterable[Track | BadTrack],
-    config: PairingConfig,
-    specs: Sequence[str],
-    loaded: Sequence[Reader],
-    workers: int,
-) -> Iterator[Outcome]:
-    if workers == 1:
-        for track in tracks:
-            yield pair_track(track, config, loaded)
-        return
-    source = iter(tracks)
-    pending: deque[Future[list[Outcome]]] = deque()
-    # Spawned, for OpenCV's threads do not survive a fork.
-    pool = ProcessPoolExecutor(workers, get_context("spawn"), _set_up_worker, (config, tuple(specs)))
-    try:
-        while True:
-            while len(pending) < workers * _AHEAD and (chunk := list(islice(source, _CHUNK))):
-                pending.append(pool.submit(_work, chunk))
-            if not pending:
-                return
-            yield from pending.popleft().result()
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-_worker: tuple[PairingConfig, list[Reader]]
-
-
-def _set_up_worker(config: PairingConfig, specs: Sequence[str]) -> None:
-    import cv2
-
-    global _worker  # noqa: PLW0603 - a pool's initialiser has no other place for what all its tasks share
-    cv2.setNumThreads(1)
-    _worker = (config, _load(specs))
-
-
-def _work(chunk: list[Track | BadTrack]) -> list[Outcome]:
-    config, readers = _worker
-    return [pair_track(track, config, readers) for track in chunk]
+def _paired(config: PairingConfig, readers: Loaded[list[Reader]], track: Track | BadTrack) -> Outcome:
+    return pair_track(track, config, readers.value)
 
 
 def _load(specs: Sequence[str]) -> list[Reader]:

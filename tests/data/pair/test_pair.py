@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from mdlp_bench.cli.main import app
 from mdlp_bench.data import open_samples
 from mdlp_bench.data.pairing import PairingReport, make_config, pair
+from mdlp_bench.engine import SERIAL, Engine, LocalEngine
 from mdlp_bench.errors import DataError, MissingDependencyError
 from mdlp_bench.images import decode, encode
 from mdlp_bench.readers.registry import load_reader
@@ -20,10 +21,10 @@ from mdlp_bench.readers.registry import load_reader
 MakeTrack = Callable[..., Path]
 
 
-def run(tmp_path: Path, readers: tuple[str, ...] = (), workers: int = 1, **values: object) -> PairingReport:
-    return pair(
-        tmp_path / "tracks", tmp_path / "out", make_config(**values), readers=readers, workers=workers
-    )
+def run(
+    tmp_path: Path, readers: tuple[str, ...] = (), engine: Engine = SERIAL, **values: object
+) -> PairingReport:
+    return pair(tmp_path / "tracks", tmp_path / "out", make_config(**values), readers=readers, engine=engine)
 
 
 def test_a_track_gives_a_triplet_of_the_original_bytes(make_track: MakeTrack, tmp_path: Path) -> None:
@@ -126,7 +127,7 @@ def test_workers_change_no_byte(make_track: MakeTrack, tmp_path: Path) -> None:
     for number in range(20):
         make_track(f"{number:02d}", (14, 15, 16, 18, 40, 60 + number))
     one = pair(tmp_path / "tracks", tmp_path / "one", name="same")
-    two = pair(tmp_path / "tracks", tmp_path / "two", name="same", workers=2)
+    two = pair(tmp_path / "tracks", tmp_path / "two", name="same", engine=LocalEngine(2))
     assert one == two and one.tracks == 20
     for path in sorted((tmp_path / "one").rglob("*")):
         if path.is_file():

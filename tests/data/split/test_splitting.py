@@ -28,6 +28,7 @@ from mdlp_bench.data.splitting import (
     group_samples,
     split_dataset,
 )
+from mdlp_bench.engine import LocalEngine
 from mdlp_bench.errors import DataError
 from mdlp_bench.images import encode
 
@@ -75,7 +76,7 @@ def test_adding_data_moves_no_plate(make_samples: Callable[..., Samples], tmp_pa
     rule = SplitRule(ratios=HALVES, seed=5)
     split_dataset(make_samples(rows=[row(n) for n in range(40)]), tmp_path / "a", rule)
     grown = [row(n) for n in reversed(range(100))]
-    split_dataset(make_samples(rows=grown, name="grown"), tmp_path / "b", rule, workers=2)
+    split_dataset(make_samples(rows=grown, name="grown"), tmp_path / "b", rule, engine=LocalEngine(2))
     small = {r["sample_id"]: r["split"] for r in open_samples(tmp_path / "a").rows()}
     large = {r["sample_id"]: r["split"] for r in open_samples(tmp_path / "b").rows()}
     assert all(large[name] == split for name, split in small.items())

@@ -1,0 +1,291 @@
+"""Where work is done: in this process, in a pool of processes, or on Ray. The result is the same everywhere.
+
+Whatever is independent of its neighbours - a sample to degrade, a shard to write, a batch to restore - is a
+function that an engine maps over its items:
+
+    for row in engine_named("ray", workers=8).map(restore, batches): ...
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import pickle
+import sys
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from itertools import chain, islice
+from multiprocessing import get_context
+from typing import Any, Final, Generic, TypeVar
+
+from mdlp_bench.errors import MdlpBenchError, MissingDependencyError
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+Loadable = TypeVar("Loadable")
+
+# Chunks a worker that are out or finished and not yet asked for: enough to keep it busy, few enough to keep
+# memory flat.
+_AHEAD: Final = 3
+
+_DIED: Final = (
+    "a worker process died, perhaps for want of memory; run the same command again, with fewer workers "
+    "(a script of your own must do its work under `if __name__ == '__main__':`)"
+)
+
+
+class Engine(ABC):
+    """Applies a function to many items."""
+
+    @abstractmethod
+    def map(
+        self, function: Callable[[Item], Result], items: Iterable[Item], *, chunk: int = 1
+    ) -> Iterator[Result]:
+        """Apply a function to every item, lazily and in order.
+
+        Args:
+            function: Depends on its item alone. With workers it is pickled, and unpickled once on each of
+                them; what must not travel (networks) goes into a `Loaded`.
+            items: Read only as far ahead as the workers need, in this process.
+            chunk: Items a worker is given at a time; more for quick ones.
+
+        Yields:
+            The results, in the order of the items, whatever the number of workers.
+
+        Raises:
+            MdlpBenchError: The function cannot be pickled, or a worker died. What the function raises passes
+                through.
+        """
+
+
+def _check_workers(workers: int) -> None:
+    if workers < 1:
+        raise MdlpBenchError(f"workers is {workers}; ask for at least 1")
+
+
+@dataclass(frozen=True)
+class LocalEngine(Engine):
+    """This machine: one worker is this process, more are a pool of processes with one thread each.
+
+    Attributes:
+        workers: Processes.
+    """
+
+    workers: int = 1
+
+    def __post_init__(self) -> None:
+        _check_workers(self.workers)
+
+    def map(
+        self, function: Callable[[Item], Result], items: Iterable[Item], *, chunk: int = 1
+    ) -> Iterator[Result]:
+        """See `Engine.map`."""
+        if self.workers == 1:
+            yield from map(function, items)
+            return
+        source = _chunks(items, chunk)
+        first = list(islice(source, 2))
+        if len(first) < 2:
+            # Not worth starting processes for.
+            yield from map(function, chain.from_iterable(first))
+            return
+        source = chain(first, source)
+        pending: deque[Future[list[Result]]] = deque()
+        # Spawned, for OpenCV's threads do not survive a fork.
+        pool = ProcessPoolExecutor(
+            self.workers, get_context("spawn"), _set_up_worker, (_pickled(function, pickle.dumps),)
+        )
+        try:
+            while True:
+                while len(pending) < self.workers * _AHEAD and (part := next(source, None)):
+                    pending.append(pool.submit(_work, part))
+                if not pending:
+                    return
+                yield from pending.popleft().result()
+        except BrokenProcessPool as error:
+            raise MdlpBenchError(_DIED) from error
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+@dataclass(frozen=True)
+class RayEngine(Engine):
+    """A Ray cluster: the one this process is connected to or `RAY_ADDRESS` names, else one of this machine.
+
+    The workers see the same files under the same paths as this process.
+
+    Attributes:
+        workers: Tasks of one CPU at a time; None for as many as the cluster has CPUs.
+    """
+
+    workers: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.workers is not None:
+            _check_workers(self.workers)
+
+    def map(
+        self, function: Callable[[Item], Result], items: Iterable[Item], *, chunk: int = 1
+    ) -> Iterator[Result]:
+        """See `Engine.map`.
+
+        Raises:
+            MissingDependencyError: Ray is not installed.
+            MdlpBenchError: As in `Engine.map`, or the cluster cannot be reached.
+        """
+        ray = _connected_ray()
+        workers = self.workers or max(1, int(ray.cluster_resources().get("CPU", 1)))
+        pickled = _pickled(function, ray.cloudpickle.dumps)
+        # In a tuple a reference is passed on as it is, for the worker to fetch the function only once.
+        shared = (ray.put(pickled),)
+        task = ray.remote(num_cpus=1)(_work_on_ray)
+        source = _chunks(items, chunk)
+        pending: deque[Any] = deque()
+        running: list[Any] = []
+        try:
+            while True:
+                while (
+                    len(running) < workers
+                    and len(pending) < workers * _AHEAD
+                    and (part := next(source, None))
+                ):
+                    running.append(task.remote(shared, os.getcwd(), part))  # noqa: PTH109 - a plain text
+                    pending.append(running[-1])
+                if not pending:
+                    return
+                if pending[0] in running:
+                    running = ray.wait(running)[1]
+                else:
+                    # The worker has pickled them: Ray's own arrays would be read-only and stay in its store.
+                    results: list[Result] = pickle.loads(ray.get(pending.popleft()))
+                    yield from results
+        except ray.exceptions.RayTaskError as error:
+            raise error.cause from None
+        except ray.exceptions.RayError as error:
+            raise MdlpBenchError(f"Ray: {_DIED}") from error
+        finally:
+            for reference in running:
+                ray.cancel(reference, force=False)
+
+
+SERIAL: Final[Engine] = LocalEngine()
+"""This process alone."""
+
+ENGINES: Final = ("local", "ray")
+
+
+def engine_named(name: str, workers: int | None = None) -> Engine:
+    """The engine for what a user typed.
+
+    Args:
+        name: One of `ENGINES`.
+        workers: How many; default 1 for `local`, all of the cluster's CPUs for `ray`.
+
+    Raises:
+        MdlpBenchError: There is no such engine, or fewer than one worker.
+        MissingDependencyError: Ray is not installed.
+    """
+    if name == "local":
+        return LocalEngine(1 if workers is None else workers)
+    if name == "ray":
+        _import_ray()
+        return RayEngine(workers)
+    raise MdlpBenchError(f"no engine {name!r}; there are {', '.join(ENGINES)}")
+
+
+class Loaded(Generic[Loadable]):
+    """Something that is loaded rather than pickled: on a worker it is loaded anew, once.
+
+    Attributes:
+        value: What was loaded.
+    """
+
+    def __init__(self, load: Callable[..., Loadable], *args: object) -> None:
+        """Call `load` with `args`; they travel."""
+        self._made_by = (load, *args)
+        self.value = load(*args)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (type(self), self._made_by)
+
+
+def _chunks(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    source = iter(items)
+    while part := list(islice(source, size)):
+        yield part
+
+
+def _pickled(function: Callable[..., Any], dumps: Callable[[Any], bytes]) -> bytes:
+    try:
+        return dumps(function)
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        reason = str(error).splitlines()[0]
+        raise MdlpBenchError(
+            f"cannot be sent to workers ({reason}); use one local worker, or give what is to run by its "
+            "name, such as file.py:function"
+        ) from error
+
+
+# What all tasks of a worker process share: whose work it does, how the function came, and the function.
+_owner: str | None = None
+_given: bytes = b""
+_function: Callable[[Any], Any] | None = None
+
+
+def _set_up_worker(pickled: bytes) -> None:
+    global _given, _function
+    _given, _function = pickled, None
+    # Workers fill the cores by themselves; threads of their own would only get in their way.
+    os.environ["OMP_NUM_THREADS"] = "1"
+    import cv2
+
+    cv2.setNumThreads(1)
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)
+
+
+def _work(part: list[Any]) -> list[Any]:
+    global _function, _given
+    if _function is None:
+        # Here and not while setting up: what loading raises then reaches the user.
+        _function, _given = pickle.loads(_given), b""
+    return [_function(item) for item in part]
+
+
+def _work_on_ray(shared: tuple[Any], folder: str, part: list[Any]) -> bytes:
+    global _owner  # noqa: PLW0603 - a worker process has no other place for it
+    import ray
+
+    if _owner != shared[0].hex():
+        os.chdir(folder)
+        _set_up_worker(ray.get(shared[0]))
+        _owner = shared[0].hex()
+    return pickle.dumps(_work(part))
+
+
+def _connected_ray() -> Any:
+    ray = _import_ray()
+    if not ray.is_initialized():
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        try:
+            ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.WARNING)
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            reason = str(error).splitlines()[0]
+            raise MdlpBenchError(
+                f"Ray: cannot reach or start a cluster ({reason}); set RAY_ADDRESS or use the local engine"
+            ) from error
+    return ray
+
+
+def _import_ray() -> Any:
+    try:
+        import ray
+    except ImportError as error:
+        raise MissingDependencyError(
+            "ray is not installed; install it with: pip install 'mdlp-bench[ray]'"
+        ) from error
+    return ray

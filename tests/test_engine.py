@@ -1,0 +1,108 @@
+"""Engines: in order, lazy, bounded, the same result and the same errors wherever the work is done."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from functools import partial
+from itertools import count, islice
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from mdlp_bench.engine import Engine, Loaded, LocalEngine, RayEngine, engine_named
+from mdlp_bench.errors import DataError, MdlpBenchError, MissingDependencyError
+
+POOL = LocalEngine(2)
+
+
+def stamp(path: Path) -> float:
+    """Stands for loading a network: leaves a line for every process that does it."""
+    with path.open("a") as file:
+        file.write(f"{os.getpid()}\n")
+    return 0.5
+
+
+def scaled(factor: Loaded[float], number: int) -> np.ndarray:
+    return np.full(3, number * factor.value)
+
+
+def fails_at_seven(number: int) -> int:
+    if number == 7:
+        raise DataError("item 7: broken; mend it")
+    return number
+
+
+def dies(number: int) -> int:
+    os._exit(1)
+
+
+def threads(number: int) -> tuple[int, str | None, str]:
+    return cv2.getNumThreads(), os.environ.get("OMP_NUM_THREADS"), str(Path.cwd())
+
+
+@pytest.fixture(params=["serial", "pool", "ray"])
+def engine(request: pytest.FixtureRequest) -> Engine:
+    if request.param == "ray":
+        return request.getfixturevalue("ray_engine")
+    return LocalEngine(1) if request.param == "serial" else POOL
+
+
+def test_order_laziness_and_loading_once_a_worker(engine: Engine, tmp_path: Path) -> None:
+    log = tmp_path / "loaded"
+    asked = []
+
+    def endless() -> Iterator[int]:
+        for number in count():
+            asked.append(number)
+            yield number
+
+    results = engine.map(partial(scaled, Loaded(stamp, log)), endless(), chunk=4)
+    found = list(islice(results, 50))
+    assert [list(row) for row in found] == [[n / 2] * 3 for n in range(50)]
+    assert len(asked) <= 50 + 2 * 3 * 4 + 4
+    found[0][0] = 1.0  # belongs to the caller
+    results.close()
+    processes = log.read_text().split()
+    assert len(processes) <= 3
+    assert len(set(processes)) == len(processes)
+
+
+def test_errors_are_those_of_the_function(engine: Engine) -> None:
+    results = engine.map(fails_at_seven, range(40), chunk=3)
+    assert list(islice(results, 6)) == list(range(6))
+    with pytest.raises(DataError) as caught:
+        list(results)
+    assert type(caught.value) is DataError and str(caught.value) == "item 7: broken; mend it"
+
+
+def test_nothing_to_do(engine: Engine) -> None:
+    assert list(engine.map(fails_at_seven, [])) == []
+
+
+def test_what_goes_wrong_in_a_pool_is_one_line() -> None:
+    with pytest.raises(MdlpBenchError, match=r"cannot be sent to workers .* file.py:function"):
+        list(POOL.map(lambda number: number, range(4)))
+    with pytest.raises(MdlpBenchError, match="a worker process died"):
+        list(POOL.map(dies, range(4)))
+
+
+def test_workers_have_one_thread(ray_engine: RayEngine) -> None:
+    here = str(Path.cwd())
+    for engine in (POOL, ray_engine):
+        assert set(engine.map(threads, range(4))) == {(1, "1", here)}
+
+
+def test_engines_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert engine_named("local") == LocalEngine(1)
+    assert engine_named("local", 3) == LocalEngine(3)
+    with pytest.raises(MdlpBenchError, match="no engine 'dask'; there are local, ray"):
+        engine_named("dask")
+    for bad in (LocalEngine, RayEngine):
+        with pytest.raises(MdlpBenchError, match="workers is 0"):
+            bad(0)
+    monkeypatch.setitem(__import__("sys").modules, "ray", None)
+    with pytest.raises(MissingDependencyError, match=r"pip install 'mdlp-bench\[ray\]'"):
+        engine_named("ray")
