@@ -13,7 +13,7 @@ from mdlp_bench.files import sha256_file
 from mdlp_bench.methods import MethodDescriptor
 
 STEPS = 1
-"""Sampling steps: the fewest, and of the bundled weights also the best in NED (benchmarks/sampling_quality.py)."""
+"""Sampling steps: with the bundled weights one gives the best NED (benchmarks/sampling_quality.py)."""
 _CITATION = (
     "Gong, Zhang, Feng, Nguyen, Liu: LP-Diff: Towards Improved Restoration of Real-World Degraded License "
     "Plate, CVPR 2025"
