@@ -7,10 +7,11 @@ from pathlib import Path
 
 from mdlp_bench.data import open_samples
 from mdlp_bench.data.samples import Samples
+from mdlp_bench.engine import SERIAL, Engine
 from mdlp_bench.harness import predict as _predict
 from mdlp_bench.harness import score as _score
 from mdlp_bench.harness.run import Run
-from mdlp_bench.methods import Method, load_method
+from mdlp_bench.methods import Method
 
 
 def open(path: str | Path, *, split: str | None = None, source: str | None = None) -> Samples:
@@ -19,15 +20,22 @@ def open(path: str | Path, *, split: str | None = None, source: str | None = Non
 
 
 def predict(
-    method: Method | str, samples: Samples, out: str | Path, *, batch_size: int = 16, seed: int = 0
+    method: Method | str,
+    samples: Samples,
+    out: str | Path,
+    *,
+    batch_size: int = 16,
+    seed: int = 0,
+    engine: Engine = SERIAL,
 ) -> _predict.Predictions:
     """Restore every sample with a method, or what `load_method` finds under its name, into the folder `out`.
+
+    Further arguments: see `mdlp_bench.harness.predict.predict`.
 
     Raises:
         MdlpBenchError: As in `mdlp_bench.harness.predict.predict`.
     """
-    loaded = load_method(method) if isinstance(method, str) else method
-    return _predict.predict(loaded, samples, Path(out), batch_size=batch_size, seed=seed)
+    return _predict.predict(method, samples, Path(out), batch_size=batch_size, seed=seed, engine=engine)
 
 
 def score(
@@ -37,6 +45,7 @@ def score(
     *,
     readers: Sequence[str] | None = None,
     lpips: str = "alex",
+    engine: Engine = SERIAL,
 ) -> Run:
     """Score predictions under the protocol into the run folder `out`.
 
@@ -46,10 +55,11 @@ def score(
         out: The run folder.
         readers: Reader names, default the protocol's; the first one ranks.
         lpips: Net of LPIPS: `alex`, `squeeze`, `vgg` or `none`.
+        engine: Where samples are scored.
 
     Raises:
         MdlpBenchError: As in `mdlp_bench.harness.score.score`.
     """
     plan = _score.ScoringPlan.from_names(readers, lpips)
-    (run,) = _score.score([predictions], samples, [Path(out)], plan)
+    (run,) = _score.score([predictions], samples, [Path(out)], plan, engine=engine)
     return run

@@ -12,7 +12,7 @@ import pytest
 
 from mdlp_bench.data import open_samples, write_parquet
 from mdlp_bench.data.samples import Samples
-from mdlp_bench.engine import RayEngine
+from mdlp_bench.engine import Engine, LocalEngine, RayEngine
 from mdlp_bench.images import encode
 
 _SHARED = Path(__file__).resolve().parents[2] / "shared"
@@ -66,6 +66,13 @@ def make_samples(tmp_path: Path) -> Callable[..., Samples]:
 def ray_engine() -> Iterator[RayEngine]:
     """An engine on a Ray cluster of this machine; skips where Ray is not installed."""
     ray = pytest.importorskip("ray", reason="Ray is not installed (pip install 'mdlp-bench[ray]')")
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
     yield RayEngine(2)
     ray.shutdown()
+
+
+@pytest.fixture(params=["pool", "ray"])
+def parallel(request: pytest.FixtureRequest) -> Engine:
+    """Each engine that has workers, with two of them."""
+    engine: Engine = LocalEngine(2) if request.param == "pool" else request.getfixturevalue("ray_engine")
+    return engine

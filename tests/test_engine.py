@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import pytest
 
-from mdlp_bench.engine import Engine, Loaded, LocalEngine, RayEngine, engine_named
+from mdlp_bench.engine import SERIAL, Engine, Loaded, LocalEngine, RayEngine, engine_named
 from mdlp_bench.errors import DataError, MdlpBenchError, MissingDependencyError
 
 POOL = LocalEngine(2)
@@ -43,14 +43,7 @@ def threads(number: int) -> tuple[int, str | None, str]:
     return cv2.getNumThreads(), os.environ.get("OMP_NUM_THREADS"), str(Path.cwd())
 
 
-@pytest.fixture(params=["serial", "pool", "ray"])
-def engine(request: pytest.FixtureRequest) -> Engine:
-    if request.param == "ray":
-        return request.getfixturevalue("ray_engine")
-    return LocalEngine(1) if request.param == "serial" else POOL
-
-
-def test_order_laziness_and_loading_once_a_worker(engine: Engine, tmp_path: Path) -> None:
+def test_order_laziness_and_loading_once_a_worker(parallel: Engine, tmp_path: Path) -> None:
     log = tmp_path / "loaded"
     asked = []
 
@@ -59,7 +52,7 @@ def test_order_laziness_and_loading_once_a_worker(engine: Engine, tmp_path: Path
             asked.append(number)
             yield number
 
-    results = engine.map(partial(scaled, Loaded(stamp, log)), endless(), chunk=4)
+    results = parallel.map(partial(scaled, Loaded(stamp, log)), endless(), chunk=4)
     found = list(islice(results, 50))
     assert [list(row) for row in found] == [[n / 2] * 3 for n in range(50)]
     assert len(asked) <= 50 + 2 * 3 * 4 + 4
@@ -70,16 +63,23 @@ def test_order_laziness_and_loading_once_a_worker(engine: Engine, tmp_path: Path
     assert len(set(processes)) == len(processes)
 
 
-def test_errors_are_those_of_the_function(engine: Engine) -> None:
-    results = engine.map(fails_at_seven, range(40), chunk=3)
+def test_errors_are_those_of_the_function(parallel: Engine) -> None:
+    results = parallel.map(fails_at_seven, range(40), chunk=3)
     assert list(islice(results, 6)) == list(range(6))
     with pytest.raises(DataError) as caught:
         list(results)
     assert type(caught.value) is DataError and str(caught.value) == "item 7: broken; mend it"
 
 
-def test_nothing_to_do(engine: Engine) -> None:
-    assert list(engine.map(fails_at_seven, [])) == []
+def test_nothing_or_little_to_do(parallel: Engine) -> None:
+    assert list(parallel.map(fails_at_seven, [])) == []
+    assert list(parallel.map(fails_at_seven, [1, 2], chunk=4)) == [1, 2]
+
+
+def test_one_worker_is_this_process() -> None:
+    assert list(SERIAL.map(lambda number: (number, os.getpid()), range(2))) == [
+        (n, os.getpid()) for n in range(2)
+    ]
 
 
 def test_what_goes_wrong_in_a_pool_is_one_line() -> None:

@@ -11,11 +11,13 @@ import typer
 from mdlp_bench.cli.options import (
     BatchOption,
     DataArgument,
+    EngineOption,
     JsonOption,
     LpipsOption,
     ReaderOption,
     SeedOption,
     SplitOption,
+    WorkersOption,
     show_progress,
 )
 
@@ -47,20 +49,23 @@ def predict(
     measure: Annotated[
         bool, typer.Option("--measure", help="Also measure time, operations and memory of one image.")
     ] = False,
+    engine: EngineOption = "local",
+    workers: WorkersOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Restore every sample of a data set with one method."""
     from mdlp_bench.data import open_samples
+    from mdlp_bench.engine import engine_named
     from mdlp_bench.harness.predict import predict as run_predict
-    from mdlp_bench.methods import load_method
 
     predictions = run_predict(
-        load_method(method),
+        method,
         open_samples(data, split=split),
         out,
         batch_size=batch_size,
         seed=seed,
         measure=measure,
+        engine=engine_named(engine, workers),
         progress=show_progress(as_json),
     )
     record = predictions.record
@@ -83,10 +88,13 @@ def score(
     split: SplitOption = None,
     reader: ReaderOption = None,
     lpips: LpipsOption = "alex",
+    engine: EngineOption = "local",
+    workers: WorkersOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Score stored predictions; the method is not run again."""
     from mdlp_bench.data import open_samples
+    from mdlp_bench.engine import engine_named
     from mdlp_bench.harness.compare import compare as compare_runs
     from mdlp_bench.harness.predict import Predictions
     from mdlp_bench.harness.score import ScoringPlan
@@ -94,7 +102,14 @@ def score(
 
     samples = open_samples(data, split=split)
     plan = ScoringPlan.from_names(reader, lpips)
-    runs = run_score([Predictions(predictions)], samples, [out], plan, progress=show_progress(as_json))
+    runs = run_score(
+        [Predictions(predictions)],
+        samples,
+        [out],
+        plan,
+        engine=engine_named(engine, workers),
+        progress=show_progress(as_json),
+    )
     _show(compare_runs(runs), as_json)
 
 

@@ -1,4 +1,4 @@
-"""Run a method over samples: batched, shard by shard, resumable to the same bytes."""
+"""Run a method over samples: in batches on any engine, stored shard by shard, resumable to the same bytes."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +17,7 @@ import pyarrow.parquet as pq
 from tqdm.auto import tqdm
 
 from mdlp_bench.data.samples import Samples
+from mdlp_bench.engine import SERIAL, Engine, Loaded
 from mdlp_bench.errors import DataError, MethodError, RunError
 from mdlp_bench.files import atomic_path
 from mdlp_bench.harness.run import CostRecord, DatasetRecord, Environment, PredictionsRecord
@@ -90,7 +92,7 @@ class Predictions:
 
 
 def predict(
-    method: Method,
+    method: Method | str,
     samples: Samples,
     out: Path,
     *,
@@ -99,6 +101,7 @@ def predict(
     seed: int = 0,
     device: str = "cpu",
     measure: bool = False,
+    engine: Engine = SERIAL,
     progress: bool = False,
 ) -> Predictions:
     """Restore every sample and store the images in `out`.
@@ -107,24 +110,29 @@ def predict(
     stopped goes on where it was when called again with the same arguments, and ends with the same bytes.
 
     Args:
-        method: What restores.
+        method: What restores, or its name for `load_method`: then every worker of an engine loads it for
+            itself, while an object is pickled.
         samples: What to restore.
         out: The prediction folder.
         batch_size: Samples a call of the method.
         shard_size: Samples a file; also what a stopped job loses at most.
         seed: Seed of stochastic methods; each sample's own seed is derived from it and the sample id.
         device: Recorded; the method has already been put there.
-        measure: Also measure what one image costs, by a few more calls on the first sample.
+        measure: Also measure what one image costs, by a few more calls on the first sample, in this process.
+        engine: Where batches are restored; they are written from this process.
         progress: Show a bar on standard error.
 
     Raises:
         RunError: `out` holds predictions of another method, data set or seed.
         MethodError: The method does not keep its contract, or fails on every sample of the first shard.
         DataError: A frame cannot be decoded.
+        MdlpBenchError: As in `Engine.map`.
     """
+    loaded = Loaded(_method, method)
+    descriptor = loaded.value.descriptor
     started = PredictionsRecord(
         status="running",
-        method=method.descriptor,
+        method=descriptor,
         seed=seed,
         batch_size=batch_size,
         shard_size=shard_size,
@@ -143,16 +151,20 @@ def predict(
     with tqdm(
         total=len(samples),
         initial=len(samples) - len(rest),
-        desc=method.descriptor.title,
+        desc=descriptor.title,
         unit="img",
         disable=not progress,
         leave=False,
     ) as bar:
-        remaining = samples.select(sample_ids=rest).rows(_COLUMNS) if rest else iter(())
-        for shard, rows in enumerate(chunks(remaining, shard_size), start=done):
-            record = _write_shard(out, shard, rows, method, record, bar)
+        rows = samples.select(sample_ids=rest).rows(_COLUMNS) if rest else iter(())
+        # A shard ends with a batch, so that a resumed job cuts the same batches.
+        batches = (part for shard in chunks(rows, shard_size) for part in chunks(iter(shard), batch_size))
+        restored = engine.map(partial(_restored, loaded, descriptor, seed), batches)
+        for shard, start in enumerate(range(0, len(rest), shard_size), start=done):
+            count = -(-min(shard_size, len(rest) - start) // batch_size)
+            record = _write_shard(out, shard, itertools.islice(restored, count), record, bar)
     n_failed = _count_failed(out, len(samples))
-    cost = _measure(method, samples, seed) if measure else record.cost
+    cost = _measure(loaded.value, samples, seed) if measure else record.cost
     record.model_copy(update={"status": "complete", "n_failed": n_failed, "cost": cost}).write(out)
     return Predictions(out)
 
@@ -188,28 +200,56 @@ def decode_ground_truth(row: Mapping[str, Any]) -> ImageU8 | None:
     return decode(row["gt"]["bytes"], f"sample {row['sample_id']}, ground truth")
 
 
+@dataclass(frozen=True, slots=True)
+class _RestoredBatch:
+    """What a worker gives back: rows of `PREDICTION_SCHEMA`, and the seconds the method took."""
+
+    rows: list[dict[str, Any]]
+    seconds: float
+
+
+def _method(given: Method | str) -> Method:
+    from mdlp_bench.methods import load_method
+
+    return load_method(given) if isinstance(given, str) else given
+
+
+def _restored(
+    method: Loaded[Method], descriptor: MethodDescriptor, seed: int, rows: list[dict[str, Any]]
+) -> _RestoredBatch:
+    if method.value.descriptor != descriptor:
+        raise MethodError(f"method {descriptor.name}: a worker loads other weights or code; make them equal")
+    batch = _frame_batch(rows, descriptor, seed)
+    begun = time.perf_counter()
+    found = _restore(method.value, batch)
+    seconds = time.perf_counter() - begun
+    return _RestoredBatch([_prediction_row(p) for p in found], seconds)
+
+
 def _write_shard(
     out: Path,
     shard: int,
-    rows: list[dict[str, Any]],
-    method: Method,
+    batches: Iterator[_RestoredBatch],
     record: PredictionsRecord,
     bar: tqdm[Any],
 ) -> PredictionsRecord:
-    restored: list[Prediction] = []
+    rows: list[dict[str, Any]] = []
     seconds = 0.0
-    for start in range(0, len(rows), record.batch_size):
-        batch = _frame_batch(rows[start : start + record.batch_size], method.descriptor, record.seed)
-        begun = time.perf_counter()
-        restored += _restore(method, batch)
-        seconds += time.perf_counter() - begun
-        bar.update(len(batch))
-    if shard == 0 and all(p.error is not None for p in restored):
+    for batch in batches:
+        rows += batch.rows
+        seconds += batch.seconds
+        for row in batch.rows:
+            if row["error"] is not None:
+                logger.warning(
+                    "%s failed on sample %s: %s", record.method.name, row["sample_id"], row["error"]
+                )
+        bar.update(len(batch.rows))
+    if shard == 0 and all(row["error"] is not None for row in rows):
         raise MethodError(
-            f"method {method.descriptor.name}: fails on every sample of the first shard; "
-            f"the first: {restored[0].error}"
+            f"method {record.method.name}: fails on every sample of the first shard; "
+            f"the first: {rows[0]['error']}"
         )
-    table = pa.Table.from_pylist([_prediction_row(p) for p in restored], PREDICTION_SCHEMA)
+    table = pa.Table.from_pylist(rows, PREDICTION_SCHEMA)
     with atomic_path(_shard_path(out, shard)) as temporary:
         pq.write_table(table, temporary, compression="none")
     updated = record.model_copy(update={"seconds": record.seconds + seconds})
@@ -225,7 +265,6 @@ def _restore(method: Method, batch: FrameBatch) -> list[Prediction]:
             # One bad sample must not take its neighbours down: restore them one by one.
             return [p for i in range(len(batch)) for p in _restore(method, batch.single(i))]
         reason = f"{type(error).__name__}: {error}".splitlines()[0][:500]
-        logger.warning("%s failed on sample %s: %s", method.descriptor.name, batch.sample_ids[0], reason)
         return [Prediction(batch.sample_ids[0], None, reason)]
     images = check_restored(restored, len(batch), method.descriptor.name)
     return [Prediction(name, image, None) for name, image in zip(batch.sample_ids, images, strict=True)]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final, Self, SupportsIndex
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,7 @@ import pyarrow as pa
 from tqdm.auto import tqdm
 
 from mdlp_bench.data.samples import Samples
+from mdlp_bench.engine import SERIAL, Engine
 from mdlp_bench.errors import MissingWeightsError, ProtocolError, RunError
 from mdlp_bench.harness.predict import Prediction, Predictions, chunks, decode_frames, decode_ground_truth
 from mdlp_bench.harness.run import Environment, Run, RunRecord, write_run
@@ -41,16 +43,25 @@ _NO_READING: Final = Reading("", ())
 class ScoringPlan:
     """What to compute beside the protocol's rules.
 
+    A plan made by `from_names` travels to workers as these names, and is loaded anew there.
+
     Attributes:
         readers: Readers of the text; the first one's columns carry no suffix and rank, the others' columns
             are named `ned@<reader>` and so on.
         image_scorers: PSNR and SSIM, plain and aligned, and LPIPS where its weights are there.
         unavailable: Metrics that cannot be computed, with the reason that tables and runs give.
+        asked: The arguments of `from_names` that made it.
     """
 
     readers: tuple[Reader, ...]
     image_scorers: tuple[ImageScorer[Any], ...]
     unavailable: Mapping[str, str] = field(default_factory=dict)
+    asked: tuple[tuple[str, ...], str] | None = None
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> str | tuple[Any, ...]:
+        if self.asked is None:
+            return super().__reduce_ex__(protocol)
+        return (type(self).from_names, self.asked)
 
     @classmethod
     def from_names(cls, readers: Sequence[str] | None = None, lpips: str = "alex") -> Self:
@@ -78,7 +89,7 @@ class ScoringPlan:
                 scorers.append(LpipsScorer(lpips))
             except MissingWeightsError as error:
                 unavailable["lpips" if lpips == "alex" else f"lpips_{lpips}"] = str(error)
-        return cls(loaded, tuple(scorers), unavailable)
+        return cls(loaded, tuple(scorers), unavailable, (tuple(names), lpips))
 
     @property
     def weights(self) -> dict[str, str]:
@@ -101,6 +112,10 @@ class _Collected:
         for name, values in columns.items():
             self.columns.setdefault(name, []).extend(values)
 
+    def join(self, more: Self) -> None:
+        self.add(more.columns)
+        self.features += more.features
+
     def stacked_features(self) -> npt.NDArray[np.float32] | None:
         return np.concatenate(self.features) if self.features else None
 
@@ -116,6 +131,7 @@ def score(
     outs: Sequence[Path],
     plan: ScoringPlan,
     *,
+    engine: Engine = SERIAL,
     progress: bool = False,
 ) -> list[Run]:
     """Score predictions of one data set; the ground truth is decoded, prepared and read once for all of them.
@@ -128,6 +144,7 @@ def score(
         samples: The data set they were made on.
         outs: A run folder for each.
         plan: Readers and image scorers.
+        engine: Where samples are scored; the runs do not depend on it.
         progress: Show a bar on standard error.
 
     Returns:
@@ -137,6 +154,7 @@ def score(
         ProtocolError: Predictions were made on another data set.
         RunError: A prediction folder is damaged.
         DataError: A ground truth cannot be decoded.
+        MdlpBenchError: As in `Engine.map`.
     """
     for one in predictions:
         if one.record.dataset.fingerprint != samples.fingerprint:
@@ -146,24 +164,43 @@ def score(
             )
     shared = _Collected()
     collected = [_Collected() for _ in predictions]
-    streams = [iter(one) for one in predictions]
+    work = partial(_scored, plan, plan.weights)
     with tqdm(total=len(samples), desc="Scoring", unit="img", disable=not progress, leave=False) as bar:
-        for rows in chunks(samples.rows(_COLUMNS), _CHUNK):
-            _score_chunk(rows, streams, collected, shared, plan)
-            bar.update(len(rows))
+        for truths, methods in engine.map(work, _chunks_to_score(samples, predictions)):
+            shared.join(truths)
+            for own, more in zip(collected, methods, strict=True):
+                own.join(more)
+            bar.update(len(truths.columns["sample_id"]))
     return [
         _finish(one, own, shared, samples, out, plan)
         for one, own, out in zip(predictions, collected, outs, strict=True)
     ]
 
 
-def _score_chunk(
-    rows: list[dict[str, Any]],
-    streams: Sequence[Iterator[Prediction]],
-    collected: Sequence[_Collected],
-    shared: _Collected,
-    plan: ScoringPlan,
-) -> None:
+@dataclass(frozen=True, slots=True)
+class _Chunk:
+    """Sample rows, and for each method its predictions of them."""
+
+    rows: list[dict[str, Any]]
+    predictions: list[list[Prediction]]
+
+
+def _chunks_to_score(samples: Samples, predictions: Sequence[Predictions]) -> Iterator[_Chunk]:
+    streams = [iter(one) for one in predictions]
+    for rows in chunks(samples.rows(_COLUMNS), _CHUNK):
+        parts = [list(islice(stream, len(rows))) for stream in streams]
+        if any([p.sample_id for p in part] != [row["sample_id"] for row in rows] for part in parts):
+            raise RunError("the predictions' sample ids are not the data set's; predict again")
+        yield _Chunk(rows, parts)
+
+
+def _scored(
+    plan: ScoringPlan, weights: Mapping[str, str], chunk: _Chunk
+) -> tuple[_Collected, list[_Collected]]:
+    """What the ground truths and what each method's predictions of a chunk give."""
+    if plan.weights != weights:
+        raise ProtocolError("a worker finds other weights of readers or LPIPS; put the same files there")
+    rows, shared = chunk.rows, _Collected()
     truths = [decode_ground_truth(row) for row in rows]
     present = [index for index, image in enumerate(truths) if image is not None]
     images = [to_working_size(image) for image in truths if image is not None]
@@ -179,10 +216,8 @@ def _score_chunk(
     frames = [[to_working_size(frame) for frame in decode_frames(row)[:3]] for row in rows]
     flat = iter(main.read([frame for sample in frames for frame in sample]))
     shared.add({"frame_readings": [[r.text for r in islice(flat, len(sample))] for sample in frames]})
-    for stream, own in zip(streams, collected, strict=True):
-        part = list(islice(stream, len(rows)))
-        if [p.sample_id for p in part] != [row["sample_id"] for row in rows]:
-            raise RunError("the predictions' sample ids are not the data set's; predict again")
+    collected = [_Collected() for _ in chunk.predictions]
+    for part, own in zip(chunk.predictions, collected, strict=True):
         own.add({"error": [p.error for p in part]})
         own.add(_image_columns(part, stacked, present, prepared, plan.image_scorers))
         restored = [p.image for p in part if p.image is not None]
@@ -191,6 +226,7 @@ def _score_chunk(
             name = reader.descriptor.name
             own.add({f"read@{name}": [_NO_READING if p.image is None else next(found) for p in part]})
         own.add_features(main, [_or_black(part[index].image) for index in present])
+    return shared, collected
 
 
 def _image_columns(

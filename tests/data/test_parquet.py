@@ -26,7 +26,7 @@ from mdlp_bench.data import (
     write_parquet,
 )
 from mdlp_bench.data.manifest import fingerprint, read_manifest
-from mdlp_bench.engine import LocalEngine
+from mdlp_bench.engine import Engine
 from mdlp_bench.errors import DataError, MdlpBenchError
 from mdlp_bench.files import sha256_bytes, write_json
 from mdlp_bench.images import decode
@@ -85,9 +85,9 @@ def test_rows_and_samples_give_the_same_files(mdlp: Path, tmp_path: Path) -> Non
     assert tree(tmp_path / "a") == tree(tmp_path / "b")
 
 
-def test_workers_do_not_change_a_byte(mdlp: Path, tmp_path: Path) -> None:
+def test_workers_do_not_change_a_byte(mdlp: Path, tmp_path: Path, parallel: Engine) -> None:
     write_parquet(open_samples(mdlp), tmp_path / "a", shard_rows=1)
-    write_parquet(open_samples(mdlp), tmp_path / "b", shard_rows=1, engine=LocalEngine(2))
+    write_parquet(open_samples(mdlp), tmp_path / "b", shard_rows=1, engine=parallel)
     assert tree(tmp_path / "a") == tree(tmp_path / "b")
 
 

@@ -21,7 +21,7 @@ from mdlp_bench.degrade import (
     synthesise,
     synthesise_sample,
 )
-from mdlp_bench.engine import LocalEngine
+from mdlp_bench.engine import Engine
 from mdlp_bench.errors import DataError
 from mdlp_bench.images import decode, encode
 from mdlp_bench.schema import SAMPLE_SCHEMA, record_batch
@@ -156,10 +156,10 @@ def test_rows_fit_the_schema_and_replay():
         assert (record["recipe"], record["recipe_version"], record["seed"]) == ("surveillance", "1", 0)
 
 
-def test_workers_and_order_do_not_change_a_byte():
+def test_workers_and_order_do_not_change_a_byte(parallel: Engine):
     recipe = load_recipe("surveillance")
     alone = list(synthesise(clean_rows(40), recipe, seed=7))
-    assert list(synthesise(clean_rows(40), recipe, seed=7, engine=LocalEngine(2))) == alone
+    assert list(synthesise(clean_rows(40), recipe, seed=7, engine=parallel)) == alone
     backwards = list(synthesise(reversed(list(clean_rows(40))), recipe, seed=7))
     assert backwards[::-1] == alone
 

@@ -17,7 +17,7 @@ from mdlp_bench.data import open_samples, write_parquet
 from mdlp_bench.data.audit import CHECKS, Audit, AuditConfig, audit, quarantine, write_html
 from mdlp_bench.data.manifest import read_quarantine
 from mdlp_bench.data.samples import Samples
-from mdlp_bench.engine import LocalEngine
+from mdlp_bench.engine import Engine
 from mdlp_bench.errors import DataError
 from mdlp_bench.images import ImageU8, encode
 
@@ -148,11 +148,13 @@ def test_one_province_with_most_plates(make_samples: MakeSamples) -> None:
     assert "皖 has 83% of 24 plates" in found.findings[0].message
 
 
-def test_workers_change_nothing(make_samples: MakeSamples, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_workers_change_nothing(
+    make_samples: MakeSamples, monkeypatch: pytest.MonkeyPatch, parallel: Engine
+) -> None:
     samples = make_samples(rows=[row(0), *FAULTS_ROWS, *(row(n) for n in range(3, 12))])
     one = audit(samples)
     monkeypatch.setattr("mdlp_bench.data.audit.run._CHUNK", 4)
-    assert audit(samples, engine=LocalEngine(2)) == one
+    assert audit(samples, engine=parallel) == one
 
 
 FAULTS_ROWS = [FAULTS["near-duplicate-leak"], FAULTS["duplicate"]]

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from mdlp_bench.cli.main import app
 from mdlp_bench.data import open_samples
 from mdlp_bench.data.pairing import PairingReport, make_config, pair
-from mdlp_bench.engine import SERIAL, Engine, LocalEngine
+from mdlp_bench.engine import SERIAL, Engine
 from mdlp_bench.errors import DataError, MissingDependencyError
 from mdlp_bench.images import decode, encode
 from mdlp_bench.readers.registry import load_reader
@@ -123,11 +123,11 @@ def test_several_triplets_share_the_ground_truth_only(make_track: MakeTrack, tmp
         assert row["gt"]["bytes"] not in [frame["bytes"] for frame in row["frames"]]
 
 
-def test_workers_change_no_byte(make_track: MakeTrack, tmp_path: Path) -> None:
+def test_workers_change_no_byte(make_track: MakeTrack, tmp_path: Path, parallel: Engine) -> None:
     for number in range(20):
         make_track(f"{number:02d}", (14, 15, 16, 18, 40, 60 + number))
     one = pair(tmp_path / "tracks", tmp_path / "one", name="same")
-    two = pair(tmp_path / "tracks", tmp_path / "two", name="same", engine=LocalEngine(2))
+    two = pair(tmp_path / "tracks", tmp_path / "two", name="same", engine=parallel)
     assert one == two and one.tracks == 20
     for path in sorted((tmp_path / "one").rglob("*")):
         if path.is_file():
