@@ -59,9 +59,7 @@ class Schedule:
         levels: np.ndarray = np.sqrt(np.concatenate([[1.0], np.cumprod(1 - self.betas)]))
         return levels
 
-    def sample(
-        self, batch: int, generator: torch.Generator | None = None, terminal: float = 0.0
-    ) -> Tensor:
+    def sample(self, batch: int, generator: torch.Generator | None = None, terminal: float = 0.0) -> Tensor:
         """Draw one noise level a sample: uniform time, uniform level between its two neighbours.
 
         Args:
