@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain, islice
 from multiprocessing import get_context
@@ -60,6 +61,30 @@ class Engine(ABC):
             MdlpBenchError: The function cannot be pickled, or a worker died. What the function raises passes
                 through.
         """
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """One thread for PyTorch and what else follows OMP_NUM_THREADS.
+
+    A sum that threads share is rounded according to their number: with one, a network gives the same bits in
+    this process, on a worker and on a machine with more cores.
+    """
+    torch, given = sys.modules.get("torch"), os.environ.get("OMP_NUM_THREADS")
+    threads = None if torch is None else torch.get_num_threads()
+    # For a PyTorch that is imported only within; then it keeps to one thread.
+    os.environ["OMP_NUM_THREADS"] = "1"
+    if torch is not None:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        if torch is not None:
+            torch.set_num_threads(threads)
+        if given is None:
+            del os.environ["OMP_NUM_THREADS"]
+        else:
+            os.environ["OMP_NUM_THREADS"] = given
 
 
 def _check_workers(workers: int) -> None:
@@ -272,7 +297,7 @@ def _connected_ray() -> Any:
     if not ray.is_initialized():
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         try:
-            ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.WARNING)
+            ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
         except (ConnectionError, RuntimeError, ValueError) as error:
             reason = str(error).splitlines()[0]
             raise MdlpBenchError(

@@ -129,6 +129,8 @@ def bench(
     lpips: LpipsOption = "alex",
     batch_size: BatchOption = 16,
     seed: SeedOption = 0,
+    engine: EngineOption = "local",
+    workers: WorkersOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Predict with several methods, score them and write the benchmark table.
@@ -136,6 +138,7 @@ def bench(
     The oracle rows ground-truth (ceiling) and input (floor) are always added.
     """
     from mdlp_bench.data import open_samples
+    from mdlp_bench.engine import engine_named
     from mdlp_bench.harness.bench import bench as run_bench
     from mdlp_bench.harness.score import ScoringPlan
 
@@ -147,6 +150,7 @@ def bench(
         ScoringPlan.from_names(reader, lpips),
         batch_size=batch_size,
         seed=seed,
+        engine=engine_named(engine, workers),
         progress=show_progress(as_json),
     )
     _show(comparison, as_json)

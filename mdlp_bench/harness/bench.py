@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from mdlp_bench.data.samples import Samples
+from mdlp_bench.engine import SERIAL, Engine
 from mdlp_bench.errors import MethodError
 from mdlp_bench.harness.compare import RunComparison, compare
 from mdlp_bench.harness.figure import comparison_figure
@@ -27,6 +28,7 @@ def bench(
     *,
     batch_size: int = 16,
     seed: int = 0,
+    engine: Engine = SERIAL,
     progress: bool = False,
 ) -> RunComparison:
     """Run, score and compare methods on a data set.
@@ -41,30 +43,35 @@ def bench(
         plan: Readers and image scorers.
         batch_size: Samples a call of a method.
         seed: Seed of stochastic methods.
+        engine: Where samples are restored and scored; the result does not depend on it.
         progress: Show bars on standard error.
 
     Raises:
         MethodError: A method is unknown, or two have one name.
         MdlpBenchError: As in `predict` and `score`.
     """
-    loaded = [load_method(spec) for spec in dict.fromkeys([*methods, *ORACLES])]
-    names = [method.descriptor.name for method in loaded]
+    specs = list(dict.fromkeys([*methods, *ORACLES]))
+    # Loaded for their descriptors and let go: one method at a time is held while it restores.
+    descriptors = [load_method(spec).descriptor for spec in specs]
+    names = [descriptor.name for descriptor in descriptors]
     twice = {name for name in names if names.count(name) > 1}
     if twice:
         raise MethodError(f"two methods are called {min(twice)!r}; rename one")
     predictions = [
         predict(
-            method,
+            spec,
             samples,
-            out / "predictions" / name,
+            out / "predictions" / descriptor.name,
             batch_size=batch_size,
             seed=seed,
-            measure=method.descriptor.provenance != "oracle",
+            measure=descriptor.provenance != "oracle",
+            engine=engine,
             progress=progress,
         )
-        for method, name in zip(loaded, names, strict=True)
+        for spec, descriptor in zip(specs, descriptors, strict=True)
     ]
-    runs = score(predictions, samples, [out / "runs" / name for name in names], plan, progress=progress)
+    folders = [out / "runs" / name for name in names]
+    runs = score(predictions, samples, folders, plan, engine=engine, progress=progress)
     comparison = compare(runs)
     for suffix in RENDERERS:
         comparison.write_table(out / f"table{suffix}")

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from tqdm.auto import tqdm
 
 from mdlp_bench.data.samples import Samples
-from mdlp_bench.engine import SERIAL, Engine, Loaded
+from mdlp_bench.engine import SERIAL, Engine, Loaded, one_thread
 from mdlp_bench.errors import DataError, MethodError, RunError
 from mdlp_bench.files import atomic_path
 from mdlp_bench.harness.run import CostRecord, DatasetRecord, Environment, PredictionsRecord
@@ -119,7 +119,8 @@ def predict(
         seed: Seed of stochastic methods; each sample's own seed is derived from it and the sample id.
         device: Recorded; the method has already been put there.
         measure: Also measure what one image costs, by a few more calls on the first sample, in this process.
-        engine: Where batches are restored; they are written from this process.
+        engine: Where batches are restored, on one thread each, for the bytes not to depend on it; they are
+            written from this process.
         progress: Show a bar on standard error.
 
     Raises:
@@ -221,7 +222,8 @@ def _restored(
         raise MethodError(f"method {descriptor.name}: a worker loads other weights or code; make them equal")
     batch = _frame_batch(rows, descriptor, seed)
     begun = time.perf_counter()
-    found = _restore(method.value, batch)
+    with one_thread():
+        found = _restore(method.value, batch)
     seconds = time.perf_counter() - begun
     return _RestoredBatch([_prediction_row(p) for p in found], seconds)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from conftest import sample_row
 
@@ -63,6 +64,23 @@ def test_the_engine_changes_no_byte(
     for name in ("per_sample.parquet", "summary.json"):
         wanted = (tmp_path / "r1" / name).read_bytes()
         assert [(tmp_path / run / name).read_bytes() for run in ("r1b", "r2", "r2b")] == [wanted] * 3
+
+
+def test_networks_run_on_one_thread(make_samples: Callable[..., Samples], tmp_path: Path) -> None:
+    import torch
+
+    @method(name="threads", frames=1)
+    def threads(frames: np.ndarray) -> np.ndarray:
+        return np.full_like(frames[:, 0], torch.get_num_threads())
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        (found,) = predict(threads, make_samples(1), tmp_path / "p")
+        assert found.image is not None and (found.image == 1).all()
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_a_method_that_always_fails_leaves_nothing(
