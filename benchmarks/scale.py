@@ -1,10 +1,10 @@
 """Memory of building a Parquet folder, from ten thousand to 200 thousand rows, and what a million would take.
 
 Three ways into `write_parquet`: sample rows one by one (what `data synth` and `data pair` do), and samples of
-a CSV table (what `data export` does) in this process and on two workers. The pictures are few and a few pixels
-large, for time, but every one is read, verified by two decoders, hashed and stored as always; what grows with
+a CSV table (what `data export` does) in this process and on two workers. The pictures are few and tiny, for
+time, but every one is read, verified by two decoders, hashed and stored as always; what grows with
 the number of rows - listing, ids, digests, index - is what counts here. Every build runs in a process of its
-own; its peak is the kernel's high-water mark (Linux); that of workers is read from outside ten times a second.
+own; its peak is the kernel's high-water mark (Linux), that of workers is read ten times a second.
 A million rows are extrapolated along the line through the two largest sizes.
 
     nice python benchmarks/scale.py            # 10,000, 50,000 and 200,000 rows
