@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import count, islice
 from pathlib import Path
@@ -11,7 +11,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from mdlp_bench.cli.main import app
+from mdlp_bench.data.samples import Samples
 from mdlp_bench.engine import SERIAL, Engine, Loaded, LocalEngine, RayEngine, engine_named
 from mdlp_bench.errors import DataError, MdlpBenchError, MissingDependencyError
 
@@ -106,3 +109,20 @@ def test_engines_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "ray", None)
     with pytest.raises(MissingDependencyError, match=r"pip install 'mdlp-bench\[ray\]'"):
         engine_named("ray")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["predict", "bicubic", "DATA", "-o", "P", "--engine", "dask"], "no engine 'dask'"),
+        (["data", "export", "DATA", "OUT", "--to", "mdlp", "--workers", "2"], "written by one process"),
+    ],
+)
+def test_the_command_line_refuses_what_it_cannot_do(
+    make_samples: Callable[..., Samples], tmp_path: Path, arguments: list[str], says: str
+) -> None:
+    make_samples(2, name="DATA")
+    places = {name: str(tmp_path / name) for name in ("DATA", "P", "OUT")}
+    with pytest.raises(MdlpBenchError, match=says):
+        CliRunner().invoke(app, [places.get(a, a) for a in arguments], catch_exceptions=False)
+    assert not (tmp_path / "P").exists() and not (tmp_path / "OUT").exists()
