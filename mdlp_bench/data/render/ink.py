@@ -16,7 +16,7 @@ from mdlp_bench.data.render.geometry import (
     FaceGeometry,
     face_geometry,
 )
-from mdlp_bench.data.render.glyphs import SCALE, glyph_mask
+from mdlp_bench.data.render.glyphs import DRAWN_FACES, SCALE, LatinFace, glyph_mask
 from mdlp_bench.data.render.raster import Image, fixed_point, resized, rounded_outline
 from mdlp_bench.data.render.style import PlateStyle
 from mdlp_bench.plate import DIGITS, LETTERS, Layout
@@ -41,7 +41,7 @@ def ink_masks(
         latin = character in _LATIN
         mask = glyph_mask(
             character,
-            style.latin if latin else style.han,
+            _face(character, layout, style) if latin else style.han,
             box.width,
             growth=style.stroke if latin else style.han_stroke,
             flag_on_one=style.flag_on_one,
@@ -54,6 +54,13 @@ def ink_masks(
             red[place] = 255
     _separator(ink, geometry, style.stroke)
     return ink, red
+
+
+def _face(character: str, layout: Layout, style: PlateStyle) -> LatinFace:
+    """The face of a digit or letter. Fonts lend every character but 6 and 9: theirs look like a plate's G."""
+    if character in "69" and style.latin not in DRAWN_FACES:
+        return "plate_energy" if layout in ("green_small", "green_large") else "plate"
+    return style.latin
 
 
 def _separator(ink: Image, geometry: FaceGeometry, growth: float) -> None:
