@@ -111,7 +111,13 @@ def draw(
     font = _glyph_font()
     for axes_row, row in zip(grid, rows, strict=True):
         axes_row[0].text(
-            -0.06, 0.5, row.label, transform=axes_row[0].transAxes, ha="right", va="center", fontsize=8
+            -0.06,
+            0.5,
+            textwrap.fill(row.label, 16),
+            transform=axes_row[0].transAxes,
+            ha="right",
+            va="center",
+            fontsize=8,
         )
         for axes, name in zip(axes_row, order, strict=True):
             _draw_cell(axes, row.cells[name], truths[name], font)
