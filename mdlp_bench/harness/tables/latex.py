@@ -39,7 +39,7 @@ _ESCAPES = str.maketrans(
 def escape_latex(text: str) -> str:
     """Text that LaTeX sets as it is, on one line; characters beyond ASCII (Chinese plates) are kept."""
     visible = "".join(c for c in " ".join(text.split()) if unicodedata.category(c) != "Cc")
-    return re.sub("-(?=-)", "-{}", visible).translate(_ESCAPES)
+    return re.sub("-(?=-)", "-{}", visible.translate(_ESCAPES))
 
 
 def to_latex(table: ScoreTable) -> str:
