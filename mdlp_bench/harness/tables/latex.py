@@ -39,7 +39,8 @@ _ESCAPES = str.maketrans(
 def escape_latex(text: str) -> str:
     """Text that LaTeX sets as it is, on one line; characters beyond ASCII (Chinese plates) are kept."""
     visible = "".join(c for c in " ".join(text.split()) if unicodedata.category(c) != "Cc")
-    return re.sub("-(?=-)", "-{}", visible.translate(_ESCAPES))
+    # The mark between hyphens becomes braces last, so that they are not escaped; no visible text holds it.
+    return re.sub("-(?=-)", "-\0", visible).translate(_ESCAPES).replace("\0", "{}")
 
 
 def to_latex(table: ScoreTable) -> str:
