@@ -16,8 +16,10 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Mapping, Sequence
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -39,6 +41,7 @@ FRAME_PREFIXES: Final = ("frame_", "lr_")
 GT_COLUMNS: Final = ("gt", "hr", "target", "sharp", "image")
 TEXT_COLUMNS: Final = ("text", "label", "plate_text", "plate")
 TABLE_SUFFIXES: Final = (".csv", ".tsv", ".parquet")
+_BLOCK: Final = 8192
 _OPTIONAL: Final = (
     "plate_id",
     "track_id",
@@ -220,7 +223,8 @@ def _samples(
         splits = rows.column("split") if "split" in rows.columns else [None] * count
         texts = rows.column(roles.text) if roles.text else [None] * count
         for position in range(count):
-            split = printable(str(splits[position] or part or "all").strip())
+            # A few names, held by every entry.
+            split = sys.intern(printable(str(splits[position] or part or "all").strip()))
             named = printable(str(ids[position] or "").strip())
             sample_id = sample_id_of(named) if named else sample_id_of(split, f"{position + 1:06d}")
             entries.append(TableEntry(sample_id, split, rows, position))
@@ -261,38 +265,60 @@ def _open_rows(path: Path) -> Rows:
     return _ParquetRows(path) if path.suffix.lower() == ".parquet" else _CsvRows(path)
 
 
+def _first_bad_byte(content: bytes) -> int:
+    """Where text stops being UTF-8; a decoder that is fed piece by piece tells the place in its piece."""
+    try:
+        content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        return error.start
+    return len(content)
+
+
 class _CsvRows:
+    """The cells as Arrow strings: as lists of Python strings they would take five times the memory."""
+
     def __init__(self, path: Path) -> None:
         name = printable(str(path))
-        try:
-            content = read_file(path).decode("utf-8-sig")
-        except UnicodeDecodeError as error:
-            raise DataError(f"{name}: not UTF-8 (byte {error.start}); save the table as UTF-8") from error
+        content = read_file(path)
         delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
+        text = io.TextIOWrapper(io.BytesIO(content), "utf-8-sig", newline="")
         try:
-            lines = list(csv.reader(io.StringIO(content, newline=""), delimiter=delimiter))
+            reader = csv.reader(text, delimiter=delimiter)
+            lines = (cells for cells in reader if any(cell.strip() for cell in cells))
+            header = next(lines, None)
+            if header is None:
+                raise DataError(f"{name}: the table is empty")
+            self.columns = [cell.strip() for cell in header]
+            self._blocks = list(self._read(lines, name))
+        except UnicodeDecodeError as error:
+            where = _first_bad_byte(content)
+            raise DataError(f"{name}: not UTF-8 (byte {where}); save the table as UTF-8") from error
         except csv.Error as error:
             raise DataError(f"{name}: not a table ({error})") from error
-        lines = [cells for cells in lines if any(cell.strip() for cell in cells)]
-        if not lines:
-            raise DataError(f"{name}: the table is empty")
-        self.columns = [cell.strip() for cell in lines[0]]
-        for number, cells in enumerate(lines[1:], start=2):
-            if len(cells) != len(self.columns):
-                raise DataError(
-                    f"{name}: row {number} has {len(cells)} cells, the header {len(self.columns)}"
-                )
-        self._lines = lines[1:]
+
+    def _read(self, lines: Iterator[list[str]], name: str) -> Iterator[list[pa.Array]]:
+        number = 1
+        while block := list(islice(lines, _BLOCK)):
+            for cells in block:
+                number += 1
+                if len(cells) != len(self.columns):
+                    raise DataError(
+                        f"{name}: row {number} has {len(cells)} cells, the header {len(self.columns)}"
+                    )
+            yield [pa.array(column, pa.string()) for column in zip(*block, strict=True)]
 
     def __len__(self) -> int:
-        return len(self._lines)
+        return sum(len(block[0]) for block in self._blocks)
 
     def column(self, name: str) -> list[Any]:
         index = self.columns.index(name)
-        return [cells[index] for cells in self._lines]
+        return [cell for block in self._blocks for cell in block[index].to_pylist()]
 
     def row(self, position: int) -> Mapping[str, Any]:
-        return dict(zip(self.columns, self._lines[position], strict=True))
+        block = self._blocks[position // _BLOCK]
+        return {
+            name: column[position % _BLOCK].as_py() for name, column in zip(self.columns, block, strict=True)
+        }
 
 
 class _ParquetRows:
