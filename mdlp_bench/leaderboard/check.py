@@ -52,17 +52,21 @@ def check_store(store: Store) -> Faults:
 
 def _check_structure(store: Store, faults: Faults) -> None:
     for path in store.root.glob(".adding-*"):
-        faults.add("structure", str(path), "left by an add that was stopped", "delete it")
+        faults.add("structure", _named(store, path), "left by an add that was stopped", "delete it")
     for version in _folders(store.root / ENTRIES, 2):
         for path in version.iterdir():
             if path.is_file() and path.name != Deprecation.file_name:
-                faults.add("structure", str(path), "does not belong into a store", "delete it")
+                faults.add("structure", _named(store, path), "does not belong into a store", "delete it")
     for folder in _folders(store.root / ENTRIES, 3):
         names = {path.name for path in folder.iterdir()}
         for name in sorted(_ENTRY_FILES - names):
-            faults.add("structure", str(folder), f"no {name} in it", _RESTORE)
+            faults.add("structure", _named(store, folder), f"no {name} in it", _RESTORE)
         for name in sorted(names - _ENTRY_FILES):
-            faults.add("structure", str(folder / name), "does not belong into an entry", "delete it")
+            faults.add("structure", _named(store, folder / name), "does not belong into an entry", "delete it")
+
+
+def _named(store: Store, path: Path) -> str:
+    return path.relative_to(store.root).as_posix()
 
 
 def _folders(root: Path, depth: int) -> Iterator[Path]:
@@ -70,7 +74,7 @@ def _folders(root: Path, depth: int) -> Iterator[Path]:
 
 
 def _check_entry(store: Store, entry: Entry, faults: Faults) -> None:
-    where = str(entry.folder.relative_to(store.root))
+    where = _named(store, entry.folder)
     record = entry.run.record
     if record.protocol != MDLP_V1.id or record.protocol_sha256 != MDLP_V1.fingerprint():
         faults.add("protocol", where, f"scored under {record.protocol} with other rules", "score it again")
@@ -121,7 +125,7 @@ def _check_duplicates(entries: list[Entry], faults: Faults) -> None:
     seen: dict[tuple[object, ...], Entry] = {}
     for entry in entries:
         if "image_sha256" not in entry.table.column_names:
-            faults.add("record", str(entry.folder), "no picture hashes in per_sample.parquet", _RESTORE)
+            faults.add("record", _named(store, entry.folder), "no picture hashes in per_sample.parquet", _RESTORE)
             continue
         key = (entry.record.dataset, tuple(entry.table["image_sha256"].to_pylist()))
         first = seen.setdefault(key, entry)
@@ -129,7 +133,7 @@ def _check_duplicates(entries: list[Entry], faults: Faults) -> None:
         if first is not entry and not flagged:
             faults.add(
                 "duplicate",
-                str(entry.folder),
+                _named(store, entry.folder),
                 f"has the pictures of {first.key} and no flag that says so",
                 "add the submission again",
             )

@@ -37,7 +37,7 @@ class CtcConfig(BaseModel):
         output: Whether the network ends in a softmax.
         time_first: The output is [T, B, C] instead of [B, T, C].
         fold: Characters to be read as others; the `O` of a general recogniser is a `0` on a plate.
-        batch_size: Most crops in one call.
+        batch_size: Most crops in one call; on one CPU thread larger batches fall out of the cache and are slower.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -54,7 +54,7 @@ class CtcConfig(BaseModel):
     output: Literal["probabilities", "logits"] = "probabilities"
     time_first: bool = False
     fold: dict[str, str] = Field(default_factory=dict)
-    batch_size: int = Field(default=16, gt=0)
+    batch_size: int = Field(default=4, gt=0)
 
     @model_validator(mode="after")
     def _consistent(self) -> CtcConfig:
