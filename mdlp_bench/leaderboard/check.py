@@ -46,7 +46,7 @@ def check_store(store: Store) -> Faults:
         return faults
     for entry in entries:
         _check_entry(store, entry, faults)
-    _check_duplicates(entries, faults)
+    _check_duplicates(store, entries, faults)
     return faults
 
 
@@ -62,7 +62,9 @@ def _check_structure(store: Store, faults: Faults) -> None:
         for name in sorted(_ENTRY_FILES - names):
             faults.add("structure", _named(store, folder), f"no {name} in it", _RESTORE)
         for name in sorted(names - _ENTRY_FILES):
-            faults.add("structure", _named(store, folder / name), "does not belong into an entry", "delete it")
+            faults.add(
+                "structure", _named(store, folder / name), "does not belong into an entry", "delete it"
+            )
 
 
 def _named(store: Store, path: Path) -> str:
@@ -120,12 +122,14 @@ def _truth_picture(store: Store, slug: str, sample_id: str) -> Path:
     return store.root / DATASETS / slug / THUMBNAILS / f"{sample_id}-gt.webp"
 
 
-def _check_duplicates(entries: list[Entry], faults: Faults) -> None:
+def _check_duplicates(store: Store, entries: list[Entry], faults: Faults) -> None:
     """Two entries of one data set with the same pictures throughout, unless that was flagged when added."""
     seen: dict[tuple[object, ...], Entry] = {}
     for entry in entries:
         if "image_sha256" not in entry.table.column_names:
-            faults.add("record", _named(store, entry.folder), "no picture hashes in per_sample.parquet", _RESTORE)
+            faults.add(
+                "record", _named(store, entry.folder), "no picture hashes in per_sample.parquet", _RESTORE
+            )
             continue
         key = (entry.record.dataset, tuple(entry.table["image_sha256"].to_pylist()))
         first = seen.setdefault(key, entry)

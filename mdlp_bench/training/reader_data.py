@@ -22,8 +22,8 @@ POOL_SIZE: Final = (64, 160)
 """Height and width of pool images: twice the reader's input, so that varied crops never enlarge them much."""
 SHARD: Final = 2000
 CCPD_SHARE: Final = 0.15
-# Plates come in one typeface, and other fonts' 6 looks like its G from afar.
-DRAWN_FACE: Final = 1.0
+# Plates come in one typeface; a quarter in others keeps the reader from learning its outlines by heart.
+DRAWN_FACE: Final = 0.75
 
 # Every layout often enough to be learnt; blue and green, which traffic is made of, most often.
 LAYOUT_SHARES: Final[dict[Layout, float]] = {
@@ -105,7 +105,7 @@ def _render_shard(path: Path, seed: int, start: int, stop: int) -> None:
 def vary(image: ImageU8, rng: np.random.Generator, strength: float = 1.0) -> ImageU8:
     """One pool image as another camera and another cropper would have delivered it.
 
-    Geometry (crop margins, perspective, shear), then resolution (plates of about 16 to 48 pixels), light
+    Geometry (crop margins, perspective, shear, a bent sheet), then resolution (plates of about 16 to 48 pixels), light
     blur, exposure and colour, noise, JPEG. Deliberately mild: the reader must not learn to restore.
 
     Args:
@@ -118,7 +118,10 @@ def vary(image: ImageU8, rng: np.random.Generator, strength: float = 1.0) -> Ima
     """
     if rng.random() >= strength:
         return image
-    varied = _shrink(_regeometry(image, rng), rng)
+    varied = _regeometry(image, rng)
+    if rng.random() < 0.4:
+        varied = _bend(varied, rng)
+    varied = _shrink(varied, rng)
     varied = _blur(varied, rng)
     varied = _tone(varied, rng)
     if rng.random() < 0.75:
@@ -152,6 +155,27 @@ def _regeometry(image: ImageU8, rng: np.random.Generator) -> ImageU8:
     matrix = cv2.getPerspectiveTransform(source, target)
     border = cv2.BORDER_REFLECT_101 if rng.random() < 0.3 else cv2.BORDER_REPLICATE
     return np.asarray(cv2.warpPerspective(image, matrix, (width, height), borderMode=border), np.uint8)
+
+
+def _bend(image: ImageU8, rng: np.random.Generator) -> ImageU8:
+    """Sheets are bent by bumpers and tools: rows and columns leave their straight lines by up to a stroke."""
+    height, width = image.shape[:2]
+    x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
+    waves = rng.uniform(0.5, 2.0, 2)
+    phases = rng.uniform(0, 2 * np.pi, 2)
+    reach = np.clip(rng.normal(0, [0.025, 0.012], 2), [-0.06, -0.03], [0.06, 0.03])
+    bent_y = y + np.float32(reach[0] * height) * np.sin(np.float32(np.pi * waves[0]) * x / width + phases[0])
+    bent_x = x + np.float32(reach[1] * width) * np.sin(np.float32(np.pi * waves[1]) * x / width + phases[1])
+    return np.asarray(
+        cv2.remap(
+            image,
+            bent_x.astype(np.float32),
+            bent_y.astype(np.float32),
+            cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_REPLICATE,
+        ),
+        np.uint8,
+    )
 
 
 def _margin(rng: np.random.Generator) -> float:
