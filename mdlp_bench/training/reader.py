@@ -56,17 +56,17 @@ class ReaderTraining(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     seed: int = 1
-    pool: int = Field(default=28_000, gt=0)
+    pool: int = Field(default=60_000, gt=0)
     held_out: int = Field(default=400, gt=0)
-    steps: int = Field(default=4_000, gt=0)
+    steps: int = Field(default=22_000, gt=0)
     batch: int = Field(default=32, gt=1)
     learning_rate: float = Field(default=2e-3, gt=0)
     warmup: int = Field(default=100, ge=0)
-    decay: int = Field(default=1_000, gt=0)
+    decay: int = Field(default=4_000, gt=0)
     ramp: int = Field(default=800, ge=0)
     guided: int = Field(default=400, ge=0)
     weight_decay: float = Field(default=1e-4, ge=0)
-    average: float = Field(default=0.995, ge=0, lt=1)
+    average: float = Field(default=0.998, ge=0, lt=1)
     checkpoint_every: int = Field(default=250, gt=0)
     version: str = "1"
 
