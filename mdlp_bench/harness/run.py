@@ -21,8 +21,7 @@ from mdlp_bench.errors import RunError
 from mdlp_bench.files import atomic_path, read_json, write_json
 from mdlp_bench.methods.base import MethodDescriptor
 from mdlp_bench.readers.base import ReaderDescriptor
-
-RUN_SCHEMA_VERSION: Final = 1
+from mdlp_bench.records import Record
 
 # What can change a score; everything else a wheel pulls in is noise in the record.
 _PACKAGES: Final = (
@@ -36,34 +35,9 @@ _PACKAGES: Final = (
 )
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    file_name: ClassVar[str]
-
-    def write(self, folder: Path) -> None:
-        """Write the record into its folder, atomically."""
-        write_json(folder / self.file_name, self.model_dump(mode="json"))
-
-    @classmethod
-    def read(cls, folder: Path) -> Self:
-        """Read the record of a folder.
-
-        Raises:
-            RunError: There is none, or it is of another schema version or damaged.
-        """
-        path = folder / cls.file_name
-        if not path.is_file():
-            raise RunError(f"{folder}: no {cls.file_name} in it")
-        content = read_json(path)
-        found = content.get("schema_version") if isinstance(content, dict) else None
-        if found != RUN_SCHEMA_VERSION:
-            raise RunError(f"{path}: schema version {found}, this program reads {RUN_SCHEMA_VERSION}")
-        try:
-            return cls.model_validate(content)
-        except ValidationError as error:
-            first = error.errors()[0]
-            raise RunError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+class _Record(Record):
+    error = RunError
+    remedy = "predict or score again"
 
 
 class DatasetRecord(BaseModel):

@@ -6,18 +6,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, ClassVar, Final, Literal, Self
+from typing import Annotated, ClassVar, Final, Literal
 
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from mdlp_bench.errors import RunError, SubmissionError
-from mdlp_bench.files import read_json, write_json
 from mdlp_bench.harness.run import Run
 from mdlp_bench.leaderboard.submission import Submission, slugify
 from mdlp_bench.readers.base import ReaderDescriptor
+from mdlp_bench.records import Record
 
-STORE_SCHEMA_VERSION: Final = 1
 ENTRIES: Final = "entries"
 DATASETS: Final = "datasets"
 THUMBNAILS: Final = "thumbnails"
@@ -36,37 +35,9 @@ FlagCode = Literal[
 ]
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    file_name: ClassVar[str]
-
-    def write(self, folder: Path) -> None:
-        """Write the record into its folder, atomically."""
-        write_json(folder / self.file_name, self.model_dump(mode="json"))
-
-    @classmethod
-    def read(cls, folder: Path) -> Self:
-        """Read the record of a folder.
-
-        Raises:
-            SubmissionError: There is none, it is damaged, or of another schema version.
-        """
-        path = folder / cls.file_name
-        if not path.is_file():
-            raise SubmissionError(f"{folder}: no {cls.file_name} in it; add the submission again")
-        content = read_json(path)
-        version = content.get("schema_version") if isinstance(content, dict) else None
-        if version != STORE_SCHEMA_VERSION:
-            raise SubmissionError(
-                f"{path}: schema version {version}, this program reads {STORE_SCHEMA_VERSION}"
-            )
-        try:
-            return cls.model_validate(content)
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(map(str, first["loc"]))
-            raise SubmissionError(f"{path}: {where}: {first['msg']}; restore the file") from error
+class _Record(Record):
+    error = SubmissionError
+    remedy = "restore the file, or add the submission again"
 
 
 class Flag(BaseModel):
