@@ -7,9 +7,10 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -28,6 +29,8 @@ from mdlp_bench.data.sources.names import natural_key, printable
 from mdlp_bench.errors import DataError
 from mdlp_bench.files import sha256_file
 from mdlp_bench.schema import IMAGE_TYPE, REQUIRED, SAMPLE_SCHEMA
+
+_IDS_AT_ONCE: Final = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,7 @@ class ParquetSamples(Samples):
             paths = find_parquet(path)
         self._files = _open_files(paths)
         self._ids, self._splits, self._digests = self._read_index()
+        self._places = _Places(self._ids)
         self._kept = np.ones(len(self._ids), np.bool_)
         self._leave_out_duplicates()
         self._leave_out_quarantined(read_quarantine(folder))
@@ -137,12 +141,18 @@ class ParquetSamples(Samples):
             chosen.name = f"{self.name}/{split}"
         if sample_ids is not None:
             wanted = set(sample_ids)
-            known_ids = set(self.sample_ids) | {p.sample_id for p in self._problems}
-            if missing := sorted(wanted - known_ids):
-                raise DataError(
-                    f"{self.name}: no sample {missing[0]!r} ({len(missing)} of the ids are not there)"
-                )
-            chosen._kept &= np.asarray(pc.is_in(self._ids, pa.array(sorted(wanted), pa.string())))
+            found = self._places.of(wanted)
+            found = found[self._kept[found]]
+            if len(found) < len(wanted):
+                present = set(self._ids.take(pa.array(found)).to_pylist())
+                present |= {p.sample_id for p in self._problems if p.sample_id is not None}
+                if missing := sorted(wanted - present):
+                    raise DataError(
+                        f"{self.name}: no sample {missing[0]!r} ({len(missing)} of the ids are not there)"
+                    )
+            asked = np.zeros_like(self._kept)
+            asked[found] = True
+            chosen._kept &= asked
             chosen._problems = [p for p in chosen._problems if p.sample_id in wanted]
         return chosen
 
@@ -239,6 +249,42 @@ class ParquetSamples(Samples):
             sample_id, split = self._ids[position].as_py(), self._splits[position].as_py()
             message = f"sample {sample_id}: in quarantine ({quarantine[sample_id]})"
             self._problems.append(Problem("quarantined", message, sample_id, split))
+
+
+class _Places:
+    """Positions of ids, by binary search among their hashes: what a look-up costs depends on what is asked.
+
+    Args:
+        ids: string [N]; sorted when the first id is looked up, 16 bytes an id.
+    """
+
+    def __init__(self, ids: pa.Array) -> None:
+        self._ids = ids
+        self._sorted: tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64]] | None = None
+
+    def of(self, wanted: Collection[str]) -> npt.NDArray[np.int64]:
+        """The positions, ascending, at which these ids stand (more than one where an id is repeated)."""
+        if self._sorted is None:
+            parts = [
+                self._hash(self._ids[at : at + _IDS_AT_ONCE]) for at in range(0, len(self._ids), _IDS_AT_ONCE)
+            ]
+            hashes = np.concatenate([np.zeros(0, np.uint64), *parts])
+            order = np.argsort(hashes, kind="stable")
+            self._sorted = hashes[order], order
+        hashes, order = self._sorted
+        asked = np.unique(self._hash(pa.array(list(wanted), pa.string())))
+        first, last = (np.searchsorted(hashes, asked, side) for side in ("left", "right"))
+        places = np.sort(
+            np.concatenate([order[a:b] for a, b in zip(first, last, strict=True)] or [order[:0]])
+        )
+        same = pc.is_in(self._ids.take(pa.array(places)), pa.array(list(wanted), pa.string()))
+        return np.asarray(places[np.asarray(same)], np.int64)
+
+    @staticmethod
+    def _hash(ids: pa.Array) -> npt.NDArray[np.uint64]:
+        import pandas as pd
+
+        return np.asarray(pd.util.hash_array(ids.to_numpy(zero_copy_only=False), categorize=False))
 
 
 def find_parquet(path: Path) -> list[Path]:

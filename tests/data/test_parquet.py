@@ -26,6 +26,7 @@ from mdlp_bench.data import (
     write_parquet,
 )
 from mdlp_bench.data.manifest import fingerprint, read_manifest
+from mdlp_bench.data.parquet import _Places
 from mdlp_bench.engine import Engine
 from mdlp_bench.errors import DataError, MdlpBenchError
 from mdlp_bench.files import sha256_bytes, write_json
@@ -210,6 +211,13 @@ def test_selection_batches_and_quarantine(mdlp: Path, tmp_path: Path) -> None:
     assert left.sample_ids == ["train-b", "train-c", "val-a"] and left.splits == {"train": 2, "val": 1}
     assert any(p.code == "quarantined" and "leak" in p.message for p in left.problems)
     assert left.fingerprint == samples.select(sample_ids=left.sample_ids).fingerprint
+
+
+@given(st.lists(st.sampled_from("abcdefgh"), max_size=12), st.sets(st.sampled_from("abcdefghxyz")))
+def test_ids_are_looked_up_as_a_scan_would(ids: list[str], wanted: set[str]) -> None:
+    places = _Places(pa.array(ids, pa.string()))
+    expected = [n for n, sample_id in enumerate(ids) if sample_id in wanted]
+    assert places.of(wanted).tolist() == expected == places.of(sorted(wanted)).tolist()
 
 
 def test_plain_parquet_without_manifest(mdlp: Path, tmp_path: Path) -> None:
