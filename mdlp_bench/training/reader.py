@@ -58,7 +58,7 @@ class ReaderTraining(BaseModel):
     seed: int = 1
     pool: int = Field(default=60_000, gt=0)
     held_out: int = Field(default=400, gt=0)
-    steps: int = Field(default=22_000, gt=0)
+    steps: int = Field(default=16_000, gt=0)
     batch: int = Field(default=32, gt=1)
     learning_rate: float = Field(default=2e-3, gt=0)
     warmup: int = Field(default=100, ge=0)
