@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import http.client
+import os
+import sys
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
@@ -49,9 +51,11 @@ BACKBONES: Final = {
 
 def cache_folder() -> Path:
     """Torch hub's checkpoint folder, as `TORCH_HOME` (or `torch.hub.set_dir`) places it."""
-    import torch.hub
-
-    return Path(torch.hub.get_dir()) / "checkpoints"
+    if "torch.hub" in sys.modules:
+        return Path(sys.modules["torch.hub"].get_dir()) / "checkpoints"
+    # Nobody has set another folder, and importing torch to ask for it takes seconds.
+    cache = os.environ.get("XDG_CACHE_HOME", "~/.cache")
+    return Path(os.environ.get("TORCH_HOME", f"{cache}/torch")).expanduser() / "hub" / "checkpoints"
 
 
 def backbone_file(backbone: Backbone) -> tuple[Path, str]:

