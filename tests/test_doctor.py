@@ -69,8 +69,7 @@ def test_missing_backbones_are_notes_with_address_and_place(
 
 def test_the_cache_folder_is_where_torch_hub_looks(tmp_path: Path) -> None:
     code = (
-        "import sys\nfrom mdlp_bench.errors import MdlpBenchError
-from mdlp_bench.metrics.weights import cache_folder\n"
+        "import sys\nfrom mdlp_bench.metrics.weights import cache_folder\n"
         "before = cache_folder()\nassert 'torch' not in sys.modules\n"
         "import torch.hub\nassert before == cache_folder(), (before, cache_folder())\nprint(before)"
     )
