@@ -3,25 +3,34 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
 from zlib import crc32
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 from rapidfuzz.distance import Levenshtein
 
 from mdlp_bench.data.audit.model import CHECKS, AuditConfig, Finding
-from mdlp_bench.data.audit.near import Pairs, Signatures, confirm, similar_hashes
+from mdlp_bench.data.audit.near import Pairs, Signatures, bucket_pairs, confirm, similar_hashes
 
 _NAMED = 4
 # Samples of one plate that are compared with those of a plate one edit away.
 _PER_PLATE = 32
 
 
+Codes = npt.NDArray[np.int64]
+
+
 @dataclass(frozen=True, slots=True)
 class Columns:
     """The examined samples as columns, and a function that gives their signatures.
+
+    Strings are Arrow arrays: of a million samples, lists would take half a gigabyte more.
 
     Attributes:
         digests: uint64 [images].
@@ -31,36 +40,55 @@ class Columns:
         signatures: From positions in `hashed` to signatures [., 16, 64].
     """
 
-    sample_ids: Sequence[str]
-    splits: Sequence[str]
-    plates: Sequence[str]
-    tracks: Sequence[str]
-    texts: Sequence[str | None]
-    layouts: Sequence[str | None]
+    sample_ids: pa.Array
+    splits: pa.Array
+    plates: pa.Array
+    tracks: pa.Array
+    texts: pa.Array
+    layouts: pa.Array
     n_frames: npt.NDArray[np.int64]
     has_gt: npt.NDArray[np.bool_]
     digests: npt.NDArray[np.uint64]
-    owners: npt.NDArray[np.int64]
+    owners: Codes
     hashes: npt.NDArray[np.uint64]
-    hashed: npt.NDArray[np.int64]
+    hashed: Codes
     signatures: Callable[[npt.NDArray[np.int64]], Signatures]
 
     def finding(self, code: str, members: Sequence[int], what: str) -> Finding:
         """A finding about these samples, which the message names."""
         ordered = sorted(members)
-        names = [f"{self.splits[m]}/{self.sample_ids[m]}" for m in ordered[:_NAMED]]
+        ids, splits = (self._of(column, ordered) for column in (self.sample_ids, self.splits))
+        names = [f"{split}/{name}" for split, name in zip(splits[:_NAMED], ids, strict=False)]
         more = f" and {len(ordered) - _NAMED:,} more" if len(ordered) > _NAMED else ""
         return Finding(
             code=code,
             severity=CHECKS[code].severity,
             message=f"{what}: {', '.join(names)}{more}",
-            sample_ids=tuple(self.sample_ids[m] for m in ordered),
-            splits=tuple(sorted({self.splits[m] for m in ordered})),
+            sample_ids=tuple(ids),
+            splits=tuple(sorted(set(splits))),
         )
 
-    def leaks(self, members: Iterable[int]) -> bool:
+    def leaks(self, members: Sequence[int]) -> bool:
         """Whether samples are in more than one split."""
-        return len({self.splits[m] for m in members}) > 1
+        return len(set(self._of(self.splits, members))) > 1
+
+    def are_one_track(self, members: Sequence[int]) -> bool:
+        """Whether samples are of one track in one split."""
+        return not self.leaks(members) and len(set(self._of(self.tracks, members))) == 1
+
+    def labels(self, members: Sequence[int]) -> list[str]:
+        """The different texts of samples."""
+        return sorted({text for text in self._of(self.texts, members) if text is not None})
+
+    @property
+    def names(self) -> pa.Array:
+        """What identifies each sample's plate: its text, where there is none its plate id."""
+        return pc.coalesce(self.texts, self.plates)
+
+    @staticmethod
+    def _of(column: pa.Array, members: Sequence[int]) -> list[Any]:
+        found: list[Any] = column.take(pa.array(members, pa.int64())).to_pylist()
+        return found
 
 
 def compare(columns: Columns, config: AuditConfig) -> Iterator[Finding]:
@@ -80,28 +108,18 @@ def shared_identities(columns: Columns) -> Iterator[Finding]:
 
     A plate is identified by its text, and by its plate id: either alone is enough.
     """
-    by_text: dict[str, list[int]] = defaultdict(list)
-    by_plate: dict[str, list[int]] = defaultdict(list)
-    by_track: dict[str, list[int]] = defaultdict(list)
-    for number, (text, plate, track) in enumerate(
-        zip(columns.texts, columns.plates, columns.tracks, strict=True)
-    ):
-        if text is not None:
-            by_text[text].append(number)
-        by_plate[plate].append(number)
-        by_track[track].append(number)
     seen: set[tuple[int, ...]] = set()
-    for plates in (by_text, by_plate):
-        for name, members in plates.items():
-            if len(members) == 1 or tuple(members) in seen:
+    for plates in (columns.texts, columns.plates):
+        for name, members in _repeated(plates):
+            if members in seen:
                 continue
-            seen.add(tuple(members))
+            seen.add(members)
             if columns.leaks(members):
                 yield columns.finding("plate-leak", members, f"plate {name} in several splits")
-            elif len({columns.tracks[m] for m in members}) > 1:
+            elif not columns.are_one_track(members):
                 yield columns.finding("repeated-plate", members, f"plate {name} in several tracks")
-    for name, members in by_track.items():
-        if columns.leaks(members) and tuple(members) not in seen:
+    for name, members in _repeated(columns.tracks):
+        if columns.leaks(members) and members not in seen:
             yield columns.finding("track-leak", members, f"track {name} in several splits")
 
 
@@ -111,13 +129,10 @@ def exact_duplicates(columns: Columns) -> list[tuple[int, ...]]:
     Samples of one track in one split may share images: several triplets of a track share its ground truth.
     """
     order = np.argsort(columns.digests, kind="stable")
-    sorted_digests, owners = columns.digests[order], columns.owners[order]
-    starts = np.flatnonzero(np.concatenate([[True], sorted_digests[1:] != sorted_digests[:-1]]))
-    sizes = np.diff(np.append(starts, len(order)))
     groups: dict[tuple[int, ...], None] = {}
-    for start, size in zip(starts[sizes > 1].tolist(), sizes[sizes > 1].tolist(), strict=True):
-        members = tuple(sorted(set(owners[start : start + size].tolist())))
-        if len(members) > 1 and not _one_track(columns, members):
+    for start, stop in _runs(columns.digests[order]):
+        members = tuple(sorted(set(columns.owners[order[start:stop]].tolist())))
+        if len(members) > 1 and not columns.are_one_track(members):
             groups[members] = None
     return sorted(groups)
 
@@ -135,10 +150,18 @@ def near_duplicates(
     pairs = pairs[pairs[:, 0] < count] % count
     pairs = np.unique(np.sort(pairs[pairs[:, 0] != pairs[:, 1]], axis=1), axis=0)
     same = _confirmed(columns, pairs, config.near_correlation)
-    known = {tuple(pair) for group in exact for pair in _links(group)}
-    links = [pair for pair in same if pair not in known and not _one_track(columns, pair)]
+    groups: dict[int, set[int]] = defaultdict(set)
+    for number, group in enumerate(exact):
+        for member in group:
+            groups[member].add(number)
+    none: set[int] = set()
+    links = [
+        pair
+        for pair in same
+        if not groups.get(pair[0], none) & groups.get(pair[1], none) and not columns.are_one_track(pair)
+    ]
     for members in _components(links):
-        texts = sorted({text for m in members if (text := columns.texts[m])})
+        texts = columns.labels(members)
         labels = f", labelled {' / '.join(texts[:_NAMED])}" if len(texts) > 1 else ""
         code = "near-duplicate-leak" if columns.leaks(members) else "near-duplicate"
         yield columns.finding(code, members, f"the same picture{labels}")
@@ -158,11 +181,9 @@ def counts(columns: Columns, config: AuditConfig) -> Iterator[Finding]:
         yield columns.finding(
             "wrong-count", [number], f"{int(columns.n_frames[number])} frames instead of {usual}"
         )
-    splits = np.asarray(columns.splits, dtype=object)
-    for split in dict.fromkeys(columns.splits):
-        inside = splits == split
-        without = np.flatnonzero(inside & ~columns.has_gt).tolist()
-        if len(without) == int(inside.sum()):
+    for split, inside in _members_by_split(columns):
+        without = inside[~columns.has_gt[inside]].tolist()
+        if len(without) == len(inside):
             message = f"split {split}: none of its {len(without):,} samples has a ground truth"
             yield Finding(code="no-gt", severity="note", message=message, splits=(split,))
             continue
@@ -174,16 +195,13 @@ def balance(columns: Columns) -> dict[str, dict[str, float]]:
     """Share of the plates by province and by layout, the largest first; `unknown` where there is no text."""
     return {
         name: {value: round(n / max(1, sum(found.values())), 4) for value, n in found.most_common()}
-        for name, found in _classes(columns, range(len(columns.plates))).items()
+        for name, found in _classes(columns, np.arange(len(columns.plates))).items()
     }
 
 
 def imbalances(columns: Columns, config: AuditConfig) -> Iterator[Finding]:
     """Splits in which one province or layout has most of the plates."""
-    members: dict[str, list[int]] = defaultdict(list)
-    for number, split in enumerate(columns.splits):
-        members[split].append(number)
-    for split, inside in members.items():
+    for split, inside in _members_by_split(columns):
         for name, found in _classes(columns, inside).items():
             found.pop("unknown", None)
             total = sum(found.values())
@@ -195,33 +213,52 @@ def imbalances(columns: Columns, config: AuditConfig) -> Iterator[Finding]:
                 yield Finding(code="imbalance", severity="note", message=message, splits=(split,))
 
 
-def _classes(columns: Columns, members: Iterable[int]) -> dict[str, Counter[str]]:
-    found: dict[str, Counter[str]] = {"province": Counter(), "layout": Counter()}
-    seen: set[str] = set()
-    for number in members:
-        text = columns.texts[number]
-        plate = text or columns.plates[number]
-        if plate not in seen:
-            seen.add(plate)
-            found["province"][text[0] if text else "unknown"] += 1
-            found["layout"][columns.layouts[number] or "unknown"] += 1
-    return found
+def _classes(columns: Columns, members: Codes) -> dict[str, Counter[str]]:
+    """Plates by province and by layout; a plate counts as its first sample says."""
+    chosen = pa.array(members)
+    codes = np.asarray(columns.names.take(chosen).dictionary_encode().indices)
+    first = chosen.take(pa.array(np.unique(codes, return_index=True)[1]))
+    values = {
+        "province": pc.utf8_slice_codeunits(columns.texts.take(first), 0, 1),
+        "layout": columns.layouts.take(first),
+    }
+    found = {name: column.fill_null("unknown").value_counts().to_pylist() for name, column in values.items()}
+    return {name: Counter({c["values"]: c["counts"] for c in counted}) for name, counted in found.items()}
+
+
+def _members_by_split(columns: Columns) -> Iterator[tuple[str, Codes]]:
+    encoded = columns.splits.dictionary_encode()
+    for code, split in enumerate(encoded.dictionary.to_pylist()):
+        yield split, np.flatnonzero(np.asarray(encoded.indices) == code)
+
+
+def _repeated(values: pa.Array) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """Values that occur more than once, and where, in the order in which they appear first."""
+    encoded = values.dictionary_encode()
+    codes = np.asarray(encoded.indices.fill_null(-1))
+    order = np.argsort(codes, kind="stable")
+    for start, stop in _runs(codes[order]):
+        if (code := int(codes[order[start]])) >= 0:
+            yield encoded.dictionary[code].as_py(), tuple(order[start:stop].tolist())
+
+
+def _runs(values: npt.NDArray[Any]) -> Iterator[tuple[int, int]]:
+    """Start and stop of the runs of more than one equal value in a sorted array."""
+    bounds = _bounds(values)
+    long = np.flatnonzero(np.diff(bounds) > 1)
+    yield from zip(bounds[long].tolist(), bounds[long + 1].tolist(), strict=True)
+
+
+def _bounds(values: npt.NDArray[Any]) -> Codes:
+    """Where the runs of equal values in a sorted array start, and its length."""
+    changes = np.flatnonzero(values[1:] != values[:-1]) + 1
+    return np.concatenate([[0], changes, [len(values)]]).astype(np.int64)
 
 
 def _confirmed(columns: Columns, pairs: Pairs, threshold: float) -> list[tuple[int, int]]:
     """Pairs of positions in `hashed` whose strips all correlate, as pairs of samples."""
     kept = pairs[confirm(pairs, columns.signatures, lambda found: found.min(axis=1) >= threshold)]
     return [(int(a), int(b)) for a, b in np.sort(columns.hashed[kept], axis=1)]
-
-
-def _one_track(columns: Columns, members: Sequence[int]) -> bool:
-    return len({(columns.splits[m], columns.tracks[m]) for m in members}) == 1
-
-
-def _links(group: Sequence[int]) -> Iterator[tuple[int, int]]:
-    for number, first in enumerate(group):
-        for second in group[number + 1 :]:
-            yield first, second
 
 
 def _components(links: Sequence[tuple[int, int]]) -> list[tuple[int, ...]]:
@@ -242,36 +279,50 @@ def _components(links: Sequence[tuple[int, int]]) -> list[tuple[int, ...]]:
 
 
 def _one_edit_apart(columns: Columns) -> Pairs:
-    """Pairs of positions in `hashed` whose texts are one edit apart.
+    """Pairs of positions in `hashed` whose texts are one edit apart."""
+    texts = columns.texts.take(pa.array(columns.hashed)).dictionary_encode()
+    codes = np.asarray(texts.indices.fill_null(-1))
+    order = np.argsort(codes, kind="stable")
+    bounds = np.searchsorted(codes[order], np.arange(len(texts.dictionary) + 1))
+    places = [order[a : min(b, a + _PER_PLATE)] for a, b in pairwise(bounds.tolist())]
+    near = one_edit_apart(texts.dictionary.to_pylist())
+    found = (
+        number
+        for a, b in near.tolist()
+        for first in places[a].tolist()
+        for second in places[b].tolist()
+        for number in (first, second)
+    )
+    return np.fromiter(found, np.int64).reshape(-1, 2)
 
-    Texts that are one edit apart agree once a character is blanked in both, or deleted from the longer one.
+
+def one_edit_apart(texts: Sequence[str]) -> Pairs:
+    """Pairs of different texts that are one edit apart, without comparing all with all.
+
+    Such texts agree once one character is blanked in both, or deleted from the longer one: texts are compared
+    that agree so at one place after the other.
+
+    Returns:
+        int64 [P, 2], positions in `texts`, first < second, sorted.
     """
-    members: dict[str, list[int]] = defaultdict(list)
-    for position, sample in enumerate(columns.hashed.tolist()):
-        if text := columns.texts[sample]:
-            members[text].append(position)
-    texts = sorted(members)
-    keys: list[int] = []
-    owners: list[int] = []
-    for number, text in enumerate(texts):
-        variants = {f"{text[:p]}\0{text[p + 1 :]}" for p in range(len(text))}
-        variants |= {text[:p] + text[p + 1 :] for p in range(len(text))} | {text}
-        keys += [crc32(variant.encode()) for variant in variants]
-        owners += [number] * len(variants)
-    order = np.argsort(np.asarray(keys, np.uint32), kind="stable")
-    sorted_keys, sorted_owners = np.asarray(keys, np.uint32)[order], np.asarray(owners, np.int64)[order]
-    bounds = np.flatnonzero(np.concatenate([[True], sorted_keys[1:] != sorted_keys[:-1], [True]]))
-    near: set[tuple[int, int]] = set()
-    sizes = np.diff(bounds)
-    for start, size in zip(bounds[:-1][sizes > 1].tolist(), sizes[sizes > 1].tolist(), strict=True):
-        bucket = sorted(set(sorted_owners[start : start + size].tolist()))
-        near.update(
-            (a, b) for a, b in _links(bucket) if Levenshtein.distance(texts[a], texts[b], score_cutoff=1) == 1
-        )
-    found = [
-        (first, second)
-        for a, b in sorted(near)
-        for first in members[texts[a]][:_PER_PLATE]
-        for second in members[texts[b]][:_PER_PLATE]
-    ]
-    return np.asarray(found, np.int64).reshape(-1, 2)
+    everyone, found = np.arange(len(texts)), [np.zeros((0, 2), np.int64)]
+    whole = _keys(texts)
+    for place in range(max(map(len, texts), default=0)):
+        longer = np.flatnonzero([len(text) > place for text in texts])
+        cut = [(text[:place], text[place + 1 :]) for text in texts if len(text) > place]
+        blanked, shortened = (_keys([f"{a}{mark}{b}" for a, b in cut]) for mark in ("\0", ""))
+        for keys, owners in (
+            (blanked, longer),
+            (np.concatenate([whole, shortened]), np.concatenate([everyone, longer])),
+        ):
+            order = np.argsort(keys, kind="stable")
+            bounds = _bounds(keys[order])
+            ends = np.repeat(bounds[1:], np.diff(bounds))
+            found += [pairs[pairs[:, 0] != pairs[:, 1]] for pairs in bucket_pairs(owners[order], ends)]
+    pairs = np.unique(np.sort(np.concatenate(found), axis=1), axis=0)
+    near = [Levenshtein.distance(texts[a], texts[b], score_cutoff=1) == 1 for a, b in pairs.tolist()]
+    return np.asarray(pairs[np.asarray(near, np.bool_)], np.int64)
+
+
+def _keys(texts: Sequence[str]) -> npt.NDArray[np.uint32]:
+    return np.fromiter((crc32(text.encode()) for text in texts), np.uint32, len(texts))

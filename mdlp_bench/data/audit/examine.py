@@ -85,7 +85,7 @@ def examine(row: Mapping[str, Any], config: AuditConfig, reader: Reader | None =
             faults += _size_faults(images[-1], name, config)
     frames = [image for image in images[: len(row["frames"])] if image is not None]
     gt = images[-1] if row.get("gt") else None
-    text = plate.normalise(row["text"]) if row.get("text") else None
+    text = plate.normalise(row.get("text") or "") or None
     faults += _order_faults(row, frames, gt)
     digests = [int(sha256_bytes(image["bytes"])[:16], 16) for image in encoded]
     if len(set(digests[: len(row["frames"])])) < len(row["frames"]):

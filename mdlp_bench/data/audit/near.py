@@ -30,6 +30,7 @@ _HASH_BITS: Final = (8, 16)
 # Buckets beyond this are divided by the next band: all their pairs would be too many.
 _CROWDED: Final = 256
 _PAIRS_AT_ONCE: Final = 1 << 16
+_SIGNATURES_AT_ONCE: Final = 1 << 12
 # Grey levels of a strip below which its correlation is that of noise.
 _FLAT: Final = 3.0
 
@@ -75,7 +76,7 @@ def similar_hashes(hashes: Hashes, radius: int) -> Pairs:
     bands = np.ascontiguousarray(hashes).view(np.uint16).reshape(len(hashes), BANDS)
     found = [np.zeros((0, 2), np.int64)]
     for band in range(BANDS):
-        for pairs in _bucket_pairs(bands, np.arange(len(hashes)), band, 1):
+        for pairs in _band_pairs(bands, np.arange(len(hashes)), band, 1):
             differing = np.bitwise_count(hashes[pairs[:, 0]] ^ hashes[pairs[:, 1]]).sum(axis=1)
             found.append(pairs[differing <= radius])
     pairs = np.sort(np.concatenate(found), axis=1)
@@ -103,8 +104,8 @@ def confirm(
         accept: From correlations [K, 8] to bool [K].
     """
     kept = np.zeros(len(pairs), np.bool_)
-    for start in range(0, len(pairs), _PAIRS_AT_ONCE // 4):
-        part = pairs[start : start + _PAIRS_AT_ONCE // 4]
+    for start in range(0, len(pairs), _SIGNATURES_AT_ONCE):
+        part = pairs[start : start + _SIGNATURES_AT_ONCE]
         first, second = _strips(signature(part[:, 0])), signature(part[:, 1])
         upright = accept(_correlate(first, _strips(second)))
         turned = accept(_correlate(first, _strips(second[:, ::-1, ::-1])))
@@ -119,7 +120,7 @@ def _hash(small: npt.NDArray[np.float32]) -> Hashes:
     return np.packbits(coefficients > np.median(coefficients)).view(np.uint64)
 
 
-def _bucket_pairs(
+def _band_pairs(
     bands: npt.NDArray[np.uint16], members: npt.NDArray[np.int64], band: int, depth: int
 ) -> Iterator[Pairs]:
     """All pairs of members that share the value of a band, a limited number at a time."""
@@ -134,18 +135,23 @@ def _bucket_pairs(
         if depth == BANDS:
             yield np.stack([bucket[:-1], bucket[1:]], axis=1)
         else:
-            yield from _bucket_pairs(bands, bucket, (band + 1) % BANDS, depth + 1)
-    # Each member is paired with those behind it in its bucket: offset 1, then 2, ...
-    ends = np.repeat(bounds[1:], sizes)
-    places = np.arange(len(members))
-    open_places = places[np.repeat(~crowded & (sizes > 1), sizes)]
-    for offset in range(1, _CROWDED):
-        open_places = open_places[open_places + offset < ends[open_places]]
-        if not len(open_places):
-            return
+            yield from _band_pairs(bands, bucket, (band + 1) % BANDS, depth + 1)
+    yield from bucket_pairs(members, np.repeat(np.where(crowded, 0, bounds[1:]), sizes))
+
+
+def bucket_pairs(members: npt.NDArray[np.int64], ends: npt.NDArray[np.int64]) -> Iterator[Pairs]:
+    """Each member with every other of its bucket, a limited number of pairs at a time.
+
+    Args:
+        members: int64 [N], bucket by bucket.
+        ends: int64 [N]; where the bucket of each member ends, 0 to leave it out.
+    """
+    offset, open_places = 1, np.arange(len(members))
+    while len(open_places := open_places[open_places + offset < ends[open_places]]):
         for start in range(0, len(open_places), _PAIRS_AT_ONCE):
             part = open_places[start : start + _PAIRS_AT_ONCE]
             yield np.stack([members[part], members[part + offset]], axis=1)
+        offset += 1
 
 
 def _strips(signatures: Signatures) -> npt.NDArray[np.float32]:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from mdlp_bench.data.audit.compare import Columns, balance, compare
 from mdlp_bench.data.audit.examine import Examined, examine_ids
 from mdlp_bench.data.audit.model import CHECKS, Audit, AuditConfig, Finding
-from mdlp_bench.data.audit.near import SIGNATURE_SHAPE
+from mdlp_bench.data.audit.near import SIGNATURE_SHAPE, Signatures
 from mdlp_bench.data.manifest import QUARANTINE, read_quarantine
 from mdlp_bench.data.parquet import ParquetSamples
 from mdlp_bench.data.report import Card, Picture, picture, write_report
@@ -31,6 +34,7 @@ SHOWN: Final = 40
 
 _CHUNK: Final = 1024
 _SAMPLES_SHOWN: Final = 4
+_STRINGS: Final = ("sample_id", "split", "plate_id", "track_id", "text", "layout")
 _SIGNATURE_BYTES: Final = SIGNATURE_SHAPE[0] * SIGNATURE_SHAPE[1]
 
 _PROBLEM_CHECKS: Final[Mapping[ProblemCode, str | None]] = {
@@ -85,7 +89,7 @@ def audit(
                     findings += _from_problem(item)
                 else:
                     findings += [_single(code, message, item) for code, message in item.faults]
-                    gathered.add(item)
+            gathered.add([item for item in results if isinstance(item, Examined)])
             if progress is not None:
                 progress(len(chunk))
         columns = gathered.columns()
@@ -101,7 +105,7 @@ def audit(
         reader=f"{used.name} {used.version}" if used else None,
         samples=sum(map(len, splits.values())),
         quarantined=sum(problem.code == "quarantined" for problem in samples.listing_problems()),
-        plates=len({text or plate for text, plate in zip(columns.texts, columns.plates, strict=True)}),
+        plates=pc.count_distinct(columns.names).as_py(),
         splits={split: len(ids) for split, ids in splits.items()},
         counts={code: found[code] for code in CHECKS if found[code]},
         leaks=sum(finding.severity == "leak" for finding in findings),
@@ -191,63 +195,63 @@ def write_html(found: Audit, samples: Samples, target: Path) -> None:
 
 
 class _Gathered:
-    """Collects examined samples as columns; signatures go to a file."""
+    """Collects examined samples as columns, a block at a time; signatures go to a file."""
 
-    def __init__(self, signatures: Any) -> None:
+    def __init__(self, signatures: IO[bytes]) -> None:
         self._file = signatures
-        self._ids: list[str] = []
-        self._splits: list[str] = []
-        self._plates: list[str] = []
-        self._tracks: list[str] = []
-        self._texts: list[str | None] = []
-        self._layouts: list[str | None] = []
-        self._counts: list[tuple[int, bool]] = []
-        self._digests: list[np.ndarray[Any, np.dtype[np.uint64]]] = []
-        self._hashes: list[np.ndarray[Any, np.dtype[np.uint64]]] = []
-        self._hashed: list[int] = []
+        self._count = 0
+        self._strings: dict[str, list[pa.Array]] = {name: [] for name in _STRINGS}
+        self._numbers: dict[str, list[np.ndarray[Any, np.dtype[Any]]]] = defaultdict(list)
 
-    def add(self, item: Examined) -> None:
-        """Take in one sample."""
-        number = len(self._ids)
-        self._ids.append(item.sample_id)
-        self._splits.append(item.split)
-        self._plates.append(item.plate_id)
-        self._tracks.append(item.track_id)
-        self._texts.append(item.text)
-        self._layouts.append(item.layout)
-        self._counts.append((item.n_frames, item.has_gt))
-        self._digests.append(item.digests)
-        if item.hashes is not None and item.signature is not None:
-            self._hashes.append(item.hashes)
-            self._hashed.append(number)
-            self._file.write(item.signature.tobytes())
+    def add(self, items: Sequence[Examined]) -> None:
+        """Take in some samples."""
+        for name, blocks in self._strings.items():
+            blocks.append(pa.array([getattr(item, name) for item in items], pa.string()))
+        described = [n for n, item in enumerate(items) if item.hashes is not None]
+        sizes = np.array([len(item.digests) for item in items], np.int64)
+        for name, values in {
+            "n_frames": np.array([item.n_frames for item in items], np.int64),
+            "has_gt": np.array([item.has_gt for item in items], np.bool_),
+            "digests": np.concatenate([np.zeros(0, np.uint64), *(item.digests for item in items)]),
+            "owners": self._count + np.repeat(np.arange(len(items)), sizes),
+            "hashes": np.array([items[n].hashes for n in described], np.uint64).reshape(-1, 2, 2),
+            "hashed": self._count + np.array(described, np.int64),
+        }.items():
+            self._numbers[name].append(values)
+        for item in items:
+            if item.signature is not None:
+                self._file.write(item.signature.tobytes())
+        self._count += len(items)
 
     def columns(self) -> Columns:
-        """Everything so far; valid as long as the file is open."""
-        self._file.flush()
-        count = len(self._hashed)
-        stored = (
-            np.memmap(self._file, np.uint8, "r", shape=(count, *SIGNATURE_SHAPE))
-            if count
-            else np.zeros((0, *SIGNATURE_SHAPE), np.uint8)
-        )
-        sizes = [len(digests) for digests in self._digests]
-        counts = np.array(self._counts, np.int64).reshape(-1, 2)
+        """Everything so far, handed over; valid as long as the file is open."""
+        strings = {name: pa.concat_arrays(blocks) for name, blocks in self._strings.items()}
+        numbers = {name: np.concatenate(self._numbers.pop(name)) for name in tuple(self._numbers)}
         return Columns(
-            sample_ids=self._ids,
-            splits=self._splits,
-            plates=self._plates,
-            tracks=self._tracks,
-            texts=self._texts,
-            layouts=self._layouts,
-            n_frames=counts[:, 0],
-            has_gt=counts[:, 1].astype(np.bool_),
-            digests=np.concatenate([np.zeros(0, np.uint64), *self._digests]),
-            owners=np.repeat(np.arange(len(sizes)), sizes),
-            hashes=np.array(self._hashes, np.uint64).reshape(-1, 2, 2),
-            hashed=np.array(self._hashed, np.int64),
-            signatures=lambda places: np.asarray(stored[places]),
+            sample_ids=strings["sample_id"],
+            splits=strings["split"],
+            plates=strings["plate_id"],
+            tracks=strings["track_id"],
+            texts=strings["text"],
+            layouts=strings["layout"],
+            n_frames=numbers["n_frames"],
+            has_gt=numbers["has_gt"],
+            digests=numbers["digests"],
+            owners=numbers["owners"],
+            hashes=numbers["hashes"],
+            hashed=numbers["hashed"],
+            signatures=self._signatures,
         )
+
+    def _signatures(self, places: npt.NDArray[np.int64]) -> Signatures:
+        # Not a memory map: its pages would count as this process's memory, a gigabyte for a million samples.
+        found = np.empty((len(places), *SIGNATURE_SHAPE), np.uint8)
+        for number, place in enumerate(places.tolist()):
+            self._file.seek(place * _SIGNATURE_BYTES)
+            found[number] = np.frombuffer(self._file.read(_SIGNATURE_BYTES), np.uint8).reshape(
+                SIGNATURE_SHAPE
+            )
+        return found
 
 
 def _chunks(samples: Samples) -> Iterator[tuple[str, ...]]:
