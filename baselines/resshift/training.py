@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -27,7 +28,7 @@ class ResShiftOptions(BaseModel):
     """What `mdlp-bench train resshift` can be told.
 
     Attributes:
-        config: `plate` works at 112 x 224; `plate-unshuffled` on 2 x 2 blocks, at a third of the cost.
+        config: `plate` works at 112 x 224; `plate-unshuffled` on 4 x 4 blocks, at a quarter of the cost.
         network: Fields of `ResShiftUNetConfig` to set differently.
     """
 
@@ -42,7 +43,8 @@ class _PixelChain:
 
     def __init__(self, config: ResShiftUNetConfig) -> None:
         self.chain = ResShiftChain(PLATE_4)
-        self.fold = 1 if config.in_channels == 3 else 2
+        # A block of n x n pixels becomes n^2 times the channels.
+        self.fold = math.isqrt(config.in_channels // 3)
 
     def loss(self, network: ResShiftUNet, frame: Tensor, clear: Tensor, generator: torch.Generator) -> Tensor:
         degraded, clear = F.pixel_unshuffle(frame, self.fold), F.pixel_unshuffle(clear, self.fold)
