@@ -1,37 +1,54 @@
-"""Memory of building a Parquet folder, from ten thousand to 200 thousand rows, and what a million would take.
+"""Memory and time from ten thousand to 200 thousand rows, and what a million would take.
 
-Three ways into `write_parquet`: sample rows one by one (what `data synth` and `data pair` do), and samples of
-a CSV table (what `data export` does) in this process and on two workers. The pictures are few and tiny, for
-time, but every one is read, verified by two decoders, hashed and stored as always; what grows with
-the number of rows - listing, ids, digests, index - is what counts here. Every build runs in a process of its
-own; its peak is the kernel's high-water mark (Linux), that of workers is read ten times a second.
-A million rows are extrapolated along the line through the two largest sizes.
+Five jobs: `write_parquet` of sample rows one by one (what `data synth` and `data pair` do), of samples of a
+CSV table in this process and on two workers (what `data export` does), `audit` of a Parquet folder, and
+`pair` of tracks of five frames. The pictures are tiny, for time, but every one is read, verified or decoded,
+hashed, measured and stored as always; what grows with the number of rows - listing, ids, digests, hashes,
+texts - is what counts here. Each job runs in a process of its own; its peak is the kernel's high-water mark
+(Linux), that of workers is read ten times a second. "CPU ms a row" is the processor time of all its
+processes. A million rows are extrapolated along the line through the two largest sizes.
 
-    nice python benchmarks/scale.py            # 10,000, 50,000 and 200,000 rows
-    nice python benchmarks/scale.py 5000 20000
+    python benchmarks/scale.py                      # every job, 10,000, 50,000 and 200,000 rows
+    python benchmarks/scale.py audit 5000 20000     # one job, two sizes
 """
 
 from __future__ import annotations
 
+import resource
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from mdlp_bench.data import open_samples, write_parquet
+from mdlp_bench.data.audit import audit
+from mdlp_bench.data.pairing import PairingConfig, pair
+from mdlp_bench.engine import LocalEngine
+from mdlp_bench.images import encode
+
 SIZES = (10_000, 50_000, 200_000)
 FULL = 1_000_000
 PICTURES = 16
-KINDS = {"rows": "rows, one process", "table": "table, one process", "table 2": "table, two workers"}
+JOBS = {
+    "rows": "build from rows",
+    "table": "build from a table",
+    "workers": "build from a table, two workers",
+    "audit": "audit",
+    "pair": "pair",
+}
 
 
 @dataclass(frozen=True)
 class Peak:
-    """One build: seconds, and megabytes of this process and of its largest worker."""
+    """One job: seconds of all processors, and megabytes of this process and of its largest worker."""
 
     seconds: float
     own: float
@@ -39,24 +56,34 @@ class Peak:
 
 
 def picture(seed: int, width: int, height: int) -> bytes:
-    import numpy as np
-
-    from mdlp_bench.images import encode
-
     return encode(np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8), "jpg")
 
 
 def plate(number: int) -> str:
-    """A valid plate; two samples share each."""
-    number //= 2
+    """A valid plate; every number gives another."""
     letters = "ABCDEFGHJKLMNPQRSTUVWXYZ"
-    return f"皖{letters[number // 100_000 % 24]}{number % 100_000:05d}"
+    # Scattered over all plates: a multiplication by an odd number permutes them.
+    province, letter, digits = (number * 7_368_787 % (31 * 24 * 100_000),) * 3
+    provinces = "京沪津渝冀晋蒙辽吉黑苏浙皖闽赣鲁豫鄂湘粤桂琼川贵云藏陕甘青宁新"
+    return f"{provinces[province % 31]}{letters[letter // 31 % 24]}{digits // 744:05d}"
 
 
-def rows(count: int) -> Iterator[dict[str, Any]]:
+def plate_like(text: str) -> npt.NDArray[np.uint8]:
+    """Letters on blue: pictures that are all alike and none the same, as plates are."""
+    image = np.full((16, 48, 3), (30, 70, 190), np.uint8)
+    cv2.putText(image, text[1:], (1, 13), cv2.FONT_HERSHEY_PLAIN, 0.7, (235, 235, 240), 1, cv2.LINE_AA)
+    return image
+
+
+def rows(count: int, distinct: bool = False) -> Iterator[dict[str, Any]]:
+    """Sample rows over a few pictures, or each with a picture of its own plate (what audits compare)."""
     stored = [[picture(4 * n + k, 12 + 2 * k, 6 + k) for k in range(4)] for n in range(PICTURES)]
     for number in range(count):
         *frames, gt = stored[number % PICTURES]
+        if distinct:
+            own = plate_like(plate(number))
+            small = [np.asarray(cv2.resize(own, (20 + k, 8), interpolation=cv2.INTER_AREA)) for k in range(3)]
+            frames, gt = [encode(frame, "jpg") for frame in small], encode(own, "jpg")
         yield {
             "sample_id": f"synthetic-0-{number:07d}",
             "plate_id": plate(number),
@@ -89,6 +116,25 @@ def write_table(count: int, folder: Path) -> Path:
     return table
 
 
+def write_tracks(count: int, folder: Path) -> Path:
+    """A table of `count` tracks of five growing frames over the same few picture files."""
+    for number in range(PICTURES):
+        own = plate_like(plate(number))
+        for k in range(5):
+            size = (20 + 19 * k, 8 + 8 * k)
+            grown = np.asarray(
+                cv2.resize(own, size, interpolation=cv2.INTER_AREA if k < 2 else cv2.INTER_CUBIC)
+            )
+            (folder / f"{number}_{k}.jpg").write_bytes(encode(grown, "jpg"))
+    table = folder / "tracks.csv"
+    with table.open("w", encoding="utf-8") as file:
+        file.write("track_id,frame_index,path,text\n")
+        for number in range(count):
+            for k in range(5):
+                file.write(f"t{number:07d},{k},{number % PICTURES}_{k}.jpg,{plate(number)}\n")
+    return table
+
+
 def megabytes(pid: int | str) -> float:
     """High-water mark of a process's resident memory."""
     try:
@@ -106,37 +152,53 @@ def watch(found: list[float], stop: threading.Event) -> None:
         found[0] = max([found[0], *(megabytes(pid) for path in children for pid in path.read_text().split())])
 
 
-def build(kind: str, count: int, folder: str, results: Any) -> None:
-    import cv2
+def prepare(job: str, count: int, folder: Path) -> None:
+    if job in ("table", "workers"):
+        write_table(count, folder)
+    elif job == "audit":
+        write_parquet(rows(count, distinct=True), folder / "data")
+    elif job == "pair":
+        write_tracks(count, folder)
 
-    from mdlp_bench.data import open_samples, write_parquet
-    from mdlp_bench.engine import LocalEngine
 
+def work(job: str, count: int, folder: Path) -> int:
+    """Do it, and return the number of rows that came out."""
+    out = folder / "out"
+    if job == "rows":
+        return write_parquet(rows(count), out).samples
+    if job == "audit":
+        return audit(open_samples(folder / "data")).samples
+    if job == "pair":
+        # Tiny pictures are neither high nor sharp.
+        config = PairingConfig(min_gt_height=16, min_gt_sharpness=0, max_frame_sharpness=1)
+        return pair(folder / "tracks.csv", out, config).triplets
+    engine = LocalEngine(2 if job == "workers" else 1)
+    return write_parquet(open_samples(folder / "samples.csv"), out, engine=engine).samples
+
+
+def measure(job: str, count: int, folder: str, results: Any) -> None:
     cv2.setNumThreads(1)
     worker, stop = [0.0], threading.Event()
     watcher = threading.Thread(target=watch, args=(worker, stop))
     watcher.start()
-    started, out = time.perf_counter(), Path(folder, "out")
-    if kind == "rows":
-        manifest = write_parquet(rows(count), out)
-    else:
-        samples = open_samples(Path(folder, "samples.csv"))
-        manifest = write_parquet(samples, out, engine=LocalEngine(2 if kind == "table 2" else 1))
-    seconds = time.perf_counter() - started
+    done = work(job, count, Path(folder))
     stop.set()
     watcher.join()
-    if manifest.samples != count:
-        raise SystemExit(f"{manifest.samples} rows instead of {count}: {manifest.problems[:1]}")
-    results.send(Peak(seconds, megabytes("self"), worker[0]))
+    if done != count:
+        raise SystemExit(f"{job}: {done} rows instead of {count}")
+    usage = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    results.send(Peak(sum(u.ru_utime + u.ru_stime for u in usage), megabytes("self"), worker[0]))
 
 
-def measured(kind: str, count: int) -> Peak:
+def measured(job: str, count: int) -> Peak:
     context = get_context("spawn")
     with tempfile.TemporaryDirectory() as folder:
-        if kind != "rows":
-            write_table(count, Path(folder))
+        # In a process of its own, for what it leaves behind not to be measured.
+        preparing = context.Process(target=prepare, args=(job, count, Path(folder)))
+        preparing.start()
+        preparing.join()
         receiver, sender = context.Pipe(duplex=False)
-        process = context.Process(target=build, args=(kind, count, folder, sender))
+        process = context.Process(target=measure, args=(job, count, folder, sender))
         process.start()
         sender.close()
         found: Peak = receiver.recv()
@@ -146,22 +208,22 @@ def measured(kind: str, count: int) -> Peak:
 
 def main() -> None:
     """Measure and print the table."""
-    sizes = tuple(map(int, sys.argv[1:])) or SIZES
-    print("| build | rows | rows/s | peak, MB | largest worker, MB |\n|---|---|---|---|---|", flush=True)
-    for kind, title in KINDS.items():
+    asked = [word for word in sys.argv[1:] if not word.isdecimal()] or list(JOBS)
+    sizes = tuple(int(word) for word in sys.argv[1:] if word.isdecimal()) or SIZES
+    print("| job | rows | CPU ms a row | peak, MB | largest worker, MB |\n|---|---|---|---|---|", flush=True)
+    for job in asked:
         peaks = {}
         for count in sizes:
-            peaks[count] = peak = measured(kind, count)
-            worker = f"{peak.worker:.0f}" if kind == "table 2" else ""
-            print(
-                f"| {title} | {count:,} | {count / peak.seconds:,.0f} | {peak.own:.0f} | {worker} |",
-                flush=True,
-            )
-        first, last = peaks[sizes[-2]], peaks[sizes[-1]]
-        beyond = (FULL - sizes[-1]) / (sizes[-1] - sizes[-2])
-        own = last.own + beyond * (last.own - first.own)
-        worker = f"{last.worker + beyond * (last.worker - first.worker):.0f}" if kind == "table 2" else ""
-        print(f"| {title} | {FULL:,}, extrapolated | | {own:.0f} | {worker} |", flush=True)
+            peaks[count] = peak = measured(job, count)
+            worker = f"{peak.worker:.0f}" if job == "workers" else ""
+            pace = f"{1000 * peak.seconds / count:.2f}"
+            print(f"| {JOBS[job]} | {count:,} | {pace} | {peak.own:.0f} | {worker} |", flush=True)
+        if len(sizes) > 1:
+            first, last = peaks[sizes[-2]], peaks[sizes[-1]]
+            beyond = (FULL - sizes[-1]) / (sizes[-1] - sizes[-2])
+            own = last.own + beyond * (last.own - first.own)
+            worker = f"{last.worker + beyond * (last.worker - first.worker):.0f}" if job == "workers" else ""
+            print(f"| {JOBS[job]} | {FULL:,}, extrapolated | | {own:.0f} | {worker} |", flush=True)
 
 
 if __name__ == "__main__":
