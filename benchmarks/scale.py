@@ -69,10 +69,14 @@ def plate(number: int) -> str:
 
 
 def plate_like(text: str) -> npt.NDArray[np.uint8]:
-    """Letters on blue: pictures that are all alike and none the same, as plates are."""
-    image = np.full((16, 48, 3), (30, 70, 190), np.uint8)
-    cv2.putText(image, text[1:], (1, 13), cv2.FONT_HERSHEY_PLAIN, 0.7, (235, 235, 240), 1, cv2.LINE_AA)
-    return image
+    """Letters on a background: pictures that are as much alike as plates are, in different light and cut."""
+    rng = np.random.default_rng(list(text.encode()))
+    light = np.linspace(*rng.uniform(0.5, 1.2, 2), 48)[None, :, None]
+    image = np.clip(np.full((16, 48, 3), (60, 100, 190)) * light, 0, 255).astype(np.uint8)
+    corner = (int(rng.integers(0, 4)), int(rng.integers(11, 15)))
+    ink = tuple(int(value) for value in rng.uniform(190, 250, 3))
+    font = cv2.FONT_HERSHEY_PLAIN
+    return np.asarray(cv2.putText(image, text[1:], corner, font, rng.uniform(0.6, 0.75), ink, 1, cv2.LINE_AA))
 
 
 def rows(count: int, distinct: bool = False) -> Iterator[dict[str, Any]]:

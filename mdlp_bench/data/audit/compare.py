@@ -146,10 +146,11 @@ def near_duplicates(
         return
     # Upright hashes first, turned ones behind them: a pair of two turned ones says nothing new.
     both = np.concatenate([columns.hashes[:, 0], columns.hashes[:, 1]])
-    pairs = similar_hashes(both, config.hash_bits)
-    pairs = pairs[pairs[:, 0] < count] % count
-    pairs = np.unique(np.sort(pairs[pairs[:, 0] != pairs[:, 1]], axis=1), axis=0)
-    same = _confirmed(columns, pairs, config.near_correlation)
+    same: set[tuple[int, int]] = set()
+    for proposed in similar_hashes(both, config.hash_bits):
+        pairs = proposed[proposed[:, 0] < count] % count
+        pairs = pairs[pairs[:, 0] != pairs[:, 1]]
+        same.update(_confirmed(columns, pairs, config.near_correlation))
     groups: dict[int, set[int]] = defaultdict(set)
     for number, group in enumerate(exact):
         for member in group:
@@ -157,7 +158,7 @@ def near_duplicates(
     none: set[int] = set()
     links = [
         pair
-        for pair in same
+        for pair in sorted(same)
         if not groups.get(pair[0], none) & groups.get(pair[1], none) and not columns.are_one_track(pair)
     ]
     for members in _components(links):
@@ -166,7 +167,7 @@ def near_duplicates(
         code = "near-duplicate-leak" if columns.leaks(members) else "near-duplicate"
         yield columns.finding(code, members, f"the same picture{labels}")
     similar = _confirmed(columns, _one_edit_apart(columns), config.near_text_correlation)
-    for first, second in sorted(set(similar) - set(same)):
+    for first, second in sorted(set(similar) - same):
         code = "near-text-leak" if columns.leaks((first, second)) else "near-text"
         what = f"similar pictures labelled {columns.texts[first]} / {columns.texts[second]}"
         yield columns.finding(code, (first, second), what)

@@ -58,7 +58,7 @@ def describe(image: ImageU8) -> tuple[Hashes, Signatures]:
     return hashes, np.clip(np.rint(signature), 0, 255).astype(np.uint8)
 
 
-def similar_hashes(hashes: Hashes, radius: int) -> Pairs:
+def similar_hashes(hashes: Hashes, radius: int) -> Iterator[Pairs]:
     """Pairs of hashes that differ in at most `radius` bits, without comparing all with all.
 
     The 128 bits are eight bands of 16; only hashes that agree in a whole band are compared. So every pair
@@ -70,17 +70,14 @@ def similar_hashes(hashes: Hashes, radius: int) -> Pairs:
         hashes: uint64 [N, 2].
         radius: Bits.
 
-    Returns:
-        int64 [P, 2], first < second, sorted.
+    Yields:
+        int64 [P, 2], first < second; pairs that agree in several bands come several times.
     """
     bands = np.ascontiguousarray(hashes).view(np.uint16).reshape(len(hashes), BANDS)
-    found = [np.zeros((0, 2), np.int64)]
     for band in range(BANDS):
         for pairs in _band_pairs(bands, np.arange(len(hashes)), band, 1):
             differing = np.bitwise_count(hashes[pairs[:, 0]] ^ hashes[pairs[:, 1]]).sum(axis=1)
-            found.append(pairs[differing <= radius])
-    pairs = np.sort(np.concatenate(found), axis=1)
-    return np.asarray(np.unique(pairs, axis=0))
+            yield np.sort(pairs[differing <= radius], axis=1)
 
 
 def strip_correlations(first: Signatures, second: Signatures) -> npt.NDArray[np.float32]:
