@@ -11,7 +11,7 @@ from mdlp_bench.engine import SERIAL, Engine
 from mdlp_bench.harness import predict as _predict
 from mdlp_bench.harness import score as _score
 from mdlp_bench.harness.run import Run
-from mdlp_bench.methods import Method
+from mdlp_bench.methods import AnyMethod
 
 
 def open(path: str | Path, *, split: str | None = None, source: str | None = None) -> Samples:
@@ -20,7 +20,7 @@ def open(path: str | Path, *, split: str | None = None, source: str | None = Non
 
 
 def predict(
-    method: Method | str,
+    method: AnyMethod | str,
     samples: Samples,
     out: str | Path,
     *,

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from mdlp_bench.cli.options import JsonOption
+
+if TYPE_CHECKING:
+    from mdlp_bench.methods import AnyMethod
 
 
 def register(app: typer.Typer) -> None:
@@ -17,40 +22,51 @@ def register(app: typer.Typer) -> None:
 
 
 def list_methods(as_json: JsonOption = False) -> None:
-    """Show every registered method with its frames, parameters, licence, provenance and training data."""
-    from rich.console import Console
-    from rich.table import Table
-
+    """Show every registered method: what it sees and gives, its size and cost, where it comes from."""
+    from mdlp_bench.cli.console import make_console, make_table
     from mdlp_bench.errors import MdlpBenchError
-    from mdlp_bench.methods import MethodDescriptor, load_method, registered_methods
+    from mdlp_bench.methods import load_method, registered_methods
 
-    found: dict[str, MethodDescriptor | str] = {}
+    found: dict[str, dict[str, Any]] = {}
     for name in registered_methods():
         try:
-            found[name] = load_method(name).descriptor
+            method = load_method(name)
         except MdlpBenchError as error:
-            found[name] = str(error)
+            found[name] = {"unavailable": str(error)}
+        else:
+            found[name] = method.descriptor.model_dump(mode="json") | {"macs": _macs(method)}
     if as_json:
-        listed = {
-            k: {"unavailable": v} if isinstance(v, str) else v.model_dump(mode="json")
-            for k, v in found.items()
-        }
-        typer.echo(json.dumps(listed, ensure_ascii=False, indent=2))
+        typer.echo(json.dumps(found, ensure_ascii=False, indent=2))
         return
-    table = Table(
-        "name", "title", "frames", "parameters", "licence", "provenance", "trained on", title="Methods"
-    )
+    table = make_table("Methods", "name", "what it is")
     for name, entry in found.items():
-        if isinstance(entry, str):
-            table.add_row(name, f"[yellow]unavailable:[/] {entry}")
-            continue
-        table.add_row(
-            name,
-            entry.title,
-            f"{entry.frames_used} ({entry.frame_policy})",
-            f"{entry.parameters:,}",
-            entry.licence,
-            entry.provenance,
-            ", ".join(entry.trained_on) or "-",
-        )
-    Console().print(table)
+        lines = [f"unavailable: {entry['unavailable']}"] if "unavailable" in entry else _lines(entry)
+        table.add_row(name, "\n".join(lines))
+    make_console().print(table)
+
+
+def _lines(entry: Mapping[str, Any]) -> list[str]:
+    """A method in words: title, frames, size and cost, licence, data, paper."""
+    macs = f", {entry['macs'] / 1e9:.2f} G multiply-accumulates" if entry["macs"] else ""
+    size = f"{entry['parameters']:,} parameters{macs}; " if entry["parameters"] else ""
+    lines = [
+        f"{entry['title']}{', text without an image' if entry['output'] == 'text' else ''}",
+        f"frames: {entry['frames_used']} ({entry['frame_policy']})",
+        f"{size}{entry['licence']}, {entry['provenance']}",
+    ]
+    if entry["trained_on"]:
+        lines.append(f"trained on {', '.join(entry['trained_on'])}")
+    return [*lines, entry["citation"]] if entry["citation"] else lines
+
+
+def _macs(method: AnyMethod) -> int | None:
+    """Multiply-accumulates for one grey sample of three frames; None without PyTorch, or for oracles."""
+    import numpy as np
+
+    from mdlp_bench.methods.base import FrameBatch, run_on
+    from mdlp_bench.metrics.cost import count_macs
+
+    if method.descriptor.provenance == "oracle":
+        return None
+    frames = (np.full((28, 56, 3), 128, np.uint8),) * 3
+    return count_macs(lambda: run_on(method, FrameBatch(("grey",), (frames,))))

@@ -214,7 +214,8 @@ class RunComparison:
         n_failed = max((found.n_failed for found in run.summary.values()), default=0)
         failed = f"{n_failed} failed, counted at the floor" if n_failed else ""
         title = run.record.method.title if self.names.count(name) == 1 and name == run.name else name
-        note = "; ".join(part for part in (_NOTES.get(run.name, ""), failed) if part)
+        text_only = "text only" if run.record.method.output == "text" else ""
+        note = "; ".join(part for part in (_NOTES.get(run.name, ""), text_only, failed) if part)
         return Row(name=title, kind="bound" if oracle else "method", cells=cells, note=note)
 
 
@@ -284,7 +285,12 @@ def _rank(
 def _agreement(
     runs: Sequence[Run], tables: Sequence[pa.Table], bootstrap: ClusterBootstrap
 ) -> dict[str, Interval]:
-    ranked = [t for run, t in zip(runs, tables, strict=True) if run.record.method.provenance != "oracle"]
+    # Readers can only differ on images.
+    ranked = [
+        table
+        for run, table in zip(runs, tables, strict=True)
+        if run.record.method.provenance != "oracle" and run.record.method.output == "image"
+    ]
     found = {}
     for reader in runs[0].record.readers[1:]:
         first, second = (

@@ -30,10 +30,14 @@ RIGHT, WRONG, NEUTRAL = "#0b6e4f", "#c1121f", "#444444"
 
 @dataclass(frozen=True)
 class Cell:
-    """One picture of the figure with the text a reader saw in it (None: nobody read it)."""
+    """One picture of the figure with the text a reader saw in it (None: nobody read it).
+
+    Without a picture `missing` says why.
+    """
 
     image: ImageU8 | None
     reading: str | None = None
+    missing: str = "failed"
 
 
 @dataclass(frozen=True)
@@ -81,7 +85,8 @@ def comparison_figure(
     for predictions, run in entries:
         images = _images(predictions, chosen)
         texts = scored[run.folder]
-        cells = {name: Cell(images.get(name), texts.get(name, (None, 0.0))[0]) for name in chosen}
+        missing = "text only" if run.record.method.output == "text" else "failed"
+        cells = {name: Cell(images.get(name), texts.get(name, (None, 0.0))[0], missing) for name in chosen}
         figure_rows.append(FigureRow(run.record.method.title, cells))
     figure_rows.append(_truth_row(rows_by_id))
     draw(figure_rows, {name: row["text"] for name, row in rows_by_id.items()}, chosen, out)
@@ -131,8 +136,16 @@ def _draw_cell(axes: Axes, cell: Cell, truth: str | None, font: FontProperties) 
     for spine in axes.spines.values():
         spine.set_visible(False)
     if cell.image is None:
+        colour = WRONG if cell.missing == "failed" else NEUTRAL
         axes.text(
-            0.5, 0.5, "failed", transform=axes.transAxes, ha="center", va="center", fontsize=7, color=WRONG
+            0.5,
+            0.5,
+            cell.missing,
+            transform=axes.transAxes,
+            ha="center",
+            va="center",
+            fontsize=7,
+            color=colour,
         )
         axes.set_facecolor("#eeeeee")
     else:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 import pyarrow as pa
@@ -22,32 +23,54 @@ from mdlp_bench.errors import DataError, MethodError, RunError
 from mdlp_bench.files import atomic_path
 from mdlp_bench.harness.run import CostRecord, DatasetRecord, Environment, PredictionsRecord
 from mdlp_bench.images import ImageU8, decode, encode
-from mdlp_bench.methods.base import FrameBatch, Method, MethodDescriptor, check_restored
+from mdlp_bench.methods.base import (
+    AnyMethod,
+    FrameBatch,
+    MethodDescriptor,
+    Output,
+    TextMethod,
+    check_readings,
+    check_restored,
+    run_on,
+)
+from mdlp_bench.readers.base import Reading
 from mdlp_bench.schema import IMAGE_TYPE
 
 logger = logging.getLogger(__name__)
 
-PREDICTION_SCHEMA: Final = pa.schema(
-    {"sample_id": pa.string(), "image": IMAGE_TYPE, "error": pa.string()},
+SCHEMAS: Final[Mapping[Output, pa.Schema]] = MappingProxyType(
+    {
+        "image": pa.schema({"sample_id": pa.string(), "image": IMAGE_TYPE, "error": pa.string()}),
+        "text": pa.schema(
+            {
+                "sample_id": pa.string(),
+                "text": pa.string(),
+                "char_confidences": pa.list_(pa.float64()),
+                "error": pa.string(),
+            }
+        ),
+    }
 )
-"""One row a sample: the restored image as PNG of the working size, or why there is none."""
+"""One row a sample: the restored image as PNG of the working size, or the text, or why there is neither."""
 
 _COLUMNS: Final = ("sample_id", "frames", "gt")
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """One restored sample.
+    """What a method made of one sample.
 
     Attributes:
         sample_id: Which.
-        image: uint8 RGB [112, 224, 3], or None when the method failed.
+        image: uint8 RGB [112, 224, 3]; None when the method failed or gives text alone.
         error: Why it failed, else None.
+        reading: The text of a method that gives text alone, else None.
     """
 
     sample_id: str
     image: ImageU8 | None
     error: str | None
+    reading: Reading | None = None
 
 
 class Predictions:
@@ -81,18 +104,21 @@ class Predictions:
                 rows = pq.read_table(path).to_pylist()
             except (OSError, pa.ArrowException) as error:
                 raise RunError(f"{path}: cannot be read ({error}); predict again") from error
-            for row in rows:
-                image = (
-                    None
-                    if row["image"] is None
-                    else decode(row["image"]["bytes"], f"{path}:{row['sample_id']}")
-                )
-                yield Prediction(row["sample_id"], image, row["error"])
+            yield from (_from_row(row, self.record.method.output, path) for row in rows)
             seen += len(rows)
 
 
+def _from_row(row: Mapping[str, Any], output: Output, path: Path) -> Prediction:
+    if row["error"] is not None:
+        return Prediction(row["sample_id"], None, row["error"])
+    if output == "text":
+        return Prediction(row["sample_id"], None, None, Reading(row["text"], tuple(row["char_confidences"])))
+    image = decode(row["image"]["bytes"], f"{path}:{row['sample_id']}")
+    return Prediction(row["sample_id"], image, None)
+
+
 def predict(
-    method: Method | str,
+    method: AnyMethod | str,
     samples: Samples,
     out: Path,
     *,
@@ -104,7 +130,7 @@ def predict(
     engine: Engine = SERIAL,
     progress: bool = False,
 ) -> Predictions:
-    """Restore every sample and store the images in `out`.
+    """Restore every sample and store the images, or the texts of a text method, in `out`.
 
     A sample on which the method raises is kept with its error (it scores as the floor). A job that was
     stopped goes on where it was when called again with the same arguments, and ends with the same bytes.
@@ -203,20 +229,24 @@ def decode_ground_truth(row: Mapping[str, Any]) -> ImageU8 | None:
 
 @dataclass(frozen=True, slots=True)
 class _RestoredBatch:
-    """What a worker gives back: rows of `PREDICTION_SCHEMA`, and the seconds the method took."""
+    """What a worker gives back: rows of one of `SCHEMAS`, and the seconds the method took."""
 
     rows: list[dict[str, Any]]
     seconds: float
 
 
-def _method(given: Method | str) -> Method:
+def _method(given: AnyMethod | str) -> AnyMethod:
     from mdlp_bench.methods import load_method
 
-    return load_method(given) if isinstance(given, str) else given
+    method = load_method(given) if isinstance(given, str) else given
+    gives: Output = "text" if isinstance(method, TextMethod) else "image"
+    if method.descriptor.output != gives:
+        raise MethodError(f"method {method.descriptor.name}: gives {gives}s, its descriptor says otherwise")
+    return method
 
 
 def _restored(
-    method: Loaded[Method], descriptor: MethodDescriptor, seed: int, rows: list[dict[str, Any]]
+    method: Loaded[AnyMethod], descriptor: MethodDescriptor, seed: int, rows: list[dict[str, Any]]
 ) -> _RestoredBatch:
     if method.value.descriptor != descriptor:
         raise MethodError(f"method {descriptor.name}: a worker loads other weights or code; make them equal")
@@ -225,7 +255,7 @@ def _restored(
     with one_thread():
         found = _restore(method.value, batch)
     seconds = time.perf_counter() - begun
-    return _RestoredBatch([_prediction_row(p) for p in found], seconds)
+    return _RestoredBatch([_prediction_row(p, descriptor.output) for p in found], seconds)
 
 
 def _write_shard(
@@ -251,7 +281,7 @@ def _write_shard(
             f"method {record.method.name}: fails on every sample of the first shard; "
             f"the first: {rows[0]['error']}"
         )
-    table = pa.Table.from_pylist(rows, PREDICTION_SCHEMA)
+    table = pa.Table.from_pylist(rows, SCHEMAS[record.method.output])
     with atomic_path(_shard_path(out, shard)) as temporary:
         pq.write_table(table, temporary, compression="none")
     updated = record.model_copy(update={"seconds": record.seconds + seconds})
@@ -259,27 +289,31 @@ def _write_shard(
     return updated
 
 
-def _restore(method: Method, batch: FrameBatch) -> list[Prediction]:
+def _restore(method: AnyMethod, batch: FrameBatch) -> list[Prediction]:
     try:
-        restored = method.restore_batch(batch)
+        found = run_on(method, batch)
     except Exception as error:
         if len(batch) > 1:
             # One bad sample must not take its neighbours down: restore them one by one.
             return [p for i in range(len(batch)) for p in _restore(method, batch.single(i))]
         reason = f"{type(error).__name__}: {error}".splitlines()[0][:500]
         return [Prediction(batch.sample_ids[0], None, reason)]
-    images = check_restored(restored, len(batch), method.descriptor.name)
-    return [Prediction(name, image, None) for name, image in zip(batch.sample_ids, images, strict=True)]
+    name = method.descriptor.name
+    if isinstance(method, TextMethod):
+        readings = check_readings(found, len(batch), name)
+        return [Prediction(i, None, None, read) for i, read in zip(batch.sample_ids, readings, strict=True)]
+    images = check_restored(found, len(batch), name)
+    return [Prediction(i, image, None) for i, image in zip(batch.sample_ids, images, strict=True)]
 
 
-def _measure(method: Method, samples: Samples, seed: int) -> CostRecord | None:
+def _measure(method: AnyMethod, samples: Samples, seed: int) -> CostRecord | None:
     """What the first sample costs; None when the method fails on it."""
     from mdlp_bench.metrics.cost import measure_cost
 
     row = next(samples.select(sample_ids=samples.sample_ids[:1]).rows(_COLUMNS))
     batch = _frame_batch([row], method.descriptor, seed)
     try:
-        found = measure_cost(lambda: method.restore_batch(batch))
+        found = measure_cost(lambda: run_on(method, batch))
     except Exception as error:
         logger.warning("%s: its cost cannot be measured: %s", method.descriptor.name, error)
         return None
@@ -296,13 +330,14 @@ def _frame_batch(rows: Sequence[Mapping[str, Any]], descriptor: MethodDescriptor
     )
 
 
-def _prediction_row(prediction: Prediction) -> dict[str, Any]:
-    image = prediction.image
-    return {
-        "sample_id": prediction.sample_id,
-        "image": None if image is None else {"bytes": encode(image), "path": f"{prediction.sample_id}.png"},
-        "error": prediction.error,
-    }
+def _prediction_row(prediction: Prediction, output: Output) -> dict[str, Any]:
+    row: dict[str, Any] = {"sample_id": prediction.sample_id, "error": prediction.error}
+    image, reading = prediction.image, prediction.reading
+    if output == "text":
+        answer = {} if reading is None else dataclasses.asdict(reading)
+        return row | {"text": answer.get("text"), "char_confidences": answer.get("char_confidences")}
+    stored = None if image is None else {"bytes": encode(image), "path": f"{prediction.sample_id}.png"}
+    return row | {"image": stored}
 
 
 def _resumed(out: Path, started: PredictionsRecord) -> PredictionsRecord:

@@ -30,6 +30,7 @@ from mdlp_bench.harness.summarise import (
     worst_value,
 )
 from mdlp_bench.images import ImageU8
+from mdlp_bench.methods.base import Output
 from mdlp_bench.metrics import text
 from mdlp_bench.metrics.protocol import MDLP_V1, WORKING_SIZE, to_working_size
 from mdlp_bench.readers.base import Reader, Reading
@@ -37,6 +38,7 @@ from mdlp_bench.readers.base import Reader, Reading
 _CHUNK: Final = 64
 _COLUMNS: Final = ("sample_id", "plate_id", "frames", "gt", "text", "layout")
 _NO_READING: Final = Reading("", ())
+_TEXT_ONLY: Final = "the method gives text without an image"
 
 
 @dataclass(frozen=True)
@@ -137,7 +139,8 @@ def score(
     """Score predictions of one data set; the ground truth is decoded, prepared and read once for all of them.
 
     A sample on which a method failed gets every metric's worst value. A sample without ground truth has no
-    image scores, one without text no text scores.
+    image scores, one without text no text scores. The texts of a text method are scored as they are, whatever
+    the reader; it has no image scores, and no hallucinations, which are counted in a reader's confidences.
 
     Args:
         predictions: One entry a method.
@@ -179,10 +182,10 @@ def score(
 
 @dataclass(frozen=True, slots=True)
 class _Chunk:
-    """Sample rows, and for each method its predictions of them."""
+    """Sample rows, and for each method what it gives and its predictions of them."""
 
     rows: list[dict[str, Any]]
-    predictions: list[list[Prediction]]
+    predictions: list[tuple[Output, list[Prediction]]]
 
 
 def _chunks_to_score(samples: Samples, predictions: Sequence[Predictions]) -> Iterator[_Chunk]:
@@ -191,7 +194,8 @@ def _chunks_to_score(samples: Samples, predictions: Sequence[Predictions]) -> It
         parts = [list(islice(stream, len(rows))) for stream in streams]
         if any([p.sample_id for p in part] != [row["sample_id"] for row in rows] for part in parts):
             raise RunError("the predictions' sample ids are not the data set's; predict again")
-        yield _Chunk(rows, parts)
+        outputs = [one.record.method.output for one in predictions]
+        yield _Chunk(rows, list(zip(outputs, parts, strict=True)))
 
 
 def _scored(
@@ -217,8 +221,11 @@ def _scored(
     flat = iter(main.read([frame for sample in frames for frame in sample]))
     shared.add({"frame_readings": [[r.text for r in islice(flat, len(sample))] for sample in frames]})
     collected = [_Collected() for _ in chunk.predictions]
-    for part, own in zip(chunk.predictions, collected, strict=True):
+    for (output, part), own in zip(chunk.predictions, collected, strict=True):
         own.add({"error": [p.error for p in part]})
+        if output == "text":
+            own.add(_given_texts(part, plan))
+            continue
         own.add(_image_columns(part, stacked, present, prepared, plan.image_scorers))
         restored = [p.image for p in part if p.image is not None]
         for reader in plan.readers:
@@ -227,6 +234,13 @@ def _scored(
             own.add({f"read@{name}": [_NO_READING if p.image is None else next(found) for p in part]})
         own.add_features(main, [_or_black(part[index].image) for index in present])
     return shared, collected
+
+
+def _given_texts(part: Sequence[Prediction], plan: ScoringPlan) -> dict[str, list[Any]]:
+    """Columns of a text method: its texts in every reader's place, and no image scores."""
+    texts = [p.reading or _NO_READING for p in part]
+    columns: dict[str, list[Any]] = {f"read@{reader.descriptor.name}": texts for reader in plan.readers}
+    return columns | {name: [np.nan] * len(part) for s in plan.image_scorers for name in s.metrics}
 
 
 def _image_columns(
@@ -276,7 +290,13 @@ def _finish(
         readings: list[Reading] = own.columns[f"read@{name}"]
         columns[f"read_text{suffix}"] = [reading.text for reading in readings]
         columns[f"read_confidence{suffix}"] = [reading.confidence for reading in readings]
-        scores = _text_columns(readings, shared, name, with_frames=position == 0)
+        scores = _text_columns(
+            readings,
+            shared,
+            name,
+            with_frames=position == 0,
+            read_here=predictions.record.method.output == "image",
+        )
         metrics |= {f"{metric}{suffix}": values for metric, values in scores.items()}
     bootstrap = ClusterBootstrap(
         columns["plate_id"], MDLP_V1.bootstrap.resamples, confidence=MDLP_V1.bootstrap.confidence
@@ -292,6 +312,10 @@ def _finish(
     summary |= summarise_confidence(confidences.tolist(), metrics["acc"][known] > 0, read)
     for name, reason in plan.unavailable.items():
         summary[name] = unavailable(name, reason)
+    if predictions.record.method.output == "text":
+        imaged = [n for s in plan.image_scorers for n in s.metrics]
+        for name in (*imaged, *plan.unavailable, "frd", "krd", "hallucination"):
+            summary[name] = unavailable(name, _TEXT_ONLY)
     table = pa.table(
         {**columns, **{n: pa.array(v, pa.float64(), from_pandas=True) for n, v in metrics.items()}}
     )
@@ -314,13 +338,13 @@ def _finish(
 
 
 def _text_columns(
-    readings: Sequence[Reading], shared: _Collected, reader: str, *, with_frames: bool
+    readings: Sequence[Reading], shared: _Collected, reader: str, *, with_frames: bool, read_here: bool
 ) -> dict[str, npt.NDArray[np.float64]]:
     known = [index for index, truth in enumerate(shared.columns["text"]) if truth]
     targets = [shared.columns["text"][index] for index in known]
     texts = [readings[index].text for index in known]
     scores = text.text_scores(texts, targets)
-    threshold = _believed_from(shared, reader, known)
+    threshold = _believed_from(shared, reader, known) if read_here else None
     if threshold is not None:
         confidences = [readings[index].confidence for index in known]
         scores["hallucination"] = text.hallucinated(texts, targets, confidences, threshold)

@@ -75,7 +75,12 @@ def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
 
 def _pictures(folder: Path) -> Iterator[tuple[str, bytes]]:
     if (folder / PredictionsRecord.file_name).is_file():
-        for one in Predictions(folder):
+        predictions = Predictions(folder)
+        if predictions.record.method.output == "text":
+            raise SubmissionError(
+                f"{folder}: {predictions.record.method.name} gives text; a submission needs pictures"
+            )
+        for one in predictions:
             if one.image is None:
                 raise SubmissionError(
                     f"sample {one.sample_id}: the method failed on it ({one.error}); a submission needs "

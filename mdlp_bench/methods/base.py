@@ -1,8 +1,9 @@
-"""The Method interface: something that restores a sample."""
+"""What the harness runs: a Method restores a sample's image, a TextMethod gives its text alone."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,8 +15,10 @@ from mdlp_bench.errors import MethodError
 from mdlp_bench.files import seed_for
 from mdlp_bench.images import ImageU8
 from mdlp_bench.metrics.protocol import WORKING_SIZE, to_working_size
+from mdlp_bench.readers.base import Reading
 
 Provenance = Literal["official", "reimplemented", "baseline", "oracle", "user"]
+Output = Literal["image", "text"]
 
 
 class MethodDescriptor(BaseModel):
@@ -34,6 +37,7 @@ class MethodDescriptor(BaseModel):
             that sees the ground truth or nothing (ceilings and floors, never ranked) or a `user`'s.
         trained_on: Data sets the weights have seen.
         deterministic: False when the output depends on the seed.
+        output: `image`, or `text` for a `TextMethod`: it has no image scores, and tables say so.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -49,6 +53,7 @@ class MethodDescriptor(BaseModel):
     provenance: Provenance = "user"
     trained_on: tuple[str, ...] = ()
     deterministic: bool = True
+    output: Output = "image"
 
 
 @dataclass(frozen=True)
@@ -117,6 +122,40 @@ class Method(ABC):
     def restore_batch(self, batch: FrameBatch) -> npt.NDArray[np.uint8]:
         """Restore a batch of samples; uint8 RGB [B, 112, 224, 3]."""
         return self.restore(batch.frames(self.descriptor.frames_used))
+
+
+class TextMethod(ABC):
+    """A method that reads a sample without restoring an image, e.g. by fusing what it reads in each frame.
+
+    Its texts are scored as they are; readers have nothing to read. The descriptor's `output` is `text`.
+    """
+
+    descriptor: MethodDescriptor
+
+    @abstractmethod
+    def read_batch(self, batch: FrameBatch) -> list[Reading]:
+        """Read a batch of samples; one reading a sample, in order."""
+
+
+AnyMethod = Method | TextMethod
+
+
+def run_on(method: AnyMethod, batch: FrameBatch) -> object:
+    """What a method of either kind gives for a batch, unchecked."""
+    return method.read_batch(batch) if isinstance(method, TextMethod) else method.restore_batch(batch)
+
+
+def check_readings(found: object, n_samples: int, name: str) -> list[Reading]:
+    """Return what a text method gave back when it is one reading a sample.
+
+    Raises:
+        MethodError: It is something else; names the method and what it gave.
+    """
+    if not isinstance(found, Sequence) or not all(isinstance(item, Reading) for item in found):
+        raise MethodError(f"method {name}: returned {type(found).__name__}, must return a list of Reading")
+    if len(found) != n_samples:
+        raise MethodError(f"method {name}: returned {len(found)} readings for {n_samples} samples")
+    return list(found)
 
 
 def check_restored(restored: object, n_samples: int, name: str) -> npt.NDArray[np.uint8]:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from mdlp_bench.errors import MethodError
 from mdlp_bench.images import decode
-from mdlp_bench.methods.base import FrameBatch, Method, MethodDescriptor
+from mdlp_bench.methods.base import AnyMethod, FrameBatch, Method, MethodDescriptor, TextMethod
 from mdlp_bench.userfiles import is_file_spec, load_from_file
 
 ENTRY_POINT_GROUP: Final = "mdlp_bench.methods"
@@ -109,7 +109,7 @@ def registered_methods() -> dict[str, EntryPoint]:
     return {entry.name: entry for entry in sorted(entry_points(group=ENTRY_POINT_GROUP))}
 
 
-def load_method(spec: str) -> Method:
+def load_method(spec: str) -> AnyMethod:
     """Load a method.
 
     Args:
@@ -132,18 +132,18 @@ def load_method(spec: str) -> Method:
     )
 
 
-def _instance(target: object, spec: str) -> Method:
-    made = target if isinstance(target, Method) else cast("Callable[[], object]", target)()
-    if not isinstance(made, Method):
-        raise MethodError(f"method {spec}: its entry point gives a {type(made).__name__}, not a Method")
+def _instance(target: object, spec: str) -> AnyMethod:
+    made = target if isinstance(target, AnyMethod) else cast("Callable[[], object]", target)()
+    if not isinstance(made, AnyMethod):
+        raise MethodError(f"method {spec}: its entry point gives a {type(made).__name__}, not a method")
     return made
 
 
-def _from_file(spec: str) -> Method:
+def _from_file(spec: str) -> AnyMethod:
     target = load_from_file(spec, MethodError)
-    if isinstance(target, Method):
+    if isinstance(target, AnyMethod):
         return target
-    if isinstance(target, type) and issubclass(target, Method):
+    if isinstance(target, type) and issubclass(target, (Method, TextMethod)):
         return target()
     if callable(target):
         file_name, _, attribute = spec.rpartition(":")

@@ -50,12 +50,17 @@ def measure_cost(restore_one: Callable[[], object]) -> Cost:
         restore_one: Restores one sample; what it returns is dropped.
     """
     peak = _peak_memory(restore_one)
-    with FlopCounterMode(display=False) as counter:
-        restore_one()
-    macs = counter.get_total_flops() // 2
+    macs = count_macs(restore_one)
     times = [_timed(restore_one) for _ in range(_REPEATS)]
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
-    return Cost(macs or None, 1000.0 * statistics.median(times), peak, torch.get_num_threads(), device)
+    return Cost(macs, 1000.0 * statistics.median(times), peak, torch.get_num_threads(), device)
+
+
+def count_macs(restore_one: Callable[[], object]) -> int | None:
+    """Multiply-accumulates that PyTorch runs in one call; None when it runs none."""
+    with FlopCounterMode(display=False) as counter:
+        restore_one()
+    return counter.get_total_flops() // 2 or None
 
 
 def count_parameters(module: nn.Module) -> int:

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from baselines.reading_fusion import FRAMES, ReadingFusion, reading_fusion, vote
+from mdlp_bench.images import ImageU8
+from mdlp_bench.methods import FrameBatch, MethodDescriptor, load_method
+from mdlp_bench.readers import Reader, ReaderDescriptor, Reading
+
+
+def _reading(text: str, *confidences: float) -> Reading:
+    return Reading(text, confidences)
+
+
+def test_each_place_goes_to_the_most_confident_character() -> None:
+    fused = vote([_reading("AB", 0.9, 0.2), _reading("AC", 0.5, 0.3), _reading("DC", 0.6, 0.2)])
+    assert fused.text == "AC"
+    assert fused.char_confidences == pytest.approx(((0.9 + 0.5) / 3, 0.5 / 3))
+
+
+def test_readings_of_another_length_do_not_vote() -> None:
+    assert vote([_reading("A", 0.9), _reading("BC", 0.6, 0.6), _reading("", *())]).text == "BC"
+    assert vote([_reading("", *()), _reading("", *())]) == Reading("", ())
+    assert vote([]) == Reading("", ())
+
+
+_TEXTS = st.text("京ABC123", max_size=8)
+
+
+@given(_TEXTS, st.integers(1, 5), st.floats(0.01, 1))
+def test_equal_readings_stay_as_they_are(text: str, count: int, confidence: float) -> None:
+    reading = Reading(text, (confidence,) * len(text))
+    fused = vote([reading] * count)
+    assert fused.text == text
+    assert fused.char_confidences == pytest.approx(reading.char_confidences)
+
+
+@given(st.lists(_TEXTS, max_size=5), st.data())
+def test_confidences_stay_probabilities(texts: list[str], data: st.DataObject) -> None:
+    unit = st.floats(0, 1)
+    readings = [Reading(t, tuple(data.draw(unit) for _ in t)) for t in texts]
+    assert all(0 <= value <= 1 + 1e-12 for value in vote(readings).char_confidences)
+
+
+class _Brightness(Reader):
+    descriptor = ReaderDescriptor(name="b", title="B", version="1", weights_sha256=None, licence="none")
+
+    def read(self, images: Sequence[ImageU8]) -> list[Reading]:
+        return [Reading(f"A{int(image.mean()) // 100}", (1.0, 0.6)) for image in images]
+
+
+def _batch(*levels: int) -> FrameBatch:
+    frames = tuple(np.full((10, 30, 3), level, np.uint8) for level in levels)
+    return FrameBatch(("s",), (frames,))
+
+
+def test_up_to_five_frames_vote_each_once() -> None:
+    descriptor = MethodDescriptor(name="fusion", title="Fusion", output="text")
+    fusion = ReadingFusion(descriptor, _Brightness())
+    assert fusion.read_batch(_batch(10, 210, 220))[0].text == "A2"
+    assert FRAMES == 5
+    assert fusion.read_batch(_batch(10, 20, 30, 210, 220, 230, 240, 250))[0].text == "A0"
+    assert fusion.read_batch(_batch(210))[0] == Reading("A2", (1.0, 0.6))
+
+
+def test_frames_can_be_restored_one_by_one_before() -> None:
+    descriptor = MethodDescriptor(name="fusion", title="Fusion", output="text")
+    restorer = load_method("bicubic")
+    fused = ReadingFusion(descriptor, _Brightness(), restorer).read_batch(_batch(210, 215, 5))  # type: ignore[arg-type]
+    assert fused[0].text == "A2"
+
+
+def test_the_registered_one_reads_with_the_bundled_reader() -> None:
+    method = reading_fusion()
+    assert method.descriptor.output == "text"
+    assert method.descriptor.parameters > 0
+    rng = np.random.default_rng(0)
+    frames = tuple(rng.integers(0, 256, (15, 42, 3), dtype=np.uint8) for _ in range(3))
+    batch = FrameBatch(("a", "b"), (frames, frames[:1]))
+    alone = [method.read_batch(batch.single(index))[0] for index in range(2)]
+    assert method.read_batch(batch) == alone
