@@ -4,7 +4,8 @@ The per-file loader opens every image with PIL, converts it to RGB and resizes i
 by sample, as the official MDLP loader does (bilinear, and once with the bicubic filter of the protocol). All
 give three frames and the ground truth, run in one process on the same synthetic images, alternating; the best
 of several passes counts. The files are in the page cache: this is the cost of decoding, not of the disk.
-"CPU" is the processor time of all threads: it does not depend on what else the machine does.
+"CPU" is the processor time of all threads: it does not depend on what else the machine does. "Stored at the
+working size" is what `data export --to decoded` writes; its cost, once, is told below the table.
 
     python benchmarks/loading.py
 """
@@ -23,7 +24,7 @@ import numpy as np
 from PIL import Image
 
 from mdlp_bench import images
-from mdlp_bench.data import decode_batch, decode_native, open_samples, write_parquet
+from mdlp_bench.data import DecodedSamples, decode_batch, decode_native, open_samples, write_parquet
 from mdlp_bench.data.sources.names import natural_key
 
 SAMPLES = 1000
@@ -74,9 +75,12 @@ def main() -> None:
     """Measure and print the table."""
     cv2.setNumThreads(1)
     with tempfile.TemporaryDirectory() as name:
-        root, folder = Path(name, "mdlp"), Path(name, "parquet")
+        root, folder, decoded = Path(name, "mdlp"), Path(name, "parquet"), Path(name, "decoded")
         write_folder(root)
         write_parquet(open_samples(root), folder)
+        started = time.process_time()
+        write_parquet(DecodedSamples(open_samples(folder)), decoded)
+        once = time.process_time() - started
         loaders: dict[str, Callable[[], int]] = {
             "files: PIL + albumentations, bilinear": lambda: per_file(root, cv2.INTER_LINEAR),
             "files: PIL + albumentations, bicubic": lambda: per_file(root, cv2.INTER_CUBIC),
@@ -84,6 +88,8 @@ def main() -> None:
             "Parquet, captured size, 2 threads": lambda: from_parquet(folder, decode_native, 2),
             "Parquet, working size, 1 thread": lambda: from_parquet(folder, decode_batch, 1),
             "Parquet, working size, 2 threads": lambda: from_parquet(folder, decode_batch, 2),
+            "Parquet, stored at the working size, 1 thread": lambda: from_parquet(decoded, decode_batch, 1),
+            "Parquet, stored at the working size, 2 threads": lambda: from_parquet(decoded, decode_batch, 2),
         }
         wall = dict.fromkeys(loaders, float("inf"))
         cpu = dict.fromkeys(loaders, float("inf"))
@@ -94,6 +100,7 @@ def main() -> None:
                     raise RuntimeError(f"{title}: lost samples")
                 wall[title] = min(wall[title], time.perf_counter() - started)
                 cpu[title] = min(cpu[title], time.process_time() - spent)
+        bytes_stored = sum(path.stat().st_size for path in (decoded / "data").iterdir())
     base = next(iter(loaders))
     print("| loader | triplets/s | ratio | CPU ms a triplet | ratio |\n| --- | --- | --- | --- | --- |")
     for title in loaders:
@@ -101,6 +108,8 @@ def main() -> None:
             f"| {title} | {SAMPLES / wall[title]:,.0f} | {wall[base] / wall[title]:.1f} "
             f"| {cpu[title] / SAMPLES * 1000:.2f} | {cpu[base] / cpu[title]:.1f} |"
         )
+    each = f"{1000 * once / SAMPLES:.1f} ms and {bytes_stored / SAMPLES / 1000:.0f} kB a triplet"
+    print(f"\nStoring at the working size took {each}.")
 
 
 if __name__ == "__main__":

@@ -36,7 +36,11 @@ def show_layouts(as_json: JsonOption = False) -> None:
 
     reads = {source.name: {"title": source.title, "layout": source.layout} for source in SOURCES.values()}
     writes = {export.name: export.layout for export in EXPORTS.values()}
-    writes |= {"parquet": "as parquet above", "huggingface": "parquet with README.md and croissant.json"}
+    writes |= {
+        "parquet": "as parquet above",
+        "huggingface": "parquet with README.md and croissant.json",
+        "decoded": "parquet with every image at the working size, uncompressed; to train on",
+    }
     if as_json:
         typer.echo(json.dumps({"read": reads, "write": writes}, ensure_ascii=False, indent=2))
         return
@@ -116,7 +120,7 @@ def export_data(
     path: PathArgument,
     out: Annotated[Path, typer.Argument(help="Folder to write.", show_default=False)],
     to: Annotated[
-        str, typer.Option("--to", help="parquet, huggingface, mdlp, lrlpr or webdataset.")
+        str, typer.Option("--to", help="parquet, huggingface, decoded, mdlp, lrlpr or webdataset.")
     ] = "parquet",
     split: SplitOption = None,
     source: SourceOption = None,
@@ -140,13 +144,14 @@ def export_data(
 
     Exit code 1 when samples were left out; the manifest and `data inspect` say which.
     """
-    from mdlp_bench.data import open_samples, write_parquet
+    from mdlp_bench.data import DecodedSamples, open_samples, write_parquet
     from mdlp_bench.data.export import EXPORTS
     from mdlp_bench.engine import engine_named
     from mdlp_bench.errors import DataError
 
-    if to not in ("parquet", "huggingface", *EXPORTS):
-        raise DataError(f"--to {to}: no such layout; choose parquet, huggingface, {', '.join(EXPORTS)}")
+    layouts = ("parquet", "huggingface", "decoded", *EXPORTS)
+    if to not in layouts:
+        raise DataError(f"--to {to}: no such layout; choose {', '.join(layouts)}")
     if published is not None and not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", published):
         raise DataError(f"--published {published}: must be a date like 2025-06-30")
     if push is not None and to != "huggingface":
@@ -162,10 +167,10 @@ def export_data(
             count = EXPORTS[to].write(samples, out, tick)
             defects = sum(problem.rejected and problem.is_defect for problem in samples.problems)
         else:
-            if to == "parquet":
+            if to != "huggingface":
                 manifest = write_parquet(
-                    samples, out, name=name, version=version, supersedes=supersedes,
-                    engine=used, progress=tick,
+                    DecodedSamples(samples) if to == "decoded" else samples, out, name=name,
+                    version=version, supersedes=supersedes, engine=used, progress=tick,
                 )  # fmt: skip
             else:
                 from mdlp_bench.data.export.card import CardFields

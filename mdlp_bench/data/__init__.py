@@ -2,6 +2,7 @@
 
 from mdlp_bench.data.build import write_parquet
 from mdlp_bench.data.decode import DecodedBatch, NativeSample, decode_batch, decode_native
+from mdlp_bench.data.decoded import DecodedSamples
 from mdlp_bench.data.manifest import Manifest, read_manifest
 from mdlp_bench.data.opening import open_samples
 from mdlp_bench.data.parquet import ParquetSamples
@@ -10,6 +11,7 @@ from mdlp_bench.data.sources.lazy import LazySamples
 
 __all__ = [
     "DecodedBatch",
+    "DecodedSamples",
     "LazySamples",
     "Manifest",
     "NativeSample",

@@ -271,6 +271,7 @@ def test_verbs(mdlp: Path, tmp_path: Path) -> None:
     code, output = run("export", mdlp, tmp_path / "pq", "--name", "n", "--data-version", "2", "--json")
     assert code == 0 and json.loads(output)["samples"] == 4
     assert run("diff", mdlp, tmp_path / "pq")[0] == 0
+    assert run("export", tmp_path / "pq", tmp_path / "bmp", "--to", "decoded", "--workers", "1")[0] == 0
     assert run("export", tmp_path / "pq", tmp_path / "folder", "--to", "mdlp")[0] == 0
     code, output = run("export", mdlp, tmp_path / "repo", "--to", "huggingface", "--licence", "mit")
     assert code == 0 and (tmp_path / "repo/croissant.json").is_file()

@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mdlp_bench.data import (
+    DecodedSamples,
     LazySamples,
     ParquetSamples,
     build,
@@ -305,6 +306,32 @@ class _Numbers(LazySamples["_Number"]):
 class _Number:
     def __init__(self, sample_id: str, split: str) -> None:
         self.sample_id, self.split = sample_id, split
+
+
+def test_samples_stored_at_the_working_size_decode_to_the_same_arrays(mdlp: Path, tmp_path: Path) -> None:
+    captured = open_samples(mdlp, split="train")
+    decoded = DecodedSamples(captured)
+    manifest = write_parquet(decoded, tmp_path / "decoded")
+    back = open_samples(tmp_path / "decoded")
+    assert back.name == manifest.name == "set/train-decoded"
+    assert back.fingerprint == decoded.fingerprint != captured.fingerprint
+    columns = ["sample_id", "frames", "gt", "text"]
+    expected, *found = (
+        decode_batch(next(samples.batches(columns=columns))) for samples in (captured, decoded, back)
+    )
+    for batch in found:
+        assert (batch.sample_ids, batch.texts) == (expected.sample_ids, expected.texts)
+        np.testing.assert_array_equal(batch.frames, expected.frames)
+        np.testing.assert_array_equal(batch.gt, expected.gt)
+    assert {decode(i["bytes"], "x").shape for row in back.rows() for i in (*row["frames"], row["gt"])} == {
+        (112, 224, 3)
+    }
+    assert decoded.select(sample_ids=["train-c"]).sample_ids == ["train-c"]
+    broken = list(captured.rows())
+    broken[1]["gt"] = {"bytes": b"no picture", "path": "gt.jpg"}
+    write_parquet(broken, tmp_path / "broken")
+    rest = write_parquet(DecodedSamples(open_samples(tmp_path / "broken")), tmp_path / "rest")
+    assert rest.samples == 2 and [p.code for p in rest.problems] == ["broken-image"]
 
 
 def test_shards_are_planned_without_reading(mdlp: Path) -> None:
