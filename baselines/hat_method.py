@@ -10,11 +10,9 @@ from pydantic import BaseModel, ConfigDict
 from torch.nn import functional as F
 
 from baselines.hat import PLATE, HatConfig, build_hat
-from baselines.learning import RegressionTrainable, parse_options
-from baselines.restoring import SingleImageMethod
-from baselines.weights import TRAINED_ON, bundled, load_network
-from mdlp_bench.files import sha256_file
-from mdlp_bench.methods import MethodDescriptor
+from baselines.learning import RegressionTrainable, parse_options, shrink
+from baselines.restoring import FramePolicy, SingleImageMethod, trained_single_image
+from baselines.weights import bundled, load_network
 
 _INPUT_SIZE = (28, 56)
 
@@ -44,11 +42,12 @@ def trainable(options: Mapping[str, Any]) -> RegressionTrainable:
     return RegressionTrainable(build_hat(config), config, "hat", size=_INPUT_SIZE, loss=F.l1_loss)
 
 
-def hat(weights: Path | None = None, name: str = "hat") -> SingleImageMethod:
-    """HAT on the last of the first three frames.
+def hat(weights: Path | None = None, frame: FramePolicy = "last", name: str = "hat") -> SingleImageMethod:
+    """HAT on one frame.
 
     Args:
         weights: A weight file of `mdlp-bench train hat`; default the bundled one.
+        frame: Which of the first three frames, or their mean.
         name: Its name in runs.
 
     Raises:
@@ -57,15 +56,13 @@ def hat(weights: Path | None = None, name: str = "hat") -> SingleImageMethod:
     """
     path = weights or bundled("hat")
     network = load_network(path, "hat", HatConfig, build_hat)
-    descriptor = MethodDescriptor(
+    return trained_single_image(
+        network,
+        path,
+        lambda image, seed: network(shrink(image, _INPUT_SIZE) / 2 + 0.5) * 2 - 1,
         name=name,
         title="HAT (small)",
-        frames_used=1,
-        frame_policy="the last of the first three",
-        parameters=sum(parameter.numel() for parameter in network.parameters()),
-        weights_sha256=sha256_file(path),
+        frame=frame,
         citation="Chen et al.: Activating More Pixels in Image Super-Resolution Transformer, CVPR 2023",
-        provenance="reimplemented",
-        trained_on=() if weights else TRAINED_ON,
+        is_bundled=weights is None,
     )
-    return SingleImageMethod(descriptor, lambda image: network(image / 2 + 0.5) * 2 - 1, size=_INPUT_SIZE)

@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Literal
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final, Literal
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from baselines.classical import sharpness
+from baselines.weights import TRAINED_ON
+from mdlp_bench.files import sha256_file
 from mdlp_bench.images import ImageU8
 from mdlp_bench.methods import FrameBatch, Method, MethodDescriptor
-from mdlp_bench.metrics.protocol import to_working_size
+from mdlp_bench.metrics.cost import count_parameters
+from mdlp_bench.metrics.protocol import WORKING_SIZE, to_working_size
 from mdlp_bench.training.images import to_images, to_tensor
 
 FramePolicy = Literal["last", "best", "mean"]
 """What a single-image method sees: the last of the first three frames, the sharpest one, or their mean."""
+
+_POLICY_WORDS: Final[Mapping[FramePolicy, str]] = MappingProxyType(
+    {
+        "last": "the last of the first three",
+        "best": "the sharpest of the first three",
+        "mean": "the mean of the first three",
+    }
+)
 
 
 class SampleMethod(Method):
@@ -65,15 +78,16 @@ class SingleImageMethod(Method):
 
     Args:
         descriptor: Its descriptor.
-        function: Maps an image, float32 [1, 3, *size] in [-1, 1], to the restored one, same range.
-        size: Height and width the network takes; frames are brought there area-averaged or bicubically.
+        function: Maps an image, float32 [1, 3, *size] in [-1, 1], and the sample's seed to the restored
+            image, same range.
+        size: Height and width it takes; frames are brought there area-averaged or bicubically.
         policy: Which image it sees.
     """
 
     def __init__(
         self,
         descriptor: MethodDescriptor,
-        function: Callable[[Tensor], Tensor],
+        function: Callable[[Tensor, int], Tensor],
         *,
         size: tuple[int, int],
         policy: FramePolicy = "last",
@@ -84,17 +98,58 @@ class SingleImageMethod(Method):
         self._policy = policy
 
     def restore(self, frames: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-        """Restore from frames of one size; uint8 [B, N, H, W, 3] to uint8 [B, 112, 224, 3]."""
-        return np.stack([self._one(tuple(sample)) for sample in frames])
+        """Restore with seed 0 from frames of one size; uint8 [B, N, H, W, 3] to uint8 [B, 112, 224, 3]."""
+        return np.stack([self._one(tuple(sample), 0) for sample in frames])
 
     def restore_batch(self, batch: FrameBatch) -> npt.NDArray[np.uint8]:
         """Restore from the frames as captured; uint8 [B, 112, 224, 3]."""
-        return np.stack([self._one(frames[:3]) for frames in batch.native])
+        restored = [self._one(f[:3], seed) for f, seed in zip(batch.native, batch.seeds, strict=True)]
+        return np.stack(restored)
 
     @torch.inference_mode()
-    def _one(self, frames: Sequence[ImageU8]) -> ImageU8:
+    def _one(self, frames: Sequence[ImageU8], seed: int) -> ImageU8:
         image = resize(single_image(frames, self._policy), self._size)
-        return to_working_size(to_images(self._function(to_tensor(image[None])))[0])
+        return to_working_size(to_images(self._function(to_tensor(image[None]), seed))[0])
+
+
+def trained_single_image(
+    network: nn.Module,
+    weights: Path,
+    function: Callable[[Tensor, int], Tensor],
+    *,
+    name: str,
+    title: str,
+    frame: FramePolicy,
+    citation: str,
+    is_bundled: bool,
+    deterministic: bool = True,
+) -> SingleImageMethod:
+    """A network trained here on one frame at the working size, as a method.
+
+    Args:
+        network: What was trained.
+        weights: Its file.
+        function: As for `SingleImageMethod`, at the working size, where training saw the frames.
+        name: Its name in runs.
+        title: Its name in tables.
+        frame: Which image it sees.
+        citation: Its paper.
+        is_bundled: Whether the file is the package's own, whose training data are known.
+        deterministic: False when the output depends on the seed.
+    """
+    descriptor = MethodDescriptor(
+        name=name,
+        title=title,
+        frames_used=1 if frame == "last" else 3,
+        frame_policy=_POLICY_WORDS[frame],
+        parameters=count_parameters(network),
+        weights_sha256=sha256_file(weights),
+        citation=citation,
+        provenance="reimplemented",
+        trained_on=TRAINED_ON if is_bundled else (),
+        deterministic=deterministic,
+    )
+    return SingleImageMethod(descriptor, function, size=WORKING_SIZE, policy=frame)
 
 
 def resize(image: ImageU8, size: tuple[int, int]) -> ImageU8:

@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+import torch
 from pydantic import BaseModel, ConfigDict
+from torch import nn
 
 from baselines.learning import RegressionTrainable, parse_options
-from baselines.restoring import SingleImageMethod
+from baselines.restoring import FramePolicy, SingleImageMethod, trained_single_image
 from baselines.srcnn import SRCNN_915, SRCNN_955, Srcnn, SrcnnConfig, srcnn_loss
-from baselines.weights import TRAINED_ON, bundled, load_network
-from mdlp_bench.files import sha256_file
-from mdlp_bench.methods import MethodDescriptor
+from baselines.weights import bundled, load_network
 from mdlp_bench.metrics.protocol import WORKING_SIZE
 
 _NETWORKS = {"955": SRCNN_955, "915": SRCNN_915}
@@ -32,20 +32,40 @@ class SrcnnOptions(BaseModel):
 
 
 def trainable(options: Mapping[str, Any]) -> RegressionTrainable:
-    """The network with its mean squared error.
+    """The network with its mean squared error, started as the identity.
 
     Raises:
         MethodError: An option is wrong.
     """
     config = _NETWORKS[parse_options(SrcnnOptions, options, "srcnn").config]
-    return RegressionTrainable(Srcnn(config), config, "srcnn", size=WORKING_SIZE, loss=srcnn_loss)
+    network = Srcnn(config)
+    start_as_identity(network)
+    return RegressionTrainable(network, config, "srcnn", size=WORKING_SIZE, loss=srcnn_loss)
 
 
-def srcnn(weights: Path | None = None, name: str = "srcnn") -> SingleImageMethod:
-    """SRCNN on the last of the first three frames.
+@torch.no_grad()
+def start_as_identity(network: Srcnn) -> None:
+    """Set weights so that the network returns its input: the colours pass, all else is random and unused.
+
+    From the paper's weights of 0.001 a network needs many millions of samples to pass on as much as colours.
+    """
+    colours = network.config.num_channels
+    for layer in (network.conv1, network.conv2):
+        nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+        layer.weight[:colours] = 0
+    nn.init.zeros_(network.conv3.weight)
+    for layer in (network.conv1, network.conv2, network.conv3):
+        middle = layer.kernel_size[0] // 2
+        for colour in range(colours):
+            layer.weight[colour, colour, middle, middle] = 1
+
+
+def srcnn(weights: Path | None = None, frame: FramePolicy = "last", name: str = "srcnn") -> SingleImageMethod:
+    """SRCNN on one frame.
 
     Args:
         weights: A weight file of `mdlp-bench train srcnn`; default the bundled one.
+        frame: Which of the first three frames, or their mean.
         name: Its name in runs.
 
     Raises:
@@ -54,15 +74,13 @@ def srcnn(weights: Path | None = None, name: str = "srcnn") -> SingleImageMethod
     """
     path = weights or bundled("srcnn")
     network = load_network(path, "srcnn", SrcnnConfig, Srcnn)
-    descriptor = MethodDescriptor(
+    return trained_single_image(
+        network,
+        path,
+        lambda image, seed: network(image / 2 + 0.5) * 2 - 1,
         name=name,
         title="SRCNN",
-        frames_used=1,
-        frame_policy="the last of the first three",
-        parameters=sum(parameter.numel() for parameter in network.parameters()),
-        weights_sha256=sha256_file(path),
+        frame=frame,
         citation="Dong, Loy, He, Tang: Image Super-Resolution Using Deep Convolutional Networks, TPAMI 2016",
-        provenance="reimplemented",
-        trained_on=() if weights else TRAINED_ON,
+        is_bundled=weights is None,
     )
-    return SingleImageMethod(descriptor, lambda image: network(image / 2 + 0.5) * 2 - 1, size=WORKING_SIZE)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from torch import Tensor, nn
 
+from baselines.learning import shrink
 from baselines.real_esrgan.networks import CompactConfig, build_compact
 from baselines.real_esrgan.official import OfficialName, load_official, official_files
-from baselines.restoring import SingleImageMethod
-from baselines.weights import TRAINED_ON, bundled, load_network
+from baselines.restoring import FramePolicy, SingleImageMethod, trained_single_image
+from baselines.weights import bundled, load_network
 from mdlp_bench.files import sha256_file
 from mdlp_bench.methods import MethodDescriptor
 
@@ -36,22 +38,26 @@ def _official(name: OfficialName, title: str, trained_on: tuple[str, ...]) -> Si
         trained_on=trained_on,
     )
 
-    return _enlarging(descriptor, loaded.network)
+    function = _enlarging(loaded.network)
+    return SingleImageMethod(descriptor, function, size=INPUT_SIZE)
 
 
-def _enlarging(descriptor: MethodDescriptor, network: nn.Module) -> SingleImageMethod:
-    def restore(image: Tensor) -> Tensor:
-        enlarged: Tensor = network(image / 2 + 0.5)
+def _enlarging(network: nn.Module) -> Callable[[Tensor, int], Tensor]:
+    def restore(image: Tensor, seed: int) -> Tensor:
+        enlarged: Tensor = network(shrink(image, INPUT_SIZE) / 2 + 0.5)
         return enlarged * 2 - 1
 
-    return SingleImageMethod(descriptor, restore, size=INPUT_SIZE)
+    return restore
 
 
-def real_esrgan(weights: Path | None = None, name: str = "real-esrgan") -> SingleImageMethod:
-    """The compact network trained on plates, on the last of the first three frames.
+def real_esrgan(
+    weights: Path | None = None, frame: FramePolicy = "last", name: str = "real-esrgan"
+) -> SingleImageMethod:
+    """The compact network trained on plates, on one frame.
 
     Args:
         weights: A weight file of `mdlp-bench train real-esrgan`; default the bundled one.
+        frame: Which of the first three frames, or their mean.
         name: Its name in runs.
 
     Raises:
@@ -60,18 +66,16 @@ def real_esrgan(weights: Path | None = None, name: str = "real-esrgan") -> Singl
     """
     path = weights or bundled("real-esrgan")
     network = load_network(path, "real-esrgan", CompactConfig, build_compact)
-    descriptor = MethodDescriptor(
+    return trained_single_image(
+        network,
+        path,
+        _enlarging(network),
         name=name,
         title="Real-ESRGAN (trained on plates)",
-        frames_used=1,
-        frame_policy="the last of the first three",
-        parameters=sum(parameter.numel() for parameter in network.parameters()),
-        weights_sha256=sha256_file(path),
+        frame=frame,
         citation=CITATION,
-        provenance="reimplemented",
-        trained_on=() if weights else TRAINED_ON,
+        is_bundled=weights is None,
     )
-    return _enlarging(descriptor, network)
 
 
 def x4plus() -> SingleImageMethod:

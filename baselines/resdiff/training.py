@@ -14,10 +14,8 @@ from baselines.learning import NetworkTrainable, one_frame, parse_options, shrin
 from baselines.resdiff.chain import ResDiffChain
 from baselines.resdiff.cnn import SimpleCnn, cnn_loss
 from baselines.resdiff.unet import PLATE, ResDiffUNet, ResDiffUNetConfig
-from baselines.restoring import SampleMethod
-from baselines.weights import TRAINED_ON, bundled, load_network
-from mdlp_bench.files import sha256_file
-from mdlp_bench.methods import MethodDescriptor
+from baselines.restoring import FramePolicy, SingleImageMethod, trained_single_image
+from baselines.weights import bundled, load_network
 from mdlp_bench.training.trainable import TrainingBatch
 
 _INPUT_SIZE = (28, 56)
@@ -104,11 +102,14 @@ def trainable(options: Mapping[str, Any]) -> ResDiffTrainable:
     return ResDiffTrainable(parsed, parse_options(ResDiffUNetConfig, fields, "resdiff network"))
 
 
-def resdiff(weights: Path | None = None, steps: int = STEPS, name: str = "resdiff") -> SampleMethod:
-    """ResDiff on the last of the first three frames.
+def resdiff(
+    weights: Path | None = None, frame: FramePolicy = "last", steps: int = STEPS, name: str = "resdiff"
+) -> SingleImageMethod:
+    """ResDiff on one frame.
 
     Args:
         weights: A weight file of `mdlp-bench train resdiff`; default the bundled one.
+        frame: Which of the first three frames, or their mean.
         steps: Sampling steps.
         name: Its name in runs.
 
@@ -119,20 +120,14 @@ def resdiff(weights: Path | None = None, steps: int = STEPS, name: str = "resdif
     path = weights or bundled("resdiff")
     network = load_network(path, "resdiff", ResDiffUNetConfig, ResDiff)
     chain = ResDiffChain()
-    descriptor = MethodDescriptor(
+    return trained_single_image(
+        network,
+        path,
+        lambda image, seed: chain.sample(network.unet, network.predict(image), [seed], steps=steps),
         name=name,
         title="ResDiff",
-        frames_used=3,
-        frame_policy="the last of the first three",
-        parameters=sum(parameter.numel() for parameter in network.parameters()),
-        weights_sha256=sha256_file(path),
+        frame=frame,
         citation="Shang et al.: ResDiff: Combining CNN and Diffusion Model for Super-Resolution, AAAI 2024",
-        provenance="reimplemented",
-        trained_on=() if weights else TRAINED_ON,
+        is_bundled=weights is None,
         deterministic=False,
     )
-
-    def restore(frames: Tensor, seed: int) -> Tensor:
-        return chain.sample(network.unet, network.predict(frames[:, -1]), [seed], steps=steps)
-
-    return SampleMethod(descriptor, restore)

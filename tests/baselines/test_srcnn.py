@@ -5,6 +5,7 @@ import torch
 from pydantic import ValidationError
 
 from baselines.srcnn import SRCNN_915, SRCNN_955, Srcnn, SrcnnConfig, srcnn_loss
+from baselines.srcnn_method import trainable
 from mdlp_bench.errors import MethodError
 
 
@@ -60,3 +61,15 @@ def test_the_last_layer_learns_slower() -> None:
         id(p) for p in network.parameters()
     }
     assert srcnn_loss(torch.zeros(1, 3, 2, 2), torch.full((1, 3, 2, 2), 2.0)) == 4
+
+
+@pytest.mark.parametrize("config", ["915", "955"])
+def test_training_starts_from_the_identity_and_every_weight_can_learn(config: str) -> None:
+    torch.manual_seed(0)
+    trained = trainable({"config": config})
+    image = torch.rand(2, 3, 20, 30)
+    restored = trained.network(image)
+    torch.testing.assert_close(restored, image)
+    (restored - image.flip(-1)).square().mean().backward()
+    last = trained.network.get_submodule("conv3").weight.grad
+    assert last is not None and (last.abs().amax(dim=(0, 2, 3)) > 0).float().mean() > 0.9

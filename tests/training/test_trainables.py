@@ -146,5 +146,8 @@ _RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("*/*.yaml"))
 )
 def test_bundled_recipes_are_valid(path: Path) -> None:
     recipe = read_recipe(str(path))
-    load_trainable(path.parent.name, recipe.options)
+    try:
+        load_trainable(path.parent.name, recipe.options)
+    except MissingWeightsError as error:
+        pytest.skip(str(error))
     assert recipe.training.steps > 0
