@@ -15,11 +15,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mdlp_bench.data import open_samples, write_parquet
+from mdlp_bench.data import decode_batch, open_samples, write_parquet
+from mdlp_bench.data.audit import audit
 from mdlp_bench.data.inspect import inspect
+from mdlp_bench.data.pairing import PairingConfig
+from mdlp_bench.data.pairing.track import pair_track
+from mdlp_bench.data.tracks import open_tracks
+from mdlp_bench.errors import DataError
 from mdlp_bench.images import decode
 
 Draw = Callable[..., bytes]
+SCENE = "025-95_113-2&3_38&15-38&15_3&14_2&3_37&4-0_0_22_27_27_33_16-{}-15.jpg"
+"""Name of a CCPD scene of 40 x 18 pixels."""
 
 
 def pil(image: Image.Image, kind: str, **options: object) -> bytes:
@@ -208,8 +215,62 @@ def test_hostile_files_in_other_sources(tmp_path: Path, draw: Draw) -> None:
         (tmp_path / "blur/train/sharp" / f"{n}.jpg").write_bytes(draw(n))
         (tmp_path / name).write_bytes(content)
         lines.append(f"s{n},{name},")
+        lrlpr, ufpr = tmp_path / f"lrlpr/test/track_{n:05d}", tmp_path / f"ufpr/plate-{n:06d}"
+        for folder in (lrlpr, ufpr):
+            folder.mkdir(parents=True)
+            (folder / "lr-001.png").write_bytes(draw(n, 48, 17, "png"))
+            (folder / "lr-002.jpg").write_bytes(content)
+        (ufpr / "hr-001.png").write_bytes(draw(n, 100, 40, "png"))
+        (ufpr / "plate_ABC1234.txt").write_text("ABC1234")
+        (tmp_path / "ccpd").mkdir(exist_ok=True)
+        (tmp_path / "ccpd" / SCENE.format(n)).write_bytes(content)
     (tmp_path / "t.csv").write_text("\n".join(lines))
-    for path in (tmp_path / "crops", tmp_path / "blur", tmp_path / "t.csv"):
-        samples = open_samples(path)
-        assert len(samples) == 0
-        assert len([p for p in samples.problems if p.code == "broken-image"]) == len(bad)
+    for name in ("crops", "blur", "t.csv", "lrlpr", "ufpr", "ccpd"):
+        samples = open_samples(tmp_path / name)
+        assert len(samples) == 0, name
+        assert len([p for p in samples.problems if p.code == "broken-image"]) == len(bad), name
+        assert all("\n" not in p.message for p in samples.problems)
+
+
+def test_hostile_bytes_inside_parquet(tmp_path: Path, draw: Draw) -> None:
+    """Rows are taken as they are; whoever decodes one is told its name, and an audit finds them all."""
+    bad = list(hostile(draw).values())
+    rows = [
+        {
+            "sample_id": f"s{n:03d}",
+            "plate_id": f"京A{10000 + n}",
+            "track_id": f"t{n}",
+            "split": "all",
+            "domain": "real",
+            "source": "tracks",
+            "frames": [{"bytes": content, "path": "f.jpg"}],
+            "frame_indices": [0],
+        }
+        for n, content in enumerate([*bad, draw(1)])
+    ]
+    write_parquet(rows, tmp_path / "pq")
+    samples = open_samples(tmp_path / "pq")
+    broken = [f for f in audit(samples).findings if f.code == "broken"]
+    assert [f.sample_ids for f in broken] == [(f"s{n:03d}",) for n in range(len(bad))]
+    (batch,) = samples.batches()
+    for n in range(len(bad)):
+        with pytest.raises(DataError, match=f"sample s{n:03d}, frame 0: "):
+            decode_batch(batch.slice(n, 1))
+
+
+def test_hostile_frames_of_tracks(tmp_path: Path, draw: Draw) -> None:
+    bad = hostile(draw)
+    for n, content in enumerate(bad.values()):
+        (tmp_path / f"some/{n:03d}").mkdir(parents=True)
+        (tmp_path / f"all/{n:03d}").mkdir(parents=True)
+        for frame in range(6):
+            good = draw(n, 60 + 20 * frame, 24 + 8 * frame)
+            (tmp_path / f"some/{n:03d}/{frame}.jpg").write_bytes(content if frame == 1 else good)
+            (tmp_path / f"all/{n:03d}/{frame}.jpg").write_bytes(content)
+    config = PairingConfig(min_gt_height=24, min_gt_sharpness=0, max_frame_sharpness=1)
+    for track in open_tracks(tmp_path / "some"):
+        outcome = pair_track(track, config)
+        assert [code for code, _ in outcome.notes] == ["broken-frame"]
+        assert [frame.measures is None for frame in outcome.frames] == [n == 1 for n in range(6)]
+    for track in open_tracks(tmp_path / "all"):
+        assert [r.code for r in pair_track(track, config).rejections] == ["broken-image"]
