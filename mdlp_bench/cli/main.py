@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 import mdlp_bench
-from mdlp_bench.cli import curate, data, doctor, leaderboard, methods, run, synth, train
+from mdlp_bench.cli import curate, data, doctor, leaderboard, methods, reproduce, run, synth, train
 from mdlp_bench.errors import MdlpBenchError
 
 app = typer.Typer(
@@ -24,7 +24,7 @@ curate.register(data.app)
 synth.register(data.app)
 app.add_typer(data.app, name="data")
 app.add_typer(leaderboard.app, name="leaderboard")
-for _module in (run, train, methods, doctor):
+for _module in (run, train, reproduce, methods, doctor):
     _module.register(app)
 
 

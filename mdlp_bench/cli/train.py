@@ -85,45 +85,34 @@ def _verb(method: str) -> Callable[..., None]:
         import torch
 
         from mdlp_bench.data import open_samples
-        from mdlp_bench.files import seed_for, sha256_file
-        from mdlp_bench.training.loop import train as run_training
-        from mdlp_bench.training.registry import load_trainable, read_recipe
+        from mdlp_bench.training.methods import train_method
+        from mdlp_bench.training.registry import read_recipe
 
         if threads is not None:
             torch.set_num_threads(threads)
         recipe = read_recipe(config, steps=steps, seed=seed)
-        torch.manual_seed(seed_for("weights", recipe.training.seed))
-        trainable = load_trainable(method, recipe.options)
-        if start is not None:
-            trainable.load(start)
         every = open_samples(data)
-        samples = every.select(split=split)
         held_out = None
         if validation is not None:
             held_out = open_samples(validation)
         elif "val" in every.splits:
             held_out = every.select(split="val")
-        about = {
-            "method": method,
-            "options": dict(recipe.options),
-            "start": sha256_file(start) if start is not None else None,
-        }
 
         def report(line: dict[str, Any]) -> None:
             if as_json:
                 typer.echo(json.dumps(line))
             else:
-                typer.echo(f"{line['step']}/{recipe.training.steps}  {_figures(line)}")
+                typer.echo(f"{line['step']}/{recipe.training.steps}  {figures_of(line)}")
 
-        weights = run_training(
-            trainable,
-            samples,
-            recipe.training,
+        weights = train_method(
+            method,
+            every.select(split=split),
+            recipe,
             out,
-            about=about,
             validation=held_out,
-            report=report,
+            start=start,
             stop_after=stop_after,
+            report=report,
         )
         if not as_json:
             typer.echo(f"wrote {weights}")
@@ -131,6 +120,7 @@ def _verb(method: str) -> Callable[..., None]:
     return train
 
 
-def _figures(line: dict[str, Any]) -> str:
+def figures_of(line: dict[str, Any]) -> str:
+    """A log line's figures as words."""
     found = line.get("validation", line)
     return "  ".join(f"{name} {value}" for name, value in found.items() if name != "step")

@@ -1,0 +1,287 @@
+"""Every training behind the bundled weights, described by one file and run step by step, resumable.
+
+`recipes/bundled.yaml` names the pool of plates, the reader's configuration and for every method the phases of
+its training; a phase is a configuration, the phase before it to start from, and where to leave it.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from mdlp_bench.errors import DataError, MethodError
+from mdlp_bench.files import atomic_path
+
+POOL: Final = "pool"
+READER: Final = "reader"
+
+Tell = Callable[[str], None]
+ModelT = TypeVar("ModelT", bound=BaseModel)
+
+
+class PoolPlan(BaseModel):
+    """The plates all methods are trained on: rendered, degraded, of the training split alone.
+
+    Attributes:
+        recipe: Degradation.
+        seed: Of plates and degradation.
+        plates: Of the training split.
+        validation: Of the validation split, for the figures of logs.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    recipe: str = "surveillance"
+    seed: int = 11
+    plates: int = Field(ge=1)
+    validation: int = Field(ge=1)
+
+
+class Phase(BaseModel):
+    """One training.
+
+    Attributes:
+        config: Its YAML file, beside `bundled.yaml`.
+        plates: The first so many of the pool; None for all.
+        stop_after: Leave after this step, before the configuration's cosine ends; None to finish it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    config: str
+    plates: int | None = Field(default=None, ge=1)
+    stop_after: int | None = Field(default=None, ge=1)
+
+    @property
+    def name(self) -> str:
+        """The file's stem."""
+        return Path(self.config).stem
+
+
+class Bundle(BaseModel):
+    """What `bundled.yaml` holds.
+
+    Attributes:
+        pool: The plates.
+        reader: The reader's configuration file; None to train none.
+        methods: Trainable name to its phases, each starting from the weights of the one before.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    pool: PoolPlan
+    reader: str | None = None
+    methods: dict[str, tuple[Phase, ...]]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing to do.
+
+    Attributes:
+        job: `pool`, `reader` or the method.
+        title: What, in words.
+        is_done: Whether its result is there.
+        run: Does it, or continues it.
+    """
+
+    job: str
+    title: str
+    is_done: Callable[[], bool]
+    run: Callable[[Tell], None]
+
+
+def read_bundle(path: Path) -> Bundle:
+    """Read `bundled.yaml`.
+
+    Raises:
+        MethodError: It is missing or wrong; names the field.
+    """
+    return _read(path, Bundle)
+
+
+def _read(path: Path, kind: type[ModelT]) -> ModelT:
+    try:
+        return kind.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        reason = str(error).splitlines()[0]
+        raise MethodError(
+            f"{path}: cannot be read ({reason}); run this from the root of the repository"
+        ) from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise MethodError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+
+
+def plan(recipes: Path, out: Path, *, only: Sequence[str] = (), workers: int = 1) -> list[Step]:
+    """The steps in order, with what they need.
+
+    Args:
+        recipes: `bundled.yaml`.
+        out: Where everything goes: `pool`, `val`, `<job>/<phase>`, and finished weights in `weights`.
+        only: Jobs wanted (`reader` or methods); all when empty. Methods bring the pool with them.
+        workers: Processes that render.
+
+    Raises:
+        MethodError: The file is wrong, or there is no such job.
+    """
+    bundle = read_bundle(recipes)
+    jobs = [*([READER] if bundle.reader else []), *bundle.methods]
+    unknown = [name for name in only if name not in jobs]
+    if unknown:
+        raise MethodError(f"nothing to reproduce is called {unknown[0]!r}; there are: {', '.join(jobs)}")
+    wanted = [name for name in jobs if not only or name in only]
+    steps = []
+    if any(name != READER for name in wanted):
+        steps += [_pool_step(bundle.pool, out, split, workers) for split in ("train", "val")]
+    for name in wanted:
+        if name == READER:
+            steps.append(_reader_step(recipes.parent / str(bundle.reader), out))
+        else:
+            steps += _method_steps(name, bundle.methods[name], recipes.parent, out)
+    return steps
+
+
+def reproduce(steps: Sequence[Step], tell: Tell) -> None:
+    """Run what is not done yet, in order.
+
+    Raises:
+        MdlpBenchError: As in the trainings; what was done stays.
+    """
+    for step in steps:
+        if step.is_done():
+            tell(f"{step.title}: done before")
+        else:
+            tell(step.title)
+            step.run(tell)
+
+
+def _pool_step(pool: PoolPlan, out: Path, split: str, workers: int) -> Step:
+    from mdlp_bench.data.manifest import MANIFEST
+
+    count = pool.plates if split == "train" else pool.validation
+    folder = _pool_folder(out, split)
+
+    def run(tell: Tell) -> None:
+        from mdlp_bench.data.synth import synthesise_rendered
+        from mdlp_bench.degrade import load_recipe
+        from mdlp_bench.engine import LocalEngine
+
+        recipe = load_recipe(pool.recipe)
+        synthesise_rendered(recipe, count, folder, seed=pool.seed, only=split, engine=LocalEngine(workers))
+
+    title = f"{POOL}: {count:,} plates of the split {split}, recipe {pool.recipe}, seed {pool.seed}"
+    return Step(POOL, title, (folder / MANIFEST).is_file, run)
+
+
+def _pool_folder(out: Path, split: str) -> Path:
+    return out / (POOL if split == "train" else split)
+
+
+def _reader_step(config: Path, out: Path) -> Step:
+    from mdlp_bench.training.reader import ReaderTraining, train_reader
+
+    training = _read(config, ReaderTraining)
+    folder = out / READER
+
+    def run(tell: Tell) -> None:
+        def report(line: dict[str, Any]) -> None:
+            tell(f"  step {line['step']} of {training.steps}: loss {line['loss']}, NED {line['ned']}")
+
+        _keep(train_reader(training, folder, report), out, "crnn")
+
+    return Step(
+        READER,
+        f"{READER}: {config.name}, {training.steps:,} steps",
+        lambda: _last_step(folder / "log.jsonl") >= training.steps and _kept(out, "crnn").is_file(),
+        run,
+    )
+
+
+def _method_steps(method: str, phases: Sequence[Phase], recipes: Path, out: Path) -> list[Step]:
+    from mdlp_bench.training.loop import WEIGHTS
+
+    steps = []
+    start: Path | None = None
+    for phase in phases:
+        steps.append(_phase_step(method, phase, recipes, out, start, last=phase is phases[-1]))
+        start = out / method / phase.name / WEIGHTS
+    return steps
+
+
+def _phase_step(
+    method: str, phase: Phase, recipes: Path, out: Path, start: Path | None, *, last: bool
+) -> Step:
+    from mdlp_bench.training.loop import WEIGHTS
+    from mdlp_bench.training.registry import read_recipe
+
+    recipe = read_recipe(str(recipes / method / phase.config))
+    folder = out / method / phase.name
+    target = min(recipe.training.steps, phase.stop_after or recipe.training.steps)
+
+    def is_done() -> bool:
+        return _weights_step(folder / WEIGHTS) >= target and (not last or _kept(out, method).is_file())
+
+    def run(tell: Tell) -> None:
+        from mdlp_bench.data import open_samples
+        from mdlp_bench.training.methods import train_method
+
+        def report(line: dict[str, Any]) -> None:
+            tell("  " + json.dumps(line))
+
+        samples = open_samples(_pool_folder(out, "train"))
+        if phase.plates is not None:
+            if phase.plates > len(samples):
+                raise DataError(
+                    f"{method}/{phase.config}: {phase.plates} plates, the pool has {len(samples)}"
+                )
+            samples = samples.select(sample_ids=samples.sample_ids[: phase.plates])
+        weights = train_method(
+            method,
+            samples,
+            recipe,
+            folder,
+            validation=open_samples(_pool_folder(out, "val")),
+            start=start,
+            stop_after=phase.stop_after,
+            report=report,
+        )
+        if last:
+            _keep(weights, out, method)
+
+    data = f", first {phase.plates:,} plates" if phase.plates else ""
+    end = "" if target == recipe.training.steps else f" of {recipe.training.steps:,}"
+    title = f"{method}: {phase.name}, {target:,}{end} steps of {recipe.training.batch}{data}"
+    return Step(method, title, is_done, run)
+
+
+def _kept(out: Path, name: str) -> Path:
+    return out / "weights" / f"{name}.safetensors"
+
+
+def _keep(weights: Path, out: Path, name: str) -> None:
+    with atomic_path(_kept(out, name)) as temporary:
+        shutil.copyfile(weights, temporary)
+
+
+def _weights_step(weights: Path) -> int:
+    """The step a weight file is of; 0 without one."""
+    from safetensors import safe_open
+
+    if not weights.is_file():
+        return 0
+    with safe_open(weights, framework="pt") as file:
+        return int((file.metadata() or {}).get("step", 0))
+
+
+def _last_step(log: Path) -> int:
+    """The last step a log tells of; 0 without one."""
+    lines = log.read_text(encoding="utf-8").splitlines() if log.is_file() else []
+    return int(json.loads(lines[-1])["step"]) if lines else 0

@@ -1,0 +1,92 @@
+"""The bundled weights' recipe file, and a tiny one of its kind run from beginning to end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file
+from typer.testing import CliRunner
+
+from mdlp_bench.cli.main import app
+from mdlp_bench.errors import MethodError
+from mdlp_bench.training.registry import trainable_names
+from mdlp_bench.training.reproduce import plan, read_bundle, reproduce
+
+RECIPES = Path(__file__).parents[2] / "recipes" / "bundled.yaml"
+
+BUNDLE = """
+pool: {recipe: bicubic, seed: 3, plates: 6, validation: 2}
+reader: reader.yaml
+methods:
+  srcnn:
+    - {config: first.yaml, plates: 4, stop_after: 2}
+    - {config: second.yaml}
+"""
+READER = "{seed: 1, pool: 8, held_out: 4, steps: 2, batch: 2, decay: 1, checkpoint_every: 1}"
+PHASE = """
+options: {{config: "915"}}
+training: {{steps: {steps}, batch: 2, seed: {seed}, log_every: 1, validation_samples: 2}}
+"""
+
+
+@pytest.fixture
+def recipes(tmp_path: Path) -> Path:
+    folder = tmp_path / "recipes"
+    (folder / "srcnn").mkdir(parents=True)
+    (folder / "bundled.yaml").write_text(BUNDLE)
+    (folder / "reader.yaml").write_text(READER)
+    (folder / "srcnn" / "first.yaml").write_text(PHASE.format(steps=3, seed=1))
+    (folder / "srcnn" / "second.yaml").write_text(PHASE.format(steps=2, seed=2))
+    return folder / "bundled.yaml"
+
+
+def test_everything_that_can_be_trained_is_in_the_bundle() -> None:
+    bundle = read_bundle(RECIPES)
+    assert set(bundle.methods) == set(trainable_names())
+    titles = [step.title for step in plan(RECIPES, Path("nowhere"))]
+    assert titles[0].startswith("pool: ")
+    assert any(title.startswith("reader: ") for title in titles)
+
+
+def test_phases_follow_each_other_and_are_done_once(recipes: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    told: list[str] = []
+    reproduce(plan(recipes, out), told.append)
+    with safe_open(out / "weights" / "srcnn.safetensors", framework="pt") as file:
+        assert file.metadata()["step"] == "2"
+        assert '"seed": 2' in file.metadata()["training"]
+    assert (out / "weights" / "crnn.safetensors").is_file()
+    assert all(step.is_done() for step in plan(recipes, out))
+    before = load_file(out / "weights" / "srcnn.safetensors")
+    again: list[str] = []
+    reproduce(plan(recipes, out), again.append)
+    assert [line for line in again if "done before" not in line] == []
+
+    # A phase that was lost is made again, from the one before it, to the same weights.
+    (out / "srcnn" / "second" / "weights.safetensors").unlink()
+    (out / "srcnn" / "second" / "state" / "last.safetensors").unlink()
+    reproduce(plan(recipes, out, only=["srcnn"]), again.append)
+    after = load_file(out / "weights" / "srcnn.safetensors")
+    assert all(torch.equal(after[name], tensor) for name, tensor in before.items())
+
+
+def test_the_command_lists_and_names_what_is_wrong(recipes: Path, tmp_path: Path) -> None:
+    options = ["reproduce", "bundled", "--out", str(tmp_path / "out"), "--recipes", str(recipes)]
+    shown = CliRunner().invoke(app, [*options, "--list", "--only", "srcnn"])
+    assert shown.output.splitlines() == [
+        "[ ] pool: 6 plates of the split train, recipe bicubic, seed 3",
+        "[ ] pool: 2 plates of the split val, recipe bicubic, seed 3",
+        "[ ] srcnn: first, 2 of 3 steps of 2, first 4 plates",
+        "[ ] srcnn: second, 2 steps of 2",
+    ]
+    assert not (tmp_path / "out").exists()
+    with pytest.raises(MethodError, match="nothing to reproduce is called 'vdsr'; there are: reader, srcnn"):
+        plan(recipes, tmp_path, only=["vdsr"])
+    with pytest.raises(MethodError, match="run this from the root of the repository"):
+        plan(tmp_path / "absent.yaml", tmp_path)
+    recipes.write_text("pool: {plates: 0, validation: 1}\nmethods: {}\n")
+    with pytest.raises(MethodError, match=r"bundled\.yaml: pool\.plates"):
+        plan(recipes, tmp_path)
