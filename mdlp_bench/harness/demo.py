@@ -6,7 +6,7 @@ import logging
 from pathlib import Path
 from typing import Final
 
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from mdlp_bench.data import open_samples
 from mdlp_bench.data.manifest import MANIFEST

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from mdlp_bench.data.samples import Samples
 from mdlp_bench.engine import SERIAL, Engine, Loaded, one_thread

@@ -12,7 +12,7 @@ from typing import Any, Final, Self, SupportsIndex
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from mdlp_bench.data.samples import Samples
 from mdlp_bench.engine import SERIAL, Engine
