@@ -16,7 +16,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -40,6 +39,9 @@ from mdlp_bench.files import atomic_path, read_json, sha256_file, write_json
 from mdlp_bench.schema import SAMPLE_SCHEMA, record_batch
 
 ROW_GROUP: Final = 128
+ROW_GROUP_BYTES: Final = 8_000_000
+"""A row group ends at so many rows, or earlier at so many bytes of images: it is read as a whole."""
+
 SHARD_ROWS: Final = 2048
 
 Progress = Callable[[int], None]
@@ -216,9 +218,8 @@ def _write_shard(task: ShardTask, items: Iterator[Mapping[str, Any] | Problem], 
             write_page_checksum=True,
         ) as writer,
     ):
-        rows = sound()
-        while chunk := list(islice(rows, ROW_GROUP)):
-            writer.write_batch(record_batch(chunk))
+        for group in _row_groups(sound()):
+            writer.write_batch(record_batch(group))
     shard = Shard(
         path=f"data/{target.name}",
         split=task.split,
@@ -234,6 +235,19 @@ def _write_shard(task: ShardTask, items: Iterator[Mapping[str, Any] | Problem], 
         problems=tuple(ProblemRecord(**asdict(problem)) for problem in problems),
     )
     write_json(_record_path(task, out), record.model_dump())
+
+
+def _row_groups(rows: Iterator[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]]]:
+    group: list[Mapping[str, Any]] = []
+    size = 0
+    for row in rows:
+        group.append(row)
+        size += sum(len(image["bytes"]) for image in (*row["frames"], row.get("gt")) if image)
+        if len(group) == ROW_GROUP or size >= ROW_GROUP_BYTES:
+            yield group
+            group, size = [], 0
+    if group:
+        yield group
 
 
 def _leaf_columns() -> list[str]:

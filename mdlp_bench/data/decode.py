@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,8 @@ import pyarrow as pa
 from mdlp_bench.errors import DataError
 from mdlp_bench.images import ImageU8, decode
 from mdlp_bench.metrics.protocol import WORKING_SIZE, to_working_size
+
+_COLUMNS: Final = ["sample_id", "frames", "gt", "text"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,18 +70,8 @@ def decode_native(
     Raises:
         DataError: An image is broken; names the sample.
     """
-
-    def load(row: dict[str, Any]) -> NativeSample:
-        name = f"sample {row['sample_id']}"
-        frames = tuple(
-            decode(image["bytes"], f"{name}, frame {number}")
-            for number, image in enumerate(row["frames"][:n_frames])
-        )
-        gt = None if row["gt"] is None else decode(row["gt"]["bytes"], f"{name}, ground truth")
-        return NativeSample(row["sample_id"], frames, gt, row["text"])
-
-    rows = batch.select(["sample_id", "frames", "gt", "text"]).to_pylist()
-    return list((pool.map if pool else map)(load, rows))
+    columns = batch.select(_COLUMNS)
+    return list((pool.map if pool else map)(partial(_load, columns, n_frames), range(batch.num_rows)))
 
 
 def decode_batch(batch: pa.RecordBatch, n_frames: int = 3, pool: Executor | None = None) -> DecodedBatch:
@@ -92,12 +85,12 @@ def decode_batch(batch: pa.RecordBatch, n_frames: int = 3, pool: Executor | None
     Raises:
         DataError: An image is broken, or a sample has no frames; names the sample.
     """
-    samples = decode_native(batch, n_frames, pool)
-    frames = np.empty((len(samples), n_frames, *WORKING_SIZE, 3), np.uint8)
-    gt = np.zeros((len(samples), *WORKING_SIZE, 3), np.uint8)
+    count, columns = batch.num_rows, batch.select(_COLUMNS)
+    frames = np.empty((count, n_frames, *WORKING_SIZE, 3), np.uint8)
+    gt = np.zeros((count, *WORKING_SIZE, 3), np.uint8)
 
     def fill(position: int) -> None:
-        sample = samples[position]
+        sample = _load(columns, n_frames, position)
         if n_frames and not sample.frames:
             raise DataError(f"sample {sample.sample_id}: has no frames; degrade its ground truth first")
         for number in range(n_frames):
@@ -108,12 +101,24 @@ def decode_batch(batch: pa.RecordBatch, n_frames: int = 3, pool: Executor | None
         if sample.gt is not None:
             gt[position] = to_working_size(sample.gt)
 
-    for _ in (pool.map if pool else map)(fill, range(len(samples))):
+    for _ in (pool.map if pool else map)(fill, range(count)):
         pass
     return DecodedBatch(
-        sample_ids=tuple(sample.sample_id for sample in samples),
+        sample_ids=tuple(batch.column("sample_id").to_pylist()),
         frames=frames,
         gt=gt,
-        has_gt=np.array([sample.gt is not None for sample in samples], np.bool_),
-        texts=tuple(sample.text for sample in samples),
+        has_gt=np.asarray(batch.column("gt").is_valid(), np.bool_),
+        texts=tuple(batch.column("text").to_pylist()),
     )
+
+
+def _load(batch: pa.RecordBatch, n_frames: int | None, position: int) -> NativeSample:
+    # One row at a time: its bytes then stay in the processor's cache until they are decoded.
+    (row,) = batch.slice(position, 1).to_pylist()
+    name = f"sample {row['sample_id']}"
+    frames = tuple(
+        decode(image["bytes"], f"{name}, frame {number}")
+        for number, image in enumerate(row["frames"][:n_frames])
+    )
+    gt = None if row["gt"] is None else decode(row["gt"]["bytes"], f"{name}, ground truth")
+    return NativeSample(row["sample_id"], frames, gt, row["text"])

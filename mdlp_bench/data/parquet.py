@@ -119,10 +119,10 @@ class ParquetSamples(Samples):
                 pending.append(piece)
                 start, count = start + piece.num_rows, count + piece.num_rows
                 if count == size:
-                    yield pa.concat_batches(pending)
+                    yield _joined(pending)
                     pending, count = [], 0
         if pending:
-            yield pa.concat_batches(pending)
+            yield _joined(pending)
 
     def select(
         self, *, split: str | None = None, sample_ids: Collection[str] | None = None
@@ -372,6 +372,10 @@ def _check_embedded(array: pa.Array, name: str, path: Path) -> None:
     images = array.flatten() if name == "frames" else array.drop_null()
     if images.type == IMAGE_TYPE and len(images) and images.field("bytes").null_count:
         raise DataError(f"{printable(str(path))}: column {name!r} has images without bytes; embed them")
+
+
+def _joined(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
+    return batches[0] if len(batches) == 1 else pa.concat_batches(batches)
 
 
 def _flat(column: pa.ChunkedArray) -> pa.Array:

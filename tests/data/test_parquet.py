@@ -67,6 +67,15 @@ def test_storage_layout(mdlp: Path, tmp_path: Path) -> None:
     assert file.schema_arrow.equals(SAMPLE_SCHEMA)
 
 
+def test_row_groups_end_early_at_many_bytes(
+    mdlp: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(build, "ROW_GROUP_BYTES", 1)
+    write_parquet(open_samples(mdlp), tmp_path / "pq")
+    assert pq.ParquetFile(tmp_path / "pq/data/train-00000.parquet").num_row_groups == 3
+    assert list(open_samples(tmp_path / "pq").rows()) == list(open_samples(mdlp).rows())
+
+
 def test_manifest_hashes_every_image(mdlp: Path, tmp_path: Path) -> None:
     write_parquet(open_samples(mdlp), tmp_path / "pq")
     index = {row["sample_id"]: row for row in pq.read_table(tmp_path / "pq/manifest.parquet").to_pylist()}

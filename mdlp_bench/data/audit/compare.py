@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -309,9 +309,11 @@ def one_edit_apart(texts: Sequence[str]) -> Pairs:
     everyone, found = np.arange(len(texts)), [np.zeros((0, 2), np.int64)]
     whole = _keys(texts)
     for place in range(max(map(len, texts), default=0)):
-        longer = np.flatnonzero([len(text) > place for text in texts])
-        cut = [(text[:place], text[place + 1 :]) for text in texts if len(text) > place]
-        blanked, shortened = (_keys([f"{a}{mark}{b}" for a, b in cut]) for mark in ("\0", ""))
+        longer = np.fromiter((n for n, text in enumerate(texts) if len(text) > place), np.int64)
+        blanked, shortened = (
+            _keys(f"{text[:place]}{mark}{text[place + 1 :]}" for text in texts if len(text) > place)
+            for mark in ("\0", "")
+        )
         for keys, owners in (
             (blanked, longer),
             (np.concatenate([whole, shortened]), np.concatenate([everyone, longer])),
@@ -325,5 +327,5 @@ def one_edit_apart(texts: Sequence[str]) -> Pairs:
     return np.asarray(pairs[np.asarray(near, np.bool_)], np.int64)
 
 
-def _keys(texts: Sequence[str]) -> npt.NDArray[np.uint32]:
-    return np.fromiter((crc32(text.encode()) for text in texts), np.uint32, len(texts))
+def _keys(texts: Iterable[str]) -> npt.NDArray[np.uint32]:
+    return np.fromiter((crc32(text.encode()) for text in texts), np.uint32)

@@ -75,7 +75,10 @@ def audit(
         ReaderError: The reader cannot be loaded.
     """
     config = config or AuditConfig()
-    chunks = list(_chunks(samples))
+    candidates = samples.candidates()
+    splits = {split: len(ids) for split, ids in candidates.items()}
+    chunks = list(_chunks(candidates))
+    del candidates
     if not chunks:
         raise DataError(f"{samples.name}: there is no sample to audit")
     loaded = Loaded(_load, reader)
@@ -92,21 +95,21 @@ def audit(
             gathered.add([item for item in results if isinstance(item, Examined)])
             if progress is not None:
                 progress(len(chunk))
+        del chunks
         columns = gathered.columns()
         findings += compare(columns, config)
     order = {code: number for number, code in enumerate(CHECKS)}
     findings.sort(key=lambda finding: order[finding.code])
     found = Counter(finding.code for finding in findings)
-    splits = samples.candidates()
     used = loaded.value and loaded.value.descriptor
     return Audit(
         name=samples.name,
         config=config,
         reader=f"{used.name} {used.version}" if used else None,
-        samples=sum(map(len, splits.values())),
+        samples=sum(splits.values()),
         quarantined=sum(problem.code == "quarantined" for problem in samples.listing_problems()),
         plates=pc.count_distinct(columns.names).as_py(),
-        splits={split: len(ids) for split, ids in splits.items()},
+        splits=splits,
         counts={code: found[code] for code in CHECKS if found[code]},
         leaks=sum(finding.severity == "leak" for finding in findings),
         balance=balance(columns),
@@ -225,7 +228,7 @@ class _Gathered:
 
     def columns(self) -> Columns:
         """Everything so far, handed over; valid as long as the file is open."""
-        strings = {name: pa.concat_arrays(blocks) for name, blocks in self._strings.items()}
+        strings = {name: pa.concat_arrays(self._strings.pop(name)) for name in _STRINGS}
         numbers = {name: np.concatenate(self._numbers.pop(name)) for name in tuple(self._numbers)}
         return Columns(
             sample_ids=strings["sample_id"],
@@ -254,8 +257,8 @@ class _Gathered:
         return found
 
 
-def _chunks(samples: Samples) -> Iterator[tuple[str, ...]]:
-    for ids in samples.candidates().values():
+def _chunks(candidates: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, ...]]:
+    for ids in candidates.values():
         waiting = iter(ids)
         while chunk := tuple(islice(waiting, _CHUNK)):
             yield chunk
