@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mdlp_bench.cli.options import WorkersOption
+from mdlp_bench.cli.options import WorkersOption, show_progress
+
+if TYPE_CHECKING:
+    from mdlp_bench.harness.tables import Row
 
 
 def register(app: typer.Typer) -> None:
@@ -16,6 +19,7 @@ def register(app: typer.Typer) -> None:
         help="Make again what the package comes with, from the root of the repository.", no_args_is_help=True
     )
     group.command("bundled", epilog=_BUNDLED_EXAMPLES)(bundled)
+    group.command("results", epilog=_RESULTS_EXAMPLES)(results)
     app.add_typer(group, name="reproduce")
 
 
@@ -53,3 +57,49 @@ def bundled(
     torch.set_num_threads(1)
     reproduce(steps, typer.echo)
     typer.echo(f"finished weights are in {out / 'weights'}")
+
+
+_RESULTS_EXAMPLES = """Example:\n
+  mdlp-bench reproduce results --out out/results"""
+
+
+def results(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for data, predictions and runs.")],
+    plates: Annotated[int, typer.Option("--plates", min=2, help="Plates to render and test on.")] = 1000,
+    page: Annotated[Path, typer.Option("--page", help="The page whose marked part is replaced.")] = Path(
+        "docs/results.md"
+    ),
+) -> None:
+    """Run every method on the demo's plates, more of them, and write tables and figures into the page.
+
+    The plates are those of `mdlp-bench demo`: its first 200 are the same. A stopped run continues.
+    """
+    from mdlp_bench.harness.demo import demo
+    from mdlp_bench.harness.results import write_results
+
+    comparison = demo(out, plates=plates, progress=show_progress())
+    write_results(comparison, out, page, published=_published_rows(), parts_of="lp-diff")
+    comparison.print()
+    typer.echo(f"wrote {page}")
+
+
+def _published_rows() -> list[Row]:
+    """The paper's comparison as rows; LPIPS and FID are left out, for their networks are not stated."""
+    from mdlp_bench.harness.tables import Cell, Row
+    from mdlp_bench.leaderboard.published import PUBLISHED
+
+    board = PUBLISHED[0]
+    comparable = ("psnr", "ssim", "ned", "acc")
+    return [
+        Row(
+            name=name,
+            kind="published",
+            cells={
+                key: Cell(value=value)
+                for key, value in zip(board.metrics, scores, strict=True)
+                if key in comparable
+            },
+            note="published on MDLP",
+        )
+        for name, scores in board.rows
+    ]

@@ -10,7 +10,7 @@ from mdlp_bench.data.samples import Samples
 from mdlp_bench.engine import SERIAL, Engine
 from mdlp_bench.errors import MethodError
 from mdlp_bench.harness.compare import RunComparison, compare
-from mdlp_bench.harness.figure import comparison_figure
+from mdlp_bench.harness.figure import FIGURE_FILE, comparison_figure
 from mdlp_bench.harness.predict import predict
 from mdlp_bench.harness.score import ScoringPlan, score
 from mdlp_bench.harness.tables import RENDERERS
@@ -78,5 +78,5 @@ def bench(
     by_run = {run.folder: one for one, run in zip(predictions, runs, strict=True)}
     # The best methods stand next to the ground truth.
     rows = [(by_run[run.folder], run) for run in reversed(comparison.best_first())]
-    comparison_figure(samples, rows, out / "comparison.png")
+    comparison_figure(samples, rows, out / FIGURE_FILE)
     return comparison

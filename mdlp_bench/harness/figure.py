@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from matplotlib.font_manager import FontProperties
 
 FRAMES_SHOWN: Final = 3
+FIGURE_FILE: Final = "comparison.png"
+"""What a bench calls its figure."""
 # Colour-blind safe, and wrong characters are also underlined.
 RIGHT, WRONG, NEUTRAL = "#0b6e4f", "#c1121f", "#444444"
 
@@ -113,7 +115,7 @@ def draw(
     figure.subplots_adjust(
         left=1.2 / figure.get_figwidth(), right=0.995, top=0.995, bottom=0.04, hspace=0.42, wspace=0.05
     )
-    font = _glyph_font()
+    font = glyph_font()
     for axes_row, row in zip(grid, rows, strict=True):
         axes_row[0].text(
             -0.06,
@@ -189,7 +191,7 @@ def correct_positions(reading: str, truth: str) -> list[bool]:
     return kept
 
 
-def _glyph_font() -> FontProperties:
+def glyph_font() -> FontProperties:
     """The renderer's subset font: the only one sure to have the province glyphs (and nothing else)."""
     from matplotlib.font_manager import FontProperties
 
