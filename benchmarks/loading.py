@@ -29,7 +29,7 @@ from mdlp_bench.data.sources.names import natural_key
 
 SAMPLES = 1000
 PASSES = 5
-BATCH = 128
+BATCH = 32
 # Median sizes of a real track: early frames about 45 x 20, late ones about 230 x 95 (width x height).
 FRAME, TRUTH = (45, 20), (230, 95)
 

@@ -39,8 +39,9 @@ from mdlp_bench.files import atomic_path, read_json, sha256_file, write_json
 from mdlp_bench.schema import SAMPLE_SCHEMA, record_batch
 
 ROW_GROUP: Final = 128
-ROW_GROUP_BYTES: Final = 8_000_000
-"""A row group ends at so many rows, or earlier at so many bytes of images: it is read as a whole."""
+ROW_GROUP_BYTES: Final = 9_600_000
+"""A row group ends at so many rows, or earlier at so many bytes of images (32 uncompressed triplets of the
+working size): it is read as a whole."""
 
 SHARD_ROWS: Final = 2048
 
