@@ -111,6 +111,20 @@ def test_engines_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
         engine_named("ray")
 
 
+def test_a_cluster_that_does_not_start_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    ray = pytest.importorskip("ray", reason="Ray is not installed (pip install 'mdlp-bench[ray]')")
+
+    def refuse(**_: object) -> None:
+        raise Exception("The current node timed out during startup.")
+
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", refuse)
+    with pytest.raises(
+        MdlpBenchError, match=r"Ray: cannot reach or start a cluster \(The current node timed"
+    ):
+        list(RayEngine(2).map(fails_at_seven, [1]))
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
