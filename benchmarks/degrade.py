@@ -178,8 +178,8 @@ def main() -> None:
         print(f"| {workers} | {pace:.0f} | {pace / single:.2f} | {memory:.0f} |")
 
     print("\n| triplets made in one process | resident memory, MB |\n|---|---|")
-    for index, _ in enumerate(synthesise(clean_rows(4000), recipe, seed=0), start=1):
-        if index in {500, 1000, 2000, 4000}:
+    for index, _ in enumerate(synthesise(clean_rows(20_000), recipe, seed=0), start=1):
+        if index in {500, 2000, 8000, 20000}:
             print(f"| {index} | {resident():.0f} |")
 
 
