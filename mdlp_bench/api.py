@@ -15,7 +15,14 @@ from mdlp_bench.methods import AnyMethod
 
 
 def open(path: str | Path, *, split: str | None = None, source: str | None = None) -> Samples:
-    """Open a data set of any known layout (see `mdlp_bench.data.open_samples`)."""
+    """Open a data set of any known layout (see `mdlp_bench.data.open_samples`).
+
+    Example:
+        >>> import mdlp_bench as mb
+        >>> data = mb.open("DATA", split="test")
+        >>> next(data.rows())["text_origin"]
+        'rendered'
+    """
     return open_samples(path, split=split, source=source)
 
 
@@ -34,6 +41,14 @@ def predict(
 
     Raises:
         MdlpBenchError: As in `mdlp_bench.harness.predict.predict`.
+
+    Example:
+        >>> import mdlp_bench as mb
+        >>> predictions = mb.predict("bicubic", mb.open("DATA", split="test"), "preds/bicubic")
+        >>> predictions.record.n_failed
+        0
+        >>> next(iter(predictions)).image.shape
+        (112, 224, 3)
     """
     return _predict.predict(method, samples, Path(out), batch_size=batch_size, seed=seed, engine=engine)
 
@@ -59,6 +74,15 @@ def score(
 
     Raises:
         MdlpBenchError: As in `mdlp_bench.harness.score.score`.
+
+    Example:
+        >>> import mdlp_bench as mb
+        >>> data = mb.open("DATA", split="test")
+        >>> run = mb.score(mb.predict("bicubic", data, "preds/bicubic"), data, "runs/bicubic", lpips="none")
+        >>> 0 <= run.summary["ned"].mean <= 1
+        True
+        >>> mb.compare([run]).best_first()[0].record.method.title
+        'Bicubic'
     """
     plan = _score.ScoringPlan.from_names(readers, lpips)
     (run,) = _score.score([predictions], samples, [Path(out)], plan, engine=engine)
