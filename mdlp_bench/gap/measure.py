@@ -1,0 +1,279 @@
+"""Measure the samples of one set: statistics, features and pictures, one row a sample."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from mdlp_bench.data.samples import Samples
+from mdlp_bench.data.split import unit_hash
+from mdlp_bench.degrade.statistics import frame_statistics, luminance
+from mdlp_bench.engine import SERIAL, Engine
+from mdlp_bench.errors import DataError
+from mdlp_bench.gap import pixels
+from mdlp_bench.gap.units import FloatArray
+from mdlp_bench.images import ImageU8, decode
+from mdlp_bench.metrics.protocol import to_working_size
+from mdlp_bench.metrics.text import ned
+
+if TYPE_CHECKING:
+    from mdlp_bench.readers.base import Reader
+
+FRAMES: Final = 3
+"""Frames of a sample that are looked at, as the protocol does: the first so many."""
+
+READER: Final = "reader"
+STATISTICS: Final = "statistics"
+
+_CHUNK: Final = 32
+
+
+@dataclass(frozen=True, slots=True)
+class StatisticInfo:
+    """A statistic of a sample: how it is called, its unit, what it is."""
+
+    name: str
+    title: str
+    unit: str
+    meaning: str
+
+
+STATISTICS_OF_FRAMES: Final = (
+    StatisticInfo("width", "width", "px", "of the stored frame"),
+    StatisticInfo("height", "height", "px", "of the stored frame"),
+    StatisticInfo("effective_resolution", "effective resolution", "columns", "columns that carry detail"),
+    StatisticInfo("sharpness", "sharpness", "grey levels/px", "mean gradient: blur lowers it"),
+    StatisticInfo(
+        "blur_horizontal", "blur direction, horizontal", "", "1: detail lost along rows, -1: columns"
+    ),
+    StatisticInfo("blur_diagonal", "blur direction, diagonal", "", "1: lost along \\, -1: along /"),
+    StatisticInfo("noise_sigma", "noise level", "grey levels", "Immerkaer's estimate"),
+    StatisticInfo("noise_correlation", "noise correlation", "", "of neighbouring pixels; 0 is white noise"),
+    StatisticInfo("noise_channels", "noise across channels", "", "correlation; 0 independent, 1 grey"),
+    StatisticInfo("blockiness", "blockiness", "", "steps at the JPEG grid over steps elsewhere"),
+    StatisticInfo("contrast", "contrast", "of 1", "standard deviation of luma"),
+    StatisticInfo("brightness", "brightness", "of 1", "mean luma"),
+    StatisticInfo("colourfulness", "colourfulness", "of 1", "largest minus smallest channel"),
+    StatisticInfo("warmth", "warmth", "of 1", "red minus blue"),
+    StatisticInfo("spectrum_slope", "spectrum slope", "", "exponent of the power spectrum"),
+    StatisticInfo("growth", "growth", "ratio", "width of a frame over that of the one before"),
+    StatisticInfo("shift", "shift", "plate widths", "displacement between consecutive frames"),
+    StatisticInfo("change", "change", "", "1 - correlation of consecutive frames, laid over one another"),
+    StatisticInfo("reader_ned", "reader NED", "of 1", "edit distance of the reading of a frame"),
+)
+"""Means over the sample's frames; the last but one three compare consecutive frames."""
+
+NAMES: Final = tuple(info.name for info in STATISTICS_OF_FRAMES)
+INFO: Final = {info.name: info for info in STATISTICS_OF_FRAMES}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Measured:
+    """One set, sample by sample.
+
+    Attributes:
+        name: The set's name.
+        sample_ids: n of them.
+        plate_ids: The plate of each.
+        values: float64 [n] by statistic; NaN where a sample has none (one frame, no text).
+        features: [n, D] by the name of what made them; `reader` sees the last frame.
+        images: uint8 [n, 112, 224, 3], the last frame of each sample at the working size.
+        sizes: float64 [n, 2], height and width of the first frame.
+    """
+
+    name: str
+    sample_ids: tuple[str, ...]
+    plate_ids: tuple[str, ...]
+    values: Mapping[str, FloatArray]
+    features: Mapping[str, npt.NDArray[np.float32]]
+    images: npt.NDArray[np.uint8]
+    sizes: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.sample_ids)
+
+    @property
+    def n_plates(self) -> int:
+        """Plates."""
+        return len(set(self.plate_ids))
+
+    def take(self, kept: npt.NDArray[np.bool_]) -> Measured:
+        """The kept samples alone ([n] mask)."""
+        return Measured(
+            self.name,
+            tuple(np.asarray(self.sample_ids)[kept].tolist()),
+            tuple(np.asarray(self.plate_ids)[kept].tolist()),
+            {name: values[kept] for name, values in self.values.items()},
+            {name: features[kept] for name, features in self.features.items()},
+            self.images[kept],
+            self.sizes[kept],
+        )
+
+
+def measure(
+    samples: Samples,
+    name: str,
+    reader: Reader | None,
+    *,
+    limit: int | None = None,
+    seed: int = 0,
+    inception: bool = False,
+    engine: Engine = SERIAL,
+) -> Measured:
+    """Measure a set.
+
+    Args:
+        samples: Samples with frames.
+        name: The set's name.
+        reader: Reads the frames for `reader_ned` and gives features; None leaves both out.
+        limit: About so many samples at most: whole plates, chosen by a hash of their ids, so that two sets
+            that share plates keep the same ones.
+        seed: Of that choice.
+        inception: Also take Inception's features (its weights must be at hand).
+        engine: Where frames are decoded and measured.
+
+    Raises:
+        DataError: There are no samples, or one has no frames or one that is too small.
+        MissingWeightsError: Inception's weights are not there.
+    """
+    chosen = choose_plates(samples, limit, seed)
+    parts = engine.map(_measured_chunk, _chunks(chosen))
+    return _assembled([row for part in parts for row in part], name, reader, inception=inception)
+
+
+def measure_rows(rows: Iterable[Mapping[str, Any]], name: str, reader: Reader | None) -> Measured:
+    """Measure sample rows (columns sample_id, plate_id, text and frames) that are in memory.
+
+    Raises:
+        DataError: As in `measure`.
+    """
+    return _assembled([_measured_row(row) for row in rows], name, reader, inception=False)
+
+
+def choose_plates(samples: Samples, limit: int | None, seed: int) -> Samples:
+    """Whole plates in the order of their hashes until `limit` samples are reached; at least one plate."""
+    if limit is None or len(samples) <= limit:
+        return samples
+    of_plate: dict[str, list[str]] = {}
+    for row in samples.rows(["sample_id", "plate_id"]):
+        of_plate.setdefault(row["plate_id"], []).append(row["sample_id"])
+    kept: list[str] = []
+    for plate in sorted(of_plate, key=lambda plate: unit_hash(plate, seed)):
+        if kept and len(kept) + len(of_plate[plate]) > limit:
+            break
+        kept += of_plate[plate]
+    return samples.select(sample_ids=kept)
+
+
+def statistics_of(frames: Sequence[ImageU8]) -> dict[str, float]:
+    """All statistics of a sample's frames that need no reader; a single frame has none of the temporal ones.
+
+    Raises:
+        DataError: A frame is smaller than 6 pixels in a direction.
+    """
+    rows = [_frame_values(frame) for frame in frames]
+    values = {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
+    temporal = pixels.temporal_statistics(frames)
+    if temporal is not None:
+        values |= {name: getattr(temporal, name) for name in pixels.TEMPORAL_NAMES}
+    return values
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    sample_id: str
+    plate_id: str
+    text: str | None
+    values: dict[str, float]
+    working: list[ImageU8]
+    size: tuple[int, int]
+
+
+def _frame_values(frame: ImageU8) -> dict[str, float]:
+    own, colour = frame_statistics(frame), pixels.colour_statistics(frame)
+    horizontal, diagonal = pixels.detail_direction(luminance(frame))
+    neighbours, channels = pixels.noise_correlation(frame)
+    values = {name: float(getattr(own, name)) for name in NAMES if hasattr(own, name)}
+    values |= {name: getattr(colour, name) for name in pixels.COLOUR_NAMES}
+    return values | {
+        "blur_horizontal": horizontal,
+        "blur_diagonal": diagonal,
+        "noise_correlation": neighbours,
+        "noise_channels": channels,
+    }
+
+
+def _assembled(rows: Sequence[_Row], name: str, reader: Reader | None, *, inception: bool) -> Measured:
+    if not rows:
+        raise DataError(f"{name}: no samples to measure")
+    frames = [row.working for row in rows]
+    features: dict[str, npt.NDArray[np.float32]] = {}
+    values = {key: np.array([row.values.get(key, np.nan) for row in rows], np.float64) for key in NAMES}
+    last = np.stack([each[-1] for each in frames])
+    if reader is not None:
+        values["reader_ned"] = _reader_ned(reader, frames, [row.text for row in rows])
+        seen = reader.features(list(last))
+        if seen is not None:
+            features[READER] = seen
+    if inception:
+        from mdlp_bench.metrics.inception import InceptionFeatures
+
+        features["inception"] = InceptionFeatures()(last)
+    return Measured(
+        name,
+        tuple(row.sample_id for row in rows),
+        tuple(row.plate_id for row in rows),
+        values,
+        features,
+        last,
+        np.array([row.size for row in rows], np.float64),
+    )
+
+
+def _chunks(samples: Samples) -> Iterator[list[dict[str, Any]]]:
+    for batch in samples.batches(_CHUNK, ["sample_id", "plate_id", "text", "frames"]):
+        yield batch.to_pylist()
+
+
+def _measured_chunk(rows: list[dict[str, Any]]) -> list[_Row]:
+    return [_measured_row(row) for row in rows]
+
+
+def _measured_row(row: Mapping[str, Any]) -> _Row:
+    name = f"sample {row['sample_id']}"
+    if not row["frames"]:
+        raise DataError(f"{name}: has no frames; degrade its ground truth by a recipe (FOLDER@RECIPE)")
+    frames = [
+        decode(frame["bytes"], f"{name}, frame {number}")
+        for number, frame in enumerate(row["frames"][:FRAMES])
+    ]
+    try:
+        values = statistics_of(frames)
+    except DataError as error:
+        raise DataError(f"{name}: {error}") from error
+    return _Row(
+        row["sample_id"],
+        row["plate_id"],
+        row["text"],
+        values,
+        [to_working_size(frame) for frame in frames],
+        (frames[0].shape[0], frames[0].shape[1]),
+    )
+
+
+def _reader_ned(
+    reader: Reader, frames: Sequence[Sequence[ImageU8]], texts: Sequence[str | None]
+) -> FloatArray:
+    """Mean NED of each sample's frames, NaN where the text is unknown; float64 [n]."""
+    found = np.full(len(frames), np.nan)
+    known = [index for index, text in enumerate(texts) if text]
+    read = reader.read([frame for index in known for frame in frames[index]])
+    truths = [str(texts[index]) for index in known for _ in frames[index]]
+    scores = iter(ned([reading.text for reading in read], truths).tolist())
+    for index in known:
+        found[index] = np.mean([next(scores) for _ in frames[index]])
+    return found

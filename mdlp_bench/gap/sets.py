@@ -1,0 +1,120 @@
+"""The sets of a study: what a user names, opened, or made of clean plates and a recipe."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from mdlp_bench.data import open_samples
+from mdlp_bench.data.manifest import MANIFEST
+from mdlp_bench.data.samples import Samples
+from mdlp_bench.data.synth import synthesise_rendered, synthesise_samples
+from mdlp_bench.degrade import Recipe, load_recipe
+from mdlp_bench.engine import SERIAL, Engine
+from mdlp_bench.errors import DataError
+from mdlp_bench.files import sha256_bytes
+from mdlp_bench.gap.measure import choose_plates
+
+RENDER: Final = "render"
+_AT: Final = "@"
+
+
+@dataclass(frozen=True, slots=True)
+class SetSpec:
+    """What a user typed: `FOLDER`, `FOLDER@RECIPE` or `render@RECIPE`.
+
+    Attributes:
+        source: A data set of any layout, or `render`.
+        recipe: A recipe's name or YAML file that degrades the source's ground truths (the renderer's plates);
+            None takes the source's own frames.
+    """
+
+    source: str
+    recipe: str | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> SetSpec:
+        """Read the text; a path that exists is a folder even with an @ in its name.
+
+        Raises:
+            DataError: `render` without a recipe, or an empty part.
+        """
+        source, at, recipe = (text, "", "") if Path(text).exists() else text.rpartition(_AT)
+        if not at:
+            source = text
+        if not source or (at and not recipe):
+            raise DataError(f"{text!r}: give FOLDER, FOLDER@RECIPE or render@RECIPE")
+        if source == RENDER and not at:
+            raise DataError(f"{RENDER}: say by which recipe, such as {RENDER}@surveillance")
+        return cls(source, recipe or None)
+
+    @property
+    def name(self) -> str:
+        """A short name for tables and folders: `MDLP`, `render-surveillance`."""
+        parts = [RENDER if self.source == RENDER else Path(self.source).resolve().name]
+        if self.recipe is not None:
+            parts.append(Path(self.recipe).stem)
+        return re.sub(r"[^\w.-]+", "-", "-".join(parts)).strip("-.") or "set"
+
+
+@dataclass(frozen=True, slots=True)
+class GapSet:
+    """One set of a study, open.
+
+    Attributes:
+        name: Unique within the study.
+        samples: Its samples, with frames.
+    """
+
+    name: str
+    samples: Samples
+
+
+def unique_names(specs: Sequence[SetSpec]) -> list[str]:
+    """A name for each set; equal ones are numbered."""
+    names: list[str] = []
+    for spec in specs:
+        same = sum(name == spec.name or name.startswith(f"{spec.name}-") for name in names)
+        names.append(spec.name if spec.name not in names else f"{spec.name}-{same + 1}")
+    return names
+
+
+def open_set(
+    spec: SetSpec, name: str, out: Path, *, limit: int, seed: int = 0, engine: Engine = SERIAL
+) -> GapSet:
+    """Open a set, making it first where it names a recipe.
+
+    A made set is written to `out/<name>-<hash of all that it depends on>`; the same call finds it there.
+
+    Args:
+        spec: Which.
+        name: How it is called.
+        out: Folder for the sets that are made.
+        limit: Plates to render, or samples of the source to degrade, at most.
+        seed: Of plates, choice and degradation.
+        engine: Where frames are degraded.
+
+    Raises:
+        DataError: No such data set or recipe, or a ground truth is missing.
+    """
+    if spec.recipe is None:
+        return GapSet(name, open_samples(spec.source))
+    recipe = load_recipe(spec.recipe)
+    if spec.source == RENDER:
+        target = out / f"{name}-{_digest(recipe, RENDER, limit, seed)}"
+        if not (target / MANIFEST).is_file():
+            synthesise_rendered(recipe, limit, target, seed=seed, engine=engine)
+    else:
+        clean = choose_plates(open_samples(spec.source), limit, seed)
+        target = out / f"{name}-{_digest(recipe, clean.fingerprint, seed)}"
+        if not (target / MANIFEST).is_file():
+            synthesise_samples(clean, recipe, target, seed=seed, engine=engine)
+    return GapSet(name, open_samples(target))
+
+
+def _digest(recipe: Recipe, *parts: object) -> str:
+    return sha256_bytes(json.dumps([recipe.model_dump(mode="json"), *parts]).encode())[:10]
