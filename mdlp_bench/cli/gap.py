@@ -27,7 +27,7 @@ class _StudyByDefault(TyperGroup):
 
 app = typer.Typer(
     cls=_StudyByDefault,
-    help="How far synthetic frames are from real ones, what that costs, how to close it.",
+    help="How far synthetic frames are from real ones.",
     no_args_is_help=True,
 )
 
