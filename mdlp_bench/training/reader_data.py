@@ -105,8 +105,9 @@ def _render_shard(path: Path, seed: int, start: int, stop: int) -> None:
 def vary(image: ImageU8, rng: np.random.Generator, strength: float = 1.0) -> ImageU8:
     """One pool image as another camera and another cropper would have delivered it.
 
-    Geometry (crop margins, perspective, shear, a bent sheet), then resolution (plates of about 16 to 48 pixels), light
-    blur, exposure and colour, noise, JPEG. Deliberately mild: the reader must not learn to restore.
+    Geometry (crop margins, perspective, shear, a bent sheet), then resolution (plates of about 16 to 48
+    pixels), light blur, exposure and colour, noise, JPEG. Deliberately mild: the reader must not learn to
+    restore.
 
     Args:
         image: uint8 RGB [64, 160, 3].
