@@ -37,7 +37,7 @@ class CtcConfig(BaseModel):
         output: Whether the network ends in a softmax.
         time_first: The output is [T, B, C] instead of [B, T, C].
         fold: Characters to be read as others; the `O` of a general recogniser is a `0` on a plate.
-        batch_size: Most crops in one call; on one CPU thread larger ones fall out of the cache, and are slower.
+        batch_size: Most crops in one call; larger ones fall out of the cache of a CPU, and are slower.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
