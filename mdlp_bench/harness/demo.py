@@ -27,6 +27,9 @@ SEED: Final = 2025
 """Seed of the demo's plates: of the test split only, on which no bundled weights are trained."""
 
 
+_ENGINE: Final = LocalEngine(2)
+
+
 def demo(out: Path, *, plates: int = 200, progress: bool = False) -> RunComparison:
     """Render plates, degrade them with the surveillance recipe, bench every registered method.
 
@@ -49,7 +52,7 @@ def demo(out: Path, *, plates: int = 200, progress: bool = False) -> RunComparis
                 data,
                 seed=SEED,
                 only="test",
-                engine=LocalEngine(2),
+                engine=_ENGINE,
                 progress=bar.update,
             )
     samples = open_samples(data, split="test")
@@ -58,7 +61,7 @@ def demo(out: Path, *, plates: int = 200, progress: bool = False) -> RunComparis
             f"{data}: holds {len(samples)} plates, not {plates}; delete it or choose another folder"
         )
     plan = ScoringPlan.from_names(lpips=lpips_net())
-    return bench(installed_methods(), samples, out, plan, progress=progress)
+    return bench(installed_methods(), samples, out, plan, engine=_ENGINE, progress=progress)
 
 
 def installed_methods() -> list[str]:
