@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -10,12 +9,13 @@ from typing import Final
 import numpy as np
 
 from mdlp_bench.errors import RunError
-from mdlp_bench.files import atomic_path, write_text
+from mdlp_bench.files import atomic_path, write_bytes, write_text
 from mdlp_bench.harness.compare import RunComparison, compare
 from mdlp_bench.harness.cost_figure import cost_figure
 from mdlp_bench.harness.figure import FIGURE_FILE, glyph_font
 from mdlp_bench.harness.run import Run
 from mdlp_bench.harness.tables import Row, ScoreTable, to_markdown
+from mdlp_bench.images import decode, encode
 from mdlp_bench.metrics.confusion_figure import draw_confusion
 from mdlp_bench.metrics.text import Confusion, confusion
 
@@ -34,7 +34,7 @@ def write_results(
 ) -> None:
     """Replace the part of a page between its marks by the results of a bench.
 
-    Pictures go to `<page's folder>/images/results-*.png`.
+    Pictures go to `<page's folder>/images/results-*`.
 
     Args:
         comparison: The bench's runs.
@@ -53,7 +53,11 @@ def write_results(
         raise RunError(f"{page}: needs the lines {BEGIN!r} and {END!r}, between which the results go")
     images = page.parent / "images"
     images.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(bench_folder / FIGURE_FILE, images / "results-comparison.png")
+    drawn = bench_folder / FIGURE_FILE
+    # A page of photographs: a tenth of the PNG's size.
+    write_bytes(
+        images / "results-comparison.jpg", encode(decode(drawn.read_bytes(), str(drawn)), "jpg", quality=85)
+    )
     cost_figure(comparison, images / "results-cost.png")
     parts = [
         "## Table",
@@ -61,7 +65,7 @@ def write_results(
         "## Samples",
         "Chosen by rule: evenly spaced from the easiest (left) over the median to the hardest, by the\n"
         "mean NED of all methods. The best method stands next to the ground truth.",
-        "![Frames, every method and the ground truth of five samples](images/results-comparison.png)",
+        "![Frames, every method and the ground truth of five samples](images/results-comparison.jpg)",
         "## Quality and cost",
         "![NED against milliseconds an image](images/results-cost.png)",
         *_confusions(comparison, images),
@@ -109,14 +113,9 @@ def confusion_of(run: Run) -> Confusion:
 
 def _draw_confusion(matrix: Confusion, out: Path) -> None:
     from matplotlib.figure import Figure
-    from matplotlib.font_manager import FontProperties, fontManager
 
-    # The renderer's font has the province glyphs and nothing else: it stands in where the other has none.
-    glyphs = glyph_font()
-    fontManager.addfont(str(glyphs.get_file()))
-    both = FontProperties(family=["DejaVu Sans", glyphs.get_name()], weight="medium")
     figure = Figure(figsize=(9, 9), dpi=110, layout="constrained")
-    draw_confusion(figure.subplots(), matrix, both)
+    draw_confusion(figure.subplots(), matrix, glyph_font())
     with atomic_path(out) as temporary:
         figure.savefig(temporary, format="png")
 

@@ -22,15 +22,19 @@ def draw_confusion(axes: Axes, matrix: Confusion, font: FontProperties | None = 
     Args:
         axes: Where to draw.
         matrix: The counts.
-        font: A font with the province glyphs; without one, matplotlib's own draws them as boxes.
+        font: A font for the province glyphs, which matplotlib's own draws as boxes.
     """
     occurs = np.flatnonzero(matrix.counts.sum(axis=0) + matrix.counts.sum(axis=1))
     counts = matrix.counts[np.ix_(occurs, occurs)]
     shares = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
     axes.imshow(shares, cmap="viridis", vmin=0.0, vmax=1.0, interpolation="nearest")
     labels = [matrix.labels[index] for index in occurs]
-    axes.set_xticks(range(len(labels)), labels, fontproperties=font, fontsize=7)
-    axes.set_yticks(range(len(labels)), labels, fontproperties=font, fontsize=7)
+    axes.set_xticks(range(len(labels)), labels)
+    axes.set_yticks(range(len(labels)), labels)
+    for label in (*axes.get_xticklabels(), *axes.get_yticklabels()):
+        if font is not None and not label.get_text().isascii():
+            label.set_fontproperties(font)
+        label.set_fontsize(7)
     axes.set_xlabel("read as")
     axes.set_ylabel("truth")
     wrong = (shares >= 0.1) & ~np.eye(len(labels), dtype=bool)

@@ -50,7 +50,11 @@ def test_the_page_of_results(make_samples: Callable[..., Samples], tmp_path: Pat
     assert "LP-Diff (published on MDLP)" in text
     assert "## Characters" in text and "and its parts" not in text, "one method has no parts"
     pictures = {path.name for path in (tmp_path / "docs" / "images").iterdir()}
-    assert {f"results-{n}.png" for n in ("comparison", "cost", "confusion-ground-truth")} <= pictures
+    assert {
+        "results-comparison.jpg",
+        "results-cost.png",
+        "results-confusion-ground-truth.png",
+    } <= pictures
     for name in pictures:
         assert f"images/{name}" in text
         assert Image.open(tmp_path / "docs" / "images" / name).size[0] > 400
