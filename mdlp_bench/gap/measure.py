@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,6 +21,7 @@ from mdlp_bench.metrics.protocol import to_working_size
 from mdlp_bench.metrics.text import ned
 
 if TYPE_CHECKING:
+    from mdlp_bench.metrics.inception import InceptionFeatures
     from mdlp_bench.readers.base import Reader
 
 FRAMES: Final = 3
@@ -82,7 +83,6 @@ class Measured:
         values: float64 [n] by statistic; NaN where a sample has none (one frame, no text).
         features: [n, D] by the name of what made them; `reader` sees the last frame.
         images: uint8 [n, 112, 224, 3], the last frame of each sample at the working size.
-        sizes: float64 [n, 2], height and width of the first frame.
     """
 
     name: str
@@ -91,7 +91,6 @@ class Measured:
     values: Mapping[str, FloatArray]
     features: Mapping[str, npt.NDArray[np.float32]]
     images: npt.NDArray[np.uint8]
-    sizes: FloatArray
 
     def __len__(self) -> int:
         return len(self.sample_ids)
@@ -101,18 +100,6 @@ class Measured:
         """Plates."""
         return len(set(self.plate_ids))
 
-    def take(self, kept: npt.NDArray[np.bool_]) -> Measured:
-        """The kept samples alone ([n] mask)."""
-        return Measured(
-            self.name,
-            tuple(np.asarray(self.sample_ids)[kept].tolist()),
-            tuple(np.asarray(self.plate_ids)[kept].tolist()),
-            {name: values[kept] for name, values in self.values.items()},
-            {name: features[kept] for name, features in self.features.items()},
-            self.images[kept],
-            self.sizes[kept],
-        )
-
 
 def measure(
     samples: Samples,
@@ -121,7 +108,7 @@ def measure(
     *,
     limit: int | None = None,
     seed: int = 0,
-    inception: bool = False,
+    inception: InceptionFeatures | None = None,
     engine: Engine = SERIAL,
 ) -> Measured:
     """Measure a set.
@@ -133,25 +120,15 @@ def measure(
         limit: About so many samples at most: whole plates, chosen by a hash of their ids, so that two sets
             that share plates keep the same ones.
         seed: Of that choice.
-        inception: Also take Inception's features (its weights must be at hand).
+        inception: Gives Inception's features too; None leaves them out.
         engine: Where frames are decoded and measured.
 
     Raises:
         DataError: There are no samples, or one has no frames or one that is too small.
-        MissingWeightsError: Inception's weights are not there.
     """
     chosen = choose_plates(samples, limit, seed)
     parts = engine.map(_measured_chunk, _chunks(chosen))
-    return _assembled([row for part in parts for row in part], name, reader, inception=inception)
-
-
-def measure_rows(rows: Iterable[Mapping[str, Any]], name: str, reader: Reader | None) -> Measured:
-    """Measure sample rows (columns sample_id, plate_id, text and frames) that are in memory.
-
-    Raises:
-        DataError: As in `measure`.
-    """
-    return _assembled([_measured_row(row) for row in rows], name, reader, inception=False)
+    return _assembled([row for part in parts for row in part], name, reader, inception)
 
 
 def choose_plates(samples: Samples, limit: int | None, seed: int) -> Samples:
@@ -190,7 +167,6 @@ class _Row:
     text: str | None
     values: dict[str, float]
     working: list[ImageU8]
-    size: tuple[int, int]
 
 
 def _frame_values(frame: ImageU8) -> dict[str, float]:
@@ -207,7 +183,9 @@ def _frame_values(frame: ImageU8) -> dict[str, float]:
     }
 
 
-def _assembled(rows: Sequence[_Row], name: str, reader: Reader | None, *, inception: bool) -> Measured:
+def _assembled(
+    rows: Sequence[_Row], name: str, reader: Reader | None, inception: InceptionFeatures | None
+) -> Measured:
     if not rows:
         raise DataError(f"{name}: no samples to measure")
     frames = [row.working for row in rows]
@@ -219,10 +197,8 @@ def _assembled(rows: Sequence[_Row], name: str, reader: Reader | None, *, incept
         seen = reader.features(list(last))
         if seen is not None:
             features[READER] = seen
-    if inception:
-        from mdlp_bench.metrics.inception import InceptionFeatures
-
-        features["inception"] = InceptionFeatures()(last)
+    if inception is not None:
+        features["inception"] = inception(last)
     return Measured(
         name,
         tuple(row.sample_id for row in rows),
@@ -230,7 +206,6 @@ def _assembled(rows: Sequence[_Row], name: str, reader: Reader | None, *, incept
         values,
         features,
         last,
-        np.array([row.size for row in rows], np.float64),
     )
 
 
@@ -261,7 +236,6 @@ def _measured_row(row: Mapping[str, Any]) -> _Row:
         row["text"],
         values,
         [to_working_size(frame) for frame in frames],
-        (frames[0].shape[0], frames[0].shape[1]),
     )
 
 

@@ -69,11 +69,11 @@ def run_study(
     Raises:
         DataError: A set cannot be measured, or has fewer than three plates.
     """
-    unavailable = {}
-    try:
-        from mdlp_bench.metrics.inception import InceptionFeatures
+    from mdlp_bench.metrics.inception import InceptionFeatures
 
-        InceptionFeatures()
+    inception, unavailable = None, {}
+    try:
+        inception = InceptionFeatures()
     except MissingWeightsError as error:
         unavailable["FID and KID"] = str(error)
     measured = []
@@ -86,7 +86,7 @@ def run_study(
                 reader,
                 limit=settings.limit,
                 seed=settings.seed,
-                inception=not unavailable,
+                inception=inception,
                 engine=engine,
             )
         )
