@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -21,7 +21,13 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="list")
 
 
-def list_methods(as_json: JsonOption = False) -> None:
+def list_methods(
+    macs: Annotated[
+        bool,
+        typer.Option("--macs", help="Also count multiply-accumulates: runs each method, a minute."),
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
     """Show every registered method: what it sees and gives, its size and cost, where it comes from."""
     from mdlp_bench.cli.console import make_console, make_table
     from mdlp_bench.errors import MdlpBenchError
@@ -34,7 +40,9 @@ def list_methods(as_json: JsonOption = False) -> None:
         except MdlpBenchError as error:
             found[name] = {"unavailable": str(error)}
         else:
-            found[name] = method.descriptor.model_dump(mode="json") | {"macs": _macs(method)}
+            found[name] = method.descriptor.model_dump(mode="json")
+            if macs:
+                found[name]["macs"] = _macs(method)
     if as_json:
         typer.echo(json.dumps(found, ensure_ascii=False, indent=2))
         return
@@ -47,7 +55,7 @@ def list_methods(as_json: JsonOption = False) -> None:
 
 def _lines(entry: Mapping[str, Any]) -> list[str]:
     """A method in words: title, frames, size and cost, licence, data, paper."""
-    macs = f", {entry['macs'] / 1e9:.2f} G multiply-accumulates" if entry["macs"] else ""
+    macs = f", {entry['macs'] / 1e9:.2f} G multiply-accumulates" if entry.get("macs") else ""
     size = f"{entry['parameters']:,} parameters{macs}; " if entry["parameters"] else ""
     lines = [
         f"{entry['title']}{', text without an image' if entry['output'] == 'text' else ''}",
