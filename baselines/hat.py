@@ -8,6 +8,9 @@ as 32 x 64 with the official window of 16.
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self
 
@@ -93,7 +96,8 @@ def build_hat(config: HatConfig = PLATE) -> nn.Module:
     """A network of this shape with fresh weights, in training mode; [B, 3, h, w] to the enlarged image."""
     from spandrel.architectures.HAT import HAT
 
-    return HAT(**config.model_dump())
+    with _without_its_warning():
+        return HAT(**config.model_dump())
 
 
 def load_hat(path: Path) -> LoadedNetwork:
@@ -108,4 +112,13 @@ def load_hat(path: Path) -> LoadedNetwork:
     """
     from spandrel.architectures.HAT import HATArch
 
-    return load_with_spandrel(read_state_dict(path), str(path), [HATArch()])
+    with _without_its_warning():
+        return load_with_spandrel(read_state_dict(path), str(path), [HATArch()])
+
+
+@contextmanager
+def _without_its_warning() -> Iterator[None]:
+    with warnings.catch_warnings():
+        # spandrel's HAT calls torch.meshgrid without `indexing`; nothing that a user could change.
+        warnings.filterwarnings("ignore", "torch.meshgrid", UserWarning)
+        yield
