@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
+from baselines.learning import parse_options
 from baselines.lp_diff import checkpoint
 from baselines.lp_diff.config import LPDiffConfig, Size
 from baselines.lp_diff.model import LPDiff
@@ -119,9 +120,5 @@ def lp_diff(options: Mapping[str, Any]) -> LPDiffTrainable:
     Raises:
         MethodError: An option is unknown or wrong; names it.
     """
-    try:
-        parsed = LPDiffOptions.model_validate(options)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise MethodError(f"lp-diff: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+    parsed = parse_options(LPDiffOptions, options, "lp-diff")
     return LPDiffTrainable(parsed, LPDiff(LPDiffConfig.preset(parsed.config, **parsed.network)))
