@@ -33,7 +33,12 @@ def run(path: Path, folder: Path) -> Any:
     """Execute a notebook in a folder and return it with its outputs; an error in a cell is raised."""
     notebook = nbformat.read(path, as_version=4)
     client = NotebookClient(
-        notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
+        notebook,
+        timeout=600,
+        kernel_name="python3",
+        # A cell's prints are one output, however many messages a busy machine makes of them.
+        coalesce_streams=True,
+        resources={"metadata": {"path": str(folder)}},
     )
     return client.execute()
 
