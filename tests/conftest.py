@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,20 @@ def shared_dir() -> Path:
     if not (_SHARED / "real").is_dir():
         pytest.skip(f"no real data: {_SHARED / 'real'} is not there")
     return _SHARED
+
+
+@pytest.fixture(scope="session")
+def import_script() -> Callable[[Path], Any]:
+    """A function that imports a Python file that lies in no package."""
+
+    def load(path: Path) -> Any:
+        spec = importlib.util.spec_from_file_location(f"script_{path.stem}", path)
+        assert spec is not None and spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    return load
 
 
 def sample_row(number: int, **changes: Any) -> dict[str, Any]:

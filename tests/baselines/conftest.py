@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,14 +41,6 @@ class Parity:
         assert own == self.keys
 
 
-def _fill_function(folder: Path) -> Callable[[dict[str, torch.Tensor]], None]:
-    spec = importlib.util.spec_from_file_location("parity_fill", folder / "fill.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.fill
-
-
 @pytest.fixture
 def parity_dir(shared_dir: Path) -> Path:
     """The folder of parity vectors; skips where there is none."""
@@ -60,7 +51,7 @@ def parity_dir(shared_dir: Path) -> Path:
 
 
 @pytest.fixture
-def parity(parity_dir: Path) -> Callable[[str], Parity]:
+def parity(parity_dir: Path, import_script: Callable[[Path], Any]) -> Callable[[str], Parity]:
     """Load a network's vectors by name."""
 
     def load(name: str) -> Parity:
@@ -75,7 +66,7 @@ def parity(parity_dir: Path) -> Callable[[str], Parity]:
                 for key, value in keys.items()
             },
             tensors=tensors,
-            fill=_fill_function(parity_dir),
+            fill=import_script(parity_dir / "fill.py").fill,
         )
 
     return load

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import ast
-import importlib.util
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +13,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
-def architecture() -> Any:
-    spec = importlib.util.spec_from_file_location("architecture", ROOT / "docs/tools/architecture.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def architecture(import_script: Callable[[Path], Any]) -> Any:
+    return import_script(ROOT / "docs/tools/architecture.py")
 
 
 def imports() -> Iterator[tuple[Path, str]]:

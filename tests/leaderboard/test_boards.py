@@ -1,10 +1,9 @@
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,18 +19,13 @@ from mdlp_bench.metrics.base import METRICS
 
 
 @pytest.fixture(scope="module")
-def synthetic() -> ModuleType:
+def synthetic(import_script: Callable[[Path], Any]) -> Any:
     """The benchmark's maker of stores."""
-    path = Path(__file__).resolve().parents[2] / "benchmarks" / "leaderboard.py"
-    spec = importlib.util.spec_from_file_location("leaderboard_benchmark", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return import_script(Path(__file__).resolve().parents[2] / "benchmarks" / "leaderboard.py")
 
 
 @pytest.mark.parametrize("rule", ["lexicographic", "borda"])
-def test_places_are_those_of_rank_methods(synthetic: ModuleType, tmp_path: Path, rule: str) -> None:
+def test_places_are_those_of_rank_methods(synthetic: Any, tmp_path: Path, rule: str) -> None:
     store = synthetic.make_store(tmp_path / "lb", 7, 60)
     main, text_only = boards(store)
     assert (main.kind, text_only.kind) == ("main", "text-only")
@@ -63,9 +57,7 @@ def test_places_are_those_of_rank_methods(synthetic: ModuleType, tmp_path: Path,
                 )
 
 
-def test_the_front_holds_what_nothing_beats_in_quality_and_cost(
-    synthetic: ModuleType, tmp_path: Path
-) -> None:
+def test_the_front_holds_what_nothing_beats_in_quality_and_cost(synthetic: Any, tmp_path: Path) -> None:
     main = boards(synthetic.make_store(tmp_path / "lb", 9, 40))[0]
     for row in main.rows:
         own = (row.scores["ned"].value, row.cost("ms"))
