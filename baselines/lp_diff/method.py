@@ -7,10 +7,12 @@ from pathlib import Path
 from torch import Tensor
 
 from baselines.lp_diff.checkpoint import load
+from baselines.lp_diff.model import LPDiff
 from baselines.restoring import SampleMethod
 from baselines.weights import TRAINED_ON, bundled
 from mdlp_bench.files import sha256_file
 from mdlp_bench.methods import MethodDescriptor
+from mdlp_bench.metrics.cost import count_parameters
 
 STEPS = 1
 """Sampling steps: with the bundled weights one gives the best NED (benchmarks/sampling_quality.py)."""
@@ -33,23 +35,42 @@ def lp_diff(weights: Path | None = None, steps: int = STEPS, name: str = "lp-dif
         MethodError: It is no LP-Diff weight file.
     """
     path = weights or bundled("lp-diff")
+    return described(path, name=name, title="LP-Diff", is_bundled=weights is None, steps=steps)[1]
+
+
+def described(
+    path: Path, *, name: str, title: str, is_bundled: bool, steps: int = STEPS
+) -> tuple[LPDiff, SampleMethod]:
+    """A described LP-Diff of any configuration, as network and as method.
+
+    Args:
+        path: Its weight file.
+        name: Its name in runs.
+        title: Its name in tables.
+        is_bundled: Whether the file is the package's own, whose training data are known.
+        steps: Sampling steps.
+
+    Raises:
+        MissingWeightsError: The file is not there.
+        MethodError: It is no LP-Diff weight file.
+    """
     network, _ = load(path)
     descriptor = MethodDescriptor(
         name=name,
-        title="LP-Diff",
+        title=title,
         frames_used=network.config.n_frames,
-        parameters=sum(parameter.numel() for parameter in network.parameters()),
+        parameters=count_parameters(network),
         weights_sha256=sha256_file(path),
         citation=_CITATION,
         provenance="reimplemented",
-        trained_on=() if weights else TRAINED_ON,
+        trained_on=TRAINED_ON if is_bundled else (),
         deterministic=False,
     )
 
     def restore(frames: Tensor, seed: int) -> Tensor:
         return network.sample(frames, [seed], steps=steps)
 
-    return SampleMethod(descriptor, restore)
+    return network, SampleMethod(descriptor, restore)
 
 
 def lp_diff_psi(weights: Path | None = None, name: str = "lp-diff-psi") -> SampleMethod:
@@ -63,7 +84,7 @@ def lp_diff_psi(weights: Path | None = None, name: str = "lp-diff-psi") -> Sampl
         name=name,
         title="LP-Diff, psi alone",
         frames_used=network.config.n_frames,
-        parameters=sum(parameter.numel() for parameter in network.MTA.parameters()),
+        parameters=count_parameters(network.MTA),
         weights_sha256=sha256_file(path),
         citation=_CITATION,
         provenance="reimplemented",

@@ -33,7 +33,8 @@ def bundled(name: str) -> Path:
     path = Path(str(files("baselines.weights") / f"{name}.safetensors"))
     if not path.is_file():
         raise MissingWeightsError(
-            f"{path}: missing; reinstall mdlp-bench or train it: mdlp-bench train {name}"
+            f"{path}: missing; reinstall mdlp-bench, or train it from the root of the repository: "
+            f"mdlp-bench reproduce bundled --out OUT --only {name}"
         )
     return path
 

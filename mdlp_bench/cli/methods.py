@@ -31,10 +31,10 @@ def list_methods(
     """Show every registered method: what it sees and gives, its size and cost, where it comes from."""
     from mdlp_bench.cli.console import make_console, make_table
     from mdlp_bench.errors import MdlpBenchError
-    from mdlp_bench.methods import load_method, registered_methods
+    from mdlp_bench.methods import load_method, registered_ablations, registered_methods
 
     found: dict[str, dict[str, Any]] = {}
-    for name in registered_methods():
+    for name in registered_methods() | registered_ablations():
         try:
             method = load_method(name)
         except MdlpBenchError as error:

@@ -70,15 +70,16 @@ def results(
         "docs/results.md"
     ),
 ) -> None:
-    """Run every method on the demo's plates, more of them, and write tables and figures into the page.
+    """Run every method and ablation on the demo's plates, more of them; write the page's tables and figures.
 
     The plates are those of `mdlp-bench demo`: its first 200 are the same. A stopped run continues.
     """
-    from mdlp_bench.harness.demo import demo
+    from mdlp_bench.harness.demo import demo, demo_ablations
     from mdlp_bench.harness.results import write_results
 
     comparison = demo(out, plates=plates, progress=show_progress())
-    write_results(comparison, out, page, published=_published_rows(), parts_of="lp-diff")
+    ablations = demo_ablations(out, plates=plates, progress=show_progress())
+    write_results(comparison, out, page, published=_published_rows(), ablations=ablations)
     comparison.print()
     typer.echo(f"wrote {page}")
 

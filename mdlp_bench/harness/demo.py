@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -10,6 +11,7 @@ from tqdm import tqdm
 
 from mdlp_bench.data import open_samples
 from mdlp_bench.data.manifest import MANIFEST
+from mdlp_bench.data.samples import Samples
 from mdlp_bench.data.synth import synthesise_rendered
 from mdlp_bench.degrade import load_recipe
 from mdlp_bench.engine import LocalEngine
@@ -17,7 +19,7 @@ from mdlp_bench.errors import MdlpBenchError
 from mdlp_bench.harness.bench import ORACLES, bench
 from mdlp_bench.harness.compare import RunComparison
 from mdlp_bench.harness.score import ScoringPlan
-from mdlp_bench.methods import load_method, registered_methods
+from mdlp_bench.methods import load_method, registered_ablations, registered_methods
 from mdlp_bench.metrics.weights import BACKBONES, cache_folder
 
 logger = logging.getLogger(__name__)
@@ -43,7 +45,27 @@ def demo(out: Path, *, plates: int = 200, progress: bool = False) -> RunComparis
     Raises:
         MdlpBenchError: As in `bench` and `synthesise_rendered`; e.g. the folder holds a demo of another size.
     """
-    data = out / "data"
+    return _bench(installed_methods(), out, out, plates, progress)
+
+
+def demo_ablations(out: Path, *, plates: int, progress: bool = False) -> RunComparison | None:
+    """Bench the registered ablations on the demo's plates; None where no two of them have their weights.
+
+    Writes what `bench` writes to `out/ablations`; arguments and errors as in `demo`.
+    """
+    names = _usable(registered_ablations())
+    return _bench(names, out, out / "ablations", plates, progress) if len(names) > 1 else None
+
+
+def _bench(
+    methods: Sequence[str], demo_folder: Path, out: Path, plates: int, progress: bool
+) -> RunComparison:
+    samples = _samples(demo_folder / "data", plates, progress)
+    plan = ScoringPlan.from_names(lpips=lpips_net())
+    return bench(methods, samples, out, plan, engine=_ENGINE, progress=progress)
+
+
+def _samples(data: Path, plates: int, progress: bool) -> Samples:
     if not (data / MANIFEST).is_file():
         with tqdm(total=plates, desc="Rendering", unit="plate", disable=not progress, leave=False) as bar:
             synthesise_rendered(
@@ -60,14 +82,17 @@ def demo(out: Path, *, plates: int = 200, progress: bool = False) -> RunComparis
         raise MdlpBenchError(
             f"{data}: holds {len(samples)} plates, not {plates}; delete it or choose another folder"
         )
-    plan = ScoringPlan.from_names(lpips=lpips_net())
-    return bench(installed_methods(), samples, out, plan, engine=_ENGINE, progress=progress)
+    return samples
 
 
 def installed_methods() -> list[str]:
     """The registered methods that can run here, without oracles; the others are logged with their reason."""
+    return _usable(registered_methods())
+
+
+def _usable(names: Iterable[str]) -> list[str]:
     usable = []
-    for name in registered_methods():
+    for name in names:
         if name in ORACLES:
             continue
         try:

@@ -10,7 +10,7 @@ import numpy as np
 
 from mdlp_bench.errors import RunError
 from mdlp_bench.files import atomic_path, write_bytes, write_text
-from mdlp_bench.harness.compare import RunComparison, compare
+from mdlp_bench.harness.compare import RunComparison
 from mdlp_bench.harness.cost_figure import cost_figure
 from mdlp_bench.harness.figure import FIGURE_FILE, glyph_font
 from mdlp_bench.harness.run import Run
@@ -30,7 +30,7 @@ def write_results(
     page: Path,
     *,
     published: Sequence[Row] = (),
-    parts_of: str | None = None,
+    ablations: RunComparison | None = None,
 ) -> None:
     """Replace the part of a page between its marks by the results of a bench.
 
@@ -41,7 +41,7 @@ def write_results(
         bench_folder: Its folder, for the comparison figure.
         page: A Markdown page with the marks `BEGIN` and `END`.
         published: Rows quoted from papers, shown apart and never ranked.
-        parts_of: Prefix of the methods that also get a table of their own (a method and its ablations).
+        ablations: Runs that get a table of their own: a method without one part at a time, and whole.
 
     Raises:
         RunError: The page is missing or has not both marks.
@@ -69,8 +69,9 @@ def write_results(
         "## Quality and cost",
         "![NED against milliseconds an image](images/results-cost.png)",
         *_confusions(comparison, images),
-        *_parts_table(comparison, parts_of),
     ]
+    if ablations is not None:
+        parts += ["## Ablation", to_markdown(ablations.table).strip()]
     write_text(page, before + BEGIN + "\n\n" + "\n\n".join(parts) + "\n\n" + END + after)
 
 
@@ -129,11 +130,3 @@ def _kinds_table(runs: Sequence[Run]) -> str:
         cells = " | ".join(f"{shares[name]:.3f}" for name in names)
         lines.append(f"| {run.record.method.title} | {cells} |")
     return "\n".join(lines)
-
-
-def _parts_table(comparison: RunComparison, prefix: str | None) -> list[str]:
-    runs = [run for run in comparison.runs if prefix is not None and run.name.startswith(prefix)]
-    if len(runs) < 2:
-        return []
-    title = min(runs, key=lambda run: len(run.name)).record.method.title
-    return [f"## {title} and its parts", to_markdown(compare(runs).table).strip()]

@@ -1,7 +1,7 @@
 """Restoration methods: the interface, the registry, methods in a file or a folder of images."""
 
 from mdlp_bench.methods.base import AnyMethod, FrameBatch, Method, MethodDescriptor, TextMethod
-from mdlp_bench.methods.registry import load_method, method, registered_methods
+from mdlp_bench.methods.registry import load_method, method, registered_ablations, registered_methods
 
 __all__ = [
     "AnyMethod",
@@ -11,5 +11,6 @@ __all__ = [
     "TextMethod",
     "load_method",
     "method",
+    "registered_ablations",
     "registered_methods",
 ]

@@ -17,6 +17,7 @@ from mdlp_bench.methods.base import AnyMethod, FrameBatch, Method, MethodDescrip
 from mdlp_bench.userfiles import is_file_spec, load_from_file
 
 ENTRY_POINT_GROUP: Final = "mdlp_bench.methods"
+ABLATION_GROUP: Final = "mdlp_bench.ablations"
 
 RestoreFunction = Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.uint8]]
 
@@ -109,6 +110,11 @@ def registered_methods() -> dict[str, EntryPoint]:
     return {entry.name: entry for entry in sorted(entry_points(group=ENTRY_POINT_GROUP))}
 
 
+def registered_ablations() -> dict[str, EntryPoint]:
+    """Registered methods that are another one with a part taken out: run when named, in no default list."""
+    return {entry.name: entry for entry in sorted(entry_points(group=ABLATION_GROUP))}
+
+
 def load_method(spec: str) -> AnyMethod:
     """Load a method.
 
@@ -119,7 +125,7 @@ def load_method(spec: str) -> AnyMethod:
         MethodError: There is no such method, or the file or function cannot be loaded.
         MdlpBenchError: What the method itself needs is missing (weights, a package).
     """
-    registered = registered_methods()
+    registered = registered_methods() | registered_ablations()
     if spec in registered:
         return _instance(registered[spec].load(), spec)
     if is_file_spec(spec):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -48,7 +48,9 @@ class Phase(BaseModel):
     """One training.
 
     Attributes:
-        config: Its YAML file, beside `bundled.yaml`.
+        config: Its YAML file, in the trainable's folder beside `bundled.yaml`.
+        trainable: What is trained, where it is not called like the method.
+        options: Set over those of the configuration: variants of one method share its file.
         plates: The first so many of the pool; None for all.
         stop_after: Leave after this step, before the configuration's cosine ends; None to finish it.
     """
@@ -56,6 +58,8 @@ class Phase(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     config: str
+    trainable: str | None = None
+    options: dict[str, Any] = {}
     plates: int | None = Field(default=None, ge=1)
     stop_after: int | None = Field(default=None, ge=1)
 
@@ -71,7 +75,7 @@ class Bundle(BaseModel):
     Attributes:
         pool: The plates.
         reader: The reader's configuration file; None to train none.
-        methods: Trainable name to its phases, each starting from the weights of the one before.
+        methods: Method to its phases, each starting from the weights of the one before.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -222,7 +226,9 @@ def _phase_step(
     from mdlp_bench.training.loop import WEIGHTS
     from mdlp_bench.training.registry import read_recipe
 
-    recipe = read_recipe(str(recipes / method / phase.config))
+    trainable = phase.trainable or method
+    recipe = read_recipe(str(recipes / trainable / phase.config))
+    recipe = replace(recipe, options={**recipe.options, **phase.options})
     folder = out / method / phase.name
     target = min(recipe.training.steps, phase.stop_after or recipe.training.steps)
 
@@ -244,7 +250,7 @@ def _phase_step(
                 )
             samples = samples.select(sample_ids=samples.sample_ids[: phase.plates])
         weights = train_method(
-            method,
+            trainable,
             samples,
             recipe,
             folder,

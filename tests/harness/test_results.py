@@ -41,14 +41,14 @@ def test_the_page_of_results(make_samples: Callable[..., Samples], tmp_path: Pat
     page.parent.mkdir()
     page.write_text(f"# Mine\n\nbefore\n\n{BEGIN}\nold figures\n{END}\n\nafter\n", encoding="utf-8")
     for _ in range(2):
-        write_results(comparison, tmp_path / "bench", page, published=_published_rows(), parts_of="b")
+        write_results(comparison, tmp_path / "bench", page, published=_published_rows())
         text = page.read_text(encoding="utf-8")
         assert text.startswith(f"# Mine\n\nbefore\n\n{BEGIN}\n")
         assert text.endswith(f"{END}\n\nafter\n")
         assert "old figures" not in text
         assert text.count("## Table") == 1
     assert "LP-Diff (published on MDLP)" in text
-    assert "## Characters" in text and "and its parts" not in text, "one method has no parts"
+    assert "## Characters" in text and "## Ablation" not in text
     pictures = {path.name for path in (tmp_path / "docs" / "images").iterdir()}
     assert {
         "results-comparison.jpg",
@@ -59,8 +59,8 @@ def test_the_page_of_results(make_samples: Callable[..., Samples], tmp_path: Pat
         assert f"images/{name}" in text
         assert Image.open(tmp_path / "docs" / "images" / name).size[0] > 400
 
-    write_results(comparison, tmp_path / "bench", page, parts_of="")
-    assert "and its parts" in page.read_text(encoding="utf-8")
+    write_results(comparison, tmp_path / "bench", page, ablations=comparison)
+    assert "| Frame mean |" in page.read_text(encoding="utf-8").partition("## Ablation\n")[2]
     page.write_text("# Mine\n")
     with pytest.raises(RunError, match="needs the lines"):
         write_results(comparison, tmp_path / "bench", page)

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from mdlp_bench.cli.main import app
 from mdlp_bench.errors import MethodError
+from mdlp_bench.methods import registered_ablations
 from mdlp_bench.training.registry import trainable_names
 from mdlp_bench.training.reproduce import plan, read_bundle, reproduce
 
@@ -45,7 +46,10 @@ def recipes(tmp_path: Path) -> Path:
 
 def test_everything_that_can_be_trained_is_in_the_bundle() -> None:
     bundle = read_bundle(RECIPES)
-    assert set(bundle.methods) == set(trainable_names())
+    assert set(bundle.methods) == {*trainable_names(), *registered_ablations()}
+    assert {phase.trainable or name for name, phases in bundle.methods.items() for phase in phases} == set(
+        trainable_names()
+    )
     titles = [step.title for step in plan(RECIPES, Path("nowhere"))]
     assert titles[0].startswith("pool: ")
     assert any(title.startswith("reader: ") for title in titles)
@@ -71,6 +75,16 @@ def test_phases_follow_each_other_and_are_done_once(recipes: Path, tmp_path: Pat
     reproduce(plan(recipes, out, only=["srcnn"]), again.append)
     after = load_file(out / "weights" / "srcnn.safetensors")
     assert all(torch.equal(after[name], tensor) for name, tensor in before.items())
+
+
+def test_variants_share_a_configuration(recipes: Path, tmp_path: Path) -> None:
+    more = "  srcnn-955:\n    - {trainable: srcnn, config: second.yaml, options: {config: '955'}}\n"
+    recipes.write_text(BUNDLE + more)
+    out = tmp_path / "out"
+    reproduce(plan(recipes, out, only=["srcnn-955"]), lambda _: None)
+    weights = load_file(out / "weights" / "srcnn-955.safetensors")
+    assert weights["conv2.weight"].shape[-2:] == (5, 5)
+    assert not (out / "srcnn").exists()
 
 
 def test_the_command_lists_and_names_what_is_wrong(recipes: Path, tmp_path: Path) -> None:

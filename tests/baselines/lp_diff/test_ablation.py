@@ -1,0 +1,58 @@
+"""The registered ablations of LP-Diff: named, left out of default lists, and what their names say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from baselines.lp_diff import ablation, checkpoint
+from baselines.lp_diff.ablation import ABLATIONS
+from baselines.lp_diff.config import LPDiffConfig
+from baselines.lp_diff.model import LPDiff
+from mdlp_bench.errors import MethodError, MissingWeightsError
+from mdlp_bench.methods import load_method, registered_ablations, registered_methods
+from mdlp_bench.training.reproduce import read_bundle
+
+RECIPES = Path(__file__).parents[3] / "recipes" / "bundled.yaml"
+
+
+@pytest.fixture
+def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder in place of the bundled weights."""
+
+    def bundled(name: str) -> Path:
+        return tmp_path / f"{name}.safetensors"
+
+    monkeypatch.setattr(ablation, "bundled", bundled)
+    return tmp_path
+
+
+def _write(folder: Path, name: str, **changes: object) -> None:
+    network = LPDiff(LPDiffConfig.preset("small", **changes))
+    checkpoint.save(network, folder / f"{name}.safetensors")
+
+
+def test_they_are_registered_apart_and_trained_as_named() -> None:
+    assert set(registered_ablations()) == set(ABLATIONS)
+    assert not set(ABLATIONS) & set(registered_methods())
+    bundle = read_bundle(RECIPES)
+    for name, variant in ABLATIONS.items():
+        (phase,) = bundle.methods[name]
+        wanted = {"network": {variant.without: False}} if variant.without else {}
+        assert (phase.trainable, phase.options) == ("lp-diff", wanted)
+    assert len({phase.config for name in ABLATIONS for phase in bundle.methods[name]}) == 1
+
+
+@pytest.mark.parametrize("name", ABLATIONS)
+def test_each_runs_with_its_own_weights_only(name: str, weights: Path) -> None:
+    with pytest.raises(MissingWeightsError, match=f"{name}.safetensors"):
+        load_method(name)
+    without = ABLATIONS[name].without
+    _write(weights, name, **({without: False} if without else {}))
+    method = load_method(name)
+    assert method.descriptor.name == name
+    assert method.descriptor.trained_on
+    _write(weights, name, **({} if without else {"tem": False}))
+    with pytest.raises(MethodError, match=f"not what {name} lacks"):
+        load_method(name)
