@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from mdlp_bench.data.decoded import pixels_of_bitmap
 from mdlp_bench.errors import DataError
 from mdlp_bench.images import ImageU8, decode
 from mdlp_bench.metrics.protocol import WORKING_SIZE, to_working_size
@@ -70,7 +72,7 @@ def decode_native(
     Raises:
         DataError: An image is broken; names the sample.
     """
-    columns = batch.select(_COLUMNS)
+    columns = _Columns(batch)
     return list((pool.map if pool else map)(partial(_load, columns, n_frames), range(batch.num_rows)))
 
 
@@ -85,40 +87,81 @@ def decode_batch(batch: pa.RecordBatch, n_frames: int = 3, pool: Executor | None
     Raises:
         DataError: An image is broken, or a sample has no frames; names the sample.
     """
-    count, columns = batch.num_rows, batch.select(_COLUMNS)
+    count, columns = batch.num_rows, _Columns(batch)
     frames = np.empty((count, n_frames, *WORKING_SIZE, 3), np.uint8)
     gt = np.zeros((count, *WORKING_SIZE, 3), np.uint8)
 
     def fill(position: int) -> None:
-        sample = _load(columns, n_frames, position)
-        if n_frames and not sample.frames:
-            raise DataError(f"sample {sample.sample_id}: has no frames; degrade its ground truth first")
+        images = columns.frames(position)
+        if n_frames and not images:
+            raise DataError(f"sample {columns.ids[position]}: has no frames; degrade its ground truth first")
         for number in range(n_frames):
-            if number < len(sample.frames):
-                frames[position, number] = to_working_size(sample.frames[number])
+            if number < len(images):
+                _decode_into(frames[position, number], images[number], columns.name(position, number))
             else:
                 frames[position, number] = frames[position, number - 1]
-        if sample.gt is not None:
-            gt[position] = to_working_size(sample.gt)
+        if (image := columns.gt(position)) is not None:
+            _decode_into(gt[position], image, columns.name(position))
 
     for _ in (pool.map if pool else map)(fill, range(count)):
         pass
     return DecodedBatch(
-        sample_ids=tuple(batch.column("sample_id").to_pylist()),
+        sample_ids=tuple(columns.ids),
         frames=frames,
         gt=gt,
         has_gt=np.asarray(batch.column("gt").is_valid(), np.bool_),
-        texts=tuple(batch.column("text").to_pylist()),
+        texts=tuple(columns.texts),
     )
 
 
-def _load(batch: pa.RecordBatch, n_frames: int | None, position: int) -> NativeSample:
-    # One row at a time: its bytes then stay in the processor's cache until they are decoded.
-    (row,) = batch.slice(position, 1).to_pylist()
-    name = f"sample {row['sample_id']}"
+class _Columns:
+    """The images of a record batch as views of its memory: nothing is copied before it is decoded."""
+
+    def __init__(self, batch: pa.RecordBatch) -> None:
+        columns = batch.select(_COLUMNS)
+        self.ids, self.texts = (columns.column(name).to_pylist() for name in ("sample_id", "text"))
+        frames, gt = columns.column("frames"), columns.column("gt")
+        self._stops = np.cumsum([0, *(length or 0 for length in frames.value_lengths().to_pylist())]).tolist()
+        self._frames = _Blobs(frames.flatten().field("bytes"))
+        self._gt, self._has_gt = _Blobs(gt.field("bytes")), gt.is_valid().to_pylist()
+
+    def frames(self, position: int) -> list[memoryview]:
+        return [self._frames[n] for n in range(*self._stops[position : position + 2])]
+
+    def gt(self, position: int) -> memoryview | None:
+        return self._gt[position] if self._has_gt[position] else None
+
+    def name(self, position: int, frame: int | None = None) -> str:
+        part = "ground truth" if frame is None else f"frame {frame}"
+        return f"sample {self.ids[position]}, {part}"
+
+
+class _Blobs:
+    """The values of an Arrow binary array, by position."""
+
+    def __init__(self, array: pa.Array) -> None:
+        _, bounds, content = array.buffers()
+        self._bounds = np.frombuffer(bounds, np.int32)[array.offset :][: len(array) + 1].tolist()
+        self._content = memoryview(content or b"").cast("B")
+
+    def __getitem__(self, position: int) -> memoryview:
+        return self._content[self._bounds[position] : self._bounds[position + 1]]
+
+
+def _decode_into(target: npt.NDArray[np.uint8], image: memoryview, name: str) -> None:
+    """The image at the working size, written to uint8 [112, 224, 3]."""
+    stored = pixels_of_bitmap(image)
+    if stored is not None:
+        cv2.cvtColor(stored, cv2.COLOR_BGR2RGB, dst=target)
+    else:
+        target[:] = to_working_size(decode(bytes(image), name))
+
+
+def _load(columns: _Columns, n_frames: int | None, position: int) -> NativeSample:
     frames = tuple(
-        decode(image["bytes"], f"{name}, frame {number}")
-        for number, image in enumerate(row["frames"][:n_frames])
+        decode(bytes(image), columns.name(position, number))
+        for number, image in enumerate(columns.frames(position)[:n_frames])
     )
-    gt = None if row["gt"] is None else decode(row["gt"]["bytes"], f"{name}, ground truth")
-    return NativeSample(row["sample_id"], frames, gt, row["text"])
+    gt = columns.gt(position)
+    pixels = None if gt is None else decode(bytes(gt), columns.name(position))
+    return NativeSample(columns.ids[position], frames, pixels, columns.texts[position])

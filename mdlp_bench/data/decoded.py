@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import PurePath
-from typing import Any
+from typing import Any, Final
 
 import cv2
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from mdlp_bench.data.manifest import fingerprint, index_row
 from mdlp_bench.data.samples import Problem, Samples
 from mdlp_bench.errors import DataError
 from mdlp_bench.images import decode
-from mdlp_bench.metrics.protocol import to_working_size
+from mdlp_bench.metrics.protocol import WORKING_SIZE, to_working_size
 from mdlp_bench.schema import SAMPLE_SCHEMA, record_batch
+
+_PIXELS: Final = WORKING_SIZE[0] * WORKING_SIZE[1] * 3
+_HEADER: Final = struct.pack(
+    "<2sIIIIiiHHIIiiII",
+    *(b"BM", 54 + _PIXELS, 0, 54, 40, WORKING_SIZE[1], -WORKING_SIZE[0], 1, 24, 0, _PIXELS, 0, 0, 0, 0),
+)
+"""Of a 24-bit bitmap of the working size; the negative height says that the top row comes first."""
 
 
 class DecodedSamples(Samples):
@@ -81,6 +91,20 @@ class DecodedSamples(Samples):
         return DecodedSamples(self._base.select(split=split, sample_ids=sample_ids))
 
 
+def pixels_of_bitmap(content: memoryview) -> npt.NDArray[np.uint8] | None:
+    """The pixels of an image as `DecodedSamples` stores it, without copying them.
+
+    Args:
+        content: An encoded image of any kind.
+
+    Returns:
+        A view of its pixels, uint8 BGR [112, 224, 3]; None for an image of another kind or size.
+    """
+    if len(content) != len(_HEADER) + _PIXELS or content[: len(_HEADER)] != _HEADER:
+        return None
+    return np.frombuffer(content, np.uint8, offset=len(_HEADER)).reshape(*WORKING_SIZE, 3)
+
+
 def _decoded(row: Mapping[str, Any]) -> dict[str, Any]:
     name = f"sample {row['sample_id']}"
     frames = [_bitmap(image, f"{name}, frame {number}") for number, image in enumerate(row["frames"])]
@@ -91,5 +115,5 @@ def _decoded(row: Mapping[str, Any]) -> dict[str, Any]:
 def _bitmap(image: Mapping[str, Any], name: str) -> dict[str, Any]:
     """The `Image` struct at the working size, as a BMP: lossless, and as quick to read as copying it."""
     pixels = to_working_size(decode(image["bytes"], name))
-    content = cv2.imencode(".bmp", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))[1].tobytes()
-    return {"bytes": content, "path": f"{PurePath(image['path'] or 'image').stem}.bmp"}
+    content = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR).tobytes()
+    return {"bytes": _HEADER + content, "path": f"{PurePath(image['path'] or 'image').stem}.bmp"}

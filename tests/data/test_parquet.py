@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import json
 import shutil
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from mdlp_bench.data import (
     DecodedSamples,
@@ -26,6 +28,7 @@ from mdlp_bench.data import (
     open_samples,
     write_parquet,
 )
+from mdlp_bench.data.decoded import pixels_of_bitmap
 from mdlp_bench.data.manifest import fingerprint, read_manifest
 from mdlp_bench.data.parquet import _Places
 from mdlp_bench.engine import Engine
@@ -332,9 +335,17 @@ def test_samples_stored_at_the_working_size_decode_to_the_same_arrays(mdlp: Path
         assert (batch.sample_ids, batch.texts) == (expected.sample_ids, expected.texts)
         np.testing.assert_array_equal(batch.frames, expected.frames)
         np.testing.assert_array_equal(batch.gt, expected.gt)
-    assert {decode(i["bytes"], "x").shape for row in back.rows() for i in (*row["frames"], row["gt"])} == {
-        (112, 224, 3)
-    }
+    for image in (i for row in back.rows() for i in (*row["frames"], row["gt"])):
+        pixels = pixels_of_bitmap(memoryview(image["bytes"]))
+        assert pixels is not None and pixels.shape == (112, 224, 3)
+        with Image.open(io.BytesIO(image["bytes"])) as opened:
+            np.testing.assert_array_equal(pixels[..., ::-1], np.asarray(opened.convert("RGB")))
+        np.testing.assert_array_equal(pixels[..., ::-1], decode(image["bytes"], "x"))
+        assert pixels_of_bitmap(memoryview(image["bytes"])[:-1]) is None
+    part = decode_batch(next(back.batches()).slice(1))
+    assert part.sample_ids == expected.sample_ids[1:]
+    np.testing.assert_array_equal(part.frames, expected.frames[1:])
+    np.testing.assert_array_equal(part.gt, expected.gt[1:])
     assert decoded.select(sample_ids=["train-c"]).sample_ids == ["train-c"]
     broken = list(captured.rows())
     broken[1]["gt"] = {"bytes": b"no picture", "path": "gt.jpg"}
