@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any, Final
@@ -34,11 +34,12 @@ class LpipsTarget:
 
     Attributes:
         shape: Of the images, [B, H, W, 3].
-        layers: For each layer its unit features, float32 [B, C, H, W].
+        batches: For each batch that goes through the network and each layer the unit features of all
+            positions, float32 [batch x H x W, C].
     """
 
     shape: tuple[int, ...]
-    layers: tuple[Tensor, ...]
+    batches: tuple[tuple[Tensor, ...], ...]
 
 
 class Lpips:
@@ -75,7 +76,10 @@ class Lpips:
             model = _load(net)
         except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as error:
             raise damaged(path, error) from error
-        self._scaling: Any = model.scaling_layer.to(self.device)
+        # The package maps a grey level g to g / 127.5 - 1 and that to zero mean and unit variance a channel.
+        scaling = model.scaling_layer.to(self.device)
+        self._gain = 1.0 / (127.5 * scaling.scale)
+        self._offset = -(1.0 + scaling.shift) / scaling.scale
         self._backbone: Any = model.net.to(self.device, memory_format=torch.channels_last)
         self._channel_weights = [
             layer.model[-1].weight.detach().flatten().to(self.device) for layer in model.lins
@@ -88,9 +92,7 @@ class Lpips:
             DataError: Not a uint8 batch of RGB images.
         """
         check_images(target, "the ground truth")
-        batches = [self._unit_features(batch) for batch in _batches(target)]
-        layers = [torch.cat(parts) for parts in zip(*batches, strict=True)] if batches else []
-        return LpipsTarget(target.shape, tuple(layers))
+        return LpipsTarget(target.shape, tuple(self._unit_features(batch) for batch in _batches(target)))
 
     def score(self, preds: Images, target: Images | LpipsTarget) -> Scores:
         """LPIPS of each sample.
@@ -112,33 +114,26 @@ class Lpips:
                 f"restored images {list(preds.shape)} and ground truth {list(prepared.shape)} differ in "
                 "shape; bring both to the working size first"
             )
-        scores = np.empty(len(preds))
-        done = 0
-        for batch in _batches(preds):
-            chosen = slice(done, done + len(batch))
-            scores[chosen] = self._distances(batch, [layer[chosen] for layer in prepared.layers])
-            done += len(batch)
-        return scores
+        parts = [self._distances(*pair) for pair in zip(_batches(preds), prepared.batches, strict=True)]
+        return np.concatenate(parts) if parts else np.empty(0)
 
-    @torch.inference_mode()
-    def _features(self, images: Images) -> Sequence[Tensor]:
+    def _features(self, images: Images) -> list[Tensor]:
+        """Features of each layer, float32 [batch x H x W, C]: one row a position."""
         pixels = torch.from_numpy(np.ascontiguousarray(images)).to(self.device).permute(0, 3, 1, 2)
-        scaled = self._scaling(pixels.float().div_(127.5).sub_(1.0))
-        layers: Sequence[Tensor] = self._backbone(scaled.contiguous(memory_format=torch.channels_last))
-        return layers
+        # A permuted view has its channels last in memory, and so has everything that is computed from it.
+        scaled = torch.addcmul(self._offset, pixels.float(), self._gain)
+        return [layer.permute(0, 2, 3, 1).flatten(0, 2) for layer in self._backbone(scaled)]
 
     @torch.inference_mode()
-    def _unit_features(self, images: Images) -> list[Tensor]:
-        return [layer * _inverse_norm(layer) for layer in self._features(images)]
+    def _unit_features(self, images: Images) -> tuple[Tensor, ...]:
+        return tuple(rows * _inverse_norm(rows) for rows in self._features(images))
 
     @torch.inference_mode()
-    def _distances(self, images: Images, target: Sequence[Tensor]) -> NDArray[np.float64]:
+    def _distances(self, images: Images, target: tuple[Tensor, ...]) -> NDArray[np.float64]:
         total = torch.zeros(len(images), dtype=torch.float64, device=self.device)
-        for layer, unit, weights in zip(self._features(images), target, self._channel_weights, strict=True):
-            differences = torch.addcmul(unit, layer, _inverse_norm(layer), value=-1.0).square_()
-            # Channels last in memory: a view, and one product of matrix and vector for the weighted sum.
-            weighted = differences.permute(0, 2, 3, 1).flatten(0, 2) @ weights
-            total += weighted.view(len(images), -1).mean(dim=1)
+        for rows, unit, weights in zip(self._features(images), target, self._channel_weights, strict=True):
+            differences = torch.addcmul(unit, rows, _inverse_norm(rows), value=-1.0).square_()
+            total += (differences @ weights).view(len(images), -1).mean(dim=1)
         return total.cpu().numpy()
 
 
@@ -152,9 +147,9 @@ def lpips(preds: Images, target: Images, net: LpipsNet = MDLP_V1.lpips_net) -> S
     return Lpips(net).score(preds, target)
 
 
-def _inverse_norm(features: Tensor) -> Tensor:
-    """One over the length of each position's feature vector, [B, 1, H, W]."""
-    norm: Tensor = torch.linalg.vector_norm(features, dim=1, keepdim=True)
+def _inverse_norm(rows: Tensor) -> Tensor:
+    """One over the length of each row, [N, 1]."""
+    norm: Tensor = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
     return norm.add_(_EPSILON).reciprocal_()
 
 
