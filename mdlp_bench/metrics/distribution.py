@@ -21,15 +21,16 @@ _BLOCK_ROWS: Final = 1024
 
 @dataclass(frozen=True, slots=True)
 class Gaussian:
-    """Mean and covariance of a feature set, computed once for the ground truth and reused.
+    """The Gaussian fitted to a feature set, computed once for the ground truth and reused.
 
     Attributes:
         mean: float64 [D].
-        covariance: Sample covariance (N - 1), float64 [D, D].
+        factor: float64 [R, D] whose product `factor^T factor` is the sample covariance (N - 1); R is the
+            smaller of N and D.
     """
 
     mean: NDArray[np.float64]
-    covariance: NDArray[np.float64]
+    factor: NDArray[np.float64]
 
     @classmethod
     def of(cls, features: Features) -> Gaussian:
@@ -40,8 +41,10 @@ class Gaussian:
         """
         values = _checked(features)
         mean = values.mean(axis=0)
-        centred = values - mean
-        return cls(mean, centred.T @ centred / (len(values) - 1))
+        factor = (values - mean) / np.sqrt(len(values) - 1)
+        if len(values) > values.shape[1]:
+            factor = np.linalg.qr(factor, mode="r")
+        return cls(mean, factor)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +63,10 @@ class KernelDistance:
 def frechet_distance(a: Features | Gaussian, b: Features | Gaussian) -> float:
     """Squared Fréchet distance of the Gaussians fitted to two feature sets, lower is better, range [0, inf).
 
-    `|m1 - m2|^2 + tr(S1 + S2 - 2 (S1 S2)^(1/2))` (Dowson and Landau 1982; Heusel et al., NeurIPS 2017). The
-    trace of the square root is the sum of the singular values of `S1^(1/2) S2^(1/2)`, with the symmetric
-    roots from eigen-decompositions whose eigenvalues are cut at 0: no complex numbers, and no failure for
-    sets with fewer samples than dimensions. Its bias grows as sets shrink; for small ones prefer
+    `|m1 - m2|^2 + tr(S1 + S2 - 2 (S1 S2)^(1/2))` (Dowson and Landau 1982; Heusel et al., NeurIPS 2017). With
+    S1 = A^T A and S2 = B^T B the trace of the square root is the sum of the singular values of `A B^T`: no
+    covariance is formed and no matrix root taken, so there are no complex numbers and no failure for sets with
+    fewer samples than dimensions. The bias of the estimate grows as sets shrink; for small ones prefer
     `kernel_distance`.
 
     Args:
@@ -77,10 +80,9 @@ def frechet_distance(a: Features | Gaussian, b: Features | Gaussian) -> float:
     second = b if isinstance(b, Gaussian) else Gaussian.of(b)
     if first.mean.shape != second.mean.shape:
         raise DataError(f"features of {len(first.mean)} and {len(second.mean)} dimensions cannot be compared")
-    roots = _symmetric_root(first.covariance) @ _symmetric_root(second.covariance)
-    cross = np.linalg.svd(roots, compute_uv=False).sum()
+    cross = np.linalg.svd(first.factor @ second.factor.T, compute_uv=False).sum()
     shift = first.mean - second.mean
-    spread = np.trace(first.covariance) + np.trace(second.covariance) - 2.0 * cross
+    spread = np.square(first.factor).sum() + np.square(second.factor).sum() - 2.0 * cross
     return float(max(0.0, shift @ shift + spread))
 
 
@@ -139,13 +141,6 @@ def _sums(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[NDArray[np.fl
 
 def _diagonal(x: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray((np.square(x).sum(axis=1) / x.shape[1] + 1.0) ** 3)
-
-
-def _symmetric_root(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
-    values, vectors = np.linalg.eigh(matrix)
-    # Rounding leaves tiny eigenvalues of either sign where the matrix has none; their roots would add up.
-    noise = np.finfo(np.float64).eps * len(matrix) * max(values[-1], 0.0)
-    return np.asarray((vectors * np.sqrt(np.where(values > noise, values, 0.0))) @ vectors.T)
 
 
 def _checked(features: Features) -> NDArray[np.float64]:

@@ -30,14 +30,21 @@ def test_frechet_agrees_with_scipy(size: int) -> None:
 
 
 def test_frechet_of_known_gaussians() -> None:
-    a = Gaussian(np.zeros(3), np.diag([1.0, 4.0, 9.0]))
-    b = Gaussian(np.array([1.0, 2.0, 2.0]), np.diag([4.0, 1.0, 9.0]))
+    a = Gaussian(np.zeros(3), np.diag([1.0, 2.0, 3.0]))
+    b = Gaussian(np.array([1.0, 2.0, 2.0]), np.diag([2.0, 1.0, 3.0]))
     assert frechet_distance(a, b) == pytest.approx(9.0 + 1.0 + 1.0 + 0.0)
+
+
+@pytest.mark.parametrize("count", [5, 300])
+def test_the_fitted_factor_is_one_of_the_sample_covariance(count: int) -> None:
+    fitted = Gaussian.of(a := features(0, count, 16))
+    assert fitted.factor.shape == (min(count, 16), 16)
+    np.testing.assert_allclose(fitted.factor.T @ fitted.factor, np.cov(a, rowvar=False), rtol=1e-9, atol=1e-9)
 
 
 def test_frechet_is_safe_with_fewer_samples_than_dimensions() -> None:
     a, b = features(0, 12, 64), features(1, 9, 64)
-    assert frechet_distance(a, a) == pytest.approx(0.0, abs=1e-8 * np.trace(Gaussian.of(a).covariance))
+    assert frechet_distance(a, a) == pytest.approx(0.0, abs=1e-8 * np.trace(np.cov(a.T)))
     exact = frechet_distance(a, b)
     # In the span of the samples the covariances are small full matrices: same distance, easy square root.
     basis = np.linalg.qr(np.vstack([a, b]).T)[0]
