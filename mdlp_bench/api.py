@@ -60,6 +60,7 @@ def score(
     *,
     readers: Sequence[str] | None = None,
     lpips: str = "alex",
+    fid: bool = False,
     engine: Engine = SERIAL,
 ) -> Run:
     """Score predictions under the protocol into the run folder `out`.
@@ -70,6 +71,7 @@ def score(
         out: The run folder.
         readers: Reader names, default the protocol's; the first one ranks.
         lpips: Net of LPIPS: `alex`, `squeeze`, `vgg` or `none`.
+        fid: Also FID and KID, when Inception's weights are there.
         engine: Where samples are scored.
 
     Raises:
@@ -84,6 +86,6 @@ def score(
         >>> mb.compare([run]).best_first()[0].record.method.title
         'Bicubic'
     """
-    plan = _score.ScoringPlan.from_names(readers, lpips)
+    plan = _score.ScoringPlan.from_names(readers, lpips, fid)
     (run,) = _score.score([predictions], samples, [Path(out)], plan, engine=engine)
     return run

@@ -19,13 +19,19 @@ ReaderOption = Annotated[
     typer.Option(
         "--reader",
         help="Reader that scores the text; the first one ranks, repeat for more. "
-        "crnn, ppocrv4, clpr, onnx:PATH or file.py:function.",
+        "crnn, ppocrv4, clpr, onnx:PATH or file.py:function; panel is the first three.",
         show_default="the protocol's",
     ),
 ]
 LpipsOption = Annotated[
     str,
     typer.Option("--lpips", help="LPIPS net: alex (the protocol's), squeeze, vgg, or none to leave it out."),
+]
+FidOption = Annotated[
+    bool,
+    typer.Option(
+        "--fid/--no-fid", help="FID and KID too, when Inception's weights are there; 0.2 s an image and CPU."
+    ),
 ]
 EngineOption = Annotated[
     str, typer.Option("--engine", help="local (processes), or ray (a Ray cluster); the result is the same.")

@@ -12,6 +12,7 @@ from mdlp_bench.cli.options import (
     BatchOption,
     DataArgument,
     EngineOption,
+    FidOption,
     JsonOption,
     LpipsOption,
     ReaderOption,
@@ -88,6 +89,7 @@ def score(
     split: SplitOption = None,
     reader: ReaderOption = None,
     lpips: LpipsOption = "alex",
+    fid: FidOption = True,
     engine: EngineOption = "local",
     workers: WorkersOption = None,
     as_json: JsonOption = False,
@@ -101,7 +103,7 @@ def score(
     from mdlp_bench.harness.score import score as run_score
 
     samples = open_samples(data, split=split)
-    plan = ScoringPlan.from_names(reader, lpips)
+    plan = ScoringPlan.from_names(reader, lpips, fid)
     runs = run_score(
         [Predictions(predictions)],
         samples,
@@ -127,6 +129,7 @@ def bench(
     split: SplitOption = None,
     reader: ReaderOption = None,
     lpips: LpipsOption = "alex",
+    fid: FidOption = True,
     batch_size: BatchOption = 16,
     seed: SeedOption = 0,
     engine: EngineOption = "local",
@@ -147,7 +150,7 @@ def bench(
         names,
         open_samples(data, split=split),
         out,
-        ScoringPlan.from_names(reader, lpips),
+        ScoringPlan.from_names(reader, lpips, fid),
         batch_size=batch_size,
         seed=seed,
         engine=engine_named(engine, workers),

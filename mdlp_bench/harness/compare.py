@@ -38,11 +38,15 @@ RANKING_METRICS: Final = ("ned", "acc", "cer", "psnr", "ssim", "lpips", "lpips_s
 _COLUMNS: Final = (
     "psnr",
     "ssim",
+    "psnr_aligned",
+    "ssim_aligned",
     "lpips",
     "lpips_squeeze",
     "lpips_vgg",
+    "fid",
     "frd",
     "ned",
+    "ned_alnum",
     "acc",
     "cer",
     "hallucination",
@@ -53,7 +57,11 @@ _DROPPED_FIRST: Final = (
     "macs",
     "parameters",
     "cer",
+    "ssim_aligned",
+    "psnr_aligned",
+    "ned_alnum",
     "frd",
+    "fid",
     "hallucination",
     "ms_per_image",
     "ssim",
@@ -92,9 +100,11 @@ class RunComparison:
         columns = [
             Column.from_metric(METRICS[name])
             for name in _COLUMNS
-            if any(name in run.summary for run in self.runs)
+            if any(name in run.summary for run in self.runs) and not (name == "fid" and self._without_fid)
         ]
         rows = tuple(self._row(name, run) for name, run in zip(self.names, self.runs, strict=True))
+        if "ground-truth" not in (run.name for run in self.runs):
+            rows += _ceiling_row(first)
         costs = [
             Column.from_metric(METRICS[name]) for name in _COSTS if any(name in row.cells for row in rows)
         ]
@@ -152,6 +162,8 @@ class RunComparison:
             if pairs and metric == self._leading:
                 shown = ", ".join(f"{better} / {worse}" for better, worse in pairs)
                 console.print(f"Not separable in {METRICS[metric].title}: {shown}", style="dim")
+        if self._without_fid:
+            console.print(f"No FID and KID: {self._without_fid}", style="dim", soft_wrap=True)
         first = self.runs[0].record.readers[0].name
         for reader, tau in self.agreement.items():
             limits = "" if tau.low is None or tau.high is None else f" [{tau.low:.2f}, {tau.high:.2f}]"
@@ -188,6 +200,12 @@ class RunComparison:
         }
 
     @property
+    def _without_fid(self) -> str | None:
+        """Why no run has a FID; None when one has, or nobody asked for it."""
+        found = [run.summary["fid"] for run in self.runs if "fid" in run.summary]
+        return None if any(one.mean is not None for one in found) or not found else found[0].unavailable
+
+    @property
     def _leading(self) -> str | None:
         return None if self.ranking is None else self.ranking.metrics[0].metric
 
@@ -201,7 +219,7 @@ class RunComparison:
         cells = {}
         for metric in _COLUMNS:
             found = run.summary.get(metric)
-            if found is None:
+            if found is None or (metric == "fid" and self._without_fid):
                 continue
             if found.mean is None:
                 cells[metric] = Cell(unavailable=found.unavailable)
@@ -246,6 +264,13 @@ def compare(runs: Sequence[Run]) -> RunComparison:
     )
     ranking = _rank(runs, names, tables, bootstrap)
     return RunComparison(names, tuple(runs), bootstrap, ranking, _agreement(runs, tables, bootstrap))
+
+
+def _ceiling_row(run: Run) -> tuple[Row, ...]:
+    """What the reader makes of the ground truths, as a run of any method tells; none without texts."""
+    found = {name: run.summary[name].ceiling for name in _COLUMNS if name in run.summary}
+    cells = {name: Cell(value=value) for name, value in found.items() if value is not None}
+    return (Row(name="Ground truth", kind="bound", cells=cells, note="ceiling"),) if cells else ()
 
 
 def _cost_cells(run: Run) -> dict[str, Cell]:

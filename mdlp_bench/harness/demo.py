@@ -20,7 +20,7 @@ from mdlp_bench.harness.bench import ORACLES, bench
 from mdlp_bench.harness.compare import RunComparison
 from mdlp_bench.harness.score import ScoringPlan
 from mdlp_bench.methods import load_method, registered_ablations, registered_methods
-from mdlp_bench.metrics.weights import BACKBONES, cache_folder
+from mdlp_bench.metrics.weights import BACKBONES, is_cached
 
 logger = logging.getLogger(__name__)
 
@@ -106,5 +106,5 @@ def _usable(names: Iterable[str]) -> list[str]:
 
 def lpips_net() -> str:
     """The protocol's alex, or squeeze (a column of its own) when only that net's weights are at hand."""
-    cached = [net for net in ("alex", "squeeze") if (cache_folder() / BACKBONES[net].file_name).is_file()]
+    cached = [net for net in ("alex", "squeeze") if is_cached(BACKBONES[net])]
     return cached[0] if cached else "alex"

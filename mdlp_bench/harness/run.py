@@ -131,6 +131,7 @@ class MetricSummary(BaseModel):
         n_failed: Samples at the floor because the method failed on them.
         higher_is_better: Direction.
         unavailable: Why there is no value, or null.
+        ceiling: Of a text metric, its mean when the reader reads the ground truths themselves, else null.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -143,6 +144,7 @@ class MetricSummary(BaseModel):
     n_failed: int
     higher_is_better: bool
     unavailable: str | None = None
+    ceiling: float | None = None
 
 
 class RunRecord(_Record):

@@ -19,7 +19,13 @@ from mdlp_bench.engine import SERIAL, Engine
 from mdlp_bench.errors import MissingWeightsError, ProtocolError, RunError
 from mdlp_bench.harness.predict import Prediction, Predictions, chunks, decode_frames, decode_ground_truth
 from mdlp_bench.harness.run import Environment, Run, RunRecord, write_run
-from mdlp_bench.harness.scorers import FidelityScorer, ImageScorer, LpipsScorer, RegisteredScorer
+from mdlp_bench.harness.scorers import (
+    FidelityScorer,
+    ImageScorer,
+    LpipsScorer,
+    RegisteredScorer,
+    SetFeatures,
+)
 from mdlp_bench.harness.statistics import ClusterBootstrap
 from mdlp_bench.harness.summarise import (
     Counts,
@@ -29,9 +35,9 @@ from mdlp_bench.harness.summarise import (
     unavailable,
     worst_value,
 )
+from mdlp_bench.harness.text_columns import NO_THRESHOLD, TruthReadings, hallucinations, text_columns
 from mdlp_bench.images import ImageU8
 from mdlp_bench.methods.base import Output
-from mdlp_bench.metrics import text
 from mdlp_bench.metrics.protocol import MDLP_V1, WORKING_SIZE, to_working_size
 from mdlp_bench.readers.base import Reader, Reading
 
@@ -51,6 +57,7 @@ class ScoringPlan:
         readers: Readers of the text; the first one's columns carry no suffix and rank, the others' columns
             are named `ned@<reader>` and so on.
         image_scorers: PSNR and SSIM, plain and aligned, and LPIPS where its weights are there.
+        inception: Makes the features of FID and KID; None leaves the two out.
         unavailable: Metrics that cannot be computed, with the reason that tables and runs give.
         asked: The arguments of `from_names` that made it.
     """
@@ -58,7 +65,8 @@ class ScoringPlan:
     readers: tuple[Reader, ...]
     image_scorers: tuple[ImageScorer[Any], ...]
     unavailable: Mapping[str, str] = field(default_factory=dict)
-    asked: tuple[tuple[str, ...], str] | None = None
+    inception: SetFeatures | None = None
+    asked: tuple[tuple[str, ...], str, bool] | None = None
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> str | tuple[Any, ...]:
         if self.asked is None:
@@ -66,13 +74,15 @@ class ScoringPlan:
         return (type(self).from_names, self.asked)
 
     @classmethod
-    def from_names(cls, readers: Sequence[str] | None = None, lpips: str = "alex") -> Self:
+    def from_names(cls, readers: Sequence[str] | None = None, lpips: str = "alex", fid: bool = False) -> Self:
         """The plan for what a user asked for.
 
         Args:
             readers: Reader names (see `load_reader`), or `panel` for all; default the protocol's.
             lpips: `alex`, `squeeze`, `vgg`, or `none`. Without its weights the column is marked unavailable
                 with its reason; no other net takes its place.
+            fid: Also FID and KID, when Inception's weights are in torch hub's cache; they are never fetched,
+                and without them the two are marked unavailable. Takes about 0.2 s an image and CPU.
 
         Raises:
             ReaderError: There is no such reader.
@@ -91,7 +101,15 @@ class ScoringPlan:
                 scorers.append(LpipsScorer(lpips))
             except MissingWeightsError as error:
                 unavailable["lpips" if lpips == "alex" else f"lpips_{lpips}"] = str(error)
-        return cls(loaded, tuple(scorers), unavailable, (tuple(names), lpips))
+        inception = None
+        if fid:
+            from mdlp_bench.metrics.inception import InceptionFeatures
+
+            try:
+                inception = InceptionFeatures(download=False)
+            except MissingWeightsError as error:
+                unavailable |= dict.fromkeys(("fid", "kid"), str(error))
+        return cls(loaded, tuple(scorers), unavailable, inception, (tuple(names), lpips, fid))
 
     @property
     def weights(self) -> dict[str, str]:
@@ -100,6 +118,8 @@ class ScoringPlan:
         hashes = {f"reader {name}": sha for name, sha in found.items() if sha is not None}
         for scorer in self.image_scorers:
             hashes.update(scorer.weights)
+        if self.inception is not None:
+            hashes["inception"] = self.inception.weights_sha256
         return hashes
 
 
@@ -108,7 +128,7 @@ class _Collected:
     """What has been gathered so far of one method, or of the ground truth."""
 
     columns: dict[str, list[Any]] = field(default_factory=dict)
-    features: list[npt.NDArray[np.float32]] = field(default_factory=list)
+    features: dict[str, list[npt.NDArray[np.float32]]] = field(default_factory=dict)
 
     def add(self, columns: Mapping[str, Sequence[Any] | npt.NDArray[Any]]) -> None:
         for name, values in columns.items():
@@ -116,15 +136,15 @@ class _Collected:
 
     def join(self, more: Self) -> None:
         self.add(more.columns)
-        self.features += more.features
+        for name, parts in more.features.items():
+            self.features.setdefault(name, []).extend(parts)
 
-    def stacked_features(self) -> npt.NDArray[np.float32] | None:
-        return np.concatenate(self.features) if self.features else None
+    def add_features(self, name: str, found: npt.NDArray[np.float32] | None) -> None:
+        if found is not None and len(found):
+            self.features.setdefault(name, []).append(found)
 
-    def add_features(self, reader: Reader, images: Sequence[ImageU8]) -> None:
-        found = reader.features(images) if images else None
-        if found is not None:
-            self.features.append(found)
+    def stacked_features(self, name: str) -> npt.NDArray[np.float32] | None:
+        return np.concatenate(self.features[name]) if name in self.features else None
 
 
 def score(
@@ -212,11 +232,13 @@ def _scored(
     prepared = [scorer.prepare(stacked) if present else None for scorer in plan.image_scorers]
     shared.add({name: [row[name] for row in rows] for name in ("sample_id", "plate_id", "text", "layout")})
     shared.add({"has_truth": [image is not None for image in truths]})
-    for reader in plan.readers:
-        readings = dict(zip(present, reader.read(images), strict=True))
-        shared.add({f"truth@{reader.descriptor.name}": [readings.get(index) for index in range(len(rows))]})
     main = plan.readers[0]
-    shared.add_features(main, images)
+    for reader in plan.readers:
+        read = _read(reader, images, shared if reader is main else None)
+        readings = dict(zip(present, read, strict=True))
+        shared.add({f"truth@{reader.descriptor.name}": [readings.get(index) for index in range(len(rows))]})
+    if plan.inception is not None and present:
+        shared.add_features("inception", plan.inception(stacked))
     frames = [[to_working_size(frame) for frame in decode_frames(row)[:3]] for row in rows]
     flat = iter(main.read([frame for sample in frames for frame in sample]))
     shared.add({"frame_readings": [[r.text for r in islice(flat, len(sample))] for sample in frames]})
@@ -226,14 +248,28 @@ def _scored(
         if output == "text":
             own.add(_given_texts(part, plan))
             continue
-        own.add(_image_columns(part, stacked, present, prepared, plan.image_scorers))
-        restored = [p.image for p in part if p.image is not None]
+        restored = [_or_black(p.image) for p in part]
+        with_truth = np.stack([restored[index] for index in present]) if present else stacked
+        own.add(_image_columns(part, with_truth, stacked, present, prepared, plan.image_scorers))
         for reader in plan.readers:
-            found = iter(reader.read(restored))
-            name = reader.descriptor.name
-            own.add({f"read@{name}": [_NO_READING if p.image is None else next(found) for p in part]})
-        own.add_features(main, [_or_black(part[index].image) for index in present])
+            found = _read(reader, restored, own if reader is main else None, present)
+            texts = [_NO_READING if p.image is None else r for p, r in zip(part, found, strict=True)]
+            own.add({f"read@{reader.descriptor.name}": texts})
+        if plan.inception is not None and present:
+            own.add_features("inception", plan.inception(with_truth))
     return shared, collected
+
+
+def _read(
+    reader: Reader, images: Sequence[ImageU8], into: _Collected | None, chosen: Sequence[int] | None = None
+) -> list[Reading]:
+    """Readings; `into` is given the features of the chosen images (default all) of the same pass."""
+    if into is None or not images:
+        return reader.read(images) if images else []
+    readings, features = reader.read_with_features(images)
+    if features is not None:
+        into.add_features("reader", features if chosen is None else features[list(chosen)])
+    return readings
 
 
 def _given_texts(part: Sequence[Prediction], plan: ScoringPlan) -> dict[str, list[Any]]:
@@ -245,6 +281,7 @@ def _given_texts(part: Sequence[Prediction], plan: ScoringPlan) -> dict[str, lis
 
 def _image_columns(
     part: Sequence[Prediction],
+    restored: npt.NDArray[np.uint8],
     truth: npt.NDArray[np.uint8],
     present: Sequence[int],
     prepared: Sequence[Any],
@@ -253,10 +290,9 @@ def _image_columns(
     """Columns of all image scorers; NaN without ground truth, the worst value where the method failed."""
     failed = np.array([p.image is None for p in part])
     has_truth = np.isin(np.arange(len(part)), present)
-    restored = [_or_black(part[index].image) for index in present]
     columns = {}
     for scorer, ready in zip(scorers, prepared, strict=True):
-        values = scorer.score(np.stack(restored), truth, ready) if present else {}
+        values = scorer.score(restored, truth, ready) if present else {}
         for name in scorer.metrics:
             column = np.full(len(part), np.nan)
             if present:
@@ -284,20 +320,24 @@ def _finish(
     }
     columns["error"] = own.columns["error"]
     metrics = {n: np.asarray(own.columns[n], np.float64) for s in plan.image_scorers for n in s.metrics}
+    ceilings: dict[str, float] = {}
+    missing: dict[str, str] = {}
     for position, reader in enumerate(plan.readers):
         name = reader.descriptor.name
         suffix = "" if position == 0 else f"@{name}"
         readings: list[Reading] = own.columns[f"read@{name}"]
         columns[f"read_text{suffix}"] = [reading.text for reading in readings]
         columns[f"read_confidence{suffix}"] = [reading.confidence for reading in readings]
-        scores = _text_columns(
-            readings,
-            shared,
-            name,
-            with_frames=position == 0,
-            read_here=predictions.record.method.output == "image",
-        )
+        truth = TruthReadings(shared.columns["text"], shared.columns[f"truth@{name}"])
+        scores = text_columns(readings, truth, shared.columns["frame_readings"] if position == 0 else None)
+        if predictions.record.method.output == "image":
+            confident_mistakes = hallucinations(readings, truth)
+            if confident_mistakes is None:
+                missing[f"hallucination{suffix}"] = NO_THRESHOLD
+            else:
+                scores["hallucination"] = confident_mistakes
         metrics |= {f"{metric}{suffix}": values for metric, values in scores.items()}
+        ceilings |= {f"{metric}{suffix}": value for metric, value in truth.scores().items()}
     bootstrap = ClusterBootstrap(
         columns["plate_id"], MDLP_V1.bootstrap.resamples, confidence=MDLP_V1.bootstrap.confidence
     )
@@ -305,17 +345,25 @@ def _finish(
     summary = summarise_columns(metrics, bootstrap, n_failed)
     with_truth = sum(shared.columns["has_truth"])
     counts = Counts(with_truth, len(bootstrap.clusters), n_failed)
-    summary |= summarise_distances(own.stacked_features(), shared.stacked_features(), counts)
+    distances: list[tuple[str, str, str]] = [("reader", "frd", "krd")]
+    if plan.inception is not None:
+        distances.append(("inception", "fid", "kid"))
+    for features, *names in distances:
+        sets = own.stacked_features(features), shared.stacked_features(features)
+        summary |= summarise_distances(names[0], names[1], *sets, counts)
     known = ~np.isnan(metrics["acc"])
     confidences = np.asarray(columns["read_confidence"], np.float64)[known]
     read = Counts(int(known.sum()), len(bootstrap.clusters), n_failed)
     summary |= summarise_confidence(confidences.tolist(), metrics["acc"][known] > 0, read)
-    for name, reason in plan.unavailable.items():
+    for name, reason in {**plan.unavailable, **missing}.items():
         summary[name] = unavailable(name, reason)
     if predictions.record.method.output == "text":
         imaged = [n for s in plan.image_scorers for n in s.metrics]
-        for name in (*imaged, *plan.unavailable, "frd", "krd", "hallucination"):
+        inception = () if plan.inception is None else ("fid", "kid")
+        for name in (*imaged, *plan.unavailable, *inception, "frd", "krd", "hallucination"):
             summary[name] = unavailable(name, _TEXT_ONLY)
+    for name, value in ceilings.items():
+        summary[name] = summary[name].model_copy(update={"ceiling": value})
     table = pa.table(
         {**columns, **{n: pa.array(v, pa.float64(), from_pandas=True) for n, v in metrics.items()}}
     )
@@ -335,33 +383,3 @@ def _finish(
         environment=Environment.current(),
     )
     return write_run(out, record, table, summary)
-
-
-def _text_columns(
-    readings: Sequence[Reading], shared: _Collected, reader: str, *, with_frames: bool, read_here: bool
-) -> dict[str, npt.NDArray[np.float64]]:
-    known = [index for index, truth in enumerate(shared.columns["text"]) if truth]
-    targets = [shared.columns["text"][index] for index in known]
-    texts = [readings[index].text for index in known]
-    scores = text.text_scores(texts, targets)
-    threshold = _believed_from(shared, reader, known) if read_here else None
-    if threshold is not None:
-        confidences = [readings[index].confidence for index in known]
-        scores["hallucination"] = text.hallucinated(texts, targets, confidences, threshold)
-    if with_frames:
-        frames = [shared.columns["frame_readings"][index] for index in known]
-        scores["invented"] = text.invented(texts, targets, frames)
-    columns = {}
-    for name, values in scores.items():
-        column = np.full(len(readings), np.nan)
-        column[known] = values
-        columns[name] = column
-    return columns
-
-
-def _believed_from(shared: _Collected, reader: str, known: Sequence[int]) -> float | None:
-    """The confidence from which at most 1 % of the reader's readings of the ground truths are wrong."""
-    found = [(shared.columns[f"truth@{reader}"][index], shared.columns["text"][index]) for index in known]
-    pairs = [(reading, truth) for reading, truth in found if reading is not None]
-    right = text.accuracy([reading.text for reading, _ in pairs], [truth for _, truth in pairs]) > 0
-    return text.confident_from([reading.confidence for reading, _ in pairs], right)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Generic, TypeVar, get_args
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,19 @@ if TYPE_CHECKING:
 Images = npt.NDArray[np.uint8]
 Scores = npt.NDArray[np.float64]
 Prepared = TypeVar("Prepared")
+
+
+class SetFeatures(Protocol):
+    """Makes features whose distributions are compared, such as `metrics.inception.InceptionFeatures`.
+
+    Attributes:
+        weights_sha256: Of its weight file.
+    """
+
+    weights_sha256: str
+
+    def __call__(self, images: Images) -> npt.NDArray[np.float32]:
+        """Features float32 [B, D] of images uint8 [B, 112, 224, 3]."""
 
 
 class ImageScorer(ABC, Generic[Prepared]):

@@ -44,11 +44,15 @@ def summarise_columns(
 
 
 def summarise_distances(
-    restored: npt.NDArray[np.float32] | None, truth: npt.NDArray[np.float32] | None, counts: Counts
+    frechet_name: str,
+    kernel_name: str,
+    restored: npt.NDArray[np.float32] | None,
+    truth: npt.NDArray[np.float32] | None,
+    counts: Counts,
 ) -> dict[str, MetricSummary]:
-    """FRD and KRD: how far the reader's features of restored plates, [N, D], are from those of clear ones.
+    """FRD and KRD, or FID and KID: how far features of restored plates, [N, D], are from those of clear ones.
 
-    KRD's interval is normal, from its standard error; the Fréchet distance has none.
+    The kernel distance's interval is normal, from its standard error; the Fréchet distance has none.
     """
     reason = None
     if restored is None or truth is None:
@@ -56,13 +60,13 @@ def summarise_distances(
     elif len(truth) < _MIN_FOR_DISTANCE:
         reason = f"{len(truth)} samples with ground truth are too few for a distance between sets"
     if restored is None or truth is None or reason is not None:
-        return {name: unavailable(name, str(reason)) for name in ("frd", "krd")}
+        return {name: unavailable(name, str(reason)) for name in (frechet_name, kernel_name)}
     kernel = distribution.kernel_distance(restored, truth)
     margin = float(ndtri((1 + MDLP_V1.bootstrap.confidence) / 2)) * kernel.standard_error
     frechet = distribution.frechet_distance(restored, truth)
     return {
-        "frd": _entry("frd", counts, frechet),
-        "krd": _entry("krd", counts, kernel.value, kernel.value - margin, kernel.value + margin),
+        frechet_name: _entry(frechet_name, counts, frechet),
+        kernel_name: _entry(kernel_name, counts, kernel.value, kernel.value - margin, kernel.value + margin),
     }
 
 

@@ -65,9 +65,8 @@ def frechet_distance(a: Features | Gaussian, b: Features | Gaussian) -> float:
 
     `|m1 - m2|^2 + tr(S1 + S2 - 2 (S1 S2)^(1/2))` (Dowson and Landau 1982; Heusel et al., NeurIPS 2017). With
     S1 = A^T A and S2 = B^T B the trace of the square root is the sum of the singular values of `A B^T`: no
-    covariance is formed and no matrix root taken, so there are no complex numbers and no failure for sets with
-    fewer samples than dimensions. The bias of the estimate grows as sets shrink; for small ones prefer
-    `kernel_distance`.
+    matrix root is taken, so there are no complex numbers and no failure for sets with fewer samples than
+    dimensions. The bias of the estimate grows as sets shrink; for small ones prefer `kernel_distance`.
 
     Args:
         a: Features, [N, D], or their `Gaussian`.

@@ -29,15 +29,19 @@ class InceptionFeatures:
         weights_sha256: Of the weight file.
     """
 
-    def __init__(self, device: str | torch.device = "cpu") -> None:
+    def __init__(self, device: str | torch.device = "cpu", *, download: bool = True) -> None:
         """Load the network.
 
+        Args:
+            device: Where to compute.
+            download: Fetch the weights (104 MB) when torch hub's cache does not have them.
+
         Raises:
-            MissingWeightsError: Its weights are not in torch hub's cache and cannot be downloaded.
+            MissingWeightsError: The weights are not there and cannot, or shall not, be downloaded.
         """
         from torchvision.models import inception_v3
 
-        path, self.weights_sha256 = backbone_file(BACKBONES["inception"])
+        path, self.weights_sha256 = backbone_file(BACKBONES["inception"], download=download)
         network: Any = inception_v3(weights=None, init_weights=False, transform_input=False)
         try:
             network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))

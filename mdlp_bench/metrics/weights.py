@@ -45,7 +45,7 @@ BACKBONES: Final = {
     "alex": Backbone("alexnet-owt-7be5be79.pth", "LPIPS (alex)"),
     "squeeze": Backbone("squeezenet1_1-b8a52dc0.pth", "LPIPS (squeeze)"),
     "vgg": Backbone("vgg16-397923af.pth", "LPIPS (vgg)"),
-    "inception": Backbone("inception_v3_google-0cc3c7bd.pth", "FID and KID"),
+    "inception": Backbone("inception_v3_google-0cc3c7bd.pth", "Inception (FID, KID)"),
 }
 
 
@@ -58,17 +58,24 @@ def cache_folder() -> Path:
     return Path(os.environ.get("TORCH_HOME", f"{cache}/torch")).expanduser() / "hub" / "checkpoints"
 
 
-def backbone_file(backbone: Backbone) -> tuple[Path, str]:
+def is_cached(backbone: Backbone) -> bool:
+    """Whether the weight file is in the cache."""
+    return (cache_folder() / backbone.file_name).is_file()
+
+
+def backbone_file(backbone: Backbone, *, download: bool = True) -> tuple[Path, str]:
     """The weight file, downloaded when the cache does not have it, and its SHA-256.
 
     A file that is in the cache already is trusted, as torch hub trusts it: the same weights saved anew have
     another SHA-256. Runs record it, so it shows which file was used.
 
     Raises:
-        MissingWeightsError: It is not there and cannot be downloaded.
+        MissingWeightsError: It is not there and cannot, or without `download` shall not, be downloaded.
     """
     path = cache_folder() / backbone.file_name
-    if not path.is_file():
+    if not is_cached(backbone):
+        if not download:
+            raise MissingWeightsError(f"{backbone.purpose} needs {backbone.url}; save it as {path}")
         _download(backbone, path)
     return path, sha256_file(path)
 

@@ -77,3 +77,9 @@ class Reader(ABC):
             float32 [B, D], or None for a reader that gives away only texts.
         """
         return None
+
+    def read_with_features(
+        self, images: Sequence[ImageU8]
+    ) -> tuple[list[Reading], npt.NDArray[np.float32] | None]:
+        """`read` and `features` of the same crops; readers whose network gives both at once override it."""
+        return self.read(images), self.features(images)

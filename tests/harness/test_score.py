@@ -19,7 +19,9 @@ from mdlp_bench.harness.score import ScoringPlan, score
 from mdlp_bench.harness.scorers import FidelityScorer
 from mdlp_bench.images import ImageU8, decode
 from mdlp_bench.methods import load_method, method
+from mdlp_bench.metrics.distribution import frechet_distance, kernel_distance
 from mdlp_bench.metrics.protocol import to_working_size
+from mdlp_bench.metrics.text import ned
 from mdlp_bench.readers import Reader, ReaderDescriptor, Reading
 
 Make = Callable[..., Samples]
@@ -172,6 +174,72 @@ def test_bench_writes_tables_runs_and_figure_and_can_be_repeated(make_samples: M
     ]
     parsed = json.loads(json.dumps(comparison.to_json(), allow_nan=False))
     assert [run["name"] for run in parsed["runs"]] == ["bicubic", "frame-mean", "ground-truth", "input"]
+
+
+class MeanColour:
+    """Features for FID and KID that can be checked by hand."""
+
+    weights_sha256 = "1" * 64
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        return images.mean(axis=(1, 2)).astype(np.float32)
+
+
+def test_fid_and_kid_are_measured_on_inception_features_where_there_are_some(
+    make_samples: Make, tmp_path: Path
+) -> None:
+    samples = make_samples(rows=readable_rows(9))
+    plan = ScoringPlan((BrightReader(),), (FidelityScorer(),), inception=MeanColour())
+    found = [predict(load_method(name), samples, tmp_path / name) for name in ("ground-truth", "bicubic")]
+    truth, bicubic = score(found, samples, [tmp_path / "a", tmp_path / "b"], plan)
+    assert truth.summary["fid"].mean == pytest.approx(0.0, abs=1e-6)
+    rows = list(samples.rows())
+    clear, enlarged = (
+        MeanColour()(np.stack([to_working_size(decode(part["bytes"], "image")) for part in parts]))
+        for parts in ([row["gt"] for row in rows], [row["frames"][2] for row in rows])
+    )
+    assert bicubic.summary["fid"].mean == pytest.approx(frechet_distance(enlarged, clear), rel=1e-6)
+    kid = kernel_distance(enlarged, clear)
+    assert bicubic.summary["kid"].mean == pytest.approx(kid.value, rel=1e-6)
+    assert bicubic.summary["kid"].high == pytest.approx(kid.value + 1.96 * kid.standard_error, rel=1e-3)
+    assert bicubic.record.weights["inception"] == "1" * 64
+    assert "fid" in {column.key for column in compare([bicubic]).table.columns}
+
+
+def test_without_inceptions_weights_fid_is_left_out_with_its_reason(
+    make_samples: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan = ScoringPlan((BrightReader(),), (FidelityScorer(),), dict.fromkeys(("fid", "kid"), "no weights"))
+    samples = make_samples(4)
+    found = predict(load_method("bicubic"), samples, tmp_path / "p")
+    comparison = compare(score([found], samples, [tmp_path / "r"], plan))
+    assert comparison.runs[0].summary["kid"].unavailable == "no weights"
+    assert "fid" not in {column.key for column in comparison.table.columns}
+    comparison.print()
+    assert "No FID and KID: no weights" in capsys.readouterr().out
+
+
+def test_the_readers_ceiling_stands_beside_every_text_metric(make_samples: Make, tmp_path: Path) -> None:
+    rows = readable_rows(8)
+    rows[0] |= {"text": "京A99999"}  # in one ground truth in eight the reader sees something else
+    (run,) = scored(make_samples(rows=rows), tmp_path, "bicubic")
+    assert run.summary["acc"].ceiling == pytest.approx(7 / 8)
+    assert run.summary["ned"].ceiling == pytest.approx(
+        1 / 8 * np.mean(ned(["京A99999"], [readable_rows(1)[0]["text"]]))
+    )
+    assert run.summary["psnr"].ceiling is None
+    (bound,) = [row for row in compare([run]).table.rows if row.kind == "bound"]
+    assert bound.note == "ceiling" and bound.cells["acc"].value == pytest.approx(7 / 8)
+
+
+def test_a_reader_that_cannot_be_believed_tells_nothing_of_hallucinations(
+    make_samples: Make, tmp_path: Path
+) -> None:
+    (run,) = scored(make_samples(4), tmp_path, "bicubic")  # no ground truth reads as its text
+    reason = run.summary["hallucination"].unavailable
+    assert reason is not None and "err in at most 1 %" in reason
+    (run,) = scored(make_samples(rows=readable_rows(4), name="other"), tmp_path / "2", "bicubic")
+    assert run.summary["hallucination"].mean is not None
 
 
 def test_no_samples_is_a_clear_error(make_samples: Make, tmp_path: Path) -> None:

@@ -48,10 +48,19 @@ def test_features_are_what_torchvision_computes_before_its_classifier(cache: Pat
 
 def test_missing_weights_name_the_file_and_its_place(cache: Path) -> None:
     with pytest.raises(
-        MissingWeightsError, match=r"FID and KID needs https://.*inception_v3_google"
+        MissingWeightsError, match=r"Inception \(FID, KID\) needs https://.*inception_v3_google"
     ) as caught:
         InceptionFeatures()
     assert str(cache / BACKBONES["inception"].file_name) in str(caught.value)
+
+
+def test_nothing_is_fetched_when_it_shall_not_be(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fetch(*_: object, **__: object) -> object:
+        raise AssertionError("asked for a download")
+
+    monkeypatch.setattr(urllib.request, "urlopen", fetch)
+    with pytest.raises(MissingWeightsError, match=r"needs https://.*; save it as .*inception_v3_google"):
+        InceptionFeatures(download=False)
 
 
 def test_weights_of_another_network_are_refused(cache: Path) -> None:

@@ -66,22 +66,35 @@ class CrnnReader(Reader):
 
     def probabilities(self, images: Sequence[ImageU8]) -> npt.NDArray[np.float64]:
         """Calibrated class probabilities [B, T, C] of B crops; class 0 is the blank, then the alphabet."""
-        with torch.inference_mode():
-            logits = [self.network(batch).numpy() for batch in self._batches(images)]
-        if not logits:
-            return np.zeros((0, self.config.width // 4, len(self.config.alphabet) + 1))
-        return softmax(np.concatenate(logits), self.config.temperature)
+        return self._see(images)[0]
 
     def features(self, images: Sequence[ImageU8]) -> npt.NDArray[np.float32]:
         """What the classifier sees of each crop, averaged over columns: float32 [B, D].
 
         The space of the reader distance (FRD, KRD): images that read alike lie close together.
         """
-        with torch.inference_mode():
-            pooled = [self.network.encode(batch).mean(1).numpy() for batch in self._batches(images)]
-        if not pooled:
-            return np.zeros((0, self.config.feature_size), np.float32)
-        return np.concatenate(pooled)
+        return self._see(images)[1]
+
+    def read_with_features(
+        self, images: Sequence[ImageU8]
+    ) -> tuple[list[Reading], npt.NDArray[np.float32] | None]:
+        """Readings and features of one pass (see `Reader.read_with_features`)."""
+        probabilities, features = self._see(images)
+        return [self._decode(row) for row in probabilities], features
+
+    @torch.inference_mode()
+    def _see(self, images: Sequence[ImageU8]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float32]]:
+        """Class probabilities [B, T, C] and features [B, D]."""
+        logits = np.zeros((len(images), self.config.width // 4, len(self.config.alphabet) + 1), np.float32)
+        features = np.zeros((len(images), self.config.feature_size), np.float32)
+        done = 0
+        for batch in self._batches(images):
+            chosen = slice(done, done + len(batch))
+            columns = self.network.encode(batch)
+            logits[chosen] = self.network.classes(columns).numpy()
+            features[chosen] = columns.mean(1).numpy()
+            done += len(batch)
+        return softmax(logits, self.config.temperature), features
 
     def _batches(self, images: Sequence[ImageU8]) -> Iterator[torch.Tensor]:
         for start in range(0, len(images), _BATCH):

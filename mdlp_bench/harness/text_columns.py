@@ -1,0 +1,95 @@
+"""Per-sample columns of text metrics, and their ceiling: what the reader makes of the ground truths."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from mdlp_bench.metrics import text
+from mdlp_bench.readers.base import Reading
+
+Column = npt.NDArray[np.float64]
+
+NO_THRESHOLD: Final = (
+    "there is no confidence from which the reader is known to err in at most 1 % of the ground truths"
+)
+"""Why a run has no share of hallucinations."""
+
+
+@dataclass(frozen=True, slots=True)
+class TruthReadings:
+    """The texts of a data set and one reader's readings of its ground truths.
+
+    Attributes:
+        texts: One a sample; None or empty where there is none.
+        readings: One a sample; None without a ground truth.
+    """
+
+    texts: Sequence[str | None]
+    readings: Sequence[Reading | None]
+
+    @property
+    def known(self) -> tuple[list[int], list[str]]:
+        """The samples that have a text, and their texts."""
+        found = [(index, target) for index, target in enumerate(self.texts) if target]
+        return [index for index, _ in found], [target for _, target in found]
+
+    def pairs(self) -> tuple[list[Reading], list[str]]:
+        """Readings and texts of the samples that have both a ground truth and a text."""
+        both = [(r, t) for r, t in zip(self.readings, self.texts, strict=True) if r is not None and t]
+        return [reading for reading, _ in both], [target for _, target in both]
+
+    def scores(self) -> dict[str, float]:
+        """The mean of every text metric on the ground truths themselves; empty when none can be read."""
+        readings, targets = self.pairs()
+        if not readings:
+            return {}
+        columns = text.text_scores([reading.text for reading in readings], targets)
+        return {name: float(values.mean()) for name, values in columns.items()}
+
+    def believed_from(self) -> float | None:
+        """The confidence from which at most 1 % of the readings of the ground truths are wrong, or None."""
+        readings, targets = self.pairs()
+        right = text.accuracy([reading.text for reading in readings], targets) > 0
+        return text.confident_from([reading.confidence for reading in readings], right)
+
+
+def text_columns(
+    readings: Sequence[Reading], truth: TruthReadings, frame_readings: Sequence[Sequence[str]] | None = None
+) -> dict[str, Column]:
+    """Every per-sample text metric, float64 [n] each; NaN where a sample has no text.
+
+    Args:
+        readings: Of the restored images, one a sample.
+        truth: Texts and readings of the ground truths.
+        frame_readings: Readings of each sample's input frames; with them also `invented`.
+    """
+    known, targets = truth.known
+    texts = [readings[index].text for index in known]
+    scores = text.text_scores(texts, targets)
+    if frame_readings is not None:
+        scores["invented"] = text.invented(texts, targets, [frame_readings[index] for index in known])
+    return {name: _spread(values, known, len(readings)) for name, values in scores.items()}
+
+
+def hallucinations(readings: Sequence[Reading], truth: TruthReadings) -> Column | None:
+    """1 for each confident reading of a valid plate that is the wrong one, float64 [n]; NaN without a text.
+
+    None when the reader errs too often on the ground truths to be believed at any confidence.
+    """
+    threshold = truth.believed_from()
+    if threshold is None:
+        return None
+    known, targets = truth.known
+    texts, confidences = [readings[i].text for i in known], [readings[i].confidence for i in known]
+    return _spread(text.hallucinated(texts, targets, confidences, threshold), known, len(readings))
+
+
+def _spread(values: Column, places: Sequence[int], size: int) -> Column:
+    column = np.full(size, np.nan)
+    column[list(places)] = values
+    return column
