@@ -17,17 +17,10 @@ from mdlp_bench.cli.main import app
 from mdlp_bench.data import open_samples, write_parquet
 from mdlp_bench.data.samples import Samples
 from mdlp_bench.data.split import splits_of
-from mdlp_bench.data.splitting import (
-    SampleFacts,
-    SplitReport,
-    SplitRule,
-    assign,
-    best_seed,
-    describe,
-    gather_facts,
-    group_samples,
-    split_dataset,
-)
+from mdlp_bench.data.splitting import SplitReport, SplitRule, split_dataset
+from mdlp_bench.data.splitting.assign import assign
+from mdlp_bench.data.splitting.balance import best_seed, describe
+from mdlp_bench.data.splitting.facts import SampleFacts, gather_facts, group_samples
 from mdlp_bench.engine import LocalEngine
 from mdlp_bench.errors import DataError
 from mdlp_bench.images import encode
