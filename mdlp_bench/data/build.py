@@ -10,17 +10,19 @@ continues, and the result is the same to the byte.
 
 from __future__ import annotations
 
-import re
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
 import pyarrow.parquet as pq
-from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mdlp_bench.data.manifest import (
     INDEX,
@@ -30,39 +32,28 @@ from mdlp_bench.data.manifest import (
     ProblemRecord,
     Shard,
     fingerprint,
-    index_row,
 )
-from mdlp_bench.data.samples import Problem, Samples
+from mdlp_bench.data.samples import Samples
+from mdlp_bench.data.shards import (
+    BUILD,
+    ShardRecord,
+    ShardWriter,
+    check_candidates,
+    finished,
+    read_record,
+    safe,
+)
+from mdlp_bench.data.spill import hash_strings
 from mdlp_bench.engine import SERIAL, Engine
 from mdlp_bench.errors import DataError
-from mdlp_bench.files import atomic_path, read_json, sha256_file, write_json
-from mdlp_bench.schema import SAMPLE_SCHEMA, record_batch
-
-ROW_GROUP: Final = 128
-ROW_GROUP_BYTES: Final = 9_600_000
-"""A row group ends at so many rows, or earlier at so many bytes of images (32 uncompressed triplets of the
-working size): it is read as a whole."""
+from mdlp_bench.files import atomic_path, sha256_file, write_json
 
 SHARD_ROWS: Final = 2048
 
 Progress = Callable[[int], None]
 """Called with the number of rows just finished."""
 
-# Images are compressed already; compressing them again costs time on every read and gains nothing.
-_COMPRESSION: Final = {"frames.list.element.bytes": "none", "gt.bytes": "none"}
-_TEXT_COLUMNS: Final = [f.name for f in SAMPLE_SCHEMA if f.name not in ("frames", "frame_indices", "gt")]
-
-
-class ShardRecord(BaseModel):
-    """What a build remembers of a finished shard (`.build/<split>-<number>.json`)."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    number: int
-    candidates: tuple[str, ...]
-    shard: Shard
-    index: tuple[dict[str, Any], ...]
-    problems: tuple[ProblemRecord, ...]
+_DIGEST_BYTES: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +63,6 @@ class ShardTask:
     split: str
     number: int
     candidates: tuple[str, ...]
-
-    @property
-    def stem(self) -> str:
-        """File name without its ending."""
-        return f"{_safe(self.split)}-{self.number:05d}"
 
 
 def write_parquet(
@@ -133,171 +119,177 @@ def build_shard(samples: Samples, out: Path, task: ShardTask) -> int:
         DataError: The folder holds a shard of other samples.
         MdlpBenchError: The folder cannot be written.
     """
-    if not _is_done(task, out):
-        _write_shard(task, samples.load(task.candidates), out)
+    if record := finished(out, task.split, task.number):
+        check_candidates(record, task.candidates, out)
+    else:
+        with ShardWriter(out, task.split, task.number) as shard:
+            for item in samples.load(task.candidates):
+                shard.add(item)
+            shard.finish(task.candidates)
     return len(task.candidates)
 
 
-def plan_shards(samples: Samples, shard_rows: int = SHARD_ROWS) -> list[ShardTask]:
+def plan_shards(samples: Samples, shard_rows: int = SHARD_ROWS) -> Iterator[ShardTask]:
     """The shards of a build, in their final order."""
-    return [
-        ShardTask(split, number, tuple(ids[start : start + shard_rows]))
-        for split, ids in samples.candidates().items()
-        for number, start in enumerate(range(0, len(ids), shard_rows))
-    ]
+    for split, ids in samples.candidates().items():
+        for number, start in enumerate(range(0, len(ids), shard_rows)):
+            yield ShardTask(split, number, tuple(ids[start : start + shard_rows]))
 
 
 def _build(
     samples: Samples, out: Path, engine: Engine, shard_rows: int, progress: Progress | None
 ) -> Iterator[ShardRecord]:
-    tasks = plan_shards(samples, shard_rows)
-    _check_stems(task.split for task in tasks)
-    for done in engine.map(partial(build_shard, samples, out), tasks):
+    sizes = {split: len(ids) for split, ids in samples.candidates().items()}
+    _check_names(sizes)
+    for done in engine.map(partial(build_shard, samples, out), plan_shards(samples, shard_rows)):
         _tell(progress, done)
     listed = tuple(ProblemRecord(**asdict(problem)) for problem in samples.listing_problems())
-    yield from _records(tasks, out, listed)
+    yield from _records(out, {split: -(-size // shard_rows) for split, size in sizes.items()}, listed)
+
+
+class _OpenSplit:
+    """The shard that the rows of one split go to: written, or compared with what an earlier run wrote."""
+
+    def __init__(self, out: Path, split: str, number: int) -> None:
+        self.ids: list[str] = []
+        self.record = finished(out, split, number)
+        self.shard = None if self.record else ShardWriter(out, split, number)
 
 
 def _build_rows(
     rows: Iterable[Mapping[str, Any]], out: Path, shard_rows: int, progress: Progress | None
 ) -> Iterator[ShardRecord]:
-    waiting: dict[str, list[Mapping[str, Any]]] = {}
-    numbers: Counter[str] = Counter()
-    seen: set[str] = set()
-    tasks: list[ShardTask] = []
+    open_splits: dict[str, _OpenSplit] = {}
+    numbers: dict[str, int] = {}
+    known = _KnownIds(out)
 
-    def flush(split: str) -> None:
-        ready, waiting[split] = waiting[split], []
-        task = ShardTask(split, numbers[split], tuple(str(row["sample_id"]) for row in ready))
+    def close(split: str) -> None:
+        ready, number = open_splits[split], numbers[split]
+        candidates = tuple(ready.ids)
+        known.add(split, number, candidates)
+        if ready.record:
+            check_candidates(ready.record, candidates, out)
+        elif ready.shard:
+            ready.shard.finish(candidates)
+        del open_splits[split]
         numbers[split] += 1
-        if not _is_done(task, out):
-            _write_shard(task, iter(ready), out)
-        tasks.append(task)
-        _tell(progress, len(ready))
+        _tell(progress, len(candidates))
 
-    for row in rows:
-        sample_id, split = row.get("sample_id"), row.get("split")
-        if not sample_id or not split:
-            raise DataError(f"sample {sample_id or '<no sample_id>'}: sample_id and split are required")
-        if sample_id in seen:
-            raise DataError(f"sample {sample_id}: two rows have this id; ids must be unique")
-        seen.add(sample_id)
-        if split not in waiting:
-            _check_stems([*waiting, split])
-        waiting.setdefault(split, []).append(row)
-        if len(waiting[split]) == shard_rows:
-            flush(split)
-    for split in [split for split, left in waiting.items() if left]:
-        flush(split)
-    order = list(waiting)
-    tasks.sort(key=lambda task: (order.index(task.split), task.number))
-    yield from _records(tasks, out, ())
-
-
-def _write_shard(task: ShardTask, items: Iterator[Mapping[str, Any] | Problem], out: Path) -> None:
-    target = out / "data" / f"{task.stem}.parquet"
-    index: list[dict[str, Any]] = []
-    problems: list[Problem] = []
-
-    def sound() -> Iterator[Mapping[str, Any]]:
-        for item in items:
-            if isinstance(item, Problem):
-                problems.append(item)
-            else:
-                index.append(index_row(item))
-                yield item
-
-    with (
-        atomic_path(target) as temporary,
-        pq.ParquetWriter(
-            temporary,
-            SAMPLE_SCHEMA,
-            compression={name: _COMPRESSION.get(name, "zstd") for name in _leaf_columns()},
-            use_dictionary=_TEXT_COLUMNS,
-            write_statistics=_TEXT_COLUMNS,
-            write_page_index=True,
-            write_page_checksum=True,
-        ) as writer,
-    ):
-        for group in _row_groups(sound()):
-            writer.write_batch(record_batch(group))
-    shard = Shard(
-        path=f"data/{target.name}",
-        split=task.split,
-        rows=len(index),
-        size=target.stat().st_size,
-        sha256=sha256_file(target),
-    )
-    record = ShardRecord(
-        number=task.number,
-        candidates=task.candidates,
-        shard=shard,
-        index=tuple(index),
-        problems=tuple(ProblemRecord(**asdict(problem)) for problem in problems),
-    )
-    write_json(_record_path(task, out), record.model_dump())
+    try:
+        for row in rows:
+            sample_id, split = row.get("sample_id"), row.get("split")
+            if not sample_id or not split:
+                raise DataError(f"sample {sample_id or '<no sample_id>'}: sample_id and split are required")
+            if split not in numbers:
+                _check_names([*numbers, split])
+                numbers[split] = 0
+            if split not in open_splits:
+                open_splits[split] = _OpenSplit(out, split, numbers[split])
+            target = open_splits[split]
+            target.ids.append(str(sample_id))
+            if target.shard:
+                target.shard.add(row)
+            if len(target.ids) == shard_rows:
+                close(split)
+        for split in tuple(open_splits):
+            close(split)
+    except BaseException:
+        with ExitStack() as unfinished:
+            for opened in open_splits.values():
+                if opened.shard:
+                    unfinished.push(opened.shard)
+            raise
+    yield from _records(out, numbers, ())
 
 
-def _row_groups(rows: Iterator[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]]]:
-    group: list[Mapping[str, Any]] = []
-    size = 0
-    for row in rows:
-        group.append(row)
-        size += sum(len(image["bytes"]) for image in (*row["frames"], row.get("gt")) if image)
-        if len(group) == ROW_GROUP or size >= ROW_GROUP_BYTES:
-            yield group
-            group, size = [], 0
-    if group:
-        yield group
+class _KnownIds:
+    """Finds ids that come again, without holding the ids.
+
+    Args:
+        out: Folder of the build; its records have the ids.
+    """
+
+    def __init__(self, out: Path) -> None:
+        self._out = out
+        self._places: list[tuple[str, int]] = []
+        self._hashes: npt.NDArray[np.uint64] = np.zeros(0, np.uint64)
+
+    def add(self, split: str, number: int, ids: Sequence[str]) -> None:
+        """Take in the ids of a shard that is about to be finished.
+
+        Raises:
+            DataError: One occurs twice, or was there before.
+        """
+        counts = Counter(ids)
+        hashes = np.sort(hash_strings(pa.array(ids, pa.string())))
+        places = np.searchsorted(self._hashes, hashes)
+        again = [sample_id for sample_id, count in counts.items() if count > 1]
+        inside = places < len(self._hashes)
+        if not again and np.any(self._hashes[places[inside]] == hashes[inside]):
+            records = (read_record(self._out, *place) for place in self._places)
+            again = sorted({i for record in records for i in record.candidates if i in counts})
+        if again:
+            raise DataError(f"sample {again[0]}: two rows have this id; ids must be unique")
+        self._hashes = np.insert(self._hashes, places, hashes)
+        self._places.append((split, number))
 
 
-def _leaf_columns() -> list[str]:
-    leaves = [f.name for f in SAMPLE_SCHEMA if f.name not in ("frames", "frame_indices", "gt")]
-    images = [f"{name}.{part}" for name in ("frames.list.element", "gt") for part in ("bytes", "path")]
-    return [*leaves, *images, "frame_indices.list.element"]
+@dataclass(slots=True)
+class _Totals:
+    """What a manifest says of all rows; a row costs some forty bytes."""
+
+    shards: list[Shard] = field(default_factory=list)
+    problems: list[ProblemRecord] = field(default_factory=list)
+    splits: Counter[str] = field(default_factory=Counter)
+    digests: bytearray = field(default_factory=bytearray)
+    plates: list[npt.NDArray[np.uint64]] = field(default_factory=list)
+
+    def add(self, record: ShardRecord) -> None:
+        self.shards.append(record.shard)
+        self.splits[record.shard.split] += record.shard.rows
+        for row in record.index:
+            self.digests += bytes.fromhex(row["digest"])
+        names = pa.array([row["plate_id"] for row in record.index], pa.string())
+        self.plates.append(np.unique(hash_strings(names)))
+
+    def fingerprint(self) -> str:
+        starts = range(0, len(self.digests), _DIGEST_BYTES)
+        return fingerprint(self.digests[start : start + _DIGEST_BYTES].hex() for start in starts)
 
 
 def _finish(
     out: Path, records: Iterator[ShardRecord], name: str, version: str, supersedes: str | None
 ) -> Manifest:
-    import pyarrow as pa
-
-    shards: list[Shard] = []
-    problems: list[ProblemRecord] = []
-    digests: list[str] = []
-    plates: set[str] = set()
-    splits: Counter[str] = Counter()
+    totals = _Totals()
     with (
         atomic_path(out / INDEX) as temporary,
         pq.ParquetWriter(temporary, INDEX_SCHEMA, compression="zstd", write_page_index=True) as writer,
     ):
         for record in records:
-            problems += record.problems
+            totals.problems += record.problems
             if record.shard.rows == 0:
                 (out / record.shard.path).unlink(missing_ok=True)
                 continue
-            shards.append(record.shard)
-            splits[record.shard.split] += record.shard.rows
-            digests += [row["digest"] for row in record.index]
-            plates.update(row["plate_id"] for row in record.index)
+            totals.add(record)
             writer.write_batch(pa.RecordBatch.from_pylist(list(record.index), INDEX_SCHEMA))
-    if not digests:
-        reason = f"; the first problem: {problems[0].message}" if problems else ""
+    problems = sorted(totals.problems, key=_problem_order)
+    if not totals.shards:
+        reason = f"; the first problem: {totals.problems[0].message}" if problems else ""
         raise DataError(f"{out}: there is no sound sample to write{reason}")
     manifest = Manifest(
         name=name,
         version=version,
         supersedes=supersedes,
-        fingerprint=fingerprint(digests),
-        samples=len(digests),
-        plates=len(plates),
-        splits=dict(splits),
-        shards=tuple(shards),
+        fingerprint=totals.fingerprint(),
+        samples=totals.splits.total(),
+        plates=len(np.unique(np.concatenate(totals.plates))),
+        splits=dict(totals.splits),
+        shards=tuple(totals.shards),
         index_sha256=sha256_file(out / INDEX),
-        problems=tuple(sorted(problems, key=_problem_order)),
+        problems=tuple(problems),
     )
     write_json(out / MANIFEST, manifest.model_dump())
-    shutil.rmtree(out / ".build")
+    shutil.rmtree(out / BUILD)
     return manifest
 
 
@@ -307,47 +299,21 @@ def _problem_order(problem: ProblemRecord) -> tuple[str, str, str, str]:
 
 
 def _records(
-    tasks: Sequence[ShardTask], out: Path, listed: tuple[ProblemRecord, ...]
+    out: Path, shards: Mapping[str, int], listed: tuple[ProblemRecord, ...]
 ) -> Iterator[ShardRecord]:
     """The records of all shards in order; the first also carries the problems of the listing."""
-    for task in tasks:
-        record = _read_record(_record_path(task, out))
-        if record is None:
-            raise DataError(f"{_record_path(task, out)}: vanished during the build; start it again")
-        yield record.model_copy(update={"problems": (*listed, *record.problems)})
-        listed = ()
-
-
-def _read_record(path: Path) -> ShardRecord | None:
-    if not path.is_file():
-        return None
-    try:
-        return ShardRecord.model_validate(read_json(path))
-    except ValidationError as error:
-        raise DataError(f"{path}: damaged; delete the folder and build again") from error
-
-
-def _record_path(task: ShardTask, out: Path) -> Path:
-    return out / ".build" / f"{task.stem}.json"
-
-
-def _is_done(task: ShardTask, out: Path) -> bool:
-    record = _read_record(_record_path(task, out))
-    if record is None:
-        return False
-    if record.candidates != task.candidates:
-        raise DataError(
-            f"{out}: holds an unfinished build of other samples; delete it or choose another folder"
-        )
-    path = out / record.shard.path
-    return path.is_file() and path.stat().st_size == record.shard.size
+    for split, count in shards.items():
+        for number in range(count):
+            record = read_record(out, split, number)
+            yield record.model_copy(update={"problems": (*listed, *record.problems)})
+            listed = ()
 
 
 def _prepare_target(out: Path) -> None:
     """Mark the folder as a build at work, and remove half-written files that a killed one left behind."""
     if out.exists() and not out.is_dir():
         raise DataError(f"{out}: is a file; give a folder")
-    mark = out / ".build"
+    mark = out / BUILD
     taken = None if mark.is_dir() or not out.exists() else next(iter(sorted(out.iterdir())), None)
     if taken is not None:
         raise DataError(f"{out}: not empty (it holds {taken.name}); choose a new folder")
@@ -360,17 +326,13 @@ def _prepare_target(out: Path) -> None:
         raise DataError(f"{out}: cannot be written ({error.strerror}); choose another folder") from error
 
 
-def _check_stems(splits: Iterable[str]) -> None:
+def _check_names(splits: Iterable[str]) -> None:
     names: dict[str, str] = {}
     for split in splits:
-        if names.setdefault(_safe(split), split) != split:
+        if names.setdefault(safe(split), split) != split:
             raise DataError(
-                f"splits {names[_safe(split)]!r} and {split!r} need the same file names; rename one"
+                f"splits {names[safe(split)]!r} and {split!r} need the same file names; rename one"
             )
-
-
-def _safe(split: str) -> str:
-    return re.sub(r"[^A-Za-z0-9_.]", "_", split)
 
 
 def _tell(progress: Progress | None, rows: int) -> None:

@@ -13,6 +13,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final, Literal
 
+import numpy as np
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -24,6 +25,8 @@ MANIFEST: Final = "manifest.json"
 INDEX: Final = "manifest.parquet"
 QUARANTINE: Final = "quarantine.json"
 MANIFEST_VERSION: Final = 1
+
+_HASHED_AT_ONCE: Final = 1 << 16
 
 INDEX_SCHEMA: Final = pa.schema(
     [
@@ -154,6 +157,8 @@ def index_row(row: Mapping[str, Any]) -> dict[str, Any]:
 def fingerprint(digests: Iterable[str]) -> str:
     """SHA-256 over row digests in sorted order: neither storage nor order changes it."""
     total = sha256()
-    for digest in sorted(digests):
-        total.update(digest.encode())
+    # Thirty-two bytes a row instead of a string; both sort alike.
+    ordered = np.sort(np.fromiter((bytes.fromhex(digest) for digest in digests), "S32"))
+    for start in range(0, len(ordered), _HASHED_AT_ONCE):
+        total.update(ordered[start : start + _HASHED_AT_ONCE].tobytes().hex().encode())
     return total.hexdigest()

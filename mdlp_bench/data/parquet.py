@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from mdlp_bench.data.manifest import (
     INDEX,
+    INDEX_SCHEMA,
     MANIFEST,
     Manifest,
     fingerprint,
@@ -26,11 +27,10 @@ from mdlp_bench.data.manifest import (
 )
 from mdlp_bench.data.samples import Problem, Samples
 from mdlp_bench.data.sources.names import natural_key, printable
+from mdlp_bench.data.spill import Strings, hash_strings
 from mdlp_bench.errors import DataError
 from mdlp_bench.files import sha256_file
 from mdlp_bench.schema import IMAGE_TYPE, REQUIRED, SAMPLE_SCHEMA
-
-_IDS_AT_ONCE: Final = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +69,10 @@ class ParquetSamples(Samples):
             self.name = path.resolve().stem if path.is_file() else path.resolve().name
             paths = find_parquet(path)
         self._files = _open_files(paths)
-        self._ids, self._splits, self._digests = self._read_index()
+        self._ids, self._splits = self._read_index()
         self._places = _Places(self._ids)
         self._kept = np.ones(len(self._ids), np.bool_)
+        self._fingerprint: str | None = None
         self._leave_out_duplicates()
         self._leave_out_quarantined(read_quarantine(folder))
 
@@ -83,13 +84,9 @@ class ParquetSamples(Samples):
     @property
     def fingerprint(self) -> str:
         """See `Samples`; without a manifest every image is read once."""
-        if self._digests is None:
-            kept, self._kept = self._kept, np.ones_like(self._kept)
-            try:
-                self._digests = pa.array([index_row(row)["digest"] for row in self.rows()], pa.string())
-            finally:
-                self._kept = kept
-        return fingerprint(self._digests.filter(pa.array(self._kept)).to_pylist())
+        if self._fingerprint is None:
+            self._fingerprint = fingerprint(row["digest"] for row in self._index_rows(["digest"]))
+        return self._fingerprint
 
     @property
     def sample_ids(self) -> Sequence[str]:
@@ -98,6 +95,13 @@ class ParquetSamples(Samples):
 
     def __len__(self) -> int:
         return int(self._kept.sum())
+
+    def candidates(self) -> Mapping[str, Sequence[str]]:
+        """See `Samples`."""
+        return {
+            split: Strings(self._ids.filter(pa.array(self._kept & np.asarray(pc.equal(self._splits, split)))))
+            for split in self.splits
+        }
 
     @property
     def splits(self) -> Mapping[str, int]:
@@ -129,7 +133,7 @@ class ParquetSamples(Samples):
     ) -> ParquetSamples:
         """See `Samples`."""
         chosen = copy.copy(self)
-        chosen._kept = self._kept.copy()
+        chosen._kept, chosen._fingerprint = self._kept.copy(), None
         chosen._problems = list(self._problems)
         if split is not None:
             chosen._kept &= np.asarray(pc.equal(self._splits, split))
@@ -170,13 +174,16 @@ class ParquetSamples(Samples):
 
     def index(self) -> Iterator[dict[str, Any]]:
         """Yield the `INDEX_SCHEMA` row of every sample, without reading images when there is a manifest."""
+        yield from self._index_rows(INDEX_SCHEMA.names)
+
+    def _index_rows(self, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
         if self.manifest is None:
             yield from map(index_row, self.rows())
             return
         path = self.path / INDEX
         start = 0
         with _reading(path), _parquet(path) as parquet:
-            for batch in parquet.iter_batches():
+            for batch in parquet.iter_batches(columns=columns):
                 kept = pa.array(self._kept[start : start + batch.num_rows])
                 start += batch.num_rows
                 yield from batch.filter(kept).to_pylist()
@@ -199,8 +206,8 @@ class ParquetSamples(Samples):
                         batch = _conform(table, columns, file.path)
                         yield batch if mask.all() else batch.filter(pa.array(mask))
 
-    def _read_index(self) -> tuple[pa.Array, pa.Array, pa.Array | None]:
-        """Ids, splits and, with a manifest, digests of all rows."""
+    def _read_index(self) -> tuple[pa.Array, pa.Array]:
+        """Ids and splits of all rows."""
         if self.manifest is not None:
             path = self.path / INDEX
             if not path.is_file():
@@ -208,17 +215,16 @@ class ParquetSamples(Samples):
             if sha256_file(path) != self.manifest.index_sha256:
                 raise DataError(f"{path}: not the index that {MANIFEST} names; copy the data set again")
             with _reading(path):
-                index = pq.read_table(path, columns=["sample_id", "split", "digest"]).combine_chunks()
+                index = pq.read_table(path, columns=["sample_id", "split"]).combine_chunks()
             self._check_sizes(index.num_rows)
-            ids, splits, digests = (_flat(index.column(name)) for name in ("sample_id", "split", "digest"))
-            return ids, splits, digests
+            return _flat(index.column("sample_id")), _flat(index.column("split"))
         tables = []
         for file in self._files:
             with _reading(file.path), _parquet(file.path) as parquet:
                 table = parquet.read(columns=["sample_id", "split"], use_threads=False)
             tables.append(pa.Table.from_batches([_conform(table, ["sample_id", "split"], file.path)]))
         index = pa.concat_tables(tables)
-        return _flat(index.column("sample_id")), _flat(index.column("split")), None
+        return _flat(index.column("sample_id")), _flat(index.column("split"))
 
     def _check_sizes(self, index_rows: int) -> None:
         shards = self.manifest.shards if self.manifest else ()
@@ -265,26 +271,17 @@ class _Places:
     def of(self, wanted: Collection[str]) -> npt.NDArray[np.int64]:
         """The positions, ascending, at which these ids stand (more than one where an id is repeated)."""
         if self._sorted is None:
-            parts = [
-                self._hash(self._ids[at : at + _IDS_AT_ONCE]) for at in range(0, len(self._ids), _IDS_AT_ONCE)
-            ]
-            hashes = np.concatenate([np.zeros(0, np.uint64), *parts])
+            hashes = hash_strings(self._ids)
             order = np.argsort(hashes, kind="stable")
             self._sorted = hashes[order], order
         hashes, order = self._sorted
-        asked = np.unique(self._hash(pa.array(list(wanted), pa.string())))
+        asked = np.unique(hash_strings(pa.array(list(wanted), pa.string())))
         first, last = (np.searchsorted(hashes, asked, side) for side in ("left", "right"))
         places = np.sort(
             np.concatenate([order[a:b] for a, b in zip(first, last, strict=True)] or [order[:0]])
         )
         same = pc.is_in(self._ids.take(pa.array(places)), pa.array(list(wanted), pa.string()))
         return np.asarray(places[np.asarray(same)], np.int64)
-
-    @staticmethod
-    def _hash(ids: pa.Array) -> npt.NDArray[np.uint64]:
-        import pandas as pd
-
-        return np.asarray(pd.util.hash_array(ids.to_numpy(zero_copy_only=False), categorize=False))
 
 
 def find_parquet(path: Path) -> list[Path]:

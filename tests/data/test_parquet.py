@@ -26,6 +26,7 @@ from mdlp_bench.data import (
     decode_batch,
     decode_native,
     open_samples,
+    shards,
     write_parquet,
 )
 from mdlp_bench.data.decoded import pixels_of_bitmap
@@ -73,7 +74,7 @@ def test_storage_layout(mdlp: Path, tmp_path: Path) -> None:
 def test_row_groups_end_early_at_many_bytes(
     mdlp: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(build, "ROW_GROUP_BYTES", 1)
+    monkeypatch.setattr(shards, "ROW_GROUP_BYTES", 1)
     write_parquet(open_samples(mdlp), tmp_path / "pq")
     assert pq.ParquetFile(tmp_path / "pq/data/train-00000.parquet").num_row_groups == 3
     assert list(open_samples(tmp_path / "pq").rows()) == list(open_samples(mdlp).rows())
@@ -139,17 +140,41 @@ def test_an_unfinished_build_of_other_samples_is_refused(
     mdlp: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows = list(open_samples(mdlp).rows())
-    with monkeypatch.context() as patch:
-        patch.setattr(build, "_finish", lambda *_: next(iter(())))
-        with pytest.raises(StopIteration):
-            write_parquet(_consumed(rows[:2]), tmp_path / "pq")
-    build._write_shard(build.ShardTask("train", 0, ("other",)), iter(rows[:1]), tmp_path / "pq")
-    with pytest.raises(DataError, match="unfinished build of other samples"):
-        write_parquet(rows, tmp_path / "pq")
+    with shards.ShardWriter(tmp_path / "pq", "train", 0) as shard:
+        shard.add(rows[0])
+        shard.finish(("other",))
+    (tmp_path / "pq/.build").mkdir(exist_ok=True)
+    for samples in (rows, open_samples(mdlp)):
+        with pytest.raises(DataError, match="unfinished build of other samples"):
+            write_parquet(samples, tmp_path / "pq")
 
 
-def _consumed(rows: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    yield from rows
+@pytest.mark.parametrize("survive", range(5))
+def test_rows_that_break_off_and_come_again_give_the_same_bytes(
+    mdlp: Path, tmp_path: Path, survive: int
+) -> None:
+    rows = list(open_samples(mdlp).rows())
+    write_parquet(rows, tmp_path / "whole", name="x", shard_rows=2)
+
+    def breaking() -> Iterator[dict[str, Any]]:
+        yield from rows[:survive]
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_parquet(breaking(), tmp_path / "cut", name="x", shard_rows=2)
+    assert not list((tmp_path / "cut").rglob(".*.parquet")), "a half-written shard stays"
+    written = {p: p.stat().st_mtime_ns for p in (tmp_path / "cut").rglob("data/*.parquet")}
+    write_parquet(rows, tmp_path / "cut", name="x", shard_rows=2)
+    assert tree(tmp_path / "cut") == tree(tmp_path / "whole")
+    assert all(p.stat().st_mtime_ns == time for p, time in written.items())
+
+
+@pytest.mark.parametrize("place", [1, 2, 3])
+def test_an_id_that_comes_again_is_found_in_any_shard(mdlp: Path, tmp_path: Path, place: int) -> None:
+    rows = list(open_samples(mdlp).rows())
+    rows[place] = rows[place] | {"sample_id": rows[0]["sample_id"]}
+    with pytest.raises(DataError, match="sample train-a: two rows have this id"):
+        write_parquet(rows, tmp_path / "pq", shard_rows=2)
 
 
 def test_targets_that_are_taken(mdlp: Path, tmp_path: Path) -> None:
@@ -356,7 +381,7 @@ def test_samples_stored_at_the_working_size_decode_to_the_same_arrays(mdlp: Path
 
 def test_shards_are_planned_without_reading(mdlp: Path) -> None:
     samples = _Numbers("n", [_Number(f"{i}", "b" if i % 3 else "a") for i in range(10)])
-    tasks = build.plan_shards(samples, 4)
+    tasks = list(build.plan_shards(samples, 4))
     assert [(t.split, t.number, len(t.candidates)) for t in tasks] == [("a", 0, 4), ("b", 0, 4), ("b", 1, 2)]
 
 
@@ -364,7 +389,8 @@ def test_shards_are_planned_without_reading(mdlp: Path) -> None:
 def test_fingerprint_ignores_order(digests: list[str], random: Any) -> None:
     shuffled = list(digests)
     random.shuffle(shuffled)
-    assert fingerprint(digests) == fingerprint(shuffled)
+    whole = "".join(sorted(digests))
+    assert fingerprint(digests) == fingerprint(shuffled) == sha256_bytes(whole.encode())
     if digests:
         assert fingerprint(digests) != fingerprint(digests[1:])
 

@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 from zlib import crc32
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 from rapidfuzz.distance import Levenshtein
 
 from mdlp_bench.data.audit.model import CHECKS, AuditConfig, Finding
 from mdlp_bench.data.audit.near import Pairs, Signatures, bucket_pairs, confirm, similar_hashes
+from mdlp_bench.data.spill import Spill, Strings
 
 _NAMED = 4
 # Samples of one plate that are compared with those of a plate one edit away.
@@ -27,39 +26,55 @@ Codes = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
-class Columns:
-    """The examined samples as columns, and a function that gives their signatures.
+class Classes:
+    """A column of few different values: their names, and the number of each sample's name, int32 [N]."""
 
-    Strings are Arrow arrays: of a million samples, lists would take half a gigabyte more.
+    names: Sequence[str]
+    codes: npt.NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """The examined samples as columns; what only messages need waits in a file.
 
     Attributes:
-        digests: uint64 [images].
-        owners: Sample of each digest, int64 [images].
+        rows: Columns sample_id, split, plate_id, track_id and text of each sample.
+        plates: Hash of the plate id, uint64 [N].
+        tracks: Hash of the track id, uint64 [N].
+        texts: Hash of the text, uint64 [N].
+        has_text: Whether there is one, bool [N].
+        splits: The split.
+        provinces: The first character of the text, or `unknown`.
+        layouts: The layout, or `unknown`.
+        n_frames: int32 [N].
+        has_gt: bool [N].
+        digests: uint64 [images]; each sample's stand together, frames first.
         hashes: uint64 [K, 2, 2].
         hashed: Sample of each hash, int64 [K].
         signatures: From positions in `hashed` to signatures [., 16, 64].
     """
 
-    sample_ids: pa.Array
-    splits: pa.Array
-    plates: pa.Array
-    tracks: pa.Array
-    texts: pa.Array
-    layouts: pa.Array
-    n_frames: npt.NDArray[np.int64]
+    rows: Spill
+    plates: npt.NDArray[np.uint64]
+    tracks: npt.NDArray[np.uint64]
+    texts: npt.NDArray[np.uint64]
+    has_text: npt.NDArray[np.bool_]
+    splits: Classes
+    provinces: Classes
+    layouts: Classes
+    n_frames: npt.NDArray[np.int32]
     has_gt: npt.NDArray[np.bool_]
     digests: npt.NDArray[np.uint64]
-    owners: Codes
     hashes: npt.NDArray[np.uint64]
     hashed: Codes
     signatures: Callable[[npt.NDArray[np.int64]], Signatures]
 
     def finding(self, code: str, members: Sequence[int], what: str) -> Finding:
         """A finding about these samples, which the message names."""
-        ordered = sorted(members)
-        ids, splits = (self._of(column, ordered) for column in (self.sample_ids, self.splits))
+        found = self.rows.take(np.sort(np.asarray(members, np.int64)))
+        ids, splits = (found.column(name).to_pylist() for name in ("sample_id", "split"))
         names = [f"{split}/{name}" for split, name in zip(splits[:_NAMED], ids, strict=False)]
-        more = f" and {len(ordered) - _NAMED:,} more" if len(ordered) > _NAMED else ""
+        more = f" and {len(ids) - _NAMED:,} more" if len(ids) > _NAMED else ""
         return Finding(
             code=code,
             severity=CHECKS[code].severity,
@@ -70,25 +85,24 @@ class Columns:
 
     def leaks(self, members: Sequence[int]) -> bool:
         """Whether samples are in more than one split."""
-        return len(set(self._of(self.splits, members))) > 1
+        return len(set(self.splits.codes[list(members)].tolist())) > 1
 
     def are_one_track(self, members: Sequence[int]) -> bool:
         """Whether samples are of one track in one split."""
-        return not self.leaks(members) and len(set(self._of(self.tracks, members))) == 1
+        return not self.leaks(members) and len(set(self.tracks[list(members)].tolist())) == 1
 
     def labels(self, members: Sequence[int]) -> list[str]:
         """The different texts of samples."""
-        return sorted({text for text in self._of(self.texts, members) if text is not None})
+        return sorted(set(self.values("text", members)) - {None})
+
+    def values(self, column: str, members: Sequence[int]) -> list[Any]:
+        """What a column of `rows` says of samples."""
+        return self.rows.take(np.asarray(members, np.int64)).column(column).to_pylist()  # type: ignore[no-any-return]
 
     @property
-    def names(self) -> pa.Array:
-        """What identifies each sample's plate: its text, where there is none its plate id."""
-        return pc.coalesce(self.texts, self.plates)
-
-    @staticmethod
-    def _of(column: pa.Array, members: Sequence[int]) -> list[Any]:
-        found: list[Any] = column.take(pa.array(members, pa.int64())).to_pylist()
-        return found
+    def names(self) -> npt.NDArray[np.uint64]:
+        """What identifies each sample's plate: the hash of its text, where there is none of its plate id."""
+        return np.where(self.has_text, self.texts, self.plates)
 
 
 def compare(columns: Columns, config: AuditConfig) -> Iterator[Finding]:
@@ -109,17 +123,23 @@ def shared_identities(columns: Columns) -> Iterator[Finding]:
     A plate is identified by its text, and by its plate id: either alone is enough.
     """
     seen: set[tuple[int, ...]] = set()
-    for plates in (columns.texts, columns.plates):
-        for name, members in _repeated(plates):
-            if members in seen:
+    everyone = np.ones_like(columns.has_text)
+    for column, hashes, among in (
+        ("text", columns.texts, columns.has_text),
+        ("plate_id", columns.plates, everyone),
+    ):
+        for members in _repeated(hashes, among):
+            if members in seen or columns.are_one_track(members):
                 continue
             seen.add(members)
+            name = columns.values(column, members[:1])[0]
             if columns.leaks(members):
                 yield columns.finding("plate-leak", members, f"plate {name} in several splits")
-            elif not columns.are_one_track(members):
+            else:
                 yield columns.finding("repeated-plate", members, f"plate {name} in several tracks")
-    for name, members in _repeated(columns.tracks):
+    for members in _repeated(columns.tracks, everyone):
         if columns.leaks(members) and members not in seen:
+            name = columns.values("track_id", members[:1])[0]
             yield columns.finding("track-leak", members, f"track {name} in several splits")
 
 
@@ -128,10 +148,11 @@ def exact_duplicates(columns: Columns) -> list[tuple[int, ...]]:
 
     Samples of one track in one split may share images: several triplets of a track share its ground truth.
     """
+    owners = np.repeat(np.arange(len(columns.has_gt), dtype=np.int32), columns.n_frames + columns.has_gt)
     order = np.argsort(columns.digests, kind="stable")
     groups: dict[tuple[int, ...], None] = {}
     for start, stop in _runs(columns.digests[order]):
-        members = tuple(sorted(set(columns.owners[order[start:stop]].tolist())))
+        members = tuple(sorted(set(owners[order[start:stop]].tolist())))
         if len(members) > 1 and not columns.are_one_track(members):
             groups[members] = None
     return sorted(groups)
@@ -169,7 +190,7 @@ def near_duplicates(
     similar = _confirmed(columns, _one_edit_apart(columns), config.near_text_correlation)
     for first, second in sorted(set(similar) - same):
         code = "near-text-leak" if columns.leaks((first, second)) else "near-text"
-        what = f"similar pictures labelled {columns.texts[first]} / {columns.texts[second]}"
+        what = f"similar pictures labelled {' / '.join(columns.values('text', (first, second)))}"
         yield columns.finding(code, (first, second), what)
 
 
@@ -216,31 +237,29 @@ def imbalances(columns: Columns, config: AuditConfig) -> Iterator[Finding]:
 
 def _classes(columns: Columns, members: Codes) -> dict[str, Counter[str]]:
     """Plates by province and by layout; a plate counts as its first sample says."""
-    chosen = pa.array(members)
-    codes = np.asarray(columns.names.take(chosen).dictionary_encode().indices)
-    first = chosen.take(pa.array(np.unique(codes, return_index=True)[1]))
-    values = {
-        "province": pc.utf8_slice_codeunits(columns.texts.take(first), 0, 1),
-        "layout": columns.layouts.take(first),
-    }
-    found = {name: column.fill_null("unknown").value_counts().to_pylist() for name, column in values.items()}
-    return {name: Counter({c["values"]: c["counts"] for c in counted}) for name, counted in found.items()}
+    first = members[np.unique(columns.names[members], return_index=True)[1]]
+    found = {}
+    for name, classes in (("province", columns.provinces), ("layout", columns.layouts)):
+        counts = np.bincount(classes.codes[first], minlength=len(classes.names)).tolist()
+        found[name] = Counter({value: n for value, n in zip(classes.names, counts, strict=True) if n})
+    return found
 
 
 def _members_by_split(columns: Columns) -> Iterator[tuple[str, Codes]]:
-    encoded = columns.splits.dictionary_encode()
-    for code, split in enumerate(encoded.dictionary.to_pylist()):
-        yield split, np.flatnonzero(np.asarray(encoded.indices) == code)
+    for code, split in enumerate(columns.splits.names):
+        yield split, np.flatnonzero(columns.splits.codes == code)
 
 
-def _repeated(values: pa.Array) -> Iterator[tuple[str, tuple[int, ...]]]:
-    """Values that occur more than once, and where, in the order in which they appear first."""
-    encoded = values.dictionary_encode()
-    codes = np.asarray(encoded.indices.fill_null(-1))
-    order = np.argsort(codes, kind="stable")
-    for start, stop in _runs(codes[order]):
-        if (code := int(codes[order[start]])) >= 0:
-            yield encoded.dictionary[code].as_py(), tuple(order[start:stop].tolist())
+def _repeated(values: npt.NDArray[np.uint64], among: npt.NDArray[np.bool_]) -> Iterator[tuple[int, ...]]:
+    """Where values occur that occur more than once, in the order in which they appear first."""
+    places = np.flatnonzero(among)
+    order = np.argsort(values[places], kind="stable")
+    places = places[order]
+    bounds = _bounds(values[places])
+    long = np.flatnonzero(np.diff(bounds) > 1)
+    long = long[np.argsort(places[bounds[long]])]
+    for start, stop in zip(bounds[long].tolist(), bounds[long + 1].tolist(), strict=True):
+        yield tuple(places[start:stop].tolist())
 
 
 def _runs(values: npt.NDArray[Any]) -> Iterator[tuple[int, int]]:
@@ -253,7 +272,7 @@ def _runs(values: npt.NDArray[Any]) -> Iterator[tuple[int, int]]:
 def _bounds(values: npt.NDArray[Any]) -> Codes:
     """Where the runs of equal values in a sorted array start, and its length."""
     changes = np.flatnonzero(values[1:] != values[:-1]) + 1
-    return np.concatenate([[0], changes, [len(values)]]).astype(np.int64)
+    return np.unique(np.concatenate([[0], changes, [len(values)]])).astype(np.int64)
 
 
 def _confirmed(columns: Columns, pairs: Pairs, threshold: float) -> list[tuple[int, int]]:
@@ -281,20 +300,32 @@ def _components(links: Sequence[tuple[int, int]]) -> list[tuple[int, ...]]:
 
 def _one_edit_apart(columns: Columns) -> Pairs:
     """Pairs of positions in `hashed` whose texts are one edit apart."""
-    texts = columns.texts.take(pa.array(columns.hashed)).dictionary_encode()
-    codes = np.asarray(texts.indices.fill_null(-1))
-    order = np.argsort(codes, kind="stable")
-    bounds = np.searchsorted(codes[order], np.arange(len(texts.dictionary) + 1))
-    places = [order[a : min(b, a + _PER_PLATE)] for a, b in pairwise(bounds.tolist())]
-    near = one_edit_apart(texts.dictionary.to_pylist())
+    texts = columns.texts[columns.hashed]
+    order = np.flatnonzero(columns.has_text[columns.hashed])
+    order = order[np.argsort(texts[order], kind="stable")]
+    bounds = _bounds(texts[order])
+    near = one_edit_apart(_read_texts(columns.rows, columns.hashed[order[bounds[:-1]]]))
     found = (
         number
         for a, b in near.tolist()
-        for first in places[a].tolist()
-        for second in places[b].tolist()
+        for first in order[bounds[a] : min(bounds[a + 1], bounds[a] + _PER_PLATE)].tolist()
+        for second in order[bounds[b] : min(bounds[b + 1], bounds[b] + _PER_PLATE)].tolist()
         for number in (first, second)
     )
     return np.fromiter(found, np.int64).reshape(-1, 2)
+
+
+def _read_texts(rows: Spill, members: Codes) -> Strings:
+    """The texts of samples, in their order."""
+    ascending = np.sort(members)
+    parts = []
+    start = 0
+    for block in rows.blocks():
+        a, b = np.searchsorted(ascending, [start, start + block.num_rows])
+        parts.append(block.column("text").take(pa.array(ascending[a:b] - start)))
+        start += block.num_rows
+    texts = pa.concat_arrays([pa.array([], pa.string()), *parts])
+    return Strings(texts.take(pa.array(np.searchsorted(ascending, members))))
 
 
 def one_edit_apart(texts: Sequence[str]) -> Pairs:

@@ -95,7 +95,8 @@ class AuditConfig(BaseModel):
     min_class_plates: int = Field(default=50, ge=1)
 
 
-class Finding(BaseModel):
+@dataclass(frozen=True, slots=True)
+class Finding:
     """Something that was found.
 
     Attributes:
@@ -105,8 +106,6 @@ class Finding(BaseModel):
         sample_ids: The samples concerned, in order; empty for findings about a whole split.
         splits: Their splits, sorted.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     code: str
     severity: Severity

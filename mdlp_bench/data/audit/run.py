@@ -8,17 +8,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import Final
 
 import numpy as np
-import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.compute as pc
 
-from mdlp_bench.data.audit.compare import Columns, balance, compare
+from mdlp_bench.data.audit.compare import balance, compare
 from mdlp_bench.data.audit.examine import Examined, examine_ids
+from mdlp_bench.data.audit.gather import Gathered
 from mdlp_bench.data.audit.model import CHECKS, Audit, AuditConfig, Finding
-from mdlp_bench.data.audit.near import SIGNATURE_SHAPE, Signatures
 from mdlp_bench.data.manifest import QUARANTINE, read_quarantine
 from mdlp_bench.data.parquet import ParquetSamples
 from mdlp_bench.data.report import Card, Picture, picture, write_report
@@ -34,8 +31,6 @@ SHOWN: Final = 40
 
 _CHUNK: Final = 1024
 _SAMPLES_SHOWN: Final = 4
-_STRINGS: Final = ("sample_id", "split", "plate_id", "track_id", "text", "layout")
-_SIGNATURE_BYTES: Final = SIGNATURE_SHAPE[0] * SIGNATURE_SHAPE[1]
 
 _PROBLEM_CHECKS: Final[Mapping[ProblemCode, str | None]] = {
     "broken-image": "broken",
@@ -60,8 +55,8 @@ def audit(
     """Look for leaks, duplicates, broken and doubtful samples (see `CHECKS`).
 
     Every image is read once. Near duplicates are sought among the ground truths (the largest frame where
-    there is none): degraded frames of different plates are alike. A sample costs some hundred bytes of memory
-    and one kilobyte of a temporary file.
+    there is none): degraded frames of different plates are alike. A sample costs about 150 bytes of memory,
+    a finding about 500, and a sample one kilobyte of temporary files (in the directory that TMPDIR names).
 
     Args:
         samples: Any samples; all splits of a data set, or leaks between them cannot be seen.
@@ -75,18 +70,15 @@ def audit(
         ReaderError: The reader cannot be loaded.
     """
     config = config or AuditConfig()
-    candidates = samples.candidates()
-    splits = {split: len(ids) for split, ids in candidates.items()}
-    chunks = list(_chunks(candidates))
-    del candidates
-    if not chunks:
+    splits = {split: len(ids) for split, ids in samples.candidates().items()}
+    if not splits:
         raise DataError(f"{samples.name}: there is no sample to audit")
     loaded = Loaded(_load, reader)
     findings: list[Finding] = list(_listed(samples))
     with tempfile.TemporaryFile() as signatures:
-        gathered = _Gathered(signatures)
+        gathered = Gathered(signatures)
         work = partial(_examined, samples, config, loaded)
-        for chunk, results in zip(chunks, engine.map(work, chunks), strict=True):
+        for results in engine.map(work, _chunks(samples.candidates())):
             for item in results:
                 if isinstance(item, Problem):
                     findings += _from_problem(item)
@@ -94,8 +86,7 @@ def audit(
                     findings += [_single(code, message, item) for code, message in item.faults]
             gathered.add([item for item in results if isinstance(item, Examined)])
             if progress is not None:
-                progress(len(chunk))
-        del chunks
+                progress(len(results))
         columns = gathered.columns()
         findings += compare(columns, config)
     order = {code: number for number, code in enumerate(CHECKS)}
@@ -108,7 +99,7 @@ def audit(
         reader=f"{used.name} {used.version}" if used else None,
         samples=sum(splits.values()),
         quarantined=sum(problem.code == "quarantined" for problem in samples.listing_problems()),
-        plates=pc.count_distinct(columns.names).as_py(),
+        plates=len(np.unique(columns.names)),
         splits=splits,
         counts={code: found[code] for code in CHECKS if found[code]},
         leaks=sum(finding.severity == "leak" for finding in findings),
@@ -137,7 +128,8 @@ def quarantine(found: Audit, samples: Samples, folder: Path) -> dict[str, str]:
         DataError: The list there is damaged.
         MdlpBenchError: It cannot be written.
     """
-    place = {i: (split, n) for split, ids in samples.candidates().items() for n, i in enumerate(ids)}
+    concerned = {i for f in found.findings if CHECKS[f.code].fix != "none" for i in f.sample_ids}
+    place = {i: split for split, ids in samples.candidates().items() for i in ids if i in concerned}
     listed = read_quarantine(folder)
     added: dict[str, str] = {}
     for finding in found.findings:
@@ -147,8 +139,8 @@ def quarantine(found: Audit, samples: Samples, folder: Path) -> dict[str, str]:
         present = [i for i in finding.sample_ids if i in place and i not in added]
         leaving = present
         if fix == "all but one" and present:
-            home = min({place[i][0] for i in present}, key=lambda split: (-found.splits.get(split, 0), split))
-            staying = [i for i in present if place[i][0] == home]
+            home = min({place[i] for i in present}, key=lambda split: (-found.splits.get(split, 0), split))
+            staying = [i for i in present if place[i] == home]
             if finding.severity != "leak":
                 staying = staying[:1]
             leaving = [i for i in present if i not in set(staying)]
@@ -195,66 +187,6 @@ def write_html(found: Audit, samples: Samples, target: Path) -> None:
         },
         config=found.config.model_dump(),
     )
-
-
-class _Gathered:
-    """Collects examined samples as columns, a block at a time; signatures go to a file."""
-
-    def __init__(self, signatures: IO[bytes]) -> None:
-        self._file = signatures
-        self._count = 0
-        self._strings: dict[str, list[pa.Array]] = {name: [] for name in _STRINGS}
-        self._numbers: dict[str, list[np.ndarray[Any, np.dtype[Any]]]] = defaultdict(list)
-
-    def add(self, items: Sequence[Examined]) -> None:
-        """Take in some samples."""
-        for name, blocks in self._strings.items():
-            blocks.append(pa.array([getattr(item, name) for item in items], pa.string()))
-        described = [n for n, item in enumerate(items) if item.hashes is not None]
-        sizes = np.array([len(item.digests) for item in items], np.int64)
-        for name, values in {
-            "n_frames": np.array([item.n_frames for item in items], np.int64),
-            "has_gt": np.array([item.has_gt for item in items], np.bool_),
-            "digests": np.concatenate([np.zeros(0, np.uint64), *(item.digests for item in items)]),
-            "owners": self._count + np.repeat(np.arange(len(items)), sizes),
-            "hashes": np.array([items[n].hashes for n in described], np.uint64).reshape(-1, 2, 2),
-            "hashed": self._count + np.array(described, np.int64),
-        }.items():
-            self._numbers[name].append(values)
-        for item in items:
-            if item.signature is not None:
-                self._file.write(item.signature.tobytes())
-        self._count += len(items)
-
-    def columns(self) -> Columns:
-        """Everything so far, handed over; valid as long as the file is open."""
-        strings = {name: pa.concat_arrays(self._strings.pop(name)) for name in _STRINGS}
-        numbers = {name: np.concatenate(self._numbers.pop(name)) for name in tuple(self._numbers)}
-        return Columns(
-            sample_ids=strings["sample_id"],
-            splits=strings["split"],
-            plates=strings["plate_id"],
-            tracks=strings["track_id"],
-            texts=strings["text"],
-            layouts=strings["layout"],
-            n_frames=numbers["n_frames"],
-            has_gt=numbers["has_gt"],
-            digests=numbers["digests"],
-            owners=numbers["owners"],
-            hashes=numbers["hashes"],
-            hashed=numbers["hashed"],
-            signatures=self._signatures,
-        )
-
-    def _signatures(self, places: npt.NDArray[np.int64]) -> Signatures:
-        # Not a memory map: its pages would count as this process's memory, a gigabyte for a million samples.
-        found = np.empty((len(places), *SIGNATURE_SHAPE), np.uint8)
-        for number, place in enumerate(places.tolist()):
-            self._file.seek(place * _SIGNATURE_BYTES)
-            found[number] = np.frombuffer(self._file.read(_SIGNATURE_BYTES), np.uint8).reshape(
-                SIGNATURE_SHAPE
-            )
-        return found
 
 
 def _chunks(candidates: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, ...]]:
@@ -308,8 +240,7 @@ def _load(spec: str | None) -> Reader | None:
 
 def _pictures(samples: Samples, shown: set[str]) -> Iterator[tuple[str, tuple[Picture, ...]]]:
     """By sample id the pictures of a report: frames, then ground truth."""
-    known = {sample_id for ids in samples.candidates().values() for sample_id in ids}
-    wanted = [i for ids in samples.candidates().values() for i in ids if i in shown & known]
+    wanted = [i for ids in samples.candidates().values() for i in ids if i in shown]
     for row in samples.load(wanted):
         if isinstance(row, Problem):
             continue

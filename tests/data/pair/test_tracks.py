@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -65,6 +66,25 @@ def test_a_table_is_grouped_and_ordered(tmp_path: Path) -> None:
     assert isinstance(first, Track) and isinstance(second, Track)
     assert (first.track_id, first.split, second.track_id) == ("b", "val", "a")
     assert [frame.path.name for frame in first.frames] == ["b1.png", "b2.png"]
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from("abcde"), st.integers(0, 99)), min_size=1, max_size=40, unique=True)
+)
+def test_rows_of_a_track_need_not_stand_together(rows: list[tuple[str, int]]) -> None:
+    expected: dict[str, list[int]] = {}
+    for track, number in rows:
+        expected.setdefault(track, []).append(number)
+    with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mdlp_bench.data.tracks.table._ROWS", 3)
+        path = Path(folder, "frames.parquet")
+        names = [f"{track}{number}.png" for track, number in rows]
+        tracks, numbers = zip(*rows, strict=True)
+        pd.DataFrame({"track_id": tracks, "frame_index": numbers, "path": names}).to_parquet(path)
+        found = [track for track in open_tracks(path) if isinstance(track, Track)]
+    assert [track.track_id for track in found] == list(expected)
+    assert [[f.index for f in track.frames] for track in found] == [sorted(n) for n in expected.values()]
+    assert all(f.path.name == f"{track.track_id}{f.index}.png" for track in found for f in track.frames)
 
 
 def test_parquet_tables_take_lists_of_corners(tmp_path: Path) -> None:

@@ -1,0 +1,197 @@
+"""One shard of a Parquet folder: written row group by row group, and remembered until the build is done."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import asdict
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final
+
+import pyarrow.parquet as pq
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from mdlp_bench.data.manifest import ProblemRecord, Shard, index_row
+from mdlp_bench.data.samples import Problem
+from mdlp_bench.errors import DataError
+from mdlp_bench.files import atomic_path, read_json, sha256_file, write_json
+from mdlp_bench.schema import SAMPLE_SCHEMA, record_batch
+
+BUILD: Final = ".build"
+"""Folder of the records of finished shards, in an unfinished build."""
+
+ROW_GROUP: Final = 128
+ROW_GROUP_BYTES: Final = 9_600_000
+"""A row group ends at so many rows, or earlier at so many bytes of images (32 uncompressed triplets of the
+working size): it is read as a whole."""
+
+# Images are compressed already; compressing them again costs time on every read and gains nothing.
+_COMPRESSION: Final = {"frames.list.element.bytes": "none", "gt.bytes": "none"}
+_TEXT_COLUMNS: Final = [f.name for f in SAMPLE_SCHEMA if f.name not in ("frames", "frame_indices", "gt")]
+_LEAF_COLUMNS: Final = [
+    *_TEXT_COLUMNS,
+    *(f"{name}.{part}" for name in ("frames.list.element", "gt") for part in ("bytes", "path")),
+    "frame_indices.list.element",
+]
+
+
+class ShardRecord(BaseModel):
+    """What a build remembers of a finished shard (`.build/<split>-<number>.json`)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    number: int
+    candidates: tuple[str, ...]
+    shard: Shard
+    index: tuple[dict[str, Any], ...]
+    problems: tuple[ProblemRecord, ...]
+
+
+class ShardWriter:
+    """A shard being written; the file appears when it is finished.
+
+    Use it in a `with` block (or an `ExitStack`): left by an exception, it leaves nothing behind.
+
+    Args:
+        out: Folder of the data set.
+        split: Split of its rows.
+        number: Of the shard in the split.
+
+    Raises:
+        MdlpBenchError: The folder cannot be written.
+    """
+
+    def __init__(self, out: Path, split: str, number: int) -> None:
+        self._out, self._split, self._number = out, split, number
+        self._target = out / "data" / f"{stem_of(split, number)}.parquet"
+        self._index: list[dict[str, Any]] = []
+        self._problems: list[Problem] = []
+        self._group: list[Mapping[str, Any]] = []
+        self._group_bytes = 0
+        self._files = ExitStack()
+        temporary = self._files.enter_context(atomic_path(self._target))
+        self._writer = self._files.enter_context(
+            pq.ParquetWriter(
+                temporary,
+                SAMPLE_SCHEMA,
+                compression={name: _COMPRESSION.get(name, "zstd") for name in _LEAF_COLUMNS},
+                use_dictionary=_TEXT_COLUMNS,
+                write_statistics=_TEXT_COLUMNS,
+                write_page_index=True,
+                write_page_checksum=True,
+            )
+        )
+
+    def __enter__(self) -> ShardWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._files.__exit__(kind, error, trace)
+
+    def add(self, item: Mapping[str, Any] | Problem) -> None:
+        """Add a sample row, or the reason why there is none.
+
+        Raises:
+            DataError: See `record_batch`.
+        """
+        if isinstance(item, Problem):
+            self._problems.append(item)
+            return
+        self._index.append(index_row(item))
+        self._group.append(item)
+        self._group_bytes += sum(len(image["bytes"]) for image in (*item["frames"], item.get("gt")) if image)
+        if len(self._group) == ROW_GROUP or self._group_bytes >= ROW_GROUP_BYTES:
+            self._flush()
+
+    def finish(self, candidates: tuple[str, ...]) -> None:
+        """Put the file in its place and remember it as made from these candidates.
+
+        Raises:
+            MdlpBenchError: The folder cannot be written.
+        """
+        self._flush()
+        self._files.close()
+        record = ShardRecord(
+            number=self._number,
+            candidates=candidates,
+            shard=Shard(
+                path=f"data/{self._target.name}",
+                split=self._split,
+                rows=len(self._index),
+                size=self._target.stat().st_size,
+                sha256=sha256_file(self._target),
+            ),
+            index=tuple(self._index),
+            problems=tuple(ProblemRecord(**asdict(problem)) for problem in self._problems),
+        )
+        write_json(_record_path(self._out, self._split, self._number), record.model_dump())
+
+    def _flush(self) -> None:
+        if self._group:
+            self._writer.write_batch(record_batch(self._group))
+        self._group, self._group_bytes = [], 0
+
+
+def finished(out: Path, split: str, number: int) -> ShardRecord | None:
+    """The record of a shard that an earlier run finished, None when it is still to be written.
+
+    Raises:
+        DataError: The record is damaged.
+    """
+    record = _read(_record_path(out, split, number))
+    if record is None:
+        return None
+    path = out / record.shard.path
+    return record if path.is_file() and path.stat().st_size == record.shard.size else None
+
+
+def read_record(out: Path, split: str, number: int) -> ShardRecord:
+    """The record of a shard of the running build.
+
+    Raises:
+        DataError: It vanished or is damaged.
+    """
+    path = _record_path(out, split, number)
+    record = _read(path)
+    if record is None:
+        raise DataError(f"{path}: vanished during the build; start it again")
+    return record
+
+
+def check_candidates(record: ShardRecord, candidates: tuple[str, ...], out: Path) -> None:
+    """Test that a shard was made from these candidates.
+
+    Raises:
+        DataError: It was not.
+    """
+    if record.candidates != candidates:
+        raise DataError(
+            f"{out}: holds an unfinished build of other samples; delete it or choose another folder"
+        )
+
+
+def stem_of(split: str, number: int) -> str:
+    """File name of a shard without its ending."""
+    return f"{safe(split)}-{number:05d}"
+
+
+def safe(split: str) -> str:
+    """The form of a split's name in file names."""
+    return re.sub(r"[^A-Za-z0-9_.]", "_", split)
+
+
+def _read(path: Path) -> ShardRecord | None:
+    if not path.is_file():
+        return None
+    try:
+        return ShardRecord.model_validate(read_json(path))
+    except ValidationError as error:
+        raise DataError(f"{path}: damaged; delete the folder and build again") from error
+
+
+def _record_path(out: Path, split: str, number: int) -> Path:
+    return out / BUILD / f"{stem_of(split, number)}.json"
