@@ -12,9 +12,17 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from mdlp_bench.files import sha256_bytes
 from mdlp_bench.harness.run import DatasetRecord, Environment, MetricSummary, RunRecord, write_run
 from mdlp_bench.leaderboard.boards import boards
-from mdlp_bench.leaderboard.store import DatasetCard, EntryRecord, Store, dataset_slug, reader_key
+from mdlp_bench.leaderboard.store import (
+    OUTPUT_HASH,
+    DatasetCard,
+    EntryRecord,
+    Store,
+    dataset_slug,
+    reader_key,
+)
 from mdlp_bench.leaderboard.submission import Submission
 from mdlp_bench.metrics.base import METRICS
 from mdlp_bench.metrics.protocol import MDLP_V1
@@ -42,6 +50,7 @@ def make_store(root: Path, n_entries: int, n_samples: int) -> Store:
             domain="synthetic",
             layouts={"blue": n_samples},
             ceilings={reader_key(READER): {"ned": 0.01, "acc": 0.98}},
+            floors={reader_key(READER): {"ned": 0.7, "acc": 0.02}},
             browsed=(),
         )
     )
@@ -109,7 +118,7 @@ def make_store(root: Path, n_entries: int, n_samples: int) -> Store:
                 "read_text": texts,
                 "read_confidence": np.ones(n_samples),
                 **values,
-                "image_sha256": pa.nulls(n_samples, pa.string()),
+                OUTPUT_HASH: [sha256_bytes(f"{number}-{i}".encode()) for i in range(n_samples)],
             }
         )
         folder = store.entry_folder(submission, slug)
@@ -118,7 +127,7 @@ def make_store(root: Path, n_entries: int, n_samples: int) -> Store:
             submission=submission,
             dataset=slug,
             added=f"2025-01-01T00:{number // 60:02d}:{number % 60:02d}+00:00",
-            archive_sha256=None,
+            archive_sha256=sha256_bytes(str(number).encode()),
             claimed_vs_recomputed=(),
             flags=(),
         ).write(folder)

@@ -7,7 +7,14 @@ from typing import Annotated
 
 import typer
 
-from mdlp_bench.cli.options import LpipsOption, ReaderOption, SeedOption, SplitOption, show_progress
+from mdlp_bench.cli.options import (
+    LpipsOption,
+    ReaderOption,
+    SeedOption,
+    SplitOption,
+    WorkersOption,
+    show_progress,
+)
 
 app = typer.Typer(
     help="Submit predictions, recompute their scores, rank them, and build the site.", no_args_is_help=True
@@ -139,15 +146,26 @@ _ADD_BENCH_EXAMPLES = """Example:\n
 
 @app.command("add-bench", epilog=_ADD_BENCH_EXAMPLES)
 def add_bench(
-    folder: Annotated[Path, typer.Argument(help="What `bench` or `demo` wrote.", show_default=False)],
+    folder: Annotated[
+        Path, typer.Argument(help="What `bench`, `demo` or `reproduce results` wrote.", show_default=False)
+    ],
     dataset: DatasetOption,
     split: SplitOption = None,
     store: StoreOption = _STORE,
     reader: ReaderOption = None,
     lpips: LpipsOption = "alex",
+    parts_of: Annotated[
+        str | None,
+        typer.Option("--parts-of", help="Methods whose names begin with this one's are its ablations."),
+    ] = None,
+    workers: WorkersOption = None,
 ) -> None:
-    """Add every method of a bench as a reference entry; those already there are left alone."""
+    """Pack, validate and add every method of a bench; entries that are there already are left alone.
+
+    The bench may have been made on more samples than the test set has.
+    """
     from mdlp_bench.data import open_samples
+    from mdlp_bench.engine import LocalEngine
     from mdlp_bench.harness.score import ScoringPlan
     from mdlp_bench.leaderboard.reference import add_references
     from mdlp_bench.leaderboard.store import Store
@@ -155,7 +173,15 @@ def add_bench(
     store.mkdir(parents=True, exist_ok=True)
     samples = open_samples(dataset, split=split)
     plan = ScoringPlan.from_names(reader, lpips)
-    added = add_references(Store(store), folder, samples, plan, progress=show_progress())
+    added = add_references(
+        Store(store),
+        folder,
+        samples,
+        plan,
+        parts_of=parts_of,
+        engine=LocalEngine(workers or 1),
+        progress=show_progress(),
+    )
     for entry in added:
         typer.echo(f"{entry.key}: {entry.folder}")
     typer.echo(f"{len(added)} entries added")

@@ -11,15 +11,17 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from mdlp_bench.engine import SERIAL, Engine
 from mdlp_bench.errors import ProtocolError, SubmissionError
 from mdlp_bench.files import atomic_path, sha256_bytes
-from mdlp_bench.harness.predict import Predictions, chunks, decode_frames, decode_ground_truth, predict
+from mdlp_bench.harness.predict import chunks, decode_frames, decode_ground_truth, predict
 from mdlp_bench.harness.run import Run, write_run
 from mdlp_bench.harness.score import ScoringPlan, score
 from mdlp_bench.images import ImageU8
 from mdlp_bench.leaderboard.inspection import Inspection, flags_of, inspect_predictions
 from mdlp_bench.leaderboard.store import (
     DATASETS,
+    OUTPUT_HASH,
     THUMBNAILS,
     BrowsedSample,
     ClaimedScore,
@@ -32,9 +34,8 @@ from mdlp_bench.leaderboard.store import (
 )
 from mdlp_bench.leaderboard.submission import Submission
 from mdlp_bench.leaderboard.validate import extract
-from mdlp_bench.methods.registry import FolderMethod
 from mdlp_bench.metrics.base import METRICS
-from mdlp_bench.metrics.protocol import MDLP_V1, to_working_size
+from mdlp_bench.metrics.protocol import to_working_size
 from mdlp_bench.metrics.text import accuracy, ned
 from mdlp_bench.readers.base import Reader
 
@@ -44,11 +45,21 @@ if TYPE_CHECKING:
 BROWSED: Final = 48
 """Samples of a data set that the site shows pictures of."""
 
+_BoundScores = dict[str, dict[str, list[float]]]
+
 _WEBP_QUALITY: Final = 80
 _CHUNK: Final = 64
 
 
-def add(store: Store, archive: Path, samples: Samples, plan: ScoringPlan, *, progress: bool = False) -> Entry:
+def add(
+    store: Store,
+    archive: Path,
+    samples: Samples,
+    plan: ScoringPlan,
+    *,
+    engine: Engine = SERIAL,
+    progress: bool = False,
+) -> Entry:
     """Validate a submission, recompute its scores and store it.
 
     Args:
@@ -56,67 +67,49 @@ def add(store: Store, archive: Path, samples: Samples, plan: ScoringPlan, *, pro
         archive: The submission.
         samples: The test set.
         plan: Readers and image scorers; those of the entries it is to be ranked with.
+        engine: Where samples are scored; the entry does not depend on it.
         progress: Show bars on standard error.
 
     Raises:
         SubmissionError: The submission has faults, or this version is in the store already.
         MdlpBenchError: As in `score`.
     """
+    slug = dataset_slug(samples.name, samples.fingerprint)
     with tempfile.TemporaryDirectory(prefix="mdlp-bench-") as work:
-        folder = Path(work) / "pictures"
-        submission, digest = extract(archive, folder, samples.sample_ids)
-        _refuse_known(store, submission, samples)
-        method = FolderMethod(folder)
-        method.descriptor = submission.descriptor()
+        submission, method, digest = extract(archive, Path(work) / "pictures", samples.sample_ids)
+        target = store.entry_folder(submission, slug)
+        if target.exists():
+            raise SubmissionError(
+                f"{target}: there is an entry of {submission.method} {submission.version}; entries are "
+                "never changed, submit a new version"
+            )
         predictions = predict(
             method, samples, Path(work) / "predictions", seed=submission.seed or 0, device=submission.device
         )
-        return add_predictions(
-            store, submission, predictions, samples, plan, archive_sha256=digest, progress=progress
-        )
-
-
-def add_predictions(
-    store: Store,
-    submission: Submission,
-    predictions: Predictions,
-    samples: Samples,
-    plan: ScoringPlan,
-    *,
-    archive_sha256: str | None = None,
-    progress: bool = False,
-) -> Entry:
-    """Score predictions and store them as an entry (arguments and errors as in `add`)."""
-    if submission.protocol != MDLP_V1.id:
-        raise ProtocolError(
-            f"{submission.method}: protocol {submission.protocol!r} is not this leaderboard's {MDLP_V1.id}"
-        )
-    _refuse_known(store, submission, samples)
-    slug = dataset_slug(samples.name, samples.fingerprint)
-    target = store.entry_folder(submission, slug)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    others = [entry for entry in store.entries() if entry.record.dataset == slug]
-    with tempfile.TemporaryDirectory(prefix=".adding-", dir=store.root) as work:
-        folder = Path(work) / "entry"
-        (run,) = score([predictions], samples, [folder], plan, progress=progress)
-        card = _card(store, slug, samples, plan.readers)
-        browsed = {sample.sample_id for sample in card.browsed}
-        inspection = inspect_predictions(predictions, samples, browsed)
-        for sample_id, image in inspection.kept.items():
-            write_webp(folder / THUMBNAILS / f"{sample_id}.webp", image)
-        run = _completed(run, submission, inspection)
-        record = EntryRecord(
-            submission=submission,
-            dataset=slug,
-            added=datetime.now(UTC).isoformat(timespec="seconds"),
-            archive_sha256=archive_sha256,
-            claimed_vs_recomputed=tuple(claims(submission, run)),
-            flags=(),
-        )
-        flags = flags_of(submission, record.claimed_vs_recomputed, inspection, run, card, others)
-        record = record.model_copy(update={"flags": flags})
-        record.write(folder)
-        folder.replace(target)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        others = [entry for entry in store.entries() if entry.record.dataset == slug]
+        with tempfile.TemporaryDirectory(prefix=".adding-", dir=store.root) as made:
+            folder = Path(made) / "entry"
+            (run,) = score([predictions], samples, [folder], plan, engine=engine, progress=progress)
+            card = _card(store, slug, samples, plan.readers)
+            browsed = {sample.sample_id for sample in card.browsed}
+            inspection = inspect_predictions(predictions, samples, browsed)
+            (folder / THUMBNAILS).mkdir()
+            for sample_id, image in inspection.kept.items():
+                write_webp(folder / THUMBNAILS / f"{sample_id}.webp", image)
+            run = _completed(run, submission, inspection)
+            record = EntryRecord(
+                submission=submission,
+                dataset=slug,
+                added=datetime.now(UTC).isoformat(timespec="milliseconds"),
+                archive_sha256=digest,
+                claimed_vs_recomputed=tuple(claims(submission, run)),
+                flags=(),
+            )
+            flags = flags_of(submission, record.claimed_vs_recomputed, inspection, run, card, others)
+            record = record.model_copy(update={"flags": flags})
+            record.write(folder)
+            folder.replace(target)
     return Entry(target, record, Run(target))
 
 
@@ -145,20 +138,11 @@ def write_webp(path: Path, image: ImageU8) -> None:
         temporary.write_bytes(buffer.tobytes())
 
 
-def _refuse_known(store: Store, submission: Submission, samples: Samples) -> None:
-    target = store.entry_folder(submission, dataset_slug(samples.name, samples.fingerprint))
-    if target.exists():
-        raise SubmissionError(
-            f"{target}: there is an entry of {submission.method} {submission.version}; entries are never "
-            "changed, submit a new version"
-        )
-
-
 def _completed(run: Run, submission: Submission, inspection: Inspection) -> Run:
-    """The run with the declared run time and the hashes of the pictures."""
+    """The run with the declared run time and the hashes of what was submitted."""
     table = run.per_sample()
     hashes = [inspection.hashes.get(sample_id) for sample_id in table["sample_id"].to_pylist()]
-    table = table.append_column("image_sha256", [hashes])
+    table = table.append_column(OUTPUT_HASH, [hashes])
     runtime = submission.runtime_per_image_s
     changed = {
         "milliseconds_per_image": None if runtime is None else 1000 * runtime,
@@ -178,9 +162,10 @@ def _card(store: Store, slug: str, samples: Samples, readers: Sequence[Reader]) 
             return card
     else:
         card = _new_card(slug, samples)
-    ceilings = dict(card.ceilings) | _ceilings(samples, readers)
+    ceilings, floors = _bounds(samples, readers)
     shown = _browsed(store.root / DATASETS / slug / THUMBNAILS, card.browsed, samples, readers)
-    card = card.model_copy(update={"ceilings": ceilings, "browsed": shown})
+    known = {"ceilings": card.ceilings | ceilings, "floors": card.floors | floors}
+    card = card.model_copy(update={**known, "browsed": shown})
     store.write_card(card)
     return card
 
@@ -205,6 +190,7 @@ def _new_card(slug: str, samples: Samples) -> DatasetCard:
         domain="mixed" if len(domains) > 1 else "real" if domains == {"real"} else "synthetic",
         layouts=dict(sorted(layouts.items())),
         ceilings={},
+        floors={},
         browsed=tuple(
             BrowsedSample(sample_id=i, text=text, layout=layout, n_frames=0, has_truth=False)
             for i, text, layout in rows
@@ -213,23 +199,30 @@ def _new_card(slug: str, samples: Samples) -> DatasetCard:
     )
 
 
-def _ceilings(samples: Samples, readers: Sequence[Reader]) -> dict[str, dict[str, float]]:
-    """NED and ACC of each reader on the ground truths, over the samples that have one and a text."""
-    scores: dict[str, dict[str, list[float]]] = {}
-    for rows in chunks(samples.rows(("sample_id", "gt", "text")), _CHUNK):
-        truths = [(decode_ground_truth(row), row["text"]) for row in rows]
-        known = [(to_working_size(image), text) for image, text in truths if image is not None and text]
-        if not known:
-            continue
-        images, texts = [image for image, _ in known], [text for _, text in known]
-        for reader in readers:
-            read = [reading.text for reading in reader.read(images)]
-            own = scores.setdefault(reader_key(reader.descriptor), {"ned": [], "acc": []})
-            own["ned"] += ned(read, texts).tolist()
-            own["acc"] += accuracy(read, texts).tolist()
-    return {
-        key: {name: float(np.mean(values)) for name, values in own.items()} for key, own in scores.items()
-    }
+def _bounds(
+    samples: Samples, readers: Sequence[Reader]
+) -> tuple[dict[str, dict[str, float]], dict[str, dict[str, float]]]:
+    """NED and ACC of each reader on the ground truths and on the first frames, where there is a text."""
+    found: tuple[_BoundScores, _BoundScores] = ({}, {})
+    for rows in chunks(samples.rows(("sample_id", "frames", "gt", "text")), _CHUNK):
+        with_text = [row for row in rows if row["text"]]
+        truths = [decode_ground_truth(row) for row in with_text]
+        inputs: list[ImageU8 | None] = [decode_frames(row)[0] for row in with_text]
+        for shown, scores in zip((truths, inputs), found, strict=True):
+            known = [(i, row["text"]) for i, row in zip(shown, with_text, strict=True) if i is not None]
+            if not known:
+                continue
+            images, texts = [to_working_size(image) for image, _ in known], [text for _, text in known]
+            for reader in readers:
+                read = [reading.text for reading in reader.read(images)]
+                own = scores.setdefault(reader_key(reader.descriptor), {"ned": [], "acc": []})
+                own["ned"] += ned(read, texts).tolist()
+                own["acc"] += accuracy(read, texts).tolist()
+    ceilings, floors = (
+        {key: {name: float(np.mean(v)) for name, v in own.items()} for key, own in scores.items()}
+        for scores in found
+    )
+    return ceilings, floors
 
 
 def _browsed(

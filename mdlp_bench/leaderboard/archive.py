@@ -17,11 +17,15 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from mdlp_bench.leaderboard.faults import Faults, is_plain_letter, printable
+from mdlp_bench.leaderboard.submission import READINGS_FILE
 
 MAX_MEMBERS: Final = 20_000
 MAX_ARCHIVE_BYTES: Final = 2**30
 MAX_MEMBER_BYTES: Final = 256 * 1024
 """More than any 112 x 224 RGB picture or form needs."""
+
+MAX_READINGS_BYTES: Final = 2 * 2**20
+"""More than `MAX_MEMBERS` readings need."""
 
 _MAX_DIRECTORY_BYTES: Final = 6 * 2**20
 _END: Final = struct.Struct("<4s4H2IH")
@@ -74,7 +78,7 @@ class Archive:
         self.close()
 
     def read(self, name: str, faults: Faults) -> bytes | None:
-        """The content of a file, at most `MAX_MEMBER_BYTES`; None when it is faulty."""
+        """The content of a file, within its size limit; None when it is faulty."""
         member = self.members[name]
         self._stream.seek(member.offset)
         header = self._stream.read(_LOCAL.size)
@@ -135,6 +139,11 @@ def open_archive(path: Path, faults: Faults) -> Archive | None:
         stream.close()
         faults.add(error.code, path.name, str(error), error.remedy)
         return None
+
+
+def size_limit(name: str) -> int:
+    """Bytes of a file that are read at most."""
+    return MAX_READINGS_BYTES if name == READINGS_FILE else MAX_MEMBER_BYTES
 
 
 def _read_directory(stream: BinaryIO, size: int, faults: Faults) -> dict[str, Member]:
@@ -281,8 +290,9 @@ def _member_problem(member: Member, made_by: int, external: int, disk: int, extr
         return "carries a second name"
     if _EXTRA_AES in kinds:
         return "encrypted"
-    if max(member.size, member.compressed) > MAX_MEMBER_BYTES or (is_folder and member.size):
-        return f"{member.size:,} bytes, at most {MAX_MEMBER_BYTES:,} are read"
+    limit = size_limit(member.name)
+    if max(member.size, member.compressed) > limit or (is_folder and member.size):
+        return f"{member.size:,} bytes, at most {limit:,} are read"
     if member.method == 0 and member.size != member.compressed:
         return "stored with two different sizes"
     return None

@@ -39,7 +39,7 @@ RANKED: Final = (*TEXT_METRICS, "psnr", "ssim", "lpips", "lpips_squeeze", "lpips
 SHOWN: Final = ("hallucination", "frd")
 """What is shown beside the ranked metrics."""
 
-_OF_READER: Final = frozenset((*TEXT_METRICS, "hallucination"))
+_OF_READER: Final = frozenset((*TEXT_METRICS, "hallucination", "read_text"))
 
 
 @dataclass(frozen=True)
@@ -96,6 +96,7 @@ class Board:
         slug: Name in addresses.
         title: Heading.
         kind: main, text-only or ablation.
+        target: Of an ablation: the method that is taken apart.
         card: The data set.
         reader: Whose readings the text scores are of.
         protocol: Its id.
@@ -108,6 +109,7 @@ class Board:
     slug: str
     title: str
     kind: BoardKind
+    target: str
     card: DatasetCard
     reader: ReaderDescriptor
     protocol: str
@@ -115,6 +117,13 @@ class Board:
     rows: tuple[BoardRow, ...]
     rankings: dict[str, MetricRanking]
     bootstrap: ClusterBootstrap
+
+    @property
+    def label(self) -> str:
+        """Which of a data set's boards it is."""
+        if self.kind == "ablation":
+            return f"Ablation of {self.target}"
+        return {"main": "All metrics", "text-only": "Text only"}[self.kind]
 
     def row(self, method: str) -> BoardRow:
         """The row of a method by its slug.
@@ -133,12 +142,18 @@ class Board:
         """NED and ACC of the reader on the ground truths."""
         return self.card.ceilings.get(reader_key(self.reader), {})
 
+    @property
+    def floor(self) -> dict[str, float]:
+        """NED and ACC of the reader on the first degraded frame."""
+        return self.card.floors.get(reader_key(self.reader), {})
+
 
 def boards(store: Store) -> list[Board]:
     """All boards of a store, computed anew from the per-sample scores.
 
     Superseded and withdrawn entries are not ranked. Entries marked as ablations stand on a board of their
-    own, with the method they take apart.
+    own, with the method they take apart. Methods that give text without a picture stand on text-only boards
+    alone, beside what the reader reads in the pictures of the others.
 
     Raises:
         SubmissionError: The store is damaged.
@@ -155,10 +170,12 @@ def boards(store: Store) -> list[Board]:
     found: list[Board] = []
     for (dataset, rules, reader), entries in sorted(groups.items()):
         ranker = rankers.setdefault((dataset, rules), _Ranker(store.card(dataset)))
-        full = [entry for entry in entries if entry.record.submission.ablation_of is None]
-        if full:
-            found.append(ranker.board(full, reader, "main"))
-            found.append(ranker.board(full, reader, "text-only"))
+        whole = [entry for entry in entries if entry.record.submission.ablation_of is None]
+        restoring = [entry for entry in whole if entry.record.submission.output == "image"]
+        if restoring:
+            found.append(ranker.board(restoring, reader, "main"))
+        if whole:
+            found.append(ranker.board(whole, reader, "text-only"))
         ablated = sorted({entry.record.submission.ablation_of for entry in entries} - {None}, key=str)
         for target in filter(None, ablated):
             chosen = [e for e in entries if target in (e.record.submission.ablation_of, e.method)]
@@ -221,6 +238,7 @@ class _Ranker:
             slug="-".join(parts),
             title=f"{self.card.name}{suffix}",
             kind=kind,
+            target=target,
             card=self.card,
             reader=descriptor,
             protocol=entries[0].run.record.protocol,
@@ -312,7 +330,7 @@ class _Ranker:
 
 
 def column(entry: Entry, name: str, reader: str) -> str:
-    """The column of a metric by a reader: the first reader's carry no suffix."""
+    """The column of a metric or reading by a reader: the first reader's carry no suffix."""
     if name not in _OF_READER:
         return name
     keys = [reader_key(descriptor) for descriptor in entry.run.record.readers]

@@ -10,24 +10,29 @@ import numpy as np
 
 from mdlp_bench.errors import MdlpBenchError
 from mdlp_bench.harness.run import RunRecord
+from mdlp_bench.leaderboard.boards import column
 from mdlp_bench.leaderboard.faults import Faults
 from mdlp_bench.leaderboard.store import (
     DATASETS,
     ENTRIES,
+    OUTPUT_HASH,
     THUMBNAILS,
     Deprecation,
     Entry,
     EntryRecord,
     Store,
+    reader_key,
 )
 from mdlp_bench.metrics.protocol import MDLP_V1
+from mdlp_bench.metrics.text import accuracy, cer, ned
 
 TOLERANCE: Final = 0.001
 """By how much a stored mean may differ from the mean of its samples."""
 
 _ENTRY_FILES: Final = frozenset(
-    (EntryRecord.file_name, RunRecord.file_name, "summary.json", "per_sample.parquet", THUMBNAILS)
+    (EntryRecord.file_name, RunRecord.file_name, "summary.json", "per_sample.parquet")
 )
+_TEXT_SCORES: Final = {"ned": ned, "acc": accuracy, "cer": cer}
 _RESTORE: Final = "restore it from the version control"
 
 
@@ -61,7 +66,7 @@ def _check_structure(store: Store, faults: Faults) -> None:
         names = {path.name for path in folder.iterdir()}
         for name in sorted(_ENTRY_FILES - names):
             faults.add("structure", _named(store, folder), f"no {name} in it", _RESTORE)
-        for name in sorted(names - _ENTRY_FILES):
+        for name in sorted(names - _ENTRY_FILES - {THUMBNAILS}):
             faults.add(
                 "structure", _named(store, folder / name), "does not belong into an entry", "delete it"
             )
@@ -80,7 +85,7 @@ def _check_entry(store: Store, entry: Entry, faults: Faults) -> None:
     record = entry.run.record
     if record.protocol != MDLP_V1.id or record.protocol_sha256 != MDLP_V1.fingerprint():
         faults.add("protocol", where, f"scored under {record.protocol} with other rules", "score it again")
-    if record.method != entry.record.submission.descriptor() and record.method.name != entry.method:
+    if record.method != entry.record.submission.descriptor():
         faults.add("record", where, f"its run is of {record.method.name}", _RESTORE)
     try:
         card = store.card(entry.record.dataset)
@@ -102,6 +107,8 @@ def _check_entry(store: Store, entry: Entry, faults: Faults) -> None:
             faults.add(
                 "scores", where, f"{name} is {summary.mean:.4f}, its samples' mean {mean:.4f}", _RESTORE
             )
+    for problem in _text_problems(entry):
+        faults.add("scores", where, problem, _RESTORE)
     for claim in entry.record.claimed_vs_recomputed:
         found = entry.run.summary.get(claim.metric)
         mean_now = None if found is None else found.mean
@@ -109,8 +116,9 @@ def _check_entry(store: Store, entry: Entry, faults: Faults) -> None:
             mean_now is not None and abs(mean_now - (claim.recomputed or 0.0)) > TOLERANCE
         ):
             faults.add("scores", where, f"the recomputed {claim.metric} is not the run's", _RESTORE)
+    has_pictures = entry.record.submission.output == "image"
     for sample in card.browsed:
-        if not (entry.folder / THUMBNAILS / f"{sample.sample_id}.webp").is_file():
+        if has_pictures and not (entry.folder / THUMBNAILS / f"{sample.sample_id}.webp").is_file():
             failed = table["error"][ids.index(sample.sample_id)].as_py() if sample.sample_id in ids else None
             if failed is None:
                 faults.add("thumbnail", where, f"no picture of {sample.sample_id}", _RESTORE)
@@ -118,26 +126,41 @@ def _check_entry(store: Store, entry: Entry, faults: Faults) -> None:
             faults.add("thumbnail", card.slug, f"no ground truth of {sample.sample_id}", _RESTORE)
 
 
+def _text_problems(entry: Entry) -> Iterator[str]:
+    """Where a sample's text scores do not follow from its reading and its text."""
+    texts = entry.table["text"].to_pylist()
+    known = [i for i, text in enumerate(texts) if text]
+    for reader in entry.run.record.readers:
+        key = reader_key(reader)
+        read = entry.table[column(entry, "read_text", key)].to_pylist()
+        for name, compute in _TEXT_SCORES.items():
+            stored = np.asarray(entry.table[column(entry, name, key)].to_numpy(zero_copy_only=False), float)
+            again = compute([read[i] for i in known], [texts[i] for i in known])
+            differing = int((~(np.abs(stored[known] - again) <= TOLERANCE)).sum())
+            if differing:
+                yield f"{name} by {reader.name} does not follow from the readings of {differing:,} samples"
+
+
 def _truth_picture(store: Store, slug: str, sample_id: str) -> Path:
     return store.root / DATASETS / slug / THUMBNAILS / f"{sample_id}-gt.webp"
 
 
 def _check_duplicates(store: Store, entries: list[Entry], faults: Faults) -> None:
-    """Two entries of one data set with the same pictures throughout, unless that was flagged when added."""
+    """Two entries of one data set with the same outputs throughout, unless that was flagged when added."""
     seen: dict[tuple[object, ...], Entry] = {}
     for entry in entries:
-        if "image_sha256" not in entry.table.column_names:
+        if OUTPUT_HASH not in entry.table.column_names:
             faults.add(
-                "record", _named(store, entry.folder), "no picture hashes in per_sample.parquet", _RESTORE
+                "record", _named(store, entry.folder), f"no {OUTPUT_HASH} in per_sample.parquet", _RESTORE
             )
             continue
-        key = (entry.record.dataset, tuple(entry.table["image_sha256"].to_pylist()))
+        key = (entry.record.dataset, tuple(entry.table[OUTPUT_HASH].to_pylist()))
         first = seen.setdefault(key, entry)
         flagged = any(flag.code == "duplicate" for flag in entry.record.flags)
         if first is not entry and not flagged:
             faults.add(
                 "duplicate",
                 _named(store, entry.folder),
-                f"has the pictures of {first.key} and no flag that says so",
+                f"has the outputs of {first.key} and no flag that says so",
                 "add the submission again",
             )

@@ -19,11 +19,12 @@ from mdlp_bench.leaderboard.store import (
     Entry,
     Flag,
     FlagCode,
-    image_hashes,
+    output_hashes,
     reader_key,
 )
 from mdlp_bench.leaderboard.submission import Submission
 from mdlp_bench.metrics.protocol import to_working_size
+from mdlp_bench.readers.base import Reading
 
 if TYPE_CHECKING:
     from mdlp_bench.data.samples import Samples
@@ -36,11 +37,11 @@ _INPUT_SHARE: Final = 0.5
 
 @dataclass
 class Inspection:
-    """What was seen in one pass over the pictures.
+    """What was seen in one pass over the predictions.
 
     Attributes:
-        n: Pictures.
-        hashes: SHA-256 of each picture's pixels.
+        n: Pictures or readings.
+        hashes: SHA-256 of each picture's pixels, or of each sample's id and reading.
         kept: The pictures asked for.
         equal_truth: Samples whose picture is the ground truth.
         equal_input: Samples whose picture is one of the frames, resized.
@@ -64,6 +65,8 @@ def inspect_predictions(predictions: Predictions, samples: Samples, keep: Collec
         if one.sample_id != row["sample_id"]:
             raise RunError("the predictions' sample ids are not the data set's; predict again")
         found.n += 1
+        if one.reading is not None:
+            found.hashes[one.sample_id] = sha256_bytes(_spelt(one.sample_id, one.reading).encode())
         if one.image is None:
             continue
         found.hashes[one.sample_id] = sha256_bytes(one.image.tobytes())
@@ -110,10 +113,11 @@ def flags_of(
         share = f"{len(inspection.equal_input):,} of {inspection.n:,}"
         note("equals-input", f"{share} pictures equal a degraded input")
     own = set(inspection.hashes.values())
-    for key, hashes in image_hashes(others).items():
+    kind = "pictures" if submission.output == "image" else "readings, confidences included,"
+    for key, hashes in output_hashes(others).items():
         shared = len(own & hashes)
         if own and shared >= _DUPLICATE_SHARE * len(own):
-            note("duplicate", f"{shared:,} of {inspection.n:,} pictures are those of {key}")
+            note("duplicate", f"{shared:,} of {inspection.n:,} {kind} are those of {key}")
     for text in _too_good(run, card):
         note("too-good", text)
     return tuple(flags)
@@ -135,6 +139,11 @@ def _too_good(run: Run, card: DatasetCard) -> list[str]:
                     "ground truth"
                 )
     return found
+
+
+def _spelt(sample_id: str, reading: Reading) -> str:
+    """A reading as `readings.csv` has it: two methods rarely agree in six digits of a confidence."""
+    return f"{sample_id},{reading.text},{reading.confidence:.6f}"
 
 
 def _is_copy(image: ImageU8, other: ImageU8) -> bool:

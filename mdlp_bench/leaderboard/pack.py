@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,36 +11,41 @@ from pydantic import ValidationError
 
 from mdlp_bench.errors import SubmissionError
 from mdlp_bench.files import atomic_path
-from mdlp_bench.harness.predict import Predictions
+from mdlp_bench.harness.predict import Prediction, Predictions
 from mdlp_bench.harness.run import PredictionsRecord, Run
 from mdlp_bench.images import decode, encode
-from mdlp_bench.leaderboard.archive import MAX_MEMBER_BYTES
+from mdlp_bench.leaderboard.archive import size_limit
 from mdlp_bench.leaderboard.faults import Faults
+from mdlp_bench.leaderboard.readings import write_readings
 from mdlp_bench.leaderboard.readme_txt import readme_for
 from mdlp_bench.leaderboard.submission import (
     PREDICTIONS_FOLDER,
+    READINGS_FILE,
     README_FILE,
     SUBMISSION_FILE,
     Submission,
     parse_submission,
 )
 from mdlp_bench.leaderboard.validate import validate
+from mdlp_bench.methods.base import Output
 from mdlp_bench.metrics.protocol import WORKING_SIZE
+from mdlp_bench.readers.base import Reading
 
 _FIXED_TIME: Final = (2020, 1, 1, 0, 0, 0)
-_CLAIMABLE: Final = ("psnr", "ssim", "lpips", "ned", "acc", "cer")
+_CLAIMABLE: Final = ("psnr", "ssim", "lpips", "lpips_squeeze", "lpips_vgg", "ned", "acc", "cer")
 
 Ask = Callable[[str, str], str]
 """Asks for a field: (question, default) to the answer."""
 
 
-def pack(predictions: Path, form: Path, out: Path) -> Submission:
+def pack(predictions: Path, form: Path, out: Path, sample_ids: Collection[str] | None = None) -> Submission:
     """Pack predictions as a submission and validate the result.
 
     Args:
         predictions: A prediction folder of `mdlp-bench predict`, or a folder of `<sample_id>.png`.
         form: `submission.yaml`.
         out: The zip file to write.
+        sample_ids: The samples to submit; None for all that there are predictions of.
 
     Raises:
         SubmissionError: The form is missing or faulty, a sample failed, or a picture has not the exact size.
@@ -56,9 +61,12 @@ def pack(predictions: Path, form: Path, out: Path) -> Submission:
         with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, allowZip64=False) as archive:
             _add(archive, SUBMISSION_FILE, submission.to_yaml().encode())
             _add(archive, README_FILE, readme_for(submission).render().encode())
-            for sample_id, content in _pictures(predictions):
-                _add(archive, f"{PREDICTIONS_FOLDER}{sample_id}.png", content)
-        report = validate(temporary)
+            if submission.output == "text":
+                _add(archive, READINGS_FILE, write_readings(_read(predictions, sample_ids)))
+            else:
+                for sample_id, content in _pictures(predictions, sample_ids):
+                    _add(archive, f"{PREDICTIONS_FOLDER}{sample_id}.png", content)
+        report = validate(temporary, sample_ids)
         if not report.valid:
             raise report.faults.error(out.name)
     return submission
@@ -73,20 +81,34 @@ def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
     archive.writestr(info, content)
 
 
-def _pictures(folder: Path) -> Iterator[tuple[str, bytes]]:
-    if (folder / PredictionsRecord.file_name).is_file():
-        predictions = Predictions(folder)
-        if predictions.record.method.output == "text":
+def _stored(folder: Path, sample_ids: Collection[str] | None, output: Output) -> Iterator[Prediction]:
+    """The predictions of a folder that `predict` wrote, of these samples."""
+    predictions = Predictions(folder)
+    if predictions.record.method.output != output:
+        raise SubmissionError(
+            f"{folder}: {predictions.record.method.name} gives {predictions.record.method.output}s, the form "
+            f"says {output}; write `output: {predictions.record.method.output}`"
+        )
+    wanted = None if sample_ids is None else frozenset(sample_ids)
+    for one in predictions:
+        if wanted is not None and one.sample_id not in wanted:
+            continue
+        if one.error is not None:
             raise SubmissionError(
-                f"{folder}: {predictions.record.method.name} gives text; a submission needs pictures"
+                f"sample {one.sample_id}: the method failed on it ({one.error}); a submission needs "
+                f"every {'reading' if output == 'text' else 'picture'}, mend the method and predict again"
             )
-        for one in predictions:
-            if one.image is None:
-                raise SubmissionError(
-                    f"sample {one.sample_id}: the method failed on it ({one.error}); a submission needs "
-                    "every picture, mend the method and predict again"
-                )
-            yield one.sample_id, encode(one.image)
+        yield one
+
+
+def _read(folder: Path, sample_ids: Collection[str] | None) -> Iterator[tuple[str, Reading]]:
+    return ((one.sample_id, one.reading) for one in _stored(folder, sample_ids, "text") if one.reading)
+
+
+def _pictures(folder: Path, sample_ids: Collection[str] | None) -> Iterator[tuple[str, bytes]]:
+    if (folder / PredictionsRecord.file_name).is_file():
+        found = _stored(folder, sample_ids, "image")
+        yield from ((one.sample_id, encode(one.image)) for one in found if one.image is not None)
         return
     files = sorted(folder.glob("*.png")) if folder.is_dir() else []
     if not files:
@@ -94,6 +116,8 @@ def _pictures(folder: Path) -> Iterator[tuple[str, bytes]]:
             f"{folder}: no predictions in it; give the folder that `predict` wrote, or of PNGs"
         )
     for path in files:
+        if sample_ids is not None and path.stem not in sample_ids:
+            continue
         image = decode(path.read_bytes(), str(path))
         if image.shape[:2] != WORKING_SIZE:
             height, width = WORKING_SIZE
@@ -117,7 +141,7 @@ def interview(predictions: Path, run: Path | None, ask: Ask, tell: Callable[[str
         SubmissionError: The interview ends with a form that has faults.
     """
     known = _known(predictions)
-    answers: dict[str, Any] = {"schema_version": 1}
+    answers: dict[str, Any] = {"schema_version": 1, "output": known.get("output", "image")}
     for name, question, read in _QUESTIONS:
         while True:
             given = ask(question, str(known.get(name, "")))
@@ -130,14 +154,18 @@ def interview(predictions: Path, run: Path | None, ask: Ask, tell: Callable[[str
                 reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
                 tell(f"{name}: {reason}")
     if run is not None:
-        summary = Run(run).summary
-        means = {name: summary[name].mean for name in _CLAIMABLE if name in summary}
-        answers["claimed"] = {name: round(mean, 6) for name, mean in means.items() if mean is not None}
+        answers["claimed"] = claimed_scores(Run(run))
     try:
         return Submission.model_validate(answers)
     except ValidationError as error:
         first = error.errors()[0]
         raise SubmissionError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}; answer again") from error
+
+
+def claimed_scores(run: Run) -> dict[str, float]:
+    """What a run's scores become in a form."""
+    means = {name: run.summary[name].mean for name in _CLAIMABLE if name in run.summary}
+    return {name: round(mean, 6) for name, mean in means.items() if mean is not None}
 
 
 def _check_field(name: str, value: Any) -> None:
@@ -159,6 +187,7 @@ def _known(folder: Path) -> dict[str, Any]:
     return {
         "method": method.title,
         "version": "1.0",
+        "output": method.output,
         "license": method.licence,
         "training_data": ", ".join(method.trained_on),
         "frames_used": method.frames_used,
@@ -222,7 +251,7 @@ def repack(folder: Path, out: Path, faults: Faults) -> None:
             if path.is_symlink() or not (path.is_file() or path.is_dir()):
                 faults.add("zip-member", name, "not a plain file", "submit what `pack` writes")
             elif path.is_file():
-                if path.stat().st_size > MAX_MEMBER_BYTES:
+                if path.stat().st_size > size_limit(name):
                     faults.add("zip-member", name, "larger than any picture of the size", "submit 112 x 224")
                 else:
                     _add(archive, name, path.read_bytes())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Final
 
 from mdlp_bench.leaderboard.faults import Faults
@@ -35,7 +36,9 @@ class ReadmeTxt:
 
     def render(self) -> str:
         """The file's text."""
-        runtime = "unknown" if self.runtime_per_image_s is None else f"{self.runtime_per_image_s:g}"
+        seconds = self.runtime_per_image_s
+        # Six digits, without an exponent, which not every reader of these files knows.
+        runtime = "unknown" if seconds is None else f"{Decimal(f'{seconds:g}'):f}"
         values = {
             _RUNTIME: runtime,
             _DEVICE: int(self.cpu),
@@ -85,7 +88,7 @@ def parse_readme(content: bytes, faults: Faults) -> ReadmeTxt | None:
             faults.add("readme", f"{README_FILE}: {key}", f"is {values[key][:20]!r}", "write 0 or 1")
             missing.append(key)
     runtime = values.get(_RUNTIME, "")
-    if _RUNTIME in values and runtime != "unknown" and not re.fullmatch(r"\d{1,7}(\.\d{1,12})?s?", runtime):
+    if _RUNTIME in values and runtime != "unknown" and not re.fullmatch(r"\d{1,7}(\.\d{1,15})?s?", runtime):
         faults.add("readme", f"{README_FILE}: {_RUNTIME}", f"is {runtime[:20]!r}", "write seconds, e.g. 0.35")
         missing.append(_RUNTIME)
     if missing:

@@ -20,6 +20,8 @@ from mdlp_bench.records import Record
 ENTRIES: Final = "entries"
 DATASETS: Final = "datasets"
 THUMBNAILS: Final = "thumbnails"
+OUTPUT_HASH: Final = "output_sha256"
+"""Column of `per_sample.parquet`: hash of the picture's pixels, or of the submitted reading."""
 
 FlagCode = Literal[
     "extra-data",
@@ -29,7 +31,6 @@ FlagCode = Literal[
     "equals-input",
     "too-good",
     "claim-differs",
-    "trained-on-test",
     "deprecated",
     "superseded",
 ]
@@ -75,7 +76,7 @@ class EntryRecord(_Record):
         submission: The form.
         dataset: Slug of the data set.
         added: UTC time, ISO 8601.
-        archive_sha256: Of the submitted zip; null for bundled methods, whose predictions were made here.
+        archive_sha256: Of the submitted zip.
         claimed_vs_recomputed: One line a claimed score.
         flags: What was noticed.
     """
@@ -86,7 +87,7 @@ class EntryRecord(_Record):
     submission: Submission
     dataset: str
     added: str
-    archive_sha256: str | None
+    archive_sha256: str
     claimed_vs_recomputed: tuple[ClaimedScore, ...]
     flags: tuple[Flag, ...]
 
@@ -139,6 +140,7 @@ class DatasetCard(_Record):
         layouts: Number of samples by layout.
         ceilings: For each reader (by key) its NED and ACC on the ground truths: what no restoration should
             surpass.
+        floors: For each reader its NED and ACC on the first degraded frame: what a restoration has to beat.
         browsed: Samples with pictures.
     """
 
@@ -153,6 +155,7 @@ class DatasetCard(_Record):
     domain: Literal["real", "synthetic", "mixed"]
     layouts: dict[str, int]
     ceilings: dict[str, dict[str, float]]
+    floors: dict[str, dict[str, float]]
     browsed: tuple[BrowsedSample, ...]
 
 
@@ -285,6 +288,6 @@ def _marked(entry: Entry, newest: Entry) -> Entry:
     return Entry(entry.folder, entry.record, entry.run, (*entry.marks, flag))
 
 
-def image_hashes(entries: Iterable[Entry]) -> dict[str, set[str]]:
-    """By entry key, the hashes of all its pictures."""
-    return {e.key: set(filter(None, e.table["image_sha256"].to_pylist())) for e in entries}
+def output_hashes(entries: Iterable[Entry]) -> dict[str, set[str]]:
+    """By entry key, the hashes of all its pictures or readings."""
+    return {e.key: set(filter(None, e.table[OUTPUT_HASH].to_pylist())) for e in entries}

@@ -11,13 +11,14 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from mdlp_bench.errors import SubmissionError
 from mdlp_bench.leaderboard.faults import Faults
 from mdlp_bench.leaderboard.yaml_strict import load_yaml
-from mdlp_bench.methods.base import MethodDescriptor
+from mdlp_bench.methods.base import MethodDescriptor, Output
 from mdlp_bench.metrics.base import METRICS
 from mdlp_bench.metrics.protocol import MDLP_V1
 
 SUBMISSION_FILE: Final = "submission.yaml"
 README_FILE: Final = "readme.txt"
 PREDICTIONS_FOLDER: Final = "predictions/"
+READINGS_FILE: Final = "readings.csv"
 
 # Overrides of the writing direction can make a name read as another one.
 _UNSAFE: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
@@ -62,6 +63,7 @@ class Submission(BaseModel):
         protocol: Id of the scoring rules the claimed scores follow.
         method: Name on the board; a method keeps it over its versions.
         version: Version of the method.
+        output: What it gives: an image a sample, or its text alone; the latter stands on text-only boards.
         authors: Names.
         contact: Where to ask: e-mail, web address, issue tracker.
         paper_url: Paper.
@@ -89,6 +91,7 @@ class Submission(BaseModel):
     protocol: Annotated[str, Field(max_length=40)] = MDLP_V1.id
     method: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ,._+()-]*$", max_length=60)]
     version: Annotated[str, Field(pattern=r"^[A-Za-z0-9](?:[A-Za-z0-9._+-]*[A-Za-z0-9])?$", max_length=40)]
+    output: Output = "image"
     authors: Annotated[list[Line], Field(min_length=1, max_length=100)]
     contact: Line
     paper_url: Url | None = None
@@ -102,7 +105,7 @@ class Submission(BaseModel):
     deterministic: bool
     seed: Annotated[int, Field(ge=0, lt=2**63)] | None = None
     hardware: Line
-    runtime_per_image_s: Annotated[float, Field(gt=0, le=1e6)] | None = None
+    runtime_per_image_s: Annotated[float, Field(ge=1e-9, le=1e6)] | None = None
     device: Literal["cpu", "gpu", "other"]
     claimed: Annotated[dict[str, float], AfterValidator(_claimed)] = Field(default_factory=dict)
     bibtex: Annotated[str, Field(max_length=4000), AfterValidator(_bibtex)] | None = None
@@ -130,6 +133,7 @@ class Submission(BaseModel):
             citation=self.paper_url or self.code_url,
             trained_on=tuple(self.training_data),
             deterministic=self.deterministic,
+            output=self.output,
         )
 
 
@@ -146,6 +150,7 @@ _REMEDIES: Final = {
     "claimed": "give numbers by metric name, e.g. `ned: 0.198`",
     "paper_url": "give the full address, or leave the line out",
     "code_url": "give the full address, or leave the line out",
+    "output": "write image or text",
     "device": "write cpu, gpu or other",
 }
 

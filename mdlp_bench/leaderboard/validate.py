@@ -13,14 +13,19 @@ from mdlp_bench.files import sha256_file
 from mdlp_bench.leaderboard.archive import Archive, open_archive
 from mdlp_bench.leaderboard.faults import Faults, listed, printable
 from mdlp_bench.leaderboard.png import PngError, clean_png
+from mdlp_bench.leaderboard.readings import SubmittedReadings, parse_readings
 from mdlp_bench.leaderboard.readme_txt import check_agreement, parse_readme
 from mdlp_bench.leaderboard.submission import (
     PREDICTIONS_FOLDER,
+    READINGS_FILE,
     README_FILE,
     SUBMISSION_FILE,
     Submission,
     parse_submission,
 )
+from mdlp_bench.methods.base import Output
+from mdlp_bench.methods.registry import FolderMethod
+from mdlp_bench.readers.base import Reading
 
 _PNG: Final = ".png"
 # What `mdlp_bench.schema` demands of a sample_id, so that it can be a file name.
@@ -35,7 +40,7 @@ class Report:
         path: The archive.
         faults: Everything that is wrong; empty for a valid submission.
         submission: Its form, when that can be read.
-        sample_ids: Samples with a sound picture.
+        sample_ids: Samples with a sound picture or reading.
     """
 
     path: Path
@@ -64,15 +69,23 @@ def validate(path: Path, sample_ids: Collection[str] | None = None) -> Report:
     if archive is None:
         return report
     with archive:
-        _check_forms(archive, report)
-        for sample_id, _ in _pictures(archive, report.faults, sample_ids):
-            report.sample_ids.append(sample_id)
-        _check_completeness(archive, report.faults, sample_ids)
+        output = _check_forms(archive, report)
+        if output == "text":
+            readings = _readings(archive, report.faults, sample_ids)
+            report.sample_ids.extend(readings)
+            _check_completeness(readings, READINGS_FILE, "reading", report.faults, sample_ids)
+        else:
+            for sample_id, _ in _pictures(archive, report.faults, sample_ids):
+                report.sample_ids.append(sample_id)
+            named = {_sample_id(name) for name in archive.members} - {None}
+            _check_completeness(named, PREDICTIONS_FOLDER, "picture", report.faults, sample_ids)
     return report
 
 
-def extract(path: Path, folder: Path, sample_ids: Collection[str]) -> tuple[Submission, str]:
-    """Write the pictures of a valid archive as `<folder>/<sample_id>.png`.
+def extract(
+    path: Path, folder: Path, sample_ids: Collection[str]
+) -> tuple[Submission, FolderMethod | SubmittedReadings, str]:
+    """Take out what a valid archive holds; pictures are written as `<folder>/<sample_id>.png`.
 
     File names are made from the data set's ids, never from the archive, and the pictures are rebuilt from
     their pixels.
@@ -83,30 +96,38 @@ def extract(path: Path, folder: Path, sample_ids: Collection[str]) -> tuple[Subm
         sample_ids: The test set's ids.
 
     Returns:
-        The form and the archive's SHA-256.
+        The form, the method that gives what was submitted, and the archive's SHA-256.
 
     Raises:
         SubmissionError: The archive has faults (the first is named), or changed meanwhile.
     """
     report = validate(path, sample_ids)
-    if not report.valid or report.submission is None:
+    form = report.submission
+    if not report.valid or form is None:
         raise report.faults.error(path.name)
     faults = Faults()
     archive = open_archive(path, faults)
-    if archive is None:
-        raise SubmissionError(f"{path}: changed while it was read; add it again")
-    folder.mkdir(parents=True, exist_ok=True)
+    readings: dict[str, Reading] = {}
     written = 0
-    with archive:
-        for sample_id, content in _pictures(archive, faults, sample_ids):
-            (folder / f"{sample_id}{_PNG}").write_bytes(content)
-            written += 1
-    if len(faults) or written != len(sample_ids):
+    if archive is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        with archive:
+            if form.output == "text":
+                readings = _readings(archive, faults, sample_ids)
+            else:
+                for sample_id, content in _pictures(archive, faults, sample_ids):
+                    (folder / f"{sample_id}{_PNG}").write_bytes(content)
+                    written += 1
+    if len(faults) or written + len(readings) != len(sample_ids):
         raise SubmissionError(f"{path}: changed while it was read; add it again")
-    return report.submission, sha256_file(path)
+    method: FolderMethod | SubmittedReadings
+    method = SubmittedReadings(readings) if form.output == "text" else FolderMethod(folder)
+    method.descriptor = form.descriptor()
+    return form, method, sha256_file(path)
 
 
-def _check_forms(archive: Archive, report: Report) -> None:
+def _check_forms(archive: Archive, report: Report) -> Output:
+    """Check the form, the readme and the names; what the archive's method gives."""
     faults = report.faults
     if SUBMISSION_FILE not in archive.members:
         faults.add(
@@ -123,14 +144,29 @@ def _check_forms(archive: Archive, report: Report) -> None:
         readme = None if content is None else parse_readme(content, faults)
         if readme is not None and report.submission is not None:
             check_agreement(readme, report.submission, faults)
+    if report.submission is not None:
+        output = report.submission.output
+    else:
+        output = "text" if READINGS_FILE in archive.members else "image"
+    wanted = READINGS_FILE if output == "text" else f"{PREDICTIONS_FOLDER}<sample_id>{_PNG}"
     for name in archive.members:
-        if name not in (SUBMISSION_FILE, README_FILE) and _sample_id(name) is None:
+        expected = name == READINGS_FILE if output == "text" else _sample_id(name) is not None
+        if name not in (SUBMISSION_FILE, README_FILE) and not expected:
             faults.add(
                 "unexpected",
                 name,
-                "does not belong into a submission",
-                f"keep to {SUBMISSION_FILE}, {README_FILE} and {PREDICTIONS_FOLDER}<sample_id>{_PNG}",
+                f"does not belong into a submission of {output}s",
+                f"keep to {SUBMISSION_FILE}, {README_FILE} and {wanted}",
             )
+    return output
+
+
+def _readings(archive: Archive, faults: Faults, sample_ids: Collection[str] | None) -> dict[str, Reading]:
+    """The sound readings of the test set."""
+    if READINGS_FILE not in archive.members:
+        return {}
+    content = archive.read(READINGS_FILE, faults)
+    return {} if content is None else parse_readings(content, faults, sample_ids)
 
 
 def _pictures(
@@ -162,18 +198,19 @@ def _sample_id(name: str) -> str | None:
     return sample_id if _SAMPLE_ID.fullmatch(sample_id) else None
 
 
-def _check_completeness(archive: Archive, faults: Faults, sample_ids: Collection[str] | None) -> None:
-    named = {sample_id for name in archive.members if (sample_id := _sample_id(name)) is not None}
+def _check_completeness(
+    named: Collection[str | None], where: str, kind: str, faults: Faults, sample_ids: Collection[str] | None
+) -> None:
     if not named:
-        faults.add("missing", PREDICTIONS_FOLDER, "holds no picture", "add one PNG a sample")
+        faults.add("missing", where, f"holds no {kind}", f"add one {kind} a sample")
         return
     missing = [sample_id for sample_id in sample_ids or () if sample_id not in named]
     if missing:
         faults.add(
             "missing",
-            PREDICTIONS_FOLDER,
-            f"{len(missing):,} of {len(sample_ids or ()):,} samples have no picture: {listed(missing)}",
-            "restore every sample; one that fails needs a picture too",
+            where,
+            f"{len(missing):,} of {len(sample_ids or ()):,} samples have no {kind}: {listed(missing)}",
+            f"give every sample its {kind}, also one on which the method fails",
         )
 
 
@@ -182,6 +219,5 @@ def summary(report: Report) -> str:
     form = report.submission
     if form is None:
         return f"{report.path.name}: not valid"
-    return (
-        f"{printable(form.method)} {form.version}: {len(report.sample_ids):,} sound pictures, form complete"
-    )
+    found = "readings" if form.output == "text" else "pictures"
+    return f"{printable(form.method)} {form.version}: {len(report.sample_ids):,} sound {found}, form complete"

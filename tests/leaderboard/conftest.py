@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import textwrap
 import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -101,6 +102,33 @@ def readable(make_samples: Callable[..., Samples]) -> Callable[..., Samples]:
     return make
 
 
+@pytest.fixture(scope="session")
+def first_frame_reader(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A method that gives text alone: what `TintReader` reads in the first frame."""
+    path = tmp_path_factory.mktemp("reader") / "first_frame.py"
+    path.write_text(
+        textwrap.dedent(
+            """
+            import cv2
+            from mdlp_bench.methods import MethodDescriptor, TextMethod
+            from mdlp_bench.readers import Reading
+
+            class FirstFrame(TextMethod):
+                descriptor = MethodDescriptor(name="first-frame", title="First frame", output="text")
+
+                def read_batch(self, batch):
+                    found = []
+                    for (first, *_) in batch.native:
+                        cells = cv2.resize(first, (5, 1), interpolation=cv2.INTER_AREA)[0].mean(axis=1)
+                        found.append(Reading("京A" + "".join(str(int(c) // 26) for c in cells), (0.99,) * 7))
+                    return found
+            """
+        ),
+        encoding="utf-8",
+    )
+    return f"{path}:FirstFrame"
+
+
 @pytest.fixture
 def form() -> dict[str, Any]:
     """The form of a valid submission, to be changed."""
@@ -116,7 +144,9 @@ def submit(tmp_path: Path) -> Callable[..., Path]:
         folder = (
             tmp_path / "made" / f"{fields['method']}-{fields['version']}-{samples.name.replace('/', '-')}"
         )
-        predict(load_method(spec), samples, folder / "p")
+        method = load_method(spec)
+        fields["output"] = method.descriptor.output
+        predict(method, samples, folder / "p")
         path = folder / "submission.yaml"
         path.write_text(yaml.safe_dump(fields, allow_unicode=True), encoding="utf-8")
         pack(folder / "p", path, folder / "s.zip")

@@ -14,6 +14,7 @@ import zipfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 import cv2
 import numpy as np
@@ -189,6 +190,13 @@ def _member(name: str, mode: int = 0o100644, content: bytes = b"x") -> Callable[
     return lambda zip_of: zip_of(**_named(name, mode, content))
 
 
+def _readings(lines: str | bytes) -> Callable[[ZipOf], bytes]:
+    """A submission of texts, with these lines below the header."""
+    content = lines if isinstance(lines, bytes) else f"sample_id,text,confidence\n{lines}".encode()
+    return lambda zip_of: zip_of(n=0, form={"output": "text"}, **{"readings.csv": content})
+
+
+READ: Final = "s0000,京A12345,0.9\ns0001,京A12345,0.9\n"
 BILLION_LAUGHS = b"a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: [*b,*b,*b,*b,*b,*b,*b]\n"
 
 ATTACKS: dict[str, tuple[Callable[[ZipOf], bytes], str]] = {
@@ -302,7 +310,35 @@ ATTACKS: dict[str, tuple[Callable[[ZipOf], bytes], str]] = {
     "damaged chunk": (_picture(GOOD[:60] + b"\0\0\0\0" + GOOD[64:]), "checksum"),
     "bytes behind a picture": (_picture(GOOD + b"PK\x03\x04payload"), "behind its end"),
     "unknown critical chunk": (_picture(_with_chunk(b"EVIL", b"x")), "chunk that no PNG"),
+    # readings
+    "readings with a picture": (
+        lambda z: z(
+            n=0, form={"output": "text"}, **{"readings.csv": READ.encode(), "predictions/s0000.png": GOOD}
+        ),
+        "does not belong into a submission of texts",
+    ),
+    "pictures with readings": (
+        lambda z: z(**{"readings.csv": READ.encode()}),
+        "does not belong into a submission of images",
+    ),
+    "no readings": (lambda z: z(n=0, form={"output": "text"}), "holds no reading"),
+    "readings without a header": (_readings(READ.encode()), "does not begin with its header"),
+    "readings of half the samples": (_readings("s0000,京A12345,0.9\n"), "1 of 2 samples have no reading"),
+    "reading given twice": (_readings(READ + "s0000,京A54321,0.9\n"), "a sample that was read before"),
+    "reading of an unknown sample": (_readings(READ + "../evil,京A1,0.9\n"), "no sample of the test set"),
+    "reading with markup": (_readings("s0000,<b>,0.9\ns0001,京A1,0.9\n"), "neither a letter, a digit"),
+    "reading with look-alikes": (_readings("s0000,АВ12,0.9\ns0001,京A1,0.9\n"), "neither a letter, a digit"),
+    "reading of many characters": (_readings(f"s0000,{'A' * 90},0.9\n"), "longer than 16 characters"),
+    "reading of a ligature that grows": (_readings(f"s0000,{'ﷺ' * 2},0.9\n"), "longer than 16 characters"),
+    "confidence that is no number": (_readings("s0000,京A1,nan\n"), "no number from 0 to 1"),
+    "confidence above one": (_readings("s0000,京A1,1.5\n"), "no number from 0 to 1"),
+    "confidence of many digits": (_readings(f"s0000,京A1,0.{'9' * 5000}\n"), "no number from 0 to 1"),
+    "reading with quotes and commas": (_readings('s0000,"京,A",0.9\n'), "4 cells, not 3"),
+    "readings not in UTF-8": (_readings(b"\xff\xfe"), "not UTF-8"),
+    "readings bomb": (_readings(b"0" * 5_000_000), "5,000,000 bytes, at most 2,097,152"),
+    "readings of a million samples": (_readings("a,b,0\n" * 300_000), "no sample of the test set"),
     # forms
+    "unknown output": (lambda z: z(form={"output": "video"}), "write image or text"),
     "billion laughs": (_form(BILLION_LAUGHS), "anchor or alias"),
     "python object": (_form(b"a: !!python/object/apply:os.system ['true']"), "uses a tag"),
     "deep nesting": (_form(b"a: " + b"[" * 5000), "nested deeper"),
@@ -370,7 +406,14 @@ def test_links_pipes_and_folders_given_as_archives(tmp_path: Path) -> None:
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc to tell the peak memory")
 def test_memory_stays_below_200_megabytes(zip_of: ZipOf, tmp_path: Path) -> None:
     """The largest attacks in one process of their own, whose peak the operating system tells."""
-    for name in ("million entries", "lying deflate bomb", "picture bomb", "deflate bomb", "billion laughs"):
+    for name in (
+        "million entries",
+        "lying deflate bomb",
+        "picture bomb",
+        "deflate bomb",
+        "billion laughs",
+        "readings of a million samples",
+    ):
         (tmp_path / f"{name}.zip").write_bytes(ATTACKS[name][0](zip_of))
     bomb = _png_bomb(5_000_000)
     stream = io.BytesIO()

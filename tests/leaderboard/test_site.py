@@ -15,6 +15,7 @@ from urllib.parse import unquote, urlsplit
 
 import numpy as np
 import pytest
+import yaml
 from conftest import sample_row
 
 from mdlp_bench.data import open_samples, write_parquet
@@ -34,14 +35,17 @@ SCRIPT = '<script>document.title="hacked"</script>'
 
 @pytest.fixture(scope="module")
 def built(
-    tmp_path_factory: pytest.TempPathFactory, tint: Reader, complete_form: dict[str, Any]
+    tmp_path_factory: pytest.TempPathFactory,
+    tint: Reader,
+    complete_form: dict[str, Any],
+    first_frame_reader: str,
 ) -> tuple[Store, Path]:
-    """A store of three entries on ten samples, and its site below a folder with blanks in its name."""
+    """Four entries on ten samples, one of texts, and their site below a folder with blanks in its name."""
     from mdlp_bench.harness.score import ScoringPlan
     from mdlp_bench.harness.scorers import FidelityScorer
     from mdlp_bench.images import decode
-    from mdlp_bench.leaderboard.add import add_predictions
-    from mdlp_bench.leaderboard.submission import Submission
+    from mdlp_bench.leaderboard.add import add
+    from mdlp_bench.leaderboard.pack import pack
     from mdlp_bench.metrics.protocol import to_working_size
 
     root = tmp_path_factory.mktemp("site")
@@ -60,10 +64,15 @@ def built(
         {"method": "Alpha", "authors": [SCRIPT], "extra_data": True},
         {"method": "Beta", "frames_used": 1, "runtime_per_image_s": 0.01},
         {"method": "Gamma", "uses_synthetic": True, "n_parameters": 5_000_000},
+        {"method": "Delta", "output": "text", "claimed": {"ned": 0.5}},
     ]
-    for changes, spec in zip(forms, ("bicubic", "frame-mean", "ground-truth"), strict=True):
-        predictions = predict(load_method(spec), samples, root / "p" / spec)
-        add_predictions(store, Submission.model_validate(complete_form | changes), predictions, samples, plan)
+    specs = ("bicubic", "frame-mean", "ground-truth", first_frame_reader)
+    for changes, spec in zip(forms, specs, strict=True):
+        folder = root / changes["method"]
+        predict(load_method(spec), samples, folder / "p")
+        (folder / "form.yaml").write_text(yaml.safe_dump(complete_form | changes), encoding="utf-8")
+        pack(folder / "p", folder / "form.yaml", folder / "s.zip")
+        add(store, folder / "s.zip", samples, plan)
     out = root / "sub path" / "site"
     build_site(store, out)
     return store, out
@@ -81,7 +90,7 @@ class _Links(HTMLParser):
 def test_every_link_leads_somewhere_and_nothing_is_loaded_from_elsewhere(built: tuple[Store, Path]) -> None:
     _, site = built
     pages = list(site.rglob("*.html"))
-    assert len(pages) == 11
+    assert len(pages) == 12
     for page in pages:
         links = _Links()
         links.feed(page.read_text(encoding="utf-8"))
@@ -249,6 +258,25 @@ def test_the_sample_browser_slides_and_colours(built: tuple[Store, Path], visit:
     WebDriverWait(browser, 5).until(lambda b: card.browsed[4].sample_id in b.current_url)
 
 
+def test_a_method_of_texts_is_browsed_without_a_picture(
+    built: tuple[Store, Path], visit: Callable[..., Any]
+) -> None:
+    store, site = built
+    card = boards(store)[0].card
+    assert not (site / "img" / card.slug / "delta--1.0").exists()
+    browser = visit(f"samples/{card.slug}.html#a=delta--1.0&b=alpha--1.0", READY)
+    shown = "return [...document.querySelectorAll('#slider p')].map(p => getComputedStyle(p).display)"
+    assert browser.execute_script(shown) == ["none", "block"]  # the right side lies below the left one
+    entry = next(entry for entry in store.entries() if entry.title == "Delta")
+    read = browser.execute_script(
+        "return [...document.querySelectorAll('#texta .c')].map(c => c.textContent).join('')"
+    )
+    at = entry.table["sample_id"].to_pylist().index(card.browsed[0].sample_id)
+    assert read == entry.table["read_text"][at].as_py()
+    page = (site / "methods" / card.slug / "delta--1.0.html").read_text(encoding="utf-8")
+    assert "a text without a picture" in page and "Text only" in page
+
+
 def test_two_methods_are_compared_as_by_the_statistics(
     built: tuple[Store, Path], visit: Callable[..., Any]
 ) -> None:
@@ -273,6 +301,12 @@ def test_two_methods_are_compared_as_by_the_statistics(
     )
     gaps = np.abs(first["psnr"].to_numpy() - second["psnr"].to_numpy())
     assert order[0] == first["sample_id"].to_pylist()[int(gaps.argmax())]
+
+
+def seconds_of(browser: Any) -> float:
+    """What the page's thread has spent so far on scripts, styles and layout."""
+    found = {m["name"]: m["value"] for m in browser.execute_cdp_cmd("Performance.getMetrics", {})["metrics"]}
+    return sum(found[f"{kind}Duration"] for kind in ("Script", "RecalcStyle", "Layout"))
 
 
 def test_a_thousand_entries_sort_within_a_tenth_of_a_second(built: tuple[Store, Path], browser: Any) -> None:
@@ -305,22 +339,22 @@ def test_a_thousand_entries_sort_within_a_tenth_of_a_second(built: tuple[Store, 
     big.write_text(page, encoding="utf-8")
     try:
         browser.get(big.resolve().as_uri())
-        times = browser.execute_script(
+        # Time of the page's own thread: what other programs do on the machine does not count.
+        browser.execute_cdp_cmd("Performance.enable", {"timeDomain": "threadTicks"})
+        before = seconds_of(browser)
+        browser.execute_script(
             """
-            const heads = [...document.querySelectorAll('#board thead button')], times = [];
+            const heads = [...document.querySelectorAll('#board thead button')];
             for (let k = 0; k < 12; k++) {
-              const began = performance.now();
               heads[k % 4 + 1].click();
               document.getElementById('board').offsetHeight;
-              times.push(performance.now() - began);
             }
-            return times;
             """
         )
+        taken = 1000 * (seconds_of(browser) - before) / 12
         assert browser.find_element("id", "count").text == "1000 of 1000 entries"
-        print(f"{len(page.encode()):,} bytes, {np.median(times):.0f} ms")  # noqa: T201 - shown with -s
-        # A tenth of a second on an idle machine; the bound leaves room for a busy one.
-        assert min(times) < 500
+        print(f"{len(page.encode()):,} bytes, {taken:.0f} ms")  # noqa: T201 - shown with -s
+        assert taken < 100
         assert len(page.encode()) < 200_000
         browser.execute_script("document.getElementById('more').click()")
         assert len(titles(browser)) == n

@@ -10,13 +10,17 @@ import pytest
 
 from mdlp_bench.data.samples import Samples
 from mdlp_bench.errors import SubmissionError
+from mdlp_bench.files import sha256_bytes
 from mdlp_bench.harness.predict import predict
-from mdlp_bench.harness.score import ScoringPlan
+from mdlp_bench.harness.score import ScoringPlan, score
+from mdlp_bench.images import decode
 from mdlp_bench.leaderboard.add import add, deprecate
+from mdlp_bench.leaderboard.boards import boards
 from mdlp_bench.leaderboard.check import check_store
 from mdlp_bench.leaderboard.reference import add_references
-from mdlp_bench.leaderboard.store import Entry, Store
+from mdlp_bench.leaderboard.store import Entry, Store, reader_key
 from mdlp_bench.methods import load_method
+from mdlp_bench.metrics.text import ned
 
 Make = Callable[..., Samples]
 Submit = Callable[..., Path]
@@ -110,21 +114,87 @@ def test_the_check_finds_every_kind_of_damage(
     (store.root / ".adding-x").mkdir()
     pq.write_table(pq.read_table(entry.folder / "per_sample.parquet"), other.folder / "per_sample.parquet")
     lines = "\n".join(check_store(Store(store.root)).lines())
-    for part in ("psnr is", "no picture of", "notes.txt: does not belong", "stopped", "has the pictures of"):
+    for part in ("psnr is", "no picture of", "notes.txt: does not belong", "stopped", "has the outputs of"):
         assert part in lines, part
+    table = pq.read_table(entry.folder / "per_sample.parquet")
+    texts = ["京A00000", *table["read_text"].to_pylist()[1:]]
+    column = table.column_names.index("read_text")
+    pq.write_table(table.set_column(column, "read_text", [texts]), entry.folder / "per_sample.parquet")
+    lines = "\n".join(check_store(Store(store.root)).lines())
+    assert "ned by tint does not follow from the readings of 1 samples" in lines
     (other.folder / "entry.json").write_text("{}", encoding="utf-8")
     assert "schema version None" in "\n".join(check_store(Store(store.root)).lines())
     assert "no such folder" in "\n".join(check_store(Store(tmp_path / "none")).lines())
 
 
-def test_every_method_of_a_bench_becomes_an_entry(readable: Make, plan: ScoringPlan, tmp_path: Path) -> None:
-    samples, store = readable(4), Store(tmp_path / "lb")
+def test_every_method_of_a_bench_becomes_an_entry(
+    readable: Make, plan: ScoringPlan, first_frame_reader: str, tmp_path: Path
+) -> None:
+    samples, store, bench = readable(4), Store(tmp_path / "lb"), tmp_path / "bench"
     store.root.mkdir()
-    for name in ("bicubic", "frame-mean", "ground-truth"):
-        predict(load_method(name), samples, tmp_path / "bench" / "predictions" / name)
-    added = add_references(store, tmp_path / "bench", samples, plan)
-    assert [entry.method for entry in added] == ["bicubic", "frame-mean"]  # the oracle is no entry
-    assert add_references(store, tmp_path / "bench", samples, plan) == []
+    for spec in ("bicubic", "frame-mean", "ground-truth", first_frame_reader):
+        name = load_method(spec).descriptor.name
+        predictions = predict(load_method(spec), samples, bench / "predictions" / name)
+        score([predictions], samples, [bench / "runs" / name], plan)
+    added = add_references(store, bench, samples, plan)
+    assert [entry.method for entry in added] == ["bicubic", "first-frame", "frame-mean"]  # no oracle
+    assert all(entry.record.archive_sha256 for entry in added)
+    for entry in added:
+        claims = {claim.metric: claim.agrees for claim in entry.record.claimed_vs_recomputed}
+        assert {"ned", "acc", "cer"} <= set(claims) and all(claims.values())
+    assert add_references(store, bench, samples, plan) == []
     assert list(check_store(store).lines()) == []
     with pytest.raises(SubmissionError, match="no predictions in it"):
         add_references(store, tmp_path, samples, plan)
+    with pytest.raises(SubmissionError, match="no predictions of hat, whose parts were asked for"):
+        add_references(store, bench, samples, plan, parts_of="hat")
+
+
+def test_a_larger_bench_gives_entries_of_the_smaller_test_set(
+    readable: Make, make_samples: Make, plan: ScoringPlan, tmp_path: Path
+) -> None:
+    large = readable(8)
+    rows = [row for row in large.rows() if row["sample_id"] in ("s0001", "s0004", "s0005")]
+    small = make_samples(rows=rows, name="small")
+    bench, store = tmp_path / "bench", Store(tmp_path / "lb")
+    store.root.mkdir()
+    made = {}
+    for name in ("bicubic", "frame-mean"):
+        found = predict(load_method(name), large, bench / "predictions" / name)
+        made[name] = {one.sample_id: one.image for one in found}
+    # By their names the second is a part of the first.
+    part = bench / "predictions" / "frame-mean" / "predictions.json"
+    part.write_text(
+        part.read_text(encoding="utf-8").replace('"frame-mean"', '"bicubic-mean"'), encoding="utf-8"
+    )
+    whole, ablation = add_references(store, bench, small, plan, parts_of="bicubic")
+    assert (whole.record.submission.ablation_of, ablation.record.submission.ablation_of) == (None, "bicubic")
+    assert whole.record.claimed_vs_recomputed == ()  # the bench's scores are of other samples
+    assert whole.table["sample_id"].to_pylist() == ["s0001", "s0004", "s0005"]
+    hashes = [sha256_bytes(made["bicubic"][i].tobytes()) for i in ("s0001", "s0004", "s0005")]
+    assert whole.table["output_sha256"].to_pylist() == hashes
+    assert [board.kind for board in boards(store)] == ["main", "text-only", "ablation"]
+
+
+def test_readings_stand_on_the_text_only_board_alone(
+    readable: Make, submit: Submit, plan: ScoringPlan, first_frame_reader: str, tmp_path: Path
+) -> None:
+    samples, store = readable(8), Store(tmp_path / "lb")
+    add(store, submit(samples, method="Restorer"), samples, plan)
+    entry = add(store, submit(samples, first_frame_reader, method="Fusion"), samples, plan)
+    expected = [
+        plan.readers[0].read([decode(row["frames"][0]["bytes"], "frame")])[0].text for row in samples.rows()
+    ]
+    assert entry.table["read_text"].to_pylist() == expected
+    assert entry.table["read_confidence"].to_pylist() == pytest.approx([round(0.99**7, 6)] * 8, abs=1e-9)
+    scores = ned(expected, entry.table["text"].to_pylist())
+    assert entry.run.summary["ned"].mean == pytest.approx(scores.mean())
+    assert entry.run.summary["psnr"].mean is None
+    found = {board.kind: {row.entry.title for row in board.rows} for board in boards(store)}
+    assert found == {"main": {"Restorer"}, "text-only": {"Restorer", "Fusion"}}
+    copied = add(store, submit(samples, first_frame_reader, method="Copy"), samples, plan)
+    assert "8 of 8 readings, confidences included, are those of fusion@1.0" in copied.flags[-1].text
+    assert list(check_store(store).lines()) == []
+    card = store.card(entry.record.dataset)
+    assert card.floors[reader_key(plan.readers[0].descriptor)]["ned"] == pytest.approx(scores.mean())
+    assert card.ceilings[reader_key(plan.readers[0].descriptor)] == {"ned": 0.0, "acc": 1.0}

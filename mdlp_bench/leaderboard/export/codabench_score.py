@@ -12,7 +12,6 @@ from mdlp_bench.leaderboard.boards import RANKED
 from mdlp_bench.leaderboard.faults import Faults
 from mdlp_bench.leaderboard.pack import repack
 from mdlp_bench.leaderboard.validate import extract
-from mdlp_bench.methods.registry import FolderMethod
 
 
 def main(source: str, target: str) -> None:
@@ -47,9 +46,7 @@ def scores(reference: Path, result: Path) -> dict[str, float]:
         repack(result, archive, faults)
         if len(faults):
             raise faults.error("submission")
-        form, _ = extract(archive, Path(work) / "pictures", samples.sample_ids)
-        method = FolderMethod(Path(work) / "pictures")
-        method.descriptor = form.descriptor()
+        _, method, _ = extract(archive, Path(work) / "pictures", samples.sample_ids)
         predictions = predict(method, samples, Path(work) / "predictions")
         (run,) = score([predictions], samples, [Path(work) / "run"], plan)
     found = {name: run.summary[name].mean for name in RANKED if name in run.summary}

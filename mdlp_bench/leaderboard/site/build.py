@@ -15,7 +15,14 @@ from mdlp_bench.files import write_text
 from mdlp_bench.leaderboard.boards import Board, boards, find_boards
 from mdlp_bench.leaderboard.published import CAUTION, PUBLISHED, SOURCE
 from mdlp_bench.leaderboard.site.breakdown import breakdown
-from mdlp_bench.leaderboard.site.data import board_data, entry_data, page_name, samples_data, script_json
+from mdlp_bench.leaderboard.site.data import (
+    board_data,
+    entry_data,
+    page_name,
+    samples_data,
+    script_json,
+    typical_sample,
+)
 from mdlp_bench.leaderboard.store import DATASETS, THUMBNAILS, Entry, Store, reader_key
 from mdlp_bench.metrics.base import METRICS
 
@@ -81,7 +88,8 @@ class _Builder:
         for asset in assets.iterdir():
             write_text(self._out / "assets" / asset.name, asset.read_text(encoding="utf-8"))
         cards = {board.card.slug: board.card for board in self._boards}
-        self._page("index.html", "index.html", cards=cards, entries=self._entries)
+        strips = {slug: self._strip(slug) for slug in cards}
+        self._page("index.html", "index.html", cards=cards, strips=strips)
         for board in self._boards:
             data = script_json(board_data(board))
             self._page("board.html", f"boards/{board.slug}.html", board=board, data=data)
@@ -155,17 +163,34 @@ class _Builder:
             name = page_name(entry)
             data = script_json(entry_data(entry, card))
             write_text(self._out / f"data/{slug}/{name}.js", f"MB.receive({script_json(name)}, {data});\n")
-            shutil.copytree(entry.folder / THUMBNAILS, pictures / name, dirs_exist_ok=True)
+            if entry.record.submission.output == "image":
+                shutil.copytree(entry.folder / THUMBNAILS, pictures / name, dirs_exist_ok=True)
         readers = {reader_key(r): r.title for entry in entries for r in entry.run.record.readers}
         current = [entry for entry in entries if entry.current]
         data = script_json(
             {
                 "dataset": slug,
                 "readers": readers,
-                "methods": [[page_name(e), e.title, e.version] for e in self._ordered(slug, current)],
+                "methods": [
+                    [page_name(e), e.title, e.version, e.record.submission.output]
+                    for e in self._ordered(slug, current)
+                ],
             }
         )
         self._page("samples.html", f"samples/{slug}.html", card=card, data=data)
+
+    def _strip(self, slug: str) -> list[tuple[str, str]]:
+        """Pictures that show what a data set is about, with their titles: a sample on its best method."""
+        board = next((b for b in self._boards if b.card.slug == slug and b.kind == "main"), None)
+        sample = None if board is None else typical_sample(board)
+        if board is None or sample is None:
+            return []
+        best = board.rows[0].entry
+        return [
+            (f"img/{slug}/{sample}-f1.webp", "First frame"),
+            (f"img/{slug}/{page_name(best)}/{sample}.webp", best.title),
+            (f"img/{slug}/{sample}-gt.webp", "Ground truth"),
+        ]
 
     def _ordered(self, slug: str, entries: list[Entry]) -> list[Entry]:
         """Entries by their place on the data set's first board."""

@@ -34,7 +34,7 @@ def script_json(value: Any) -> str:
 
 def board_data(board: Board) -> dict[str, Any]:
     """A board column by column; scores as integers in units of their last shown decimal."""
-    rows = board.rows
+    rows, leading = board.rows, board.metrics[0]
     groups: list[str] = []
     metrics = []
     for info in board.metrics:
@@ -62,6 +62,8 @@ def board_data(board: Board) -> dict[str, Any]:
     return {
         "slug": board.slug,
         "dataset": board.card.slug,
+        # What a reader makes of the degraded input, in the leading metric.
+        "floor": _scaled(board.floor.get(leading.name), 10**leading.decimals),
         "metrics": metrics,
         "groups": groups,
         "title": [form.method for form in forms],
@@ -75,6 +77,23 @@ def board_data(board: Board) -> dict[str, Any]:
         "borda": [[row.borda.rank, row.borda.low, row.borda.high] for row in rows],
         "front": [_front(row) for row in rows],
     }
+
+
+def typical_sample(board: Board) -> str | None:
+    """The sample with pictures on which the best method does about as well as on average.
+
+    Its score in the leading metric is nearest to the method's mean: neither its best sample nor its worst.
+    None when no sample has pictures, a ground truth and a score.
+    """
+    row, leading = board.rows[0], board.metrics[0].name
+    table = row.entry.table
+    scores = table[column(row.entry, leading, reader_key(board.reader))].to_pylist()
+    known = {i: s for i, s in zip(table["sample_id"].to_pylist(), scores, strict=True) if s is not None}
+    mean = row.scores[leading].value
+    shown = [one.sample_id for one in board.card.browsed if one.has_truth and one.sample_id in known]
+    if mean is None or not shown:
+        return None
+    return min(shown, key=lambda sample_id: abs(known[sample_id] - mean))
 
 
 def samples_data(card: DatasetCard, entries: Sequence[Entry]) -> dict[str, Any]:

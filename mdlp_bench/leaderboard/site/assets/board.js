@@ -45,7 +45,7 @@
     if (!rows[i]) {
       const tr = document.createElement("tr");
       const flags = data.flags[i].map((f) => ` <span class="badge${WARN.has(f) ? "" : " warn"}">${f}</span>`).join("");
-      tr.innerHTML = `<td></td><th scope="row"><a href="${MB.root()}methods/${encodeURIComponent(data.dataset)}/${encodeURIComponent(data.page[i])}.html">${MB.escape(data.title[i])}</a> <span class="muted">${MB.escape(data.version[i])}</span>${flags}</th>` +
+      tr.innerHTML = `<td></td><th scope="row"><a href="${MB.root()}methods/${encodeURIComponent(data.dataset)}/${encodeURIComponent(data.page[i])}.html">${MB.escape(data.title[i])}</a><span class="sub">${MB.escape(data.version[i])}${flags}</span></th>` +
         `${data.metrics.map((m, k) => cell(m, k, i)).join("")}<td>${data.frames[i]}</td><td>${short(data.parameters[i])}</td><td>${time(data.ms[i])}</td>`;
       tr.dataset.page = data.page[i];
       rows[i] = tr;
@@ -58,7 +58,7 @@
     return rows[i];
   }
 
-  const columns = [["place", "Place", true], ["title", "Method", true], ...data.metrics.map((m) => [m.name, `${m.title}${m.unit ? ` (${m.unit})` : ""}`, !m.higher]), ["frames", "Frames", true], ["parameters", "Params", true], ["ms", "Time", true]];
+  const columns = [["place", "Place", true], ["title", "Method", true], ...data.metrics.map((m) => [m.name, m.title, !m.higher, m.unit, m.higher ? "↑" : "↓"]), ["frames", "Frames", true], ["parameters", "Params", true], ["ms", "Time", true]];
 
   function keys(name) {
     if (name === "place") return data[state.rule].map((place) => place[0]);
@@ -107,25 +107,42 @@
     for (const tr of body.rows) { const j = data.page.indexOf(tr.dataset.page); tr.classList.toggle("tied", members(data.groups[m.g[j]]).some((k) => own.has(k))); }
   }
 
+  // Round steps, about five of them.
+  function ticks(low, high) { const raw = (high - low) / 5, unit = 10 ** Math.floor(Math.log10(raw)), step = unit * [1, 2, 5, 10].find((k) => k * unit >= raw), found = []; for (let v = Math.ceil(low / step) * step; v <= high; v += step) found.push(v); return found; }
+
   function plot() {
-    const m = data.metrics[0], cost = data[state.cost], bit = state.cost === "ms" ? 1 : 2;
+    const m = data.metrics[0], cost = data[state.cost], bit = state.cost === "ms" ? 1 : 2, floor = data.floor;
     const points = [...data.title.keys()].filter((i) => m.v[i] !== null && cost[i] !== null);
-    const W = 800, H = 380, L = 60, R = 20, T = 34, B = 50;
+    const W = 900, H = 420, L = 60, R = 24, T = 34, B = 50;
     if (!points.length) { $("plot").innerHTML = '<p class="muted">No entry tells this cost.</p>'; return; }
     const log = (x) => Math.log10(Math.max(x, state.cost === "ms" ? 1e-3 : 1)), xs = points.map((i) => log(cost[i])), ys = points.flatMap((i) => [m.l[i] ?? m.v[i], m.h[i] ?? m.v[i]]);
-    const x0 = Math.floor(Math.min(...xs)), x1 = Math.max(Math.ceil(Math.max(...xs)), x0 + 1), y0 = Math.min(...ys), y1 = Math.max(...ys, y0 + 1);
+    if (floor !== null) ys.push(floor);
+    const x0 = Math.floor(Math.min(...xs)), x1 = Math.max(Math.ceil(Math.max(...xs)), x0 + 1), pad = 0.04 * Math.max(Math.max(...ys) - Math.min(...ys), 1), y0 = Math.min(...ys) - pad, y1 = Math.max(...ys) + pad;
     const X = (v) => L + (W - L - R) * (log(v) - x0) / (x1 - x0), Y = (v) => T + (H - T - B) * (m.higher ? y1 - v : v - y0) / (y1 - y0);
     const unit = state.cost === "ms" ? time : short;
     let svg = `<svg viewBox="0 0 ${W} ${H}" role="group" aria-label="${m.title} against ${state.cost === "ms" ? "time a sample" : "parameters"}; the same numbers stand in the table">`;
     for (let d = x0; d <= x1; d++) { const x = X(10 ** d); svg += `<line class="axis" x1="${x}" x2="${x}" y1="${T}" y2="${H - B}"/><text class="tick" x="${x}" y="${H - B + 16}" text-anchor="middle">${unit(10 ** d)}</text>`; }
-    for (let k = 0; k <= 4; k++) { const v = y0 + (y1 - y0) * k / 4, y = Y(v); svg += `<line class="axis" x1="${L}" x2="${W - R}" y1="${y}" y2="${y}"/><text class="tick" x="${L - 6}" y="${y + 4}" text-anchor="end">${number(m, v)}</text>`; }
-    svg += `<text x="${(L + W - R) / 2}" y="${H - 12}" text-anchor="middle">${state.cost === "ms" ? "time a sample" : "parameters"} (log)</text><text x="14" y="18">${m.title} ${m.higher ? "↑" : "↓"}</text>`;
+    for (const v of ticks(y0, y1)) { const y = Y(v); svg += `<line class="axis" x1="${L}" x2="${W - R}" y1="${y}" y2="${y}"/><text class="tick" x="${L - 6}" y="${y + 4}" text-anchor="end">${number(m, v)}</text>`; }
+    svg += `<text x="${(L + W - R) / 2}" y="${H - 12}" text-anchor="middle">${state.cost === "ms" ? "time a sample" : "parameters"} (log)</text><text x="14" y="18">${m.title} ${m.higher ? "↑ higher" : "↓ lower"} is better</text>`;
     const front = points.filter((i) => data.front[i] & bit).sort((i, j) => cost[i] - cost[j]);
     svg += `<polyline class="front" points="${front.map((i) => `${X(cost[i])},${Y(m.v[i])}`).join(" ")}"/>`;
+    // Labels keep clear of points and of one another; those off the front give way.
+    const taken = points.map((i) => [X(cost[i]) - 6, Y(m.v[i]) - 6, X(cost[i]) + 6, Y(m.v[i]) + 6]), labels = new Map();
+    if (floor !== null) { const y = Y(floor); svg += `<line class="floor" x1="${L}" x2="${W - R}" y1="${y}" y2="${y}"/><text class="tick" x="${W - R - 4}" y="${y - 5}" text-anchor="end">degraded input ${number(m, floor)}</text>`; taken.push([W - R - 170, y - 18, W - R, y]); }
+    for (const i of [...front, ...points.filter((i) => !(data.front[i] & bit))]) {
+      const x = X(cost[i]), y = Y(m.v[i]), w = 6.7 * data.title[i].length, last = points.length > 40 && !(data.front[i] & bit) ? 0 : 8;
+      for (const [dx, dy] of [[9, -7], [9, 15], [-9, -7], [-9, 15], [9, 4], [-9, 4], [9, -22], [-9, 30]].slice(0, last)) {
+        const a = dx > 0 ? x + dx : x + dx - w, box = [a, y + dy - 11, a + w, y + dy + 3];
+        if (box[0] < L || box[2] > W - 2 || box[1] < T || box[3] > H - B || taken.some((t) => box[0] < t[2] && t[0] < box[2] && box[1] < t[3] && t[1] < box[3])) continue;
+        taken.push(box);
+        labels.set(i, `<text x="${x + dx}" y="${y + dy}" text-anchor="${dx > 0 ? "start" : "end"}">${MB.escape(data.title[i])}</text>`);
+        break;
+      }
+    }
     for (const i of points) {
-      const x = X(cost[i]), y = Y(m.v[i]), on = data.front[i] & bit, name = MB.escape(data.title[i]), left = x > W - 160;
-      svg += `<a class="${on ? "on" : ""}" href="${MB.root()}methods/${encodeURIComponent(data.dataset)}/${encodeURIComponent(data.page[i])}.html"><title>${name}: ${m.title} ${number(m, m.v[i])}, ${unit(cost[i])}</title>` +
-        (m.l[i] === null ? "" : `<line class="error" x1="${x}" x2="${x}" y1="${Y(m.l[i])}" y2="${Y(m.h[i])}"/>`) + `<circle cx="${x}" cy="${y}" r="5"/>${on || points.length < 15 ? `<text x="${x + (left ? -9 : 9)}" y="${y - 7}" text-anchor="${left ? "end" : "start"}">${name}</text>` : ""}</a>`;
+      const x = X(cost[i]), y = Y(m.v[i]), on = data.front[i] & bit;
+      svg += `<a class="${on ? "on" : ""}" href="${MB.root()}methods/${encodeURIComponent(data.dataset)}/${encodeURIComponent(data.page[i])}.html"><title>${MB.escape(data.title[i])}: ${m.title} ${number(m, m.v[i])}, ${unit(cost[i])}</title>` +
+        (m.l[i] === null ? "" : `<line class="error" x1="${x}" x2="${x}" y1="${Y(m.l[i])}" y2="${Y(m.h[i])}"/>`) + `<circle cx="${x}" cy="${y}" r="5"/>${labels.get(i) || ""}</a>`;
     }
     $("plot").innerHTML = `${svg}</svg>`;
   }
@@ -144,7 +161,7 @@
     draw(); plot();
   }
 
-  table.tHead.innerHTML = `<tr>${columns.map(([k, text, asc]) => `<th scope="col" data-key="${k}"><button type="button" data-asc="${asc ? 1 : ""}">${MB.escape(text)}</button></th>`).join("")}</tr>`;
+  table.tHead.innerHTML = `<tr>${columns.map(([k, text, asc, unit, better]) => `<th scope="col" data-key="${k}"><button type="button" data-asc="${asc ? 1 : ""}">${MB.escape(text)}${better ? `&nbsp;<span class="dir" aria-hidden="true">${better}</span><span class="hidden">, ${better === "↑" ? "higher" : "lower"} is better</span>` : ""}${unit ? ` <small>${unit}</small>` : ""}</button></th>`).join("")}</tr>`;
   table.tHead.addEventListener("click", (event) => { const button = event.target.closest("button"); if (button) sortBy(button.closest("th").dataset.key, Boolean(button.dataset.asc)); });
   body.addEventListener("mouseover", (event) => { const tr = event.target.closest("tr"); if (tr) mark(tr.dataset.page); });
   body.addEventListener("focusin", (event) => { const tr = event.target.closest("tr"); if (tr) mark(tr.dataset.page); });

@@ -34,9 +34,11 @@
     $("differences").tBodies[0].innerHTML = data.metrics.map((m) => {
       const x = one.metrics[m.key], y = two.metrics[m.key], found = x && y ? difference(x, y) : null, unit = 10 ** (m.decimals + DIGITS);
       const text = (value, sign) => value === null ? "–" : `${sign && value > 0 ? "+" : ""}${(value / unit).toFixed(m.decimals)}`;
-      if (!found) return `<tr><th scope="row" class="l">${MB.escape(m.title)}</th><td colspan="5" class="l muted">not computed for both</td></tr>`;
+      if (!found) return `<tr><th scope="row" class="l">${MB.escape(m.title)}</th><td colspan="6" class="l muted">not computed for both</td></tr>`;
       const apart = found.low !== null && (found.low > 0 || found.high < 0), better = (found.d > 0) === m.higher ? one.title : two.title;
-      return `<tr data-metric="${m.name}"><th scope="row" class="l">${MB.escape(m.title)} ${m.higher ? "↑" : "↓"}</th><td>${text(found.a)}</td><td>${text(found.b)}</td><td>${text(found.d, true)}</td><td>${text(found.low, true)} to ${text(found.high, true)}</td><td class="l">${apart ? `${MB.escape(better)} is better` : "not told apart"}</td></tr>`;
+      const reach = found.low === null ? 1 : Math.max(-found.low, found.high, 1e-9), at = (value) => `${(50 + 48 * value / reach).toFixed(1)}%`;
+      const bar = found.low === null ? "<td></td>" : `<td class="s zero" style="--a:${at(found.low)};--b:${at(found.high)};--v:${at(found.d)}"></td>`;
+      return `<tr data-metric="${m.name}"><th scope="row" class="l">${MB.escape(m.title)} ${m.higher ? "↑" : "↓"}</th><td>${text(found.a)}</td><td>${text(found.b)}</td><td>${text(found.d, true)}</td><td>${text(found.low, true)} to ${text(found.high, true)}</td>${bar}<td class="l">${apart ? `${MB.escape(better)} is better` : "not told apart"}</td></tr>`;
     }).join("");
     const m = data.metrics.find((k) => k.name === $("metric").value), x = one.metrics[m.key] || [], y = two.metrics[m.key] || [], unit = 10 ** (m.decimals + DIGITS);
     const order = [...shared.ids.keys()].filter((i) => x[i] != null && y[i] != null).sort((i, j) => Math.abs(x[j] - y[j]) - Math.abs(x[i] - y[i]) || shown.has(shared.ids[j]) - shown.has(shared.ids[i]) || i - j).slice(0, SHOWN);

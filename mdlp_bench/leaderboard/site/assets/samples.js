@@ -8,6 +8,7 @@
   MB.fill($("b"), methods, given.get("b") || (methods[1] || methods[0])?.[0]);
   MB.fill($("reader"), readers, given.get("reader"));
   MB.fill($("sample"), shared.shown.map((s) => [s.id, `${s.id} ${s.text}`]), given.get("sample"));
+  const gives = new Map(data.methods.map(([page, , , output]) => [page, output]));
   const title = (page) => methods.find(([key]) => key === page)?.[1] || "";
   const figure = (source, name, text) => `<figure><img src="${source}" alt="${MB.escape(name)}" width="224" height="112" loading="lazy"><figcaption>${text}</figcaption></figure>`;
 
@@ -21,8 +22,10 @@
       `<p><span class="c">${MB.escape(sample.text || "no text")}</span> <span class="muted">truth${sample.layout ? `, ${MB.escape(sample.layout)}` : ""}</span></p>`;
     for (const side of ["a", "b"]) {
       const page = $(side).value;
-      $(`img${side}`).src = image(page, sample.id);
-      $(`img${side}`).alt = `Restored by ${title(page)}`;
+      const pictured = gives.get(page) !== "text", img = $(`img${side}`);
+      $(`side${side}`).classList.toggle("blank", !pictured);
+      if (pictured) { img.src = image(page, sample.id); img.alt = `Restored by ${title(page)}`; } else { img.removeAttribute("src"); img.alt = ""; }
+      $(`tag${side}`).textContent = data.methods.find(([key]) => key === page)?.[1] || "";
       $(`name${side}`).textContent = title(page);
       const entry = await MB.load(data.dataset, page), at = shared.ids.indexOf(sample.id), read = entry.texts[reader];
       if (page === $(side).value && sample.id === $("sample").value) $(`text${side}`).innerHTML = read ? MB.coloured(read[at]) : '<span class="muted">not read by this reader</span>';
