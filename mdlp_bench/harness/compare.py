@@ -30,7 +30,7 @@ from mdlp_bench.metrics.base import METRICS
 from mdlp_bench.metrics.protocol import MDLP_V1
 
 if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
+    from rich.console import Console, Group
 
 RANKING_METRICS: Final = ("ned", "acc", "cer", "psnr", "ssim", "lpips", "lpips_squeeze", "lpips_vgg")
 """What methods are ranked and grouped by; the overall order is by the first of these that was measured."""
@@ -158,6 +158,9 @@ class RunComparison:
         if left_out:
             shown = ", ".join(left_out)
             console.print(f"Left out for want of width: {shown}; written tables have all.", style="dim")
+        for reason in self.table.footnotes():
+            if reason not in fitted.footnotes():
+                console.print(reason, style="dim", soft_wrap=True)
         for metric, pairs in self.inseparable().items():
             if pairs and metric == self._leading:
                 shown = ", ".join(f"{better} / {worse}" for better, worse in pairs)
@@ -287,11 +290,11 @@ def _cost_cells(run: Run) -> dict[str, Cell]:
     return {name: Cell(value=v / _COST_UNITS[name]) for name, v in values.items() if v is not None}
 
 
-def _width(console: Console, renderable: RenderableType) -> int:
-    """Columns a renderable takes when nothing limits it."""
+def _width(console: Console, shown: Group) -> int:
+    """Columns the grid of a table takes when nothing limits it; the sentences below it wrap."""
     from rich.measure import Measurement
 
-    return Measurement.get(console, console.options.update(width=1000), renderable).maximum
+    return Measurement.get(console, console.options.update(width=1000), shown.renderables[0]).maximum
 
 
 def _rank(

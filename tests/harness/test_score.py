@@ -275,7 +275,7 @@ class UpsideDownReader(BrightReader):
 
 
 def test_a_second_reader_has_columns_of_its_own_and_its_agreement_is_told(
-    make_samples: Make, tmp_path: Path
+    make_samples: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     samples = make_samples(rows=readable_rows(8))
     plan = ScoringPlan((BrightReader(), UpsideDownReader()), (FidelityScorer(),))
@@ -284,6 +284,10 @@ def test_a_second_reader_has_columns_of_its_own_and_its_agreement_is_told(
     runs = score(found, samples, [tmp_path / "r" / name for name in names], plan)
     assert {"ned", "ned@upside-down", "acc@upside-down"} <= set(runs[0].summary)
     comparison = compare(runs)
+    comparison.print()
+    shown = capsys.readouterr().out
+    assert "Order of the methods by upside-down and by bright: Kendall's tau 1.00 [" in shown
+    assert "Not separable in NED: " in shown  # the readings are as good as random
     # The mirrored image has the same mean colour, so both readers read the same.
     assert comparison.agreement["upside-down"].value == pytest.approx(1.0)
     assert comparison.to_json()["reader_agreement"]["upside-down"]["kendall_tau"] == pytest.approx(1.0)
