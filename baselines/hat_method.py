@@ -15,6 +15,7 @@ from baselines.restoring import FramePolicy, SingleImageMethod, trained_single_i
 from baselines.weights import bundled, load_network
 
 _INPUT_SIZE = (28, 56)
+CITATION = "Chen et al.: Activating More Pixels in Image Super-Resolution Transformer, CVPR 2023"
 
 
 class HatOptions(BaseModel):
@@ -63,6 +64,6 @@ def hat(weights: Path | None = None, frame: FramePolicy = "last", name: str = "h
         name=name,
         title="HAT (small)",
         frame=frame,
-        citation="Chen et al.: Activating More Pixels in Image Super-Resolution Transformer, CVPR 2023",
+        citation=CITATION,
         is_bundled=weights is None,
     )

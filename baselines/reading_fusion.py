@@ -73,23 +73,28 @@ def vote(readings: Sequence[Reading]) -> Reading:
     )
 
 
-def reading_fusion() -> ReadingFusion:
+def reading_fusion(restorer: Method | None = None) -> ReadingFusion:
     """The bundled CRNN on up to five frames.
+
+    Args:
+        restorer: Restores each frame by itself before it is read, e.g. `srcnn()`; None: as captured.
 
     Raises:
         MissingWeightsError: The CRNN's weights are missing.
     """
     reader = CrnnReader()
+    restored = restorer.descriptor if restorer else None
     descriptor = MethodDescriptor(
-        name="reading-fusion",
-        title="Reading fusion (CRNN)",
+        name=f"reading-fusion-{restored.name}" if restored else "reading-fusion",
+        title=f"Reading fusion ({f'{restored.title}, ' if restored else ''}CRNN)",
         frames_used=FRAMES,
-        frame_policy="the first five or fewer, read one by one",
-        parameters=count_parameters(reader.network),
+        frame_policy=f"the first five or fewer, {'restored and ' if restored else ''}read one by one",
+        parameters=count_parameters(reader.network) + (restored.parameters if restored else 0),
         weights_sha256=reader.descriptor.weights_sha256,
         citation=reader.descriptor.citation,
         provenance="baseline",
-        trained_on=("rendered plates",),
+        trained_on=("rendered plates", *(restored.trained_on if restored else ())),
+        deterministic=restored is None or restored.deterministic,
         output="text",
     )
-    return ReadingFusion(descriptor, reader)
+    return ReadingFusion(descriptor, reader, restorer)

@@ -24,7 +24,7 @@ from mdlp_bench.training.images import to_images, to_tensor
 FramePolicy = Literal["last", "best", "mean"]
 """What a single-image method sees: the last of the first three frames, the sharpest one, or their mean."""
 
-_POLICY_WORDS: Final[Mapping[FramePolicy, str]] = MappingProxyType(
+POLICY_WORDS: Final[Mapping[FramePolicy, str]] = MappingProxyType(
     {
         "last": "the last of the first three",
         "best": "the sharpest of the first three",
@@ -141,7 +141,7 @@ def trained_single_image(
         name=name,
         title=title,
         frames_used=1 if frame == "last" else 3,
-        frame_policy=_POLICY_WORDS[frame],
+        frame_policy=POLICY_WORDS[frame],
         parameters=count_parameters(network),
         weights_sha256=sha256_file(weights),
         citation=citation,

@@ -43,11 +43,15 @@ class FrequencySplitter(nn.Module):
     Args:
         embedding: Channels of the noise-level embedding.
         image_size: Width in training; sets the number of gains and the unit of frequency.
+        orthonormal: Divide the spectrum by the square root of its length. As released it is not divided, and
+            its mean, thousands of times an image's values, drowns the U-Net's first maps until it has learnt
+            to ignore them.
     """
 
-    def __init__(self, embedding: int, image_size: int) -> None:
+    def __init__(self, embedding: int, image_size: int, *, orthonormal: bool = False) -> None:
         super().__init__()
         self.image_size = image_size
+        self._norm = "ortho" if orthonormal else "backward"
         self.noise_func = nn.Linear(embedding, image_size)
         self.noise_resSE = ResidualSqueeze(3)
         self.sigma_resSE = ResidualSqueeze(6)
@@ -66,11 +70,11 @@ class FrequencySplitter(nn.Module):
             [B, 15, H, W]: noisy, prediction, denoised, low frequencies, high frequencies.
         """
         gain = self._column_gain(embedding, noisy.shape[3])
-        spectrum = torch.fft.fftn(prediction, dim=(1, 2, 3))
+        spectrum = torch.fft.fftn(prediction, dim=(1, 2, 3), norm=self._norm)
         filtered = spectrum * self._high_pass(spectrum)
         guidance = self.HF_guided_resSE(torch.cat([filtered.real, filtered.imag], dim=1))
         low = prediction * self.channel_transform(guidance)
-        high = torch.fft.ifftn(filtered, dim=(1, 2, 3)).abs()
+        high = torch.fft.ifftn(filtered, dim=(1, 2, 3), norm=self._norm).abs()
         return torch.cat([noisy, prediction, noisy * gain, low, high], dim=1)
 
     def _column_gain(self, embedding: Tensor, width: int) -> Tensor:

@@ -30,6 +30,7 @@ class ResDiffOptions(BaseModel):
         config: `plate` is a U-Net that trains on a CPU.
         network: Fields of `ResDiffUNetConfig` to set differently.
         phase: `cnn` trains the CNN; `diffusion` the U-Net on the finished CNN's output (`--start`).
+        last: Share of samples at the last noise level, where sampling starts.
         steps: Sampling steps of the pictures made while training.
     """
 
@@ -38,6 +39,7 @@ class ResDiffOptions(BaseModel):
     config: Literal["plate"] = "plate"
     network: dict[str, Any] = {}
     phase: Literal["cnn", "diffusion"] = "diffusion"
+    last: float = Field(default=0.0, ge=0, le=1)
     steps: int = Field(default=STEPS, ge=1)
 
 
@@ -66,7 +68,7 @@ class ResDiffTrainable(NetworkTrainable):
         network = ResDiff(config)
         super().__init__(network, config, "resdiff")
         self._options = options
-        self._chain = ResDiffChain()
+        self._chain = ResDiffChain(prediction=config.prediction)
         network.cnn.requires_grad_(options.phase == "cnn")
         network.unet.requires_grad_(options.phase == "diffusion")
 
@@ -78,7 +80,7 @@ class ResDiffTrainable(NetworkTrainable):
         predicted = network.predict(one_frame(batch.frames, generator))
         if self._options.phase == "cnn":
             return {"cnn": cnn_loss(predicted, batch.gt)}
-        level = self._chain.draw_levels(len(batch), generator).to(batch.gt)
+        level = self._chain.draw_levels(len(batch), generator, self._options.last).to(batch.gt)
         noise = torch.randn(batch.gt.shape, generator=generator).to(batch.gt)
         return {"noise": self._chain.loss(network.unet, predicted, batch.gt, level, noise)}
 
@@ -119,7 +121,7 @@ def resdiff(
     """
     path = weights or bundled("resdiff")
     network = load_network(path, "resdiff", ResDiffUNetConfig, ResDiff)
-    chain = ResDiffChain()
+    chain = ResDiffChain(prediction=network.unet.config.prediction)
     return trained_single_image(
         network,
         path,

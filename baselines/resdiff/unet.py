@@ -12,6 +12,7 @@ from typing import Literal, Self
 import torch
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from baselines.resdiff.blocks import (
     Downsample,
@@ -21,6 +22,7 @@ from baselines.resdiff.blocks import (
     Upsample,
     norm_act_conv,
 )
+from baselines.resdiff.chain import Prediction
 from baselines.resdiff.splitter import FrequencySplitter
 from baselines.resdiff.wavelet import haar_details
 from mdlp_bench.errors import MethodError
@@ -40,6 +42,11 @@ class ResDiffUNetConfig(BaseModel):
         dropout: In the second half of residual blocks.
         image_size: Width of the images.
         guided_levels: Guided attentions that exist; the release always has four, used or not.
+        unshuffle: Blocks of so many pixels each way become channels before the first level; the release
+            works on pixels.
+        orthonormal: See `FrequencySplitter`.
+        prediction: What the output stands for: the noise, as released, or the clean residual, whose errors
+            a sampler of few steps does not multiply.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -54,6 +61,9 @@ class ResDiffUNetConfig(BaseModel):
     dropout: float = Field(default=0.2, ge=0, lt=1)
     image_size: int = Field(default=128, ge=11)
     guided_levels: int = Field(default=4, ge=0)
+    unshuffle: Literal[1, 2, 4] = 1
+    orthonormal: bool = False
+    prediction: Prediction = "noise"
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -64,16 +74,19 @@ class ResDiffUNetConfig(BaseModel):
         return self
 
 
-# For training on the CPU at 112 x 224.
+# For training on the CPU at 112 x 224, in blocks of 4 x 4 pixels.
 PLATE = ResDiffUNetConfig(
-    inner_channel=16,
+    inner_channel=24,
     norm_groups=8,
-    channel_mults=(1, 2, 4, 8),
-    attn_res=(28,),
+    channel_mults=(1, 2, 5),
+    attn_res=(),
     res_blocks=1,
     dropout=0.0,
     image_size=224,
-    guided_levels=3,
+    guided_levels=2,
+    unshuffle=4,
+    orthonormal=True,
+    prediction="residual",
 )
 
 
@@ -87,16 +100,18 @@ class ResDiffUNet(nn.Module):
         self.noise_level_mlp = nn.Sequential(
             NoiseLevelEncoding(inner), nn.Linear(inner, 4 * inner), nn.SiLU(), nn.Linear(4 * inner, inner)
         )
-        self.fd_spliter = FrequencySplitter(inner, config.image_size)
+        self.fd_spliter = FrequencySplitter(inner, config.image_size, orthonormal=config.orthonormal)
         widths = [inner * mult for mult in config.channel_mults]
         # A guided attention runs on the width of the level it leaves; those beyond the last halving only
         # keep the released key names.
         guided = [*widths[:-1], *(inner * 2**level for level in range(len(widths) - 1, config.guided_levels))]
         self.hf_ca_list = nn.ModuleList(GuidedAttention(width, config.norm_groups) for width in guided)
 
-        attends = [config.image_size >> level in config.attn_res for level in range(len(widths))]
+        attends = [
+            config.image_size // config.unshuffle >> level in config.attn_res for level in range(len(widths))
+        ]
         skips = [inner]
-        self.downs = nn.ModuleList([nn.Conv2d(config.in_channel, inner, 3, padding=1)])
+        self.downs = nn.ModuleList([nn.Conv2d(config.in_channel * config.unshuffle**2, inner, 3, padding=1)])
         channels = inner
         for level, width in enumerate(widths):
             for _ in range(config.res_blocks):
@@ -119,7 +134,12 @@ class ResDiffUNet(nn.Module):
                 channels = width
             if level > 0:
                 self.ups.append(Upsample(width))
-        self.final_conv = norm_act_conv(channels, config.out_channel, config.norm_groups)
+        channels_out = config.out_channel * config.unshuffle**2
+        self.final_conv = norm_act_conv(channels, channels_out, config.norm_groups)
+        if config.prediction == "residual":
+            # Untrained it changes nothing of the CNN's prediction.
+            for parameter in self.final_conv["block"][-1].parameters():
+                nn.init.zeros_(parameter)
 
     def _block(self, channels_in: int, channels_out: int, *, attention: bool) -> ResidualAttentionBlock:
         config = self.config
@@ -135,10 +155,10 @@ class ResDiffUNet(nn.Module):
     @property
     def size_multiple(self) -> int:
         """Height and width must be multiples of this."""
-        return 2 ** (len(self.config.channel_mults) - 1)
+        return self.config.unshuffle << (len(self.config.channel_mults) - 1)
 
     def forward(self, x: Tensor, noise_level: Tensor) -> Tensor:
-        """Predict the noise.
+        """Predict the noise, or what `config.prediction` says.
 
         Args:
             x: [B, 6, H, W]: the CNN's prediction, then the noisy residual, values about -1..1.
@@ -153,10 +173,11 @@ class ResDiffUNet(nn.Module):
         self._check(x, noise_level)
         prediction, noisy = x.chunk(2, dim=1)
         levels = len(self.config.channel_mults) - 1
-        guides = [bands.sum(dim=2) for bands in haar_details(prediction, levels)]
+        folded = self.config.unshuffle.bit_length() - 1
+        guides = [bands.sum(dim=2) for bands in haar_details(prediction, folded + levels)[folded:]]
         embedding = self.noise_level_mlp(noise_level)
 
-        h = self.fd_spliter(prediction, noisy, embedding)
+        h = F.pixel_unshuffle(self.fd_spliter(prediction, noisy, embedding), self.config.unshuffle)
         skips: list[Tensor] = []
         halvings = 0
         for layer in self.downs:
@@ -173,7 +194,7 @@ class ResDiffUNet(nn.Module):
                 h = layer(torch.cat([h, skips.pop()], dim=1), embedding)
             else:
                 h = layer(h)
-        return self.final_conv["block"](h)
+        return F.pixel_shuffle(self.final_conv["block"](h), self.config.unshuffle)
 
     def _check(self, x: Tensor, noise_level: Tensor) -> None:
         multiple = self.size_multiple

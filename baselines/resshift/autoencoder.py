@@ -238,10 +238,13 @@ class VqAutoencoder(nn.Module):
 def load_autoencoder(path: Path, config: AutoencoderConfig | None = None) -> VqAutoencoder:
     """Load the official autoencoder's checkpoint, in evaluation mode.
 
+    The losses it was trained with, which some copies hold under `loss.`, are left out.
+
     Raises:
         MissingWeightsError: There is no such file.
         MethodError: The weights are not of this configuration.
     """
     network = VqAutoencoder(config)
-    load_exactly(network, read_state_dict(path), str(path))
+    state = {key: value for key, value in read_state_dict(path).items() if not key.startswith("loss.")}
+    load_exactly(network, state, str(path))
     return network.eval()

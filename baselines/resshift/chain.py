@@ -10,6 +10,7 @@ Start of sampling:       x_T = y + kappa sqrt(eta_T) eps
 Posterior (equation 6):  mean = (eta_{t-1} / eta_t) x_t + (alpha_t / eta_t) x0,
                          variance = kappa^2 (eta_{t-1} / eta_t) alpha_t,
                          alpha_t = eta_t - eta_{t-1}, eta_0 = 0
+                         and the same between x_t and any earlier x_s: the steps between are Gaussian
 Schedule (equation 10):  sqrt(eta_t) = s (sqrt_end / s)^(((t - 1) / (T - 1))^p), t = 1 .. T,
                          s = min(m / kappa, m)
 """
@@ -24,6 +25,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from baselines.noise import SampleNoise
+from mdlp_bench.errors import MethodError
 
 CleanPredictor = Callable[[Tensor, Tensor, Tensor], Tensor]
 
@@ -99,16 +101,43 @@ class ResShiftChain:
         spread = self.schedule.kappa * self._at(self.sqrt_etas, step, x)
         return x / ((spread.square() + 1).sqrt() if self.schedule.latent else 3 * spread + 1)
 
-    def posterior(self, x: Tensor, clear: Tensor, step: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean [B, C, H, W] and variance [B, 1, 1, 1] of x_{t-1} given x_t and x0; at step 0 x0 itself."""
-        eta, previous = self._at(self.etas, step, x), self._at(self.previous_etas, step, x)
-        alpha = self._at(self.alphas, step, x)
+    def posterior(
+        self, x: Tensor, clear: Tensor, step: Tensor, earlier: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Mean [B, C, H, W] and variance [B, 1, 1, 1] of x at an earlier step given x_t and x0.
+
+        The earlier step is the one before by default; before step 0 there is x0 itself.
+        """
+        eta, target = self._at(self.etas, step, x), step if earlier is None else earlier + 1
+        # Of the step before `target`: the schedule's own, or nothing left of the shift.
+        previous = self._at(self.previous_etas, target, x)
+        alpha = eta - previous
         mean = previous / eta * x + alpha / eta * clear
         return mean, self.schedule.kappa**2 * previous / eta * alpha
 
-    def draw_steps(self, count: int, generator: torch.Generator | None = None) -> Tensor:
-        """Draw a training step for each of `count` samples: int64 [count]."""
-        return torch.randint(self.schedule.steps, (count,), generator=generator)
+    def draw_steps(self, count: int, generator: torch.Generator | None = None, last: float = 0.0) -> Tensor:
+        """Draw a training step for each of `count` samples: int64 [count].
+
+        Args:
+            count: How many.
+            generator: Of the draws.
+            last: Share of samples at the last step, where sampling starts; the others are drawn evenly.
+        """
+        steps = torch.randint(self.schedule.steps, (count,), generator=generator)
+        if last > 0:
+            steps[torch.rand(count, generator=generator) < last] = self.schedule.steps - 1
+        return steps
+
+    def visited_steps(self, count: int) -> list[int]:
+        """The steps a sampler of `count` network calls visits: evenly from the last one on, all of them at T.
+
+        Raises:
+            MethodError: `count` is not within 1..T.
+        """
+        total = self.schedule.steps
+        if not 1 <= count <= total:
+            raise MethodError(f"ResShift: {count} sampling steps, must be 1 to {total}")
+        return [total - 1 - index * total // count for index in range(count)]
 
     def predict(
         self,
@@ -149,7 +178,14 @@ class ResShiftChain:
         )
 
     @torch.no_grad()
-    def sample(self, network: CleanPredictor, degraded: Tensor, low: Tensor, seeds: Sequence[int]) -> Tensor:
+    def sample(
+        self,
+        network: CleanPredictor,
+        degraded: Tensor,
+        low: Tensor,
+        seeds: Sequence[int],
+        steps: int | None = None,
+    ) -> Tensor:
         """Restore by running the chain backwards.
 
         Args:
@@ -157,21 +193,23 @@ class ResShiftChain:
             degraded: y [B, C, H, W]: the image enlarged to the output size (-1..1), or its latent code.
             low: Low-quality image the network is conditioned on.
             seeds: One a sample; a sample's result depends on its own alone.
+            steps: Network calls, 1..T; default T, the papers' sampler.
 
         Returns:
             x0 [B, C, H, W]; in pixel space clipped to -1..1.
 
         Raises:
-            MethodError: Not one seed a sample.
+            MethodError: Not one seed a sample, or `steps` out of range.
         """
         noise = SampleNoise(seeds)
         x = self.start(degraded, noise.like(degraded))
-        for index in reversed(range(self.schedule.steps)):
+        visited = self.visited_steps(self.schedule.steps if steps is None else steps)
+        for index, following in zip(visited, [*visited[1:], -1], strict=True):
             step = torch.full((len(x),), index, device=x.device)
             clear = network(self.scale_input(x, step), step, low)
             if not self.schedule.latent:
                 clear = clear.clamp(-1, 1)
-            x, variance = self.posterior(x, clear, step)
-            if index:
+            x, variance = self.posterior(x, clear, step, torch.full_like(step, following))
+            if following >= 0:
                 x = x + variance.sqrt() * noise.like(x)
         return x

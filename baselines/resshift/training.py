@@ -8,32 +8,42 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from baselines.learning import NetworkTrainable, one_frame, parse_options
-from baselines.resshift.chain import PLATE_4, ResShiftChain
+from baselines.learning import NetworkTrainable, one_frame, parse_options, shrink
+from baselines.resshift.chain import PLATE_4, CleanPredictor, ResShiftChain
 from baselines.resshift.unet import PLATE, PLATE_UNSHUFFLED, ResShiftUNet, ResShiftUNetConfig
 from baselines.restoring import FramePolicy, SingleImageMethod, trained_single_image
 from baselines.weights import bundled, load_network
+from mdlp_bench.metrics.protocol import WORKING_SIZE
 from mdlp_bench.training.trainable import TrainingBatch
 
 _NETWORKS = {"plate": PLATE, "plate-unshuffled": PLATE_UNSHUFFLED}
+STEPS = 4
+CITATION = (
+    "Yue, Wang, Loy: ResShift: Efficient Diffusion Model for Image Super-resolution by Residual Shifting, "
+    "NeurIPS 2023"
+)
 
 
 class ResShiftOptions(BaseModel):
     """What `mdlp-bench train resshift` can be told.
 
     Attributes:
-        config: `plate` works at 112 x 224; `plate-unshuffled` on 4 x 4 blocks, at a quarter of the cost.
+        config: `plate` works at 112 x 224; `plate-unshuffled` on 4 x 4 blocks, at a small part of the cost.
         network: Fields of `ResShiftUNetConfig` to set differently.
+        last: Share of samples at the chain's last step, where sampling starts.
+        steps: Sampling steps of the pictures made while training.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     config: Literal["plate", "plate-unshuffled"] = "plate-unshuffled"
     network: dict[str, Any] = {}
+    last: float = Field(default=0.0, ge=0, le=1)
+    steps: int = Field(default=STEPS, ge=1)
 
 
 class _PixelChain:
@@ -41,25 +51,45 @@ class _PixelChain:
 
     def __init__(self, config: ResShiftUNetConfig) -> None:
         self.chain = ResShiftChain(PLATE_4)
+        self.predict_shift = config.predict_shift
         # A block of n x n pixels becomes n^2 times the channels.
         self.fold = math.isqrt(config.in_channels // 3)
+        height, width = WORKING_SIZE
+        ratio = config.lq_size // config.image_size
+        self.low_size = (height // self.fold * ratio, width // self.fold * ratio)
 
-    def loss(self, network: ResShiftUNet, frame: Tensor, clear: Tensor, generator: torch.Generator) -> Tensor:
+    def loss(
+        self,
+        network: ResShiftUNet,
+        frame: Tensor,
+        clear: Tensor,
+        generator: torch.Generator,
+        last: float = 0.0,
+    ) -> Tensor:
         degraded, clear = F.pixel_unshuffle(frame, self.fold), F.pixel_unshuffle(clear, self.fold)
-        step = self.chain.draw_steps(len(frame), generator).to(frame.device)
+        step = self.chain.draw_steps(len(frame), generator, last).to(frame.device)
         noise = torch.randn(clear.shape, generator=generator).to(clear)
-        return self.chain.loss(network, clear=clear, degraded=degraded, low=frame, step=step, noise=noise)
+        low = shrink(frame, self.low_size)
+        predictor = self._clean(network, degraded)
+        return self.chain.loss(predictor, clear=clear, degraded=degraded, low=low, step=step, noise=noise)
 
-    def sample(self, network: ResShiftUNet, frame: Tensor, seeds: Sequence[int]) -> Tensor:
-        folded = self.chain.sample(network, F.pixel_unshuffle(frame, self.fold), frame, seeds)
+    def sample(self, network: ResShiftUNet, frame: Tensor, seeds: Sequence[int], steps: int) -> Tensor:
+        low, degraded = shrink(frame, self.low_size), F.pixel_unshuffle(frame, self.fold)
+        folded = self.chain.sample(self._clean(network, degraded), degraded, low, seeds, steps)
         return F.pixel_shuffle(folded, self.fold)
+
+    def _clean(self, network: ResShiftUNet, degraded: Tensor) -> CleanPredictor:
+        if not self.predict_shift:
+            return network
+        return lambda x, step, low: degraded + network(x, step, low)
 
 
 class ResShiftTrainable(NetworkTrainable):
     """ResShift's U-Net with its mean squared error on the clear image."""
 
-    def __init__(self, config: ResShiftUNetConfig) -> None:
+    def __init__(self, options: ResShiftOptions, config: ResShiftUNetConfig) -> None:
         super().__init__(ResShiftUNet(config), config, "resshift")
+        self._options = options
         self._chain = _PixelChain(config)
 
     def training_step(
@@ -67,11 +97,12 @@ class ResShiftTrainable(NetworkTrainable):
     ) -> dict[str, Tensor]:
         """The loss on one random frame of each sample, at one random step each."""
         frame = one_frame(batch.frames, generator)
-        return {"loss": self._chain.loss(self.get_submodule("model"), frame, batch.gt, generator)}  # type: ignore[arg-type]
+        network: ResShiftUNet = self.model  # type: ignore[assignment]
+        return {"loss": self._chain.loss(network, frame, batch.gt, generator, self._options.last)}
 
     def restore(self, network: nn.Module, frames: Tensor, seeds: Sequence[int]) -> Tensor:
         """Sample from the last frame; [B, N, 3, 112, 224] to [B, 3, 112, 224]."""
-        return self._chain.sample(network, frames[:, -1], seeds)  # type: ignore[arg-type]
+        return self._chain.sample(network, frames[:, -1], seeds, self._options.steps)  # type: ignore[arg-type]
 
 
 def trainable(options: Mapping[str, Any]) -> ResShiftTrainable:
@@ -82,17 +113,18 @@ def trainable(options: Mapping[str, Any]) -> ResShiftTrainable:
     """
     parsed = parse_options(ResShiftOptions, options, "resshift")
     fields = _NETWORKS[parsed.config].model_dump() | parsed.network
-    return ResShiftTrainable(parse_options(ResShiftUNetConfig, fields, "resshift network"))
+    return ResShiftTrainable(parsed, parse_options(ResShiftUNetConfig, fields, "resshift network"))
 
 
 def resshift(
-    weights: Path | None = None, frame: FramePolicy = "last", name: str = "resshift"
+    weights: Path | None = None, frame: FramePolicy = "last", steps: int = STEPS, name: str = "resshift"
 ) -> SingleImageMethod:
-    """ResShift with four steps, on one frame.
+    """ResShift on one frame.
 
     Args:
         weights: A weight file of `mdlp-bench train resshift`; default the bundled one.
         frame: Which of the first three frames, or their mean.
+        steps: Sampling steps, up to the chain's four.
         name: Its name in runs.
 
     Raises:
@@ -105,11 +137,11 @@ def resshift(
     return trained_single_image(
         network,
         path,
-        lambda image, seed: chain.sample(network, image, [seed]),
+        lambda image, seed: chain.sample(network, image, [seed], steps),
         name=name,
         title="ResShift",
         frame=frame,
-        citation="Yue, Wang, Loy: ResShift, NeurIPS 2023",
+        citation=CITATION,
         is_bundled=weights is None,
         deterministic=False,
     )

@@ -75,6 +75,14 @@ def test_frames_can_be_restored_one_by_one_before() -> None:
     assert fused[0].text == "A2"
 
 
+def test_what_restores_is_named() -> None:
+    restorer = load_method("bicubic")
+    descriptor = reading_fusion(restorer).descriptor  # type: ignore[arg-type]
+    assert descriptor.name == "reading-fusion-bicubic"
+    assert descriptor.title == "Reading fusion (Bicubic, CRNN)"
+    assert "restored and read one by one" in descriptor.frame_policy
+
+
 def test_the_registered_one_reads_with_the_bundled_reader() -> None:
     method = reading_fusion()
     assert method.descriptor.output == "text"

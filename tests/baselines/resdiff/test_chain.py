@@ -30,6 +30,25 @@ def test_the_schedule_is_the_released_one() -> None:
     assert CHAIN.levels[0] == 1
 
 
+@pytest.mark.parametrize("steps", [1, 4])
+def test_a_network_may_predict_the_residual(steps: int) -> None:
+    chain = ResDiffChain(prediction="residual")
+    residual, prediction = torch.rand(2, 3, 4, 8) - 0.5, torch.rand(2, 3, 4, 8)
+    out = chain.sample(lambda x, level: residual, prediction, [1, 2], steps=steps)
+    torch.testing.assert_close(out, prediction + residual, atol=1e-4, rtol=1e-4)
+    level, noise = chain.draw_levels(2), torch.randn(2, 3, 4, 8)
+    loss = chain.loss(lambda x, level: residual + 2, prediction, prediction + residual, level, noise)
+    assert float(loss) == pytest.approx(2)
+
+
+def test_training_can_dwell_at_the_last_level() -> None:
+    generator = torch.Generator().manual_seed(0)
+    levels = CHAIN.draw_levels(50, generator, last=1.0)
+    assert (levels <= float(CHAIN.levels[-2])).all() and (levels >= float(CHAIN.levels[-1])).all()
+    share = (CHAIN.draw_levels(4000, generator, last=0.7) <= float(CHAIN.levels[-2])).float().mean()
+    assert float(share) == pytest.approx(0.7, abs=0.03)
+
+
 @pytest.mark.parametrize("steps", [1, 2, 4, 10, 50])
 @pytest.mark.parametrize("eta", [0.0, 1.0])
 def test_a_perfect_network_restores_exactly(steps: int, eta: float) -> None:

@@ -46,10 +46,12 @@ def test_the_released_configuration_has_the_released_keys(parity_dir: Path) -> N
     assert sum(parameter.numel() for parameter in network.hf_ca_list.parameters()) == 1_050_240
 
 
-@pytest.mark.parametrize("size", [(32, 32), (16, 32), (32, 16), (12, 52), (4, 4)])
-def test_any_size_and_independent_samples(size: tuple[int, int]) -> None:
+@pytest.mark.parametrize("unshuffle", [1, 2])
+@pytest.mark.parametrize("size", [(32, 32), (16, 32), (32, 16), (8, 56), (8, 8)])
+def test_any_size_and_independent_samples(size: tuple[int, int], unshuffle: int) -> None:
     torch.manual_seed(0)
-    network = ResDiffUNet(SMALL).eval()
+    network = ResDiffUNet(SMALL.model_copy(update={"unshuffle": unshuffle, "orthonormal": True})).eval()
+    assert network.size_multiple == 4 * unshuffle
     batch, levels = torch.randn(3, 6, *size), torch.tensor([[0.1], [0.6], [0.99]])
     with torch.inference_mode():
         together = network(batch, levels)
@@ -60,7 +62,7 @@ def test_any_size_and_independent_samples(size: tuple[int, int]) -> None:
 
 def test_the_plate_configuration_runs_at_the_working_size() -> None:
     network = ResDiffUNet(PLATE).eval()
-    assert sum(parameter.numel() for parameter in network.parameters()) == 2_659_110
+    assert sum(parameter.numel() for parameter in network.parameters()) == 2_035_571
     with torch.inference_mode():
         out = network(torch.randn(1, 6, 112, 224), torch.tensor([[0.5]]))
     assert out.shape == (1, 3, 112, 224)
@@ -72,6 +74,29 @@ def test_every_part_learns() -> None:
     network(torch.randn(2, 6, 16, 32), torch.rand(2, 1)).square().mean().backward()
     idle = [name for name, parameter in network.named_parameters() if parameter.grad is None]
     assert idle == []
+
+
+def test_an_untrained_residual_predictor_changes_nothing() -> None:
+    network = ResDiffUNet(PLATE).eval()
+    with torch.inference_mode():
+        assert (network(torch.randn(1, 6, 112, 224), torch.tensor([[0.5]])) == 0).all()
+
+
+def test_orthonormal_spectra_keep_the_images_scale() -> None:
+    """By Parseval; undivided, the mean alone is thousands of times an image's values."""
+    torch.manual_seed(0)
+    prediction = torch.full((1, 3, 112, 224), 0.5) + 0.1 * torch.randn(1, 3, 112, 224)
+    noisy, embedding = torch.randn(1, 3, 112, 224), torch.randn(1, 8)
+    largest, kept = [], []
+    for orthonormal in (False, True):
+        torch.manual_seed(1)
+        splitter = FrequencySplitter(8, 224, orthonormal=orthonormal)
+        with torch.inference_mode():
+            out = splitter(prediction, noisy, embedding)
+        largest.append(float(out.abs().max()))
+        kept.append(out[:, [*range(6), *range(12, 15)]])
+    torch.testing.assert_close(kept[0][:, :6], kept[1][:, :6])
+    assert largest[0] > 1000 and largest[1] < 200
 
 
 def test_the_splitter_separates_frequencies() -> None:

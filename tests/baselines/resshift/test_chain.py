@@ -47,6 +47,45 @@ def test_the_posterior_is_bayes_rule(
         torch.testing.assert_close(variance.squeeze(), 1 / total, atol=1e-9, rtol=1e-7)
 
 
+@pytest.mark.parametrize(("step", "earlier"), [(3, 1), (3, 0), (2, 0)])
+def test_skipped_steps_are_the_ones_between_put_together(step: int, earlier: int) -> None:
+    """q(x_s | x_t, x0) by composing the posteriors of the steps between, whose means are linear."""
+    chain = ResShiftChain()
+    xt, x0 = torch.randn(2, 1, 3, 2, 2, dtype=torch.float64)
+    mean, variance = xt, torch.zeros(1, dtype=torch.float64)
+    for t in range(step, earlier, -1):
+        slope = float(chain.previous_etas[t] / chain.etas[t])
+        mean, added = chain.posterior(mean, x0, torch.tensor([t]))
+        variance = slope**2 * variance + added.squeeze()
+    jumped, spread = chain.posterior(xt, x0, torch.tensor([step]), torch.tensor([earlier]))
+    torch.testing.assert_close(jumped, mean)
+    torch.testing.assert_close(spread.squeeze(), variance.squeeze())
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 4])
+def test_a_sampler_of_any_number_of_steps_ends_with_the_last_prediction(steps: int) -> None:
+    chain, called = ResShiftChain(), []
+
+    def network(x: torch.Tensor, step: torch.Tensor, low: torch.Tensor) -> torch.Tensor:
+        called.append(int(step[0]))
+        return low / 2 + 0.01 * step[:, None, None, None]
+
+    y = torch.rand(2, 3, 4, 4)
+    restored = chain.sample(network, y, y, [1, 2], steps)
+    assert called == {1: [3], 2: [3, 1], 3: [3, 2, 1], 4: [3, 2, 1, 0]}[steps]
+    torch.testing.assert_close(restored, y / 2 + 0.01 * called[-1])
+    for wrong in (0, 5):
+        with pytest.raises(MethodError, match=f"{wrong} sampling steps, must be 1 to 4"):
+            chain.sample(network, y, y, [1, 2], wrong)
+
+
+def test_training_can_dwell_at_the_last_step() -> None:
+    chain, generator = ResShiftChain(), torch.Generator().manual_seed(0)
+    assert (chain.draw_steps(50, generator, last=1.0) == 3).all()
+    share = (chain.draw_steps(4000, generator, last=0.6) == 3).float().mean()
+    assert float(share) == pytest.approx(0.6 + 0.4 / 4, abs=0.03)
+
+
 def test_the_first_step_returns_the_prediction() -> None:
     chain = ResShiftChain()
     x0 = torch.rand(2, 3, 4, 4)

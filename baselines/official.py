@@ -1,0 +1,128 @@
+"""Official checkpoints that a user has, as methods: Real-ESRGAN and HAT by one file, ResShift by two.
+
+None of them is distributed here. The line `x2plus = real_esrgan(Path("RealESRGAN_x2plus.pth"))` in a file of
+one's own makes `that_file.py:x2plus` a method of every command.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Literal
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from baselines.hat import load_hat
+from baselines.hat_method import CITATION as HAT_CITATION
+from baselines.real_esrgan.method import CITATION as REAL_ESRGAN_CITATION
+from baselines.real_esrgan.networks import load_generator
+from baselines.resshift.autoencoder import AutoencoderConfig, load_autoencoder
+from baselines.resshift.chain import REALSR_4, REALSR_15, ResShiftChain
+from baselines.resshift.training import CITATION as RESSHIFT_CITATION
+from baselines.resshift.unet import REALSR_X4, ResShiftUNetConfig, load_unet
+from baselines.restoring import POLICY_WORDS, FramePolicy, SingleImageMethod
+from baselines.spandrel_models import LoadedNetwork
+from mdlp_bench.files import sha256_file
+from mdlp_bench.methods import MethodDescriptor
+from mdlp_bench.metrics.cost import count_parameters
+from mdlp_bench.metrics.protocol import WORKING_SIZE
+
+
+def real_esrgan(path: Path, frame: FramePolicy = "last") -> SingleImageMethod:
+    """An official `.pth` file of Real-ESRGAN, RRDBNet or SRVGGNetCompact, of any enlargement.
+
+    Args:
+        path: The checkpoint; `params_ema` is preferred over `params`.
+        frame: Which of the first three frames, or their mean.
+
+    Raises:
+        MissingWeightsError: There is no such file.
+        MethodError: It is a checkpoint of neither network.
+    """
+    return _enlarging(load_generator(path), path, frame, "BSD-3-Clause", REAL_ESRGAN_CITATION)
+
+
+def hat(path: Path, frame: FramePolicy = "last") -> SingleImageMethod:
+    """An official `.pth` file of HAT, any size and enlargement; arguments and errors as in `real_esrgan`."""
+    return _enlarging(load_hat(path), path, frame, "Apache-2.0", HAT_CITATION)
+
+
+def resshift(
+    unet: Path,
+    autoencoder: Path,
+    *,
+    steps: Literal[4, 15] = 4,
+    frame: FramePolicy = "last",
+    config: ResShiftUNetConfig = REALSR_X4,
+    autoencoder_config: AutoencoderConfig | None = None,
+) -> SingleImageMethod:
+    """The official latent ResShift: the plate is enlarged bicubically, encoded, restored and decoded.
+
+    The official windows need latents whose sides are multiples of 64, so plates go in at 64 x 128 pixels and
+    come out at 256 x 512, which is brought to the working size.
+
+    Args:
+        unet: `resshift_realsrx4_s4_v3.pth` or another U-Net's checkpoint.
+        autoencoder: `autoencoder_vq_f4.pth`.
+        steps: Length of the chain that the U-Net was trained for.
+        frame: Which of the first three frames, or their mean.
+        config: The U-Net's shape; the released real-world x4 model by default.
+        autoencoder_config: The autoencoder's shape; the official f4 model by default.
+
+    Raises:
+        MissingWeightsError: A file is not there.
+        MethodError: The weights are not of these configurations.
+    """
+    network, coder = load_unet(unet, config), load_autoencoder(autoencoder, autoencoder_config)
+    chain = ResShiftChain({4: REALSR_4, 15: REALSR_15}[steps])
+    multiple = network.size_multiple
+    height = -(-WORKING_SIZE[0] // (4 * multiple)) * multiple
+
+    def restore(image: Tensor, seed: int) -> Tensor:
+        enlarged = F.interpolate(image, scale_factor=coder.factor, mode="bicubic").clamp(-1, 1)
+        return coder.decode(chain.sample(network, coder.encode(enlarged), image, [seed]))
+
+    descriptor = _descriptor(
+        unet,
+        frame,
+        licence="S-Lab 1.0 (non-commercial)",
+        citation=RESSHIFT_CITATION,
+        parameters=count_parameters(network) + count_parameters(coder),
+        deterministic=False,
+    )
+    return SingleImageMethod(descriptor, restore, size=(height, 2 * height), policy=frame)
+
+
+def _enlarging(
+    loaded: LoadedNetwork, path: Path, frame: FramePolicy, licence: str, citation: str
+) -> SingleImageMethod:
+    network: nn.Module = loaded.network
+
+    def restore(image: Tensor, seed: int) -> Tensor:
+        enlarged: Tensor = network(image / 2 + 0.5)
+        return enlarged * 2 - 1
+
+    descriptor = _descriptor(
+        path, frame, licence=licence, citation=citation, parameters=loaded.parameters, deterministic=True
+    )
+    # Rounded up where the enlargement does not divide the working size, to which the result is brought.
+    height, width = (-(-side // loaded.scale) for side in WORKING_SIZE)
+    return SingleImageMethod(descriptor, restore, size=(height, width), policy=frame)
+
+
+def _descriptor(
+    path: Path, frame: FramePolicy, *, licence: str, citation: str, parameters: int, deterministic: bool
+) -> MethodDescriptor:
+    return MethodDescriptor(
+        name=re.sub(r"[^a-z0-9._-]+", "-", path.stem.lower()).strip("-._"),
+        title=f"{path.stem} (official)",
+        frames_used=1 if frame == "last" else 3,
+        frame_policy=POLICY_WORDS[frame],
+        parameters=parameters,
+        weights_sha256=sha256_file(path),
+        licence=licence,
+        citation=citation,
+        provenance="official",
+        deterministic=deterministic,
+    )

@@ -1,0 +1,81 @@
+"""Official checkpoints that a user has, as methods."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from baselines import official
+from baselines.hat import HatConfig, build_hat
+from baselines.real_esrgan.networks import CompactConfig, build_compact
+from baselines.resshift.autoencoder import AutoencoderConfig, VqAutoencoder
+from baselines.resshift.unet import ResShiftUNet, ResShiftUNetConfig
+from mdlp_bench.errors import MethodError, MissingWeightsError
+from mdlp_bench.methods import FrameBatch, load_method
+
+UNET = ResShiftUNetConfig(
+    image_size=16,
+    model_channels=32,
+    num_res_blocks=1,
+    attention_resolutions=(8,),
+    channel_mult=(1, 1),
+    num_head_channels=32,
+    swin_embed_dim=32,
+    lq_size=16,
+)
+CODER = AutoencoderConfig(ch=32, ch_mult=(1, 1, 1), num_res_blocks=1, n_embed=16)
+
+
+@pytest.fixture
+def batch() -> FrameBatch:
+    rng = np.random.default_rng(1)
+    frames = tuple(rng.integers(0, 256, (14 + n, 40, 3), dtype=np.uint8) for n in range(3))
+    return FrameBatch(("a", "b"), (frames, frames[::-1]), seed=3)
+
+
+@pytest.mark.parametrize("upscale", [2, 4])
+def test_real_esrgan_of_any_enlargement(upscale: int, tmp_path: Path, batch: FrameBatch) -> None:
+    path = tmp_path / f"Real_x{upscale}.pth"
+    network = build_compact(CompactConfig(num_feat=8, num_conv=1, upscale=upscale))
+    torch.save({"params": network.state_dict()}, path)
+    method = official.real_esrgan(path, frame="mean")
+    assert method.descriptor.name == f"real_x{upscale}"
+    assert (method.descriptor.provenance, method.descriptor.licence) == ("official", "BSD-3-Clause")
+    assert method.descriptor.frame_policy == "the mean of the first three"
+    restored = method.restore_batch(batch)
+    assert restored.shape == (2, 112, 224, 3)
+    assert np.array_equal(method.restore_batch(batch.single(1))[0], restored[1])
+
+
+def test_hat_and_a_file_of_ones_own(tmp_path: Path, batch: FrameBatch) -> None:
+    config = HatConfig(embed_dim=24, depths=(2,), num_heads=(2,), window_size=4, squeeze_factor=12)
+    torch.save({"params_ema": build_hat(config).state_dict()}, tmp_path / "HAT-mine.pth")
+    script = tmp_path / "mine.py"
+    script.write_text(
+        "from pathlib import Path\nfrom baselines.official import hat\n"
+        f"method = hat(Path({str(tmp_path / 'HAT-mine.pth')!r}))\n"
+    )
+    method = load_method(f"{script}:method")
+    assert method.descriptor.name == "hat-mine"
+    assert method.restore_batch(batch).shape == (2, 112, 224, 3)  # type: ignore[union-attr]
+    with pytest.raises(MethodError, match="not a checkpoint of"):
+        official.real_esrgan(tmp_path / "HAT-mine.pth")
+
+
+def test_resshift_restores_latent_codes(tmp_path: Path, batch: FrameBatch) -> None:
+    torch.manual_seed(0)
+    torch.save(ResShiftUNet(UNET).state_dict(), tmp_path / "unet.pth")
+    coder = {**VqAutoencoder(CODER).state_dict(), "loss.perceptual.weight": torch.ones(1)}
+    torch.save({"state_dict": coder}, tmp_path / "vq.pth")
+    with pytest.raises(MissingWeightsError):
+        official.resshift(tmp_path / "unet.pth", tmp_path / "absent.pth", config=UNET)
+    method = official.resshift(
+        tmp_path / "unet.pth", tmp_path / "vq.pth", config=UNET, autoencoder_config=CODER
+    )
+    assert not method.descriptor.deterministic
+    restored = method.restore_batch(batch)
+    assert restored.shape == (2, 112, 224, 3)
+    assert np.array_equal(method.restore_batch(batch.single(1))[0], restored[1])
