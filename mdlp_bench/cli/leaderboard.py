@@ -129,7 +129,6 @@ def add(
     from mdlp_bench.leaderboard.store import Store
 
     opened = Store(store)
-    store.mkdir(parents=True, exist_ok=True)
     samples = open_samples(dataset, split=split)
     plan = ScoringPlan.from_names(reader, lpips)
     entry = add_entry(opened, archive, samples, plan, progress=show_progress())
@@ -170,7 +169,6 @@ def add_bench(
     from mdlp_bench.leaderboard.reference import add_references
     from mdlp_bench.leaderboard.store import Store
 
-    store.mkdir(parents=True, exist_ok=True)
     samples = open_samples(dataset, split=split)
     plan = ScoringPlan.from_names(reader, lpips)
     added = add_references(

@@ -86,8 +86,8 @@ def add(
         predictions = predict(
             method, samples, Path(work) / "predictions", seed=submission.seed or 0, device=submission.device
         )
-        target.parent.mkdir(parents=True, exist_ok=True)
         others = [entry for entry in store.entries() if entry.record.dataset == slug]
+        store.root.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".adding-", dir=store.root) as made:
             folder = Path(made) / "entry"
             (run,) = score([predictions], samples, [folder], plan, engine=engine, progress=progress)
@@ -109,6 +109,7 @@ def add(
             flags = flags_of(submission, record.claimed_vs_recomputed, inspection, run, card, others)
             record = record.model_copy(update={"flags": flags})
             record.write(folder)
+            target.parent.mkdir(parents=True, exist_ok=True)
             folder.replace(target)
     return Entry(target, record, Run(target))
 

@@ -58,7 +58,6 @@ def built(
     write_parquet(rows, root / "data", name="tiny")
     samples = open_samples(root / "data")
     store = Store(root / "store")
-    store.root.mkdir()
     plan = ScoringPlan((reader,), (FidelityScorer(),), {})
     forms: list[dict[str, Any]] = [
         {"method": "Alpha", "authors": [SCRIPT], "extra_data": True},

@@ -131,7 +131,6 @@ def test_every_method_of_a_bench_becomes_an_entry(
     readable: Make, plan: ScoringPlan, first_frame_reader: str, tmp_path: Path
 ) -> None:
     samples, store, bench = readable(4), Store(tmp_path / "lb"), tmp_path / "bench"
-    store.root.mkdir()
     for spec in ("bicubic", "frame-mean", "ground-truth", first_frame_reader):
         name = load_method(spec).descriptor.name
         predictions = predict(load_method(spec), samples, bench / "predictions" / name)
@@ -157,7 +156,6 @@ def test_a_larger_bench_gives_entries_of_the_smaller_test_set(
     rows = [row for row in large.rows() if row["sample_id"] in ("s0001", "s0004", "s0005")]
     small = make_samples(rows=rows, name="small")
     bench, store = tmp_path / "bench", Store(tmp_path / "lb")
-    store.root.mkdir()
     made = {}
     for name in ("bicubic", "frame-mean"):
         found = predict(load_method(name), large, bench / "predictions" / name)
