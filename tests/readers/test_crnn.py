@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -16,7 +17,7 @@ from mdlp_bench.images import ImageU8, decode, encode
 from mdlp_bench.plate import is_valid
 from mdlp_bench.readers.base import Reader
 from mdlp_bench.readers.crnn import CrnnReader
-from mdlp_bench.readers.crnn.network import CRNN, CrnnConfig, standardise
+from mdlp_bench.readers.crnn.network import CRNN, INPUT_HEIGHT, CrnnConfig, standardise
 from mdlp_bench.readers.crnn.weights import bundled_weights, load_crnn, save_crnn
 
 Labelled = list[tuple[ImageU8, str]]
@@ -84,6 +85,44 @@ def test_reading_is_robust_to_reencoding(reader: CrnnReader, ground_truths: Labe
     coded = [decode(encode(image, "jpg", 70), "jpg") for image in crops]
     same = [a.text == b.text for a, b in zip(reader.read(crops), reader.read(coded), strict=True)]
     assert np.mean(same) >= 0.9
+
+
+def _with_margin(image: ImageU8) -> ImageU8:
+    rows, columns = image.shape[0] // 10, image.shape[1] // 10
+    return cv2.copyMakeBorder(image, rows, rows, columns, columns, cv2.BORDER_REPLICATE)
+
+
+def _cut(image: ImageU8) -> ImageU8:
+    rows, columns = round(0.03 * image.shape[0]), round(0.03 * image.shape[1])
+    return image[rows:-rows, columns:-columns]
+
+
+def _seen_askew(image: ImageU8) -> ImageU8:
+    height, width = image.shape[:2]
+    corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
+    moved = corners + np.array([[0, 0.08], [0, -0.08], [0, 0], [0, 0.08]], np.float32) * height
+    matrix = cv2.getPerspectiveTransform(corners, moved.astype(np.float32))
+    return cv2.warpPerspective(image, matrix, (width, height), borderMode=cv2.BORDER_REPLICATE)
+
+
+def _blurred(image: ImageU8) -> ImageU8:
+    return cv2.GaussianBlur(image, (0, 0), image.shape[0] / INPUT_HEIGHT)
+
+
+@pytest.mark.parametrize("change", [_with_margin, _cut, _seen_askew, _blurred])
+def test_margins_perspective_and_light_blur_cost_little(
+    measure: Measure, reader: CrnnReader, ground_truths: Labelled, change: Callable[[ImageU8], ImageU8]
+) -> None:
+    exact, ned = measure(reader, [(change(image), text) for image, text in ground_truths])
+    assert exact >= 30
+    assert ned <= 0.05
+
+
+def test_readings_and_features_come_from_one_pass(reader: CrnnReader, ground_truths: Labelled) -> None:
+    crops = [image for image, _ in ground_truths[:5]]
+    readings, features = reader.read_with_features(crops)
+    assert readings == reader.read(crops)
+    np.testing.assert_array_equal(features, reader.features(crops))
 
 
 def test_features_separate_texts(reader: CrnnReader, ground_truths: Labelled) -> None:
