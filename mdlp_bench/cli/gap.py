@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from mdlp_bench.cli.options import EngineOption, JsonOption, SeedOption, WorkersOption
+from mdlp_bench.cli.options import EngineOption, JsonOption, LpipsOption, SeedOption, WorkersOption
 
 if TYPE_CHECKING:
     from mdlp_bench.readers.base import Reader
@@ -31,6 +31,7 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
+RealOption = Annotated[str, typer.Option("--real", help="The real set: a folder of any known layout.")]
 GapReaderOption = Annotated[
     str, typer.Option("--reader", help="Reader of the frames, for NED and features (see predict); or none.")
 ]
@@ -38,12 +39,13 @@ GapReaderOption = Annotated[
 _STUDY_EXAMPLES = """Examples:\n
   mdlp-bench gap study --real MDLP --synthetic MDLP@surveillance,MDLP@bsrgan -o gap\n
   mdlp-bench gap study --real MDLP --synthetic CCPD@gaussian,render@surveillance,SYNTHETIC -o gap\n
-  mdlp-bench gap --real MDLP --synthetic SYNTHETIC -o gap"""
+  mdlp-bench gap --real MDLP --synthetic SYNTHETIC -o gap\n
+  mdlp-bench gap --real MDLP --synthetic SYNTHETIC --methods bicubic,srcnn,lp-diff=psi.yaml -o gap"""
 
 
 @app.command(epilog=_STUDY_EXAMPLES)
 def study(
-    real: Annotated[str, typer.Option("--real", help="The real set: a folder of any known layout.")],
+    real: RealOption,
     synthetic: Annotated[
         str,
         typer.Option(
@@ -57,12 +59,28 @@ def study(
         int, typer.Option("--samples", min=10, max=5000, help="Samples of each set, at most; whole plates.")
     ] = 1000,
     reader: GapReaderOption = "crnn",
+    methods: Annotated[
+        str,
+        typer.Option(
+            "--methods",
+            help="Comma-separated methods for the transfer matrix: NAME or NAME=CONFIG of what `train` "
+            "trains is trained on every set, others are taken as they are.",
+            show_default="no transfer",
+        ),
+    ] = "",
+    train_budget: Annotated[
+        int, typer.Option("--train-budget", min=1, help="Optimiser steps of each training.")
+    ] = 300,
+    lpips: LpipsOption = "alex",
     seed: SeedOption = 0,
     engine: EngineOption = "local",
     workers: WorkersOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Compare synthetic sets with a real one: what differs, and how much."""
+    """Compare synthetic sets with a real one: what differs, how much, and with --methods what it costs.
+
+    A stopped transfer resumes. `accelerate launch -m mdlp_bench gap study ...` trains in several processes.
+    """
     from mdlp_bench.engine import engine_named
     from mdlp_bench.gap.model import GapReport, StudySettings
     from mdlp_bench.gap.run import REPORT, open_sets, run_study, write_gap_report
@@ -70,21 +88,102 @@ def study(
 
     loaded = _reader(reader)
     used = engine_named(engine, workers)
-    texts = [real, *(part.strip() for part in synthetic.split(",") if part.strip())]
+    texts = [real, *_listed(synthetic)]
     specs = [SetSpec.parse(text) for text in texts]
     settings = StudySettings(
         limit=samples, seed=seed, reader=loaded.descriptor.name if loaded is not None else None
     )
-    sets = open_sets(specs, out, limit=samples, seed=seed, engine=used)
-    found, _ = run_study(
-        sets, texts, out, settings, loaded, engine=used, say=lambda line: typer.echo(line, err=True)
-    )
-    report = GapReport(study=found)
+
+    def say(line: str) -> None:
+        typer.echo(line, err=True)
+
+    plan = None
+    if methods:
+        from accelerate import PartialState  # type: ignore[import-untyped]
+
+        from mdlp_bench.errors import ReaderError
+        from mdlp_bench.gap.transfer import TransferPlan
+
+        if loaded is None:
+            raise ReaderError("--methods needs a --reader: what methods cost is told by what can be read")
+        state = PartialState()
+        with state.main_process_first():
+            sets = open_sets(specs, out, limit=samples, seed=seed, engine=used)
+            plan = TransferPlan.of(_listed(methods), sets, out, steps=train_budget, limit=samples, seed=seed)
+        plan.train(say)
+        if not state.is_main_process:
+            return
+    else:
+        sets = open_sets(specs, out, limit=samples, seed=seed, engine=used)
+    found, _ = run_study(sets, texts, out, settings, loaded, engine=used, say=say)
+    transfer = None
+    if plan is not None:
+        from mdlp_bench.gap.transfer import measure_transfer
+        from mdlp_bench.harness.score import ScoringPlan
+
+        scoring = ScoringPlan.from_names([reader], lpips)
+        transfer = measure_transfer(plan, settings, scoring, lpips, out / "figures", engine=used, say=say)
+    report = GapReport(study=found, transfer=transfer)
     write_gap_report(report, sets, out)
     if as_json:
         typer.echo(report.model_dump_json())
     else:
         typer.echo(f"The report is in {out / REPORT}")
+
+
+_FIT_EXAMPLES = """Examples:\n
+  mdlp-bench gap fit --real MDLP --recipe surveillance -o fitted.yaml\n
+  mdlp-bench gap study --real MDLP --synthetic MDLP@surveillance,MDLP@fitted.yaml -o gap"""
+
+
+@app.command(epilog=_FIT_EXAMPLES)
+def fit(
+    real: RealOption,
+    recipe: Annotated[str, typer.Option("--recipe", help="Where the fit starts: a recipe or a YAML file.")],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="The fitted recipe (.yaml); report and log go beside it.")
+    ],
+    trials: Annotated[int, typer.Option("--trials", min=1, help="Candidates tried.")] = 300,
+    samples: Annotated[
+        int, typer.Option("--samples", min=10, max=5000, help="Real samples, at most; whole plates.")
+    ] = 100,
+    reader: GapReaderOption = "crnn",
+    seed: SeedOption = 0,
+    engine: EngineOption = "local",
+    workers: WorkersOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Fit the strengths of a recipe to real frames, and say what it gains on plates held out.
+
+    The same command goes on with a stopped fit, and with one that is to get more trials.
+    """
+    from mdlp_bench.degrade import load_recipe
+    from mdlp_bench.engine import engine_named
+    from mdlp_bench.errors import DataError
+    from mdlp_bench.gap.fitting.fit import fit_recipe
+    from mdlp_bench.gap.fitting.report import summary
+
+    if out.suffix not in (".yaml", ".yml"):
+        raise DataError(f"{out}: a recipe is a .yaml file; name one")
+    found = fit_recipe(
+        real,
+        load_recipe(recipe),
+        out,
+        trials=trials,
+        limit=samples,
+        seed=seed,
+        reader=_reader(reader),
+        engine=engine_named(engine, workers),
+        say=lambda line: typer.echo(line, err=True),
+    )
+    if as_json:
+        typer.echo(found.model_dump_json())
+    else:
+        typer.echo(summary(found) + f"\nThe fitted recipe is in {out}")
+
+
+def _listed(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
 
 
 def _reader(name: str) -> Reader | None:

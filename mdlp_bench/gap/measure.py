@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -56,6 +57,7 @@ STATISTICS_OF_FRAMES: Final = (
     StatisticInfo("noise_correlation", "noise correlation", "", "of neighbouring pixels; 0 is white noise"),
     StatisticInfo("noise_channels", "noise across channels", "", "correlation; 0 independent, 1 grey"),
     StatisticInfo("blockiness", "blockiness", "", "steps at the JPEG grid over steps elsewhere"),
+    StatisticInfo("jpeg_quality", "JPEG quality", "of 100", "whose steps the pixels sit on; 100: of none"),
     StatisticInfo("contrast", "contrast", "of 1", "standard deviation of luma"),
     StatisticInfo("brightness", "brightness", "of 1", "mean luma"),
     StatisticInfo("colourfulness", "colourfulness", "of 1", "largest minus smallest channel"),
@@ -64,9 +66,10 @@ STATISTICS_OF_FRAMES: Final = (
     StatisticInfo("growth", "growth", "ratio", "width of a frame over that of the one before"),
     StatisticInfo("shift", "shift", "plate widths", "displacement between consecutive frames"),
     StatisticInfo("change", "change", "", "1 - correlation of consecutive frames, laid over one another"),
+    StatisticInfo("flicker", "flicker", "grey levels", "of consecutive frames, motion and light taken out"),
     StatisticInfo("reader_ned", "reader NED", "of 1", "edit distance of the reading of a frame"),
 )
-"""Means over the sample's frames; the last but one three compare consecutive frames."""
+"""Means over the sample's frames; `growth` to `flicker` compare consecutive frames."""
 
 NAMES: Final = tuple(info.name for info in STATISTICS_OF_FRAMES)
 INFO: Final = {info.name: info for info in STATISTICS_OF_FRAMES}
@@ -149,11 +152,13 @@ def choose_plates(samples: Samples, limit: int | None, seed: int) -> Samples:
 def statistics_of(frames: Sequence[ImageU8]) -> dict[str, float]:
     """All statistics of a sample's frames that need no reader; a single frame has none of the temporal ones.
 
+    NaN stands for what no frame tells (see `pixels.jpeg_quality`).
+
     Raises:
         DataError: A frame is smaller than 6 pixels in a direction.
     """
     rows = [_frame_values(frame) for frame in frames]
-    values = {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
+    values = {name: _mean_of_known([row[name] for row in rows]) for name in rows[0]}
     temporal = pixels.temporal_statistics(frames)
     if temporal is not None:
         values |= {name: getattr(temporal, name) for name in pixels.TEMPORAL_NAMES}
@@ -173,6 +178,7 @@ def _frame_values(frame: ImageU8) -> dict[str, float]:
     own, colour = frame_statistics(frame), pixels.colour_statistics(frame)
     horizontal, diagonal = pixels.detail_direction(luminance(frame))
     neighbours, channels = pixels.noise_correlation(frame)
+    quality = pixels.jpeg_quality(frame)
     values = {name: float(getattr(own, name)) for name in NAMES if hasattr(own, name)}
     values |= {name: getattr(colour, name) for name in pixels.COLOUR_NAMES}
     return values | {
@@ -180,7 +186,13 @@ def _frame_values(frame: ImageU8) -> dict[str, float]:
         "blur_diagonal": diagonal,
         "noise_correlation": neighbours,
         "noise_channels": channels,
+        "jpeg_quality": math.nan if quality is None else quality,
     }
+
+
+def _mean_of_known(values: Sequence[float]) -> float:
+    known = [value for value in values if not math.isnan(value)]
+    return float(np.mean(known)) if known else math.nan
 
 
 def _assembled(

@@ -188,8 +188,137 @@ class GapStudy(Record):
     unavailable: dict[str, str]
 
 
+class TransferSettings(Record):
+    """How the transfer was measured.
+
+    Attributes:
+        steps: Optimiser steps of a training.
+        fine_tuning_steps: Of a fine-tuning on real data.
+        test_share: Share of the plates, by a hash of their ids, that no training sees.
+        lpips: Net of LPIPS.
+        seed: Of weights, batches and the choice of mixed-in plates.
+    """
+
+    steps: int
+    fine_tuning_steps: int
+    test_share: float
+    lpips: str
+    seed: int
+
+
+class PartSizes(Record):
+    """Plates and samples of a set's two parts."""
+
+    name: str
+    train: int
+    train_plates: int
+    test: int
+    test_plates: int
+
+
+class TransferCell(Record):
+    """A method trained on one set and tested on one.
+
+    Attributes:
+        method: Its label.
+        trained_on: A set's name; null for a method that is not trained here.
+        real_plates: Real plates it has seen beside (or, fine-tuned, after) that set.
+        fine_tuned: Whether it saw them after the set instead of mixed in.
+        tested_on: A set's name.
+        ned: Mean edit distance of the reading, or null without texts.
+        lpips: Or null without weights.
+        psnr: dB.
+    """
+
+    method: str
+    trained_on: str | None
+    real_plates: int = 0
+    fine_tuned: bool = False
+    tested_on: str
+    ned: Estimate | None
+    lpips: Estimate | None
+    psnr: Estimate | None
+
+
+class Recovery(Record):
+    """What a method trained on a synthetic set, with or without real data, loses on the real test plates.
+
+    Attributes:
+        method: Its label.
+        synthetic: The set.
+        percent: Of the real training plates, mixed in or fine-tuned on.
+        real_plates: How many plates that is.
+        fine_tuned: Whether they came after the set instead of mixed in.
+        ned: On the real test plates.
+        excess: NED above that of the same method trained on the real set, paired by sample.
+        p_value: Of no excess, corrected over one method and set (Holm).
+        recovered: Share of the excess without real data that is gone; null where that excess may be chance.
+    """
+
+    method: str
+    synthetic: str
+    percent: int
+    real_plates: int
+    fine_tuned: bool
+    ned: Estimate
+    excess: Estimate
+    p_value: float
+    recovered: float | None
+
+
+class RealTestDrop(Record):
+    """How much worse a method trained on a synthetic set reads real test plates than that set's own."""
+
+    method: str
+    synthetic: str
+    drop: Estimate
+
+
+class RankAgreement(Record):
+    """Whether a synthetic set ranks methods as the real set does.
+
+    Attributes:
+        synthetic: The set; every method that trains is trained and tested on it.
+        synthetic_order: Methods, best NED first.
+        real_order: The same, trained and tested on the real set.
+        kendall: Tau-b of the two orders, -1 to 1.
+        spearman: Rho.
+    """
+
+    synthetic: str
+    synthetic_order: tuple[str, ...]
+    real_order: tuple[str, ...]
+    kendall: Estimate
+    spearman: Estimate
+
+
+class TransferStudy(Record):
+    """Parts three to five: what the gap costs, whether ranks carry over, what it looks like.
+
+    Attributes:
+        settings: How it was made.
+        parts: Training and test plates of every set, the real one first.
+        cells: The transfer matrix, and the mixed and fine-tuned trainings on the real test plates.
+        drops: One entry a trained method and synthetic set.
+        recoveries: In the order 0 %, more %, fine-tuned.
+        agreements: One entry a synthetic set; none with fewer than three methods.
+        figures: Method to its comparison figure in `figures/`.
+        notes: What the numbers of plates keep this from telling.
+    """
+
+    settings: TransferSettings
+    parts: tuple[PartSizes, ...]
+    cells: tuple[TransferCell, ...]
+    drops: tuple[RealTestDrop, ...]
+    recoveries: tuple[Recovery, ...]
+    agreements: tuple[RankAgreement, ...]
+    figures: dict[str, str]
+    notes: tuple[str, ...]
+
+
 class GapReport(Record):
-    """`gap.json`: all parts of a report."""
+    """`gap.json`: all parts of a report; `transfer` is null where no methods were given."""
 
     schema_version: Literal[1] = GAP_SCHEMA_VERSION
     study: GapStudy
+    transfer: TransferStudy | None = None

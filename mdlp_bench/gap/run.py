@@ -17,6 +17,7 @@ from mdlp_bench.gap.model import GAP, GapReport, GapStudy, SetSummary, StudySett
 from mdlp_bench.gap.sections import Section, markdown, study_sections
 from mdlp_bench.gap.sets import GapSet, SetSpec, open_set, unique_names
 from mdlp_bench.gap.study import compare_sets, embed, pair_gaps
+from mdlp_bench.gap.transfer_sections import transfer_sections
 from mdlp_bench.images import decode
 
 if TYPE_CHECKING:
@@ -129,6 +130,9 @@ def write_gap_report(report: GapReport, sets: Sequence[GapSet], out: Path) -> No
         MdlpBenchError: A file cannot be written.
     """
     sections = study_sections(report.study)
+    if report.transfer is not None:
+        # What it cannot tell stays last.
+        sections[-1:-1] = transfer_sections(report.transfer)
     write_json(out / GAP, report.model_dump(mode="json"))
     write_text(out / MARKDOWN, markdown(TITLE, sections) + "\n")
     write_report(

@@ -54,7 +54,12 @@ class _Pooled:
 
 
 def compare_sets(
-    real: Measured, synthetic: Measured, settings: StudySettings, *, engine: Engine = SERIAL
+    real: Measured,
+    synthetic: Measured,
+    settings: StudySettings,
+    *,
+    with_classifier: bool = True,
+    engine: Engine = SERIAL,
 ) -> SetGap:
     """All comparisons of a synthetic set with the real one.
 
@@ -62,13 +67,14 @@ def compare_sets(
         real: The real set.
         synthetic: The synthetic one.
         settings: How.
-        engine: Where the classifier's folds are trained.
+        with_classifier: Whether to train the classifier, which takes most of the time.
+        engine: Where its folds are trained.
 
     Raises:
         DataError: A set has fewer than three plates.
     """
     pooled = _Pooled.of(real, synthetic, settings)
-    enough = min(pooled.units.n_plates) >= classifier.FEWEST_PLATES
+    enough = with_classifier and min(pooled.units.n_plates) >= classifier.FEWEST_PLATES
     return SetGap(
         name=synthetic.name,
         shared_plates=len(pooled.units.strata()[0]),
@@ -296,4 +302,6 @@ def _notes(pooled: _Pooled, settings: StudySettings) -> list[str]:
 def _why(name: str) -> str:
     if name == "reader_ned":
         return "gave no text, or no reader was used"
+    if name == "jpeg_quality":
+        return "have too few coefficients that are not clipped"
     return f"gave fewer than two of the {FRAMES} frames it takes"

@@ -44,3 +44,35 @@ def test_a_spec_that_cannot_be_is_refused(real: Path, tmp_path: Path) -> None:
     )
     assert "render@surveillance" in str(done.exception)
     assert not (tmp_path / "x").exists()
+
+
+def test_a_transfer_without_a_reader_is_refused(real: Path, tmp_path: Path) -> None:
+    arguments = ["--synthetic", "render@gaussian", "--methods", "bicubic", "--reader", "none"]
+    done = CliRunner().invoke(app, ["gap", "--real", str(real), *arguments, "-o", str(tmp_path / "x")])
+    assert "needs a --reader" in str(done.exception) and not (tmp_path / "x").exists()
+
+
+def test_a_transfer_of_fixed_methods_is_part_of_the_report(tmp_path: Path) -> None:
+    for name, seed in (("footage", 5), ("made", 6)):
+        synthesise_rendered(load_recipe("gaussian"), 16, tmp_path / name, seed=seed)
+    given = ["--real", str(tmp_path / "footage"), "--synthetic", str(tmp_path / "made"), "--lpips", "none"]
+    out = tmp_path / "gap"
+    done = CliRunner().invoke(app, ["gap", *given, "--methods", "bicubic,input,frame-mean", "-o", str(out)])
+    assert done.exit_code == 0, done.output
+    report = GapReport.model_validate(json.loads((out / "gap.json").read_text(encoding="utf-8")))
+    assert report.transfer is not None and len(report.transfer.cells) == 6
+    (agreement,) = report.transfer.agreements
+    assert set(agreement.real_order) == {"bicubic", "input", "frame-mean"}
+    headings = re.findall(r"^## (.+)$", (out / "report.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    assert headings[-3:] == ["What it costs", "Do ranks carry over", "What this cannot tell"]
+
+
+def test_a_fit_is_asked_for_a_yaml_file_and_says_what_it_gained(tmp_path: Path) -> None:
+    synthesise_rendered(load_recipe("motion"), 10, tmp_path / "real", seed=5)
+    arguments = ["gap", "fit", "--real", str(tmp_path / "real"), "--recipe", "gaussian", "--reader", "none"]
+    done = CliRunner().invoke(app, [*arguments, "-o", str(tmp_path / "fitted")])
+    assert "name one" in str(done.exception)
+    done = CliRunner().invoke(app, [*arguments, "--trials", "1", "-o", str(tmp_path / "fitted.yaml")])
+    assert done.exit_code == 0, done.output
+    assert "| mean standardised distance |" in done.output
+    assert load_recipe(tmp_path / "fitted.yaml").name == "gaussian-fitted"

@@ -49,6 +49,8 @@ def test_a_planted_displacement_and_growth_are_found() -> None:
     found = pixels.temporal_statistics([before, after])
     assert found is not None
     assert found.shift == pytest.approx(4 / 128, rel=0.15) and found.change < 0.03 and found.growth == 1
+    still = pixels.temporal_statistics([before] * 3)
+    assert still is not None and max(still.shift, still.change, still.flicker) < 1e-3
     grown = pixels.temporal_statistics([before, cv2.resize(before, (160, 80))])
     assert grown is not None and grown.growth == pytest.approx(1.25) and grown.change < 0.01
     other = pixels.temporal_statistics([before, cv2.GaussianBlur(texture(9), (0, 0), 3)])

@@ -1,0 +1,235 @@
+"""How near the frames of a candidate recipe are to real ones, sample by sample measured alike.
+
+Every candidate degrades the same clean plates with the same seeds, so two candidates differ by their
+parameters and not by chance (common random numbers): the draws of a recipe are quantile functions of latent
+numbers that stay the same. Distributions are compared, not means: Wasserstein's distance of every statistic.
+Where a set has ground truths its own plates are degraded, and what the clear plate says about a frame (the
+transfer of detail and what is left over, `paired`) is compared as well.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from mdlp_bench.data.samples import Samples
+from mdlp_bench.data.synth import rendered_row
+from mdlp_bench.degrade import Recipe, degrade_triplet
+from mdlp_bench.engine import SERIAL, Engine
+from mdlp_bench.errors import DataError
+from mdlp_bench.gap.distances import scale_of
+from mdlp_bench.gap.fitting.paired import PAIRED_NAMES, paired_statistics
+from mdlp_bench.gap.measure import FRAMES, NAMES, statistics_of
+from mdlp_bench.gap.units import FloatArray
+from mdlp_bench.images import ImageU8, decode
+from mdlp_bench.metrics.protocol import to_working_size
+
+if TYPE_CHECKING:
+    from mdlp_bench.readers.base import Reader
+
+# Sizes are read off the real frames; the reading of a frame steps with its characters.
+_NOT_COMPARED: Final = frozenset({"width", "height", "reader_ned"})
+COMPARED: Final = (*(name for name in NAMES if name not in _NOT_COMPARED), *PAIRED_NAMES)
+_AXES: Final = 6
+_SMALLEST_SCALE: Final = 0.05
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plate:
+    """A sample to be measured or degraded.
+
+    Attributes:
+        sample_id: Which.
+        plate_id: Its plate.
+        frames: The real frames, at most three; none for a plate that only lends its clean image.
+        clean: The ground truth, or None.
+    """
+
+    sample_id: str
+    plate_id: str
+    frames: tuple[ImageU8, ...]
+    clean: ImageU8 | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Table:
+    """Samples measured: float64 [n] by statistic (NaN: has none), the last frames at the working size."""
+
+    values: Mapping[str, FloatArray]
+    last: npt.NDArray[np.uint8]
+
+
+def plates_of(samples: Samples) -> list[Plate]:
+    """All samples of a set, decoded.
+
+    Raises:
+        DataError: A sample has no frames, or an image cannot be decoded; names it.
+    """
+    found = []
+    for row in samples.rows(["sample_id", "plate_id", "frames", "gt"]):
+        name = f"sample {row['sample_id']}"
+        if not row["frames"]:
+            raise DataError(f"{name}: has no frames; a recipe is fitted to real frames")
+        frames = [decode(f["bytes"], f"{name}, frame {k}") for k, f in enumerate(row["frames"][:FRAMES])]
+        clean = None if row["gt"] is None else decode(row["gt"]["bytes"], f"{name}, ground truth")
+        found.append(Plate(row["sample_id"], row["plate_id"], tuple(frames), clean))
+    return found
+
+
+def rendered_plates(count: int, seed: int) -> list[Plate]:
+    """Clean plates for a real set without ground truths."""
+    rows = [rendered_row(index, seed=seed) for index in range(count)]
+    return [
+        Plate(row["sample_id"], row["plate_id"], (), decode(row["gt"]["bytes"], row["sample_id"]))
+        for row in rows
+    ]
+
+
+def measure_plates(plates: Sequence[Plate], *, with_clean: bool) -> Table:
+    """Measure frames; with their clean plates also what these say about them.
+
+    Raises:
+        DataError: A frame is too small.
+    """
+    rows = []
+    for plate in plates:
+        values = statistics_of(plate.frames)
+        if with_clean and plate.clean is not None:
+            values |= paired_statistics(plate.frames, plate.clean)
+        rows.append(values)
+    columns = {name: np.array([row.get(name, math.nan) for row in rows]) for name in COMPARED}
+    return Table(columns, np.stack([to_working_size(plate.frames[-1]) for plate in plates]))
+
+
+def degraded(plates: Sequence[Plate], recipe: Recipe, *, seed: int) -> list[Plate]:
+    """The plates with frames that a recipe makes of their clean images, as many as they have (or three).
+
+    Raises:
+        DataError: As in `degrade_triplet`.
+    """
+    made = []
+    for plate in plates:
+        if plate.clean is None:
+            raise DataError(f"sample {plate.sample_id}: no ground truth to degrade")
+        count = len(plate.frames) or FRAMES
+        done = degrade_triplet(plate.clean, recipe, seed=seed, sample_id=plate.sample_id, n_frames=count)
+        frames = tuple(decode(frame, f"sample {plate.sample_id}") for frame in done.frames)
+        made.append(Plate(plate.sample_id, plate.plate_id, frames, plate.clean))
+    return made
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    """Degrades and measures; travels to workers."""
+
+    plates: tuple[Plate, ...]
+    seed: int
+    with_clean: bool
+
+    def __call__(self, recipe: Recipe) -> Table:
+        return measure_plates(degraded(self.plates, recipe, seed=self.seed), with_clean=self.with_clean)
+
+
+class Objective:
+    """Distance of candidate recipes to real frames.
+
+    The mean over statistics of Wasserstein's distance, in standard deviations of the real values; with a
+    reader, plus the same mean over the leading principal components of its features. Standard deviations
+    have a floor, a twentieth of that of real and starting values pooled, for a statistic may be constant.
+
+    Args:
+        real: The real samples.
+        clean: What candidates degrade; their own ground truths or other clean plates.
+        start: The recipe the fit starts from.
+        reader: Gives features; None leaves them out.
+        seed: Of the degradations.
+        paired: Whether `clean` are the ground truths of `real`.
+        engine: Where candidates are made and measured.
+    """
+
+    def __init__(
+        self,
+        real: Sequence[Plate],
+        clean: Sequence[Plate],
+        start: Recipe,
+        reader: Reader | None,
+        *,
+        seed: int,
+        paired: bool,
+        engine: Engine = SERIAL,
+    ) -> None:
+        self._work = _Candidate(tuple(clean), seed, paired)
+        self._engine, self._reader = engine, reader
+        self._real = measure_plates(real, with_clean=paired)
+        first = self._work(start)
+        self._axes: tuple[FloatArray, FloatArray] | None = None
+        if reader is not None:
+            self._axes = _axes(reader, self._real, first)
+        ours, theirs = self._columns(self._real), self._columns(first)
+        self._compared: dict[str, tuple[FloatArray, float]] = {}
+        for name, values in ours.items():
+            known, starting = _known(values), _known(theirs[name])
+            if len(known) and len(starting):
+                pooled = scale_of(
+                    np.concatenate([known, starting]), np.arange(len(known) + len(starting)) < len(known)
+                )
+                self._compared[name] = known, max(float(known.std()), _SMALLEST_SCALE * pooled)
+
+    @property
+    def statistics(self) -> tuple[str, ...]:
+        """What is compared; `reader 1` and so on are components of its features."""
+        return tuple(self._compared)
+
+    def distances(self, recipes: Sequence[Recipe]) -> list[float]:
+        """One distance a recipe, 0 or more."""
+        return [self._distance(table) for table in self._engine.map(self._work, recipes)]
+
+    def _distance(self, made: Table) -> float:
+        groups: dict[bool, list[float]] = {False: [], True: []}
+        columns = self._columns(made)
+        for name, (real, scale) in self._compared.items():
+            values = _known(columns[name])
+            # A statistic that a candidate has not at all is as far as one that is a deviation off.
+            distance = wasserstein(real, values) / scale if len(values) else 1.0
+            groups[name.startswith("reader ")].append(distance)
+        return float(sum(np.mean(group) for group in groups.values() if group))
+
+    def _columns(self, table: Table) -> dict[str, FloatArray]:
+        columns = dict(table.values)
+        if self._reader is not None and self._axes is not None:
+            middle, axes = self._axes
+            placed = (_features(self._reader, table) - middle) @ axes
+            columns |= {f"reader {k}": placed[:, k] for k in range(placed.shape[1])}
+        return columns
+
+
+def wasserstein(first: FloatArray, second: FloatArray) -> float:
+    """First Wasserstein distance of two samples without NaN."""
+    values = np.sort(np.concatenate([first, second]))
+    steps = np.diff(values)
+    a, b = (np.searchsorted(np.sort(one), values[:-1], side="right") / len(one) for one in (first, second))
+    return float((np.abs(a - b) * steps).sum())
+
+
+def _known(values: FloatArray) -> FloatArray:
+    return values[~np.isnan(values)]
+
+
+def _features(reader: Reader, table: Table) -> npt.NDArray[Any]:
+    found = reader.features(list(table.last))
+    if found is None:
+        raise DataError(f"reader {reader.descriptor.name} gives no features; use --reader crnn or none")
+    return found.astype(np.float64)
+
+
+def _axes(reader: Reader, real: Table, first: Table) -> tuple[FloatArray, FloatArray]:
+    """The mean [D] and the leading principal axes [D, k] of the features of both tables."""
+    pooled = np.concatenate([_features(reader, table) for table in (real, first)])
+    middle = pooled.mean(axis=0)
+    _, _, axes = np.linalg.svd(pooled - middle, full_matrices=False)
+    return middle, np.asarray(axes[:_AXES].T)

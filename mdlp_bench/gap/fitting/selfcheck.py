@@ -1,0 +1,112 @@
+"""Does a fit find what is known? A planted recipe plays the camera, a fit starts elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from mdlp_bench.degrade import Recipe, parse_recipe
+from mdlp_bench.engine import SERIAL, Engine
+from mdlp_bench.gap.fitting.objective import Objective, degraded, rendered_plates
+from mdlp_bench.gap.fitting.parameters import RecipeSpace, Strength
+from mdlp_bench.gap.fitting.search import search
+
+_RECIPE: Final = """
+name: {name}
+version: 1
+description: Blur, noise and JPEG.
+camera:
+  canvas: [56, 112]
+  width: 56
+  crop_shift_x: {{uniform: [-0.02, 0.02]}}
+steps:
+  - {{op: gaussian_blur, params: {{sigma_x: {{uniform: {blur}}}}}}}
+  - {{op: resize, params: {{of: frame, interpolation: area}}}}
+  - {{op: gaussian_noise, params: {{sigma: {{uniform: {noise}}}}}}}
+  - {{op: jpeg, params: {{quality: {{integers: {quality}}}}}}}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """A planted distribution and what a fit made of another one.
+
+    Attributes:
+        name: `operator.parameter`.
+        planted: Its limits.
+        start: Where the fit started.
+        fitted: Where it ended.
+    """
+
+    name: str
+    planted: tuple[float, ...]
+    start: tuple[float, ...]
+    fitted: tuple[float, ...]
+
+    @property
+    def error(self) -> float:
+        """Of the middle, relative to the planted one."""
+        return abs(sum(self.fitted) / sum(self.planted) - 1)
+
+    @property
+    def start_error(self) -> float:
+        """The same where the fit started."""
+        return abs(sum(self.start) / sum(self.planted) - 1)
+
+
+def planted_recipe() -> Recipe:
+    """What plays the camera."""
+    return _recipe("planted", [0.75, 2.0], [4, 10], [40, 80])
+
+
+def start_recipe() -> Recipe:
+    """Where a fit starts: half the blur, a third of the noise, a finer JPEG."""
+    return _recipe("start", [0.4, 1.0], [1, 4], [70, 95])
+
+
+def self_check(
+    plates: int,
+    trials: int,
+    log: Path,
+    *,
+    paired: bool,
+    seed: int = 0,
+    engine: Engine = SERIAL,
+    say: Callable[[str], None] = lambda _: None,
+) -> list[Recovered]:
+    """Degrade rendered plates by the planted recipe and fit the other one to them.
+
+    Args:
+        plates: How many.
+        trials: Candidates.
+        log: Of the search; the same call goes on from it.
+        paired: Whether the fit has the clean plates, or other ones.
+        seed: Of plates, degradations and search.
+        engine: Where candidates are made and measured.
+        say: Told after every generation.
+    """
+    real = degraded(rendered_plates(plates, seed), planted_recipe(), seed=seed)
+    clean = real if paired else rendered_plates(plates, seed + 1)
+    space = RecipeSpace.of(start_recipe())
+    objective = Objective(real, clean, space.recipe, None, seed=seed + 1, paired=paired, engine=engine)
+    found = search(
+        space.ranges,
+        lambda candidates: objective.distances([space.recipe_at(one) for one in candidates]),
+        log,
+        {"plates": plates, "paired": paired, "seed": seed},
+        trials=trials,
+        seed=seed,
+        say=say,
+    )
+    fitted = space.limits(min(found, key=lambda one: one.distance).numbers)
+    planted: tuple[Strength, ...] = RecipeSpace.of(planted_recipe()).strengths
+    return [
+        Recovered(start.name, true.limits, start.limits, fitted[start.name])
+        for start, true in zip(space.strengths, planted, strict=True)
+    ]
+
+
+def _recipe(name: str, blur: list[float], noise: list[float], quality: list[int]) -> Recipe:
+    return parse_recipe(_RECIPE.format(name=name, blur=blur, noise=noise, quality=quality), name)

@@ -1,0 +1,129 @@
+"""The runs of a transfer study: every method on the test parts, predicted and scored once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mdlp_bench.data.samples import Samples
+from mdlp_bench.engine import SERIAL, Engine
+from mdlp_bench.errors import RunError
+from mdlp_bench.gap.model import Estimate
+from mdlp_bench.gap.trainings import FixedMethod, SetParts, TrainedMethod, Training
+from mdlp_bench.gap.units import FloatArray
+from mdlp_bench.harness.predict import Predictions, predict
+from mdlp_bench.harness.run import Run, RunRecord
+from mdlp_bench.harness.score import ScoringPlan, score
+from mdlp_bench.methods.base import AnyMethod
+from mdlp_bench.metrics.protocol import MDLP_V1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MethodRun:
+    """A method's run on a set's test part.
+
+    Attributes:
+        label: The method's.
+        training: What it learned from; None for a method taken as it is.
+        tested_on: The set's name.
+        predictions: What it restored.
+        run: Their scores.
+    """
+
+    label: str
+    training: Training | None
+    tested_on: str
+    predictions: Predictions
+    run: Run
+
+    @property
+    def saw_real(self) -> bool:
+        """Whether real plates were mixed in or fine-tuned on."""
+        return self.training is not None and self.training.real_plates > 0
+
+    def values(self, metric: str) -> FloatArray:
+        """Per-sample values, [n]."""
+        return np.asarray(self.run.per_sample()[metric].to_numpy(zero_copy_only=False), np.float64)
+
+    def estimate(self, metric: str) -> Estimate | None:
+        """The run's summary of a metric; None where it has none."""
+        found = self.run.summary.get(metric)
+        if found is None or found.mean is None:
+            return None
+        return Estimate(value=found.mean, low=found.low, high=found.high)
+
+
+def runs_on(
+    part: SetParts,
+    fixed: Sequence[FixedMethod],
+    trainings: Sequence[Training],
+    out: Path,
+    scoring: ScoringPlan,
+    *,
+    engine: Engine = SERIAL,
+) -> list[MethodRun]:
+    """Predict and score what has not been: fixed methods and finished trainings on one test part.
+
+    Args:
+        part: The set.
+        fixed: Methods taken as they are.
+        trainings: Trainings whose weights are there.
+        out: The folder of the transfer study.
+        scoring: Reader and image scorers.
+        engine: Where samples are restored and scored.
+
+    Raises:
+        MdlpBenchError: As in `predict` and `score`.
+    """
+    predictions, folders = [], []
+    entries: list[tuple[str, Training | None]] = [(one.label, None) for one in fixed]
+    entries += [(one.method.label, one) for one in trainings]
+    specs = [one.spec for one in fixed] + [""] * len(trainings)
+    for spec, (label, training) in zip(specs, entries, strict=True):
+        method: AnyMethod | str = spec
+        folder = out / label
+        if training is not None:
+            method, folder = TrainedMethod(training, training.weights(out)), training.folder(out)
+        folder = folder / "tests" / f"{part.name}-{part.test.fingerprint[:10]}"
+        predictions.append(predict(method, part.test, folder / "predictions", engine=engine))
+        folders.append(folder / "run")
+    runs = _scored(predictions, part.test, folders, scoring, engine)
+    return [
+        MethodRun(label, training, part.name, own, run)
+        for (label, training), own, run in zip(entries, predictions, runs, strict=True)
+    ]
+
+
+def _scored(
+    predictions: Sequence[Predictions],
+    samples: Samples,
+    folders: Sequence[Path],
+    scoring: ScoringPlan,
+    engine: Engine,
+) -> list[Run]:
+    """The runs in the folders, made where there is none of these predictions under this plan."""
+    missing = [
+        index
+        for index, (one, folder) in enumerate(zip(predictions, folders, strict=True))
+        if not _is_scored(one, folder, scoring)
+    ]
+    if missing:
+        score(
+            [predictions[i] for i in missing], samples, [folders[i] for i in missing], scoring, engine=engine
+        )
+    return [Run(folder) for folder in folders]
+
+
+def _is_scored(predictions: Predictions, folder: Path, scoring: ScoringPlan) -> bool:
+    if not (folder / RunRecord.file_name).is_file():
+        return False
+    try:
+        found = Run(folder).record
+    except RunError:
+        return False
+    made = predictions.record
+    wanted = (MDLP_V1.fingerprint(), made.method, made.dataset, dict(scoring.weights))
+    return (found.protocol_sha256, found.method, found.dataset, found.weights) == wanted

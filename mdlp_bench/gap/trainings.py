@@ -1,0 +1,293 @@
+"""The trainings of a transfer study: each method on each set, with real plates mixed in, and fine-tuned."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from mdlp_bench.data import open_samples
+from mdlp_bench.data.build import write_parquet
+from mdlp_bench.data.manifest import MANIFEST
+from mdlp_bench.data.samples import Samples
+from mdlp_bench.data.split import splits_of, unit_hash
+from mdlp_bench.errors import DataError, MethodError
+from mdlp_bench.files import sha256_bytes, sha256_file
+from mdlp_bench.gap.measure import FRAMES, choose_plates
+from mdlp_bench.gap.model import PartSizes
+from mdlp_bench.gap.sets import GapSet
+from mdlp_bench.methods import Method
+from mdlp_bench.methods.base import FrameBatch, MethodDescriptor
+from mdlp_bench.training.images import to_images, to_tensor
+from mdlp_bench.training.loop import WEIGHTS
+from mdlp_bench.training.methods import train_method
+from mdlp_bench.training.registry import Recipe, load_trainable, read_recipe, trainable_names
+
+MIXED: Final = (1, 10, 100)
+"""Per cent of the real training plates that are mixed into a synthetic set."""
+
+TEST_SHARE: Final = 0.3
+_FINE_TUNING_SHARE: Final = 0.25
+_FEWEST: Final = 3
+_COLUMNS: Final = ["sample_id", "plate_id", "frames", "gt"]
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainedMethodSpec:
+    """What is trained: `NAME` or `NAME=CONFIG`, as `mdlp-bench train NAME --config CONFIG` takes them.
+
+    Attributes:
+        name: Of the entry points `mdlp_bench.trainables`.
+        label: What the report calls it.
+        recipe: Its options and configuration.
+    """
+
+    name: str
+    label: str
+    recipe: Recipe
+
+    @classmethod
+    def parse(cls, text: str, *, steps: int, seed: int) -> TrainedMethodSpec | None:
+        """Read the text; None where it names no trainable method.
+
+        Raises:
+            MethodError: The configuration is wrong, or is given for what cannot be trained.
+        """
+        name, given, config = text.partition("=")
+        if name not in trainable_names():
+            if given:
+                raise MethodError(f"{name!r} cannot be trained; there are: {', '.join(trainable_names())}")
+            return None
+        recipe = read_recipe(config or None, steps=steps, seed=seed)
+        return cls(name, f"{name}-{Path(config).stem}" if config else name, recipe)
+
+
+@dataclass(frozen=True, slots=True)
+class FixedMethod:
+    """A method taken as it is: what was typed (see `load_method`), and its name."""
+
+    spec: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetParts:
+    """A set's training and test samples; no plate is in both, nor in the other part of another set."""
+
+    name: str
+    train: Samples
+    test: Samples
+
+    def sizes(self) -> PartSizes:
+        """Samples and plates of both parts."""
+        train, test = ({row["plate_id"] for row in s.rows(["plate_id"])} for s in (self.train, self.test))
+        return PartSizes(
+            name=self.name,
+            train=len(self.train),
+            train_plates=len(train),
+            test=len(self.test),
+            test_plates=len(test),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """One training.
+
+    Attributes:
+        method: What.
+        trained_on: The set's name.
+        data: Its samples, with real ones where some are mixed in.
+        percent: Of the real training plates mixed in or fine-tuned on.
+        real_plates: How many plates that is (0 for the sets themselves).
+        base: The training whose weights are fine-tuned, or None.
+    """
+
+    method: TrainedMethodSpec
+    trained_on: str
+    data: Samples
+    percent: int = 0
+    real_plates: int = 0
+    base: Training | None = None
+
+    @property
+    def title(self) -> str:
+        """In words, for tables and figures."""
+        if self.base is not None:
+            return f"{self.trained_on}, then real"
+        return self.trained_on + (f" + {self.percent} % real" if self.percent else "")
+
+    def folder(self, out: Path) -> Path:
+        """Where it is kept: the name says what it is, the hash all that it depends on."""
+        kind = "fine-tuned" if self.base is not None else f"{self.percent}" if self.percent else "alone"
+        parts = [
+            dict(self.method.recipe.options),
+            self.method.recipe.training.model_dump(mode="json"),
+            self.data.fingerprint,
+            self.base.folder(out).name if self.base is not None else None,
+        ]
+        digest = sha256_bytes(json.dumps(parts, sort_keys=True).encode())[:10]
+        return out / self.method.label / f"{self.trained_on}-{kind}-{digest}"
+
+    def weights(self, out: Path) -> Path:
+        """The weight file, once it has run."""
+        return self.folder(out) / "training" / WEIGHTS
+
+    def run(self, out: Path) -> Path:
+        """Train, or continue; returns the weights.
+
+        Raises:
+            MdlpBenchError: As in `train_method`.
+        """
+        start = None if self.base is None else self.base.weights(out)
+        folder = self.weights(out).parent
+        return train_method(self.method.name, self.data, self.method.recipe, folder, start=start)
+
+
+class TrainedMethod(Method):
+    """The network of a finished training, as a method.
+
+    Args:
+        training: Which.
+        weights: Its weight file.
+
+    Raises:
+        MdlpBenchError: The weights do not fit.
+    """
+
+    def __init__(self, training: Training, weights: Path) -> None:
+        import torch
+
+        spec = training.method
+        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self._trainable = load_trainable(spec.name, spec.recipe.options)
+        self._trainable.load(weights)
+        self._trainable.to(self._device).eval()
+        slug = "".join(c if c.isalnum() else "-" for c in f"{spec.label}-{training.title}".lower())
+        self.descriptor = MethodDescriptor(
+            name="-".join(part for part in slug.split("-") if part and part.isascii())[:80],
+            title=f"Trained on {training.title}",
+            frames_used=FRAMES,
+            parameters=sum(p.numel() for p in self._trainable.network.parameters()),
+            weights_sha256=sha256_file(weights),
+            provenance="reimplemented",
+            trained_on=(training.title,),
+        )
+
+    def restore(self, frames: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+        """Restore with seed 0; uint8 [B, 3, 112, 224, 3] to uint8 [B, 112, 224, 3]."""
+        return self._restored(frames, [0] * len(frames))
+
+    def restore_batch(self, batch: FrameBatch) -> npt.NDArray[np.uint8]:
+        """Restore with each sample's own seed."""
+        return self._restored(batch.frames(FRAMES), batch.seeds)
+
+    def _restored(self, frames: npt.NDArray[np.uint8], seeds: Sequence[int]) -> npt.NDArray[np.uint8]:
+        import torch
+
+        with torch.inference_mode():
+            tensor = to_tensor(frames).to(self._device)
+            return to_images(self._trainable.restore(self._trainable.network, tensor, seeds))
+
+
+def parts_of(one: GapSet, *, limit: int, seed: int) -> SetParts:
+    """Divide a set by a hash of its plates, the same in every set.
+
+    Args:
+        one: The set; samples without frames or ground truth are left out.
+        limit: Samples at most (see `choose_plates`).
+        seed: Of the division and the choice.
+
+    Raises:
+        DataError: A part has fewer than three plates.
+    """
+    chosen = choose_plates(one.samples, limit, seed)
+    rows = [
+        (row["sample_id"], row["plate_id"])
+        for row in chosen.rows(_COLUMNS)
+        if row["frames"] and row["gt"] is not None
+    ]
+    parts: dict[str, list[tuple[str, str]]] = {"train": [], "test": []}
+    places = splits_of((plate for _, plate in rows), {"train": 1 - TEST_SHARE, "test": TEST_SHARE}, seed)
+    for row, place in zip(rows, places, strict=True):
+        parts[place].append(row)
+    for name, found in parts.items():
+        plates = len({plate for _, plate in found})
+        if plates < _FEWEST:
+            raise DataError(
+                f"{one.name}: {plates} plates with ground truth in its {name} part; a transfer study takes "
+                f"{_FEWEST}, so give a larger set or leave --methods out"
+            )
+    train, test = (chosen.select(sample_ids=[i for i, _ in parts[name]]) for name in ("train", "test"))
+    return SetParts(one.name, train, test)
+
+
+def plan_trainings(
+    spec: TrainedMethodSpec, parts: Sequence[SetParts], out: Path, *, seed: int
+) -> list[Training]:
+    """All trainings of a method, those that others start from first.
+
+    Args:
+        spec: The method.
+        parts: The real set and the synthetic ones.
+        out: Where mixed sets are written (`out/data`).
+        seed: Of the choice of mixed-in plates: more per cent keep those of fewer.
+    """
+    real, *synthetic = parts
+    alone = [Training(spec, one.name, one.train) for one in parts]
+    mixed, tuned = [], []
+    steps = math.ceil(_FINE_TUNING_SHARE * spec.recipe.training.steps)
+    shorter = replace(spec.recipe, training=spec.recipe.training.model_copy(update={"steps": steps}))
+    plates = sorted(
+        {row["plate_id"] for row in real.train.rows(["plate_id"])}, key=lambda p: unit_hash(p, seed)
+    )
+    for base, one in zip(alone[1:], synthetic, strict=True):
+        counts: set[int] = set()
+        for percent in MIXED:
+            count = math.ceil(percent / 100 * len(plates))
+            if count not in counts:
+                data = _mixed(one, real, set(plates[:count]), out / "data")
+                mixed.append(Training(spec, one.name, data, percent, count))
+            counts.add(count)
+        tuned.append(Training(replace(spec, recipe=shorter), one.name, real.train, 100, len(plates), base))
+    return [*alone, *mixed, *tuned]
+
+
+def run_trainings(trainings: Sequence[Training], out: Path, say: Say) -> None:
+    """Run all of them, in this process or in those of `accelerate launch` together.
+
+    Raises:
+        MdlpBenchError: As in `train_method`.
+    """
+    from accelerate import PartialState  # type: ignore[import-untyped]
+
+    for number, training in enumerate(trainings, start=1):
+        say(f"training {number} of {len(trainings)}: {training.method.label} on {training.title}")
+        training.run(out)
+        # The next one may start from weights that the first process has yet to write.
+        PartialState().wait_for_everyone()
+
+
+def _mixed(synthetic: SetParts, real: SetParts, plates: set[str], out: Path) -> Samples:
+    """The synthetic training samples and those of some real plates, written once."""
+    names = {"plates": sorted(plates), "parts": [synthetic.train.fingerprint, real.train.fingerprint]}
+    target = out / f"{synthetic.name}-{len(plates)}-{sha256_bytes(json.dumps(names).encode())[:10]}"
+    if not (target / MANIFEST).is_file():
+
+        def rows() -> Iterator[dict[str, Any]]:
+            for prefix, part in (("synthetic", synthetic.train), ("real", real.train)):
+                for row in part.rows():
+                    if part is synthetic.train or row["plate_id"] in plates:
+                        # A degraded copy of the real set has the real set's ids.
+                        yield row | {"sample_id": f"{prefix}-{row['sample_id']}", "split": "train"}
+
+        write_parquet(rows(), target, name=f"{synthetic.name}-with-{len(plates)}-real")
+    return open_samples(target)
