@@ -15,7 +15,7 @@ from mdlp_bench.methods import MethodDescriptor
 from mdlp_bench.metrics.cost import count_parameters
 
 STEPS = 1
-"""Sampling steps: with the bundled weights one gives the best NED (benchmarks/sampling_quality.py)."""
+"""Sampling steps: see docs/models.md for what more of them give (benchmarks/sampling.py)."""
 _CITATION = (
     "Gong, Zhang, Feng, Nguyen, Liu: LP-Diff: Towards Improved Restoration of Real-World Degraded License "
     "Plate, CVPR 2025"

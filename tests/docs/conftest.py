@@ -9,8 +9,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 
 import mdlp_bench as mb
+from baselines.real_esrgan.networks import CompactConfig, build_compact
 from mdlp_bench.data import open_samples
 from mdlp_bench.data.export import EXPORTS
 from mdlp_bench.data.render import Appearance, render_samples, render_scene_crop
@@ -49,6 +51,7 @@ class World:
             "my_method.py": lambda path: _write(path, METHOD),
             "their_method.py": lambda path: _write(path, METHOD),
             "restored_pngs": self._pngs,
+            "RealESRGAN_x2plus.pth": _compact_network,
         }
 
     def provide(self, name: str, folder: Path) -> None:
@@ -89,6 +92,11 @@ class World:
 
 def _write(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8")
+
+
+def _compact_network(path: Path) -> None:
+    network = build_compact(CompactConfig(num_feat=4, num_conv=1, upscale=2))
+    torch.save({"params_ema": network.state_dict()}, path)
 
 
 def _tracks(path: Path) -> None:
