@@ -81,10 +81,10 @@ def pictures(board: Board, site: Path, out: Path, page: Any) -> list[Path]:
     root = site.resolve().as_uri()
     made = [out / f"site-{name}" for name in ("board.png", "phone.png", "samples.jpg")]
     address = f"{root}/boards/{board.slug}.html"
-    take(page, address, made[0], screen=_DESKTOP, theme="light", until="#plot")
+    take(page, address, made[0], screen=_DESKTOP, theme="light", until="#board")
     take(page, address, made[1], screen=_PHONE, theme="dark")
-    best, last = (page_name(board.rows[at].entry) for at in (0, -1))
-    state = urlencode({"sample": typical_sample(board), "a": best, "b": last})
+    first, second = (page_name(row.entry) for row in (*board.rows, board.rows[0])[:2])
+    state = urlencode({"sample": typical_sample(board), "a": first, "b": second})
     address = f"{root}/samples/{board.card.slug}.html#{state}"
     take(page, address, made[2], screen=_DESKTOP, theme="light", until="#view")
     return made
