@@ -110,7 +110,8 @@ def study(
         with state.main_process_first():
             sets = open_sets(specs, out, limit=samples, seed=seed, engine=used)
             plan = TransferPlan.of(_listed(methods), sets, out, steps=train_budget, limit=samples, seed=seed)
-        plan.train(say)
+        # All processes train; the first one does the rest.
+        plan.train(say if state.is_main_process else lambda _: None)
         if not state.is_main_process:
             return
     else:

@@ -178,7 +178,7 @@ class TrainedMethod(Method):
             frames_used=FRAMES,
             parameters=sum(p.numel() for p in self._trainable.network.parameters()),
             weights_sha256=sha256_file(weights),
-            provenance="reimplemented",
+            licence="unknown",
             trained_on=(training.title,),
         )
 

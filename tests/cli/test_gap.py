@@ -54,7 +54,7 @@ def test_a_transfer_without_a_reader_is_refused(real: Path, tmp_path: Path) -> N
 
 def test_a_transfer_of_fixed_methods_is_part_of_the_report(tmp_path: Path) -> None:
     for name, seed in (("footage", 5), ("made", 6)):
-        synthesise_rendered(load_recipe("gaussian"), 16, tmp_path / name, seed=seed)
+        synthesise_rendered(load_recipe("gaussian"), 14, tmp_path / name, seed=seed)
     given = ["--real", str(tmp_path / "footage"), "--synthetic", str(tmp_path / "made"), "--lpips", "none"]
     out = tmp_path / "gap"
     done = CliRunner().invoke(app, ["gap", *given, "--methods", "bicubic,input,frame-mean", "-o", str(out)])

@@ -58,8 +58,9 @@ def _frame(frame: FloatPlane, clean: FloatPlane) -> tuple[float, float, float] |
         return None
     shifts = range(-_RADIUS, _RADIUS + 1)
     inner = (slice(_RADIUS, height - _RADIUS), slice(_RADIUS, width - _RADIUS))
-    columns = [np.roll(laid, (dy, dx), (0, 1))[inner].ravel() for dy in shifts for dx in shifts]
-    design = np.stack([*columns, np.ones_like(columns[0])], axis=1).astype(np.float64)
+    windows = np.lib.stride_tricks.sliding_window_view(laid, (len(shifts), len(shifts)))
+    design = windows.reshape(-1, len(shifts) ** 2).astype(np.float64)
+    design = np.concatenate([design, np.ones((len(design), 1))], axis=1)
     wanted = frame[inner].ravel().astype(np.float64)
     normal = design.T @ design
     normal += _RIDGE * np.trace(normal) / len(normal) * np.eye(len(normal))
