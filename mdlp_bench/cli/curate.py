@@ -278,6 +278,8 @@ def _validated(model: type[AuditConfig], values: dict[str, Any]) -> AuditConfig:
 
 
 def _print_pairing(report: PairingReport, out: Path) -> None:
+    from mdlp_bench.data.report import plain
+
     console = make_console()
     table = make_table(
         f"{report.name}: {report.triplets:,} triplets of {report.tracks_kept:,} of {report.tracks:,} tracks",
@@ -291,13 +293,9 @@ def _print_pairing(report: PairingReport, out: Path) -> None:
     console.print(table)
     origins = ", ".join(f"{name} {count:,}" for name, count in report.text_origins.items())
     console.print(f"texts: {origins}; readers: {', '.join(report.readers) or 'none'}")
-    thresholds = ", ".join(f"{name} {_plain(value)}" for name, value in report.config.model_dump().items())
+    thresholds = ", ".join(f"{name} {plain(value)}" for name, value in report.config.model_dump().items())
     console.print(f"thresholds: {thresholds}")
     console.print(f"report: {out / 'pairing.html'}")
-
-
-def _plain(value: object) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def _print_split(report: SplitReport, out: Path) -> None:

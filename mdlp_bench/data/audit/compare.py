@@ -151,7 +151,7 @@ def exact_duplicates(columns: Columns) -> list[tuple[int, ...]]:
     owners = np.repeat(np.arange(len(columns.has_gt), dtype=np.int32), columns.n_frames + columns.has_gt)
     order = np.argsort(columns.digests, kind="stable")
     groups: dict[tuple[int, ...], None] = {}
-    for start, stop in _runs(columns.digests[order]):
+    for start, stop in zip(*_runs(columns.digests[order]), strict=True):
         members = tuple(sorted(set(owners[order[start:stop]].tolist())))
         if len(members) > 1 and not columns.are_one_track(members):
             groups[members] = None
@@ -253,26 +253,22 @@ def _members_by_split(columns: Columns) -> Iterator[tuple[str, Codes]]:
 def _repeated(values: npt.NDArray[np.uint64], among: npt.NDArray[np.bool_]) -> Iterator[tuple[int, ...]]:
     """Where values occur that occur more than once, in the order in which they appear first."""
     places = np.flatnonzero(among)
-    order = np.argsort(values[places], kind="stable")
-    places = places[order]
-    bounds = _bounds(values[places])
-    long = np.flatnonzero(np.diff(bounds) > 1)
-    long = long[np.argsort(places[bounds[long]])]
-    for start, stop in zip(bounds[long].tolist(), bounds[long + 1].tolist(), strict=True):
-        yield tuple(places[start:stop].tolist())
+    places = places[np.argsort(values[places], kind="stable")]
+    starts, stops = _runs(values[places])
+    for run in np.argsort(places[starts]).tolist():
+        yield tuple(places[starts[run] : stops[run]].tolist())
 
 
-def _runs(values: npt.NDArray[Any]) -> Iterator[tuple[int, int]]:
-    """Start and stop of the runs of more than one equal value in a sorted array."""
-    bounds = _bounds(values)
-    long = np.flatnonzero(np.diff(bounds) > 1)
-    yield from zip(bounds[long].tolist(), bounds[long + 1].tolist(), strict=True)
+def _runs(values: npt.NDArray[Any]) -> tuple[Codes, Codes]:
+    """Starts and stops of the runs of more than one equal value in a sorted array."""
+    same = np.diff((values[1:] == values[:-1]).view(np.int8), prepend=np.int8(0), append=np.int8(0))
+    return np.flatnonzero(same == 1), np.flatnonzero(same == -1) + 1
 
 
 def _bounds(values: npt.NDArray[Any]) -> Codes:
     """Where the runs of equal values in a sorted array start, and its length."""
     changes = np.flatnonzero(values[1:] != values[:-1]) + 1
-    return np.unique(np.concatenate([[0], changes, [len(values)]])).astype(np.int64)
+    return np.concatenate([[0], changes, [len(values)] if len(values) else []]).astype(np.int64)
 
 
 def _confirmed(columns: Columns, pairs: Pairs, threshold: float) -> list[tuple[int, int]]:
@@ -337,26 +333,43 @@ def one_edit_apart(texts: Sequence[str]) -> Pairs:
     Returns:
         int64 [P, 2], positions in `texts`, first < second, sorted.
     """
-    everyone, found = np.arange(len(texts)), [np.zeros((0, 2), np.int64)]
-    whole = _keys(texts)
-    for place in range(max(map(len, texts), default=0)):
-        longer = np.fromiter((n for n, text in enumerate(texts) if len(text) > place), np.int64)
+    lengths = np.fromiter(map(len, texts), np.int64, len(texts))
+    whole, found = _keys(texts, len(texts)), [np.zeros((0, 2), np.int64)]
+    for place in range(lengths.max(initial=0)):
+        longer = np.flatnonzero(lengths > place)
         blanked, shortened = (
-            _keys(f"{text[:place]}{mark}{text[place + 1 :]}" for text in texts if len(text) > place)
+            _keys(
+                (f"{text[:place]}{mark}{text[place + 1 :]}" for text in texts if len(text) > place),
+                len(longer),
+            )
             for mark in ("\0", "")
         )
         for keys, owners in (
             (blanked, longer),
-            (np.concatenate([whole, shortened]), np.concatenate([everyone, longer])),
+            (np.concatenate([whole, shortened]), np.concatenate([np.arange(len(texts)), longer])),
         ):
-            order = np.argsort(keys, kind="stable")
-            bounds = _bounds(keys[order])
-            ends = np.repeat(bounds[1:], np.diff(bounds))
-            found += [pairs[pairs[:, 0] != pairs[:, 1]] for pairs in bucket_pairs(owners[order], ends)]
+            members, ends = _sharing(keys, owners)
+            found += [pairs[pairs[:, 0] != pairs[:, 1]] for pairs in bucket_pairs(members, ends)]
     pairs = np.unique(np.sort(np.concatenate(found), axis=1), axis=0)
     near = [Levenshtein.distance(texts[a], texts[b], score_cutoff=1) == 1 for a, b in pairs.tolist()]
     return np.asarray(pairs[np.asarray(near, np.bool_)], np.int64)
 
 
-def _keys(texts: Iterable[str]) -> npt.NDArray[np.uint32]:
-    return np.fromiter((crc32(text.encode()) for text in texts), np.uint32)
+def _keys(texts: Iterable[str], count: int) -> npt.NDArray[np.uint64]:
+    return np.fromiter((crc32(text.encode()) for text in texts), np.uint64, count)
+
+
+def _sharing(keys: npt.NDArray[np.uint64], owners: Codes) -> tuple[Codes, Codes]:
+    """The owners of keys that others have too, key by key, and where the owners of each one's key end.
+
+    Args:
+        keys: uint64 [N], below 2**32.
+        owners: int64 [N], below 2**32.
+    """
+    # Key and owner in one number: sorting it needs no second array.
+    packed = (keys << np.uint64(32)) | owners.astype(np.uint64)
+    packed.sort()
+    same = packed[1:] >> np.uint64(32) == packed[:-1] >> np.uint64(32)
+    packed = packed[np.append(same, False) | np.append(False, same)]
+    bounds = _bounds(packed >> np.uint64(32))
+    return (packed & np.uint64(0xFFFFFFFF)).astype(np.int64), np.repeat(bounds[1:], np.diff(bounds))

@@ -90,6 +90,9 @@ def examine(row: Mapping[str, Any], config: AuditConfig, reader: Reader | None =
     digests = [int(sha256_bytes(image["bytes"])[:16], 16) for image in encoded]
     if len(set(digests[: len(row["frames"])])) < len(row["frames"]):
         faults.append(("repeated-frame", f"sample {sample_id}: holds the same frame twice"))
+    if gt is not None and digests[-1] in digests[:-1]:
+        same = f"the ground truth is frame {digests.index(digests[-1])}, byte for byte"
+        faults.append(("gt-worse", f"sample {sample_id}: {same}"))
     layout = row.get("layout")
     if text and not plate.is_valid(text) and (layout is None or layout in plate.LAYOUTS):
         faults.append(("label-grammar", f"sample {sample_id}: {text!r} is no plate of the grammar"))

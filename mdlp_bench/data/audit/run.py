@@ -165,6 +165,7 @@ def write_html(found: Audit, samples: Samples, target: Path) -> None:
     sections = [
         {
             "code": code,
+            "meaning": CHECKS[code].meaning,
             "hidden": max(0, len(group) - SHOWN),
             "cards": [_card(finding, pictures) for finding in group[:SHOWN]],
         }

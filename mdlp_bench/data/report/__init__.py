@@ -85,13 +85,19 @@ class HistogramBuilder:
 
 def svg_histogram(histogram: Histogram, width: int = 320, height: int = 130) -> str:
     """The histogram as an inline SVG with a title for screen readers."""
-    top, bottom = 10, height - 34
+    top, bottom = 14, height - 34
     bar = width / len(histogram.counts)
     highest = max(1, *histogram.counts)
     total = sum(histogram.counts)
     parts = [
         f'<svg role="img" viewBox="0 0 {width} {height}" width="{width}" height="{height}">',
         f"<title>{escape(histogram.title)}: {total:,} values</title>",
+    ]
+    fullest = histogram.counts.index(max(histogram.counts))
+    parts += [
+        f'<line x1="0" x2="{width}" y1="{bottom}" y2="{bottom}"/>',
+        f'<text x="{min(max((fullest + 0.5) * bar, 20), width - 20):.1f}" y="{top - 3}" '
+        f'text-anchor="middle">{max(histogram.counts):,}</text>',
     ]
     for number, count in enumerate(histogram.counts):
         tall = (bottom - top) * count / highest
@@ -110,6 +116,13 @@ def svg_histogram(histogram: Histogram, width: int = 320, height: int = 130) -> 
         f'<text x="{width / 2:.0f}" y="{height - 4}" text-anchor="middle">{escape(histogram.title)}</text>'
     )
     return "".join([*parts, "</svg>"])
+
+
+def plain(value: object) -> str:
+    """A value as people read it: thousands apart, fractions with four digits."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return str(value)
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.4g}"
 
 
 def write_report(target: Path, template: str, **context: Any) -> None:
@@ -133,5 +146,6 @@ def write_report(target: Path, template: str, **context: Any) -> None:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["plain"] = plain
     environment.filters["histogram"] = lambda histogram: Markup(svg_histogram(histogram))
     write_text(target, environment.get_template(template).render(**context) + "\n")

@@ -114,6 +114,12 @@ def test_each_check_finds_its_fault_and_names_the_sample(make_samples: MakeSampl
     assert found.leaks == (1 if CHECKS[code].severity == "leak" else 0)
 
 
+def test_a_ground_truth_that_is_one_of_its_frames(make_samples: MakeSamples) -> None:
+    found = audit(make_samples(rows=[row(0), row(2, gt=row(2)["frames"][1])]))
+    messages = [finding.message for finding in found.findings if finding.code == "gt-worse"]
+    assert "sample s0002: the ground truth is frame 1, byte for byte" in messages
+
+
 def test_indices_that_do_not_ascend(make_samples: MakeSamples) -> None:
     found = audit(make_samples(rows=[row(0), row(1, frame_indices=[1, 3, 2])]))
     assert codes(found) == {"misordered": 1}

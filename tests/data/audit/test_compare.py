@@ -6,12 +6,13 @@ from collections.abc import Callable
 from itertools import combinations
 
 import cv2
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 from rapidfuzz.distance import Levenshtein
 
 from mdlp_bench.data.audit import audit
-from mdlp_bench.data.audit.compare import one_edit_apart
+from mdlp_bench.data.audit.compare import _repeated, one_edit_apart
 from mdlp_bench.data.samples import Samples
 from mdlp_bench.images import decode, encode
 
@@ -22,6 +23,17 @@ def test_every_pair_of_texts_one_edit_apart_is_found(texts: list[str]) -> None:
         [a, b] for a, b in combinations(range(len(texts)), 2) if Levenshtein.distance(texts[a], texts[b]) == 1
     ]
     assert one_edit_apart(texts).tolist() == expected
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.booleans()), max_size=40))
+def test_repeated_values_come_in_the_order_of_their_first_places(cells: list[tuple[int, bool]]) -> None:
+    expected: dict[int, list[int]] = {}
+    for place, (value, counts) in enumerate(cells):
+        if counts:
+            expected.setdefault(value, []).append(place)
+    values = np.array([value for value, _ in cells], np.uint64)
+    among = np.array([counts for _, counts in cells], np.bool_)
+    assert list(_repeated(values, among)) == [tuple(group) for group in expected.values() if len(group) > 1]
 
 
 def test_a_picture_that_many_samples_share_is_one_finding(make_samples: Callable[..., Samples]) -> None:
