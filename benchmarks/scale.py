@@ -1,14 +1,20 @@
-"""Memory and time from ten thousand to 200 thousand rows, and what a million would take.
+"""Memory and time from ten thousand to a million rows.
 
-Five jobs: `write_parquet` of sample rows one by one (what `data synth` and `data pair` do), of samples of a
-CSV table in this process and on two workers (what `data export` does), `audit` of a Parquet folder, and
-`pair` of tracks of five frames. The pictures are tiny, for time, but every one is read, verified or decoded,
-hashed, measured and stored as always; what grows with the number of rows - listing, ids, digests, hashes,
-texts - is what counts here. Each job runs in a process of its own; its peak is the kernel's high-water mark
-(Linux), that of workers is read ten times a second. "CPU ms a row" is the processor time of all its
-processes. A million rows are extrapolated along the line through the two largest sizes.
+Jobs over pictures: `write_parquet` of sample rows one by one (what `data synth` and `data pair` do), of
+samples of a CSV table in this process and on two workers (what `data export` does), `audit` of a Parquet
+folder, and `pair` of tracks of five frames. The pictures are tiny, for time, but every one is read, verified
+or decoded, hashed, measured and stored as always.
 
-    python benchmarks/scale.py                      # every job, 10,000, 50,000 and 200,000 rows
+Jobs without pictures show in minutes what grows up to a million rows: `listing` opens a Parquet folder and
+takes its fingerprint; `compare` is an audit after its pictures (samples as examined, with random signatures
+and hashes); `tracks` is pairing without pictures (all files but the first track's are missing, so every track
+is listed, grouped, reported and tabled, and none is decoded or written).
+
+Each job runs in a process of its own; its peak is the kernel's high-water mark (Linux), that of workers is
+read ten times a second. "CPU ms a row" is the processor time of all its processes. Where a job does not reach
+a million rows, the line through its two largest sizes is continued.
+
+    python benchmarks/scale.py                      # every job at its usual sizes
     python benchmarks/scale.py audit 5000 20000     # one job, two sizes
 """
 
@@ -27,12 +33,21 @@ from typing import Any
 import cv2
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from mdlp_bench.data import open_samples, write_parquet
-from mdlp_bench.data.audit import audit
+from mdlp_bench.data.audit import AuditConfig, audit
+from mdlp_bench.data.audit.compare import compare
+from mdlp_bench.data.audit.examine import Examined
+from mdlp_bench.data.audit.gather import Gathered
+from mdlp_bench.data.audit.near import SIGNATURE_SHAPE
+from mdlp_bench.data.manifest import INDEX, INDEX_SCHEMA, MANIFEST, Manifest, Shard
 from mdlp_bench.data.pairing import PairingConfig, pair
 from mdlp_bench.engine import LocalEngine
+from mdlp_bench.files import sha256_file, write_json
 from mdlp_bench.images import encode
+from mdlp_bench.schema import SAMPLE_SCHEMA
 
 SIZES = (10_000, 50_000, 200_000)
 FULL = 1_000_000
@@ -43,7 +58,11 @@ JOBS = {
     "workers": "build from a table, two workers",
     "audit": "audit",
     "pair": "pair",
+    "listing": "list a Parquet folder",
+    "compare": "audit, without the pictures",
+    "tracks": "pair, without the pictures",
 }
+WITHOUT_PICTURES = {"listing", "compare", "tracks"}
 
 
 @dataclass(frozen=True)
@@ -120,8 +139,83 @@ def write_table(count: int, folder: Path) -> Path:
     return table
 
 
-def write_tracks(count: int, folder: Path) -> Path:
-    """A table of `count` tracks of five growing frames over the same few picture files."""
+def write_index(count: int, folder: Path) -> None:
+    """A data set folder of `count` rows whose one shard has their ids and splits and no pictures."""
+    rows_at_once = 10_000
+    (folder / "data").mkdir(parents=True)
+    digest = "0123456789abcdef" * 4
+    shard = folder / "data/all-00000.parquet"
+    with (
+        pq.ParquetWriter(shard, SAMPLE_SCHEMA) as writer,
+        pq.ParquetWriter(folder / INDEX, INDEX_SCHEMA) as index,
+    ):
+        for start in range(0, count, rows_at_once):
+            ids = [f"synthetic-0-{n:07d}" for n in range(start, min(count, start + rows_at_once))]
+            cells = {"sample_id": ids, "split": ["all"] * len(ids), "plate_id": ids}
+            row = {"track_id": ids, "domain": ["synthetic"] * len(ids), "source": ["rendered"] * len(ids)}
+            lists = {"frames": [[]] * len(ids), "frame_indices": [[]] * len(ids)}
+            writer.write_table(_table(cells | row | lists, SAMPLE_SCHEMA))
+            frames = {"frames_sha256": [[digest] * 3] * len(ids), "gt_sha256": [digest] * len(ids)}
+            digests = [f"{n:064x}" for n in range(start, start + len(ids))]
+            index.write_table(_table(cells | frames | {"digest": digests}, INDEX_SCHEMA))
+    part = Shard(
+        path="data/all-00000.parquet", split="all", rows=count, size=shard.stat().st_size,
+        sha256=sha256_file(shard),
+    )  # fmt: skip
+    manifest = Manifest(
+        name="listing", version="1.0.0", fingerprint="", samples=count, plates=count, splits={"all": count},
+        shards=(part,), index_sha256=sha256_file(folder / INDEX),
+    )  # fmt: skip
+    write_json(folder / MANIFEST, manifest.model_dump())
+
+
+def _table(cells: dict[str, list[Any]], schema: pa.Schema) -> pa.Table:
+    count = len(cells["sample_id"])
+    return pa.table([cells.get(name, [None] * count) for name in schema.names], schema=schema)
+
+
+def examined(count: int) -> Iterator[list[Examined]]:
+    """Samples as an audit sees them after their pictures, some at a time."""
+    rng = np.random.default_rng(0)
+    at_once = 1024
+    for start in range(0, count, at_once):
+        numbers = range(start, min(count, start + at_once))
+        digests = rng.integers(0, 2**64, (at_once, 4), np.uint64)
+        hashes = rng.integers(0, 2**64, (at_once, 2, 2), np.uint64)
+        signatures = rng.integers(0, 256, (at_once, *SIGNATURE_SHAPE), np.uint8)
+        yield [
+            Examined(
+                sample_id=f"synthetic-0-{number:07d}",
+                split=("train", "val", "test")[number % 10 // 8],
+                plate_id=plate(number),
+                track_id=f"synthetic-0-{number:07d}",
+                text=plate(number),
+                layout="blue",
+                n_frames=3,
+                has_gt=True,
+                digests=digests[place],
+                hashes=hashes[place],
+                signature=signatures[place],
+                faults=(),
+            )
+            for place, number in enumerate(numbers)
+        ]
+
+
+def compare_examined(count: int) -> int:
+    """Gather and compare; the number of samples."""
+    with tempfile.TemporaryFile() as signatures:
+        gathered = Gathered(signatures)
+        for items in examined(count):
+            gathered.add(items)
+        columns = gathered.columns()
+        for _ in compare(columns, AuditConfig()):
+            pass
+        return len(columns.has_gt)
+
+
+def write_tracks(count: int, folder: Path, missing: bool = False) -> Path:
+    """A table of `count` tracks of five growing frames over the same few picture files, or over one's."""
     for number in range(PICTURES):
         own = plate_like(plate(number))
         for k in range(5):
@@ -135,7 +229,8 @@ def write_tracks(count: int, folder: Path) -> Path:
         file.write("track_id,frame_index,path,text\n")
         for number in range(count):
             for k in range(5):
-                file.write(f"t{number:07d},{k},{number % PICTURES}_{k}.jpg,{plate(number)}\n")
+                name = f"lost/{number:07d}" if missing and number else f"{number % PICTURES}"
+                file.write(f"t{number:07d},{k},{name}_{k}.jpg,{plate(number)}\n")
     return table
 
 
@@ -161,8 +256,10 @@ def prepare(job: str, count: int, folder: Path) -> None:
         write_table(count, folder)
     elif job == "audit":
         write_parquet(rows(count, distinct=True), folder / "data")
-    elif job == "pair":
-        write_tracks(count, folder)
+    elif job in ("pair", "tracks"):
+        write_tracks(count, folder, missing=job == "tracks")
+    elif job == "listing":
+        write_index(count, folder / "data")
 
 
 def work(job: str, count: int, folder: Path) -> int:
@@ -172,10 +269,16 @@ def work(job: str, count: int, folder: Path) -> int:
         return write_parquet(rows(count), out).samples
     if job == "audit":
         return audit(open_samples(folder / "data")).samples
-    if job == "pair":
+    if job in ("pair", "tracks"):
         # Tiny pictures are neither high nor sharp.
         config = PairingConfig(min_gt_height=16, min_gt_sharpness=0, max_frame_sharpness=1)
-        return pair(folder / "tracks.csv", out, config).triplets
+        report = pair(folder / "tracks.csv", out, config)
+        return report.triplets if job == "pair" else report.tracks
+    if job == "listing":
+        listed = open_samples(folder / "data")
+        return len(listed) if listed.fingerprint else 0
+    if job == "compare":
+        return compare_examined(count)
     engine = LocalEngine(2 if job == "workers" else 1)
     return write_parquet(open_samples(folder / "samples.csv"), out, engine=engine).samples
 
@@ -213,16 +316,17 @@ def measured(job: str, count: int) -> Peak:
 def main() -> None:
     """Measure and print the table."""
     asked = [word for word in sys.argv[1:] if not word.isdecimal()] or list(JOBS)
-    sizes = tuple(int(word) for word in sys.argv[1:] if word.isdecimal()) or SIZES
+    given = tuple(int(word) for word in sys.argv[1:] if word.isdecimal())
     print("| job | rows | CPU ms a row | peak, MB | largest worker, MB |\n|---|---|---|---|---|", flush=True)
     for job in asked:
         peaks = {}
+        sizes = given or (SIZES + (FULL,) * (job in WITHOUT_PICTURES))
         for count in sizes:
             peaks[count] = peak = measured(job, count)
             worker = f"{peak.worker:.0f}" if job == "workers" else ""
             pace = f"{1000 * peak.seconds / count:.2f}"
             print(f"| {JOBS[job]} | {count:,} | {pace} | {peak.own:.0f} | {worker} |", flush=True)
-        if len(sizes) > 1:
+        if len(sizes) > 1 and sizes[-1] < FULL:
             first, last = peaks[sizes[-2]], peaks[sizes[-1]]
             beyond = (FULL - sizes[-1]) / (sizes[-1] - sizes[-2])
             own = last.own + beyond * (last.own - first.own)
