@@ -1,29 +1,39 @@
 """Scoring speed: this project's metrics against the straightforward loop and against torchmetrics.
 
-Run with `python benchmarks/metrics.py`; both sides run in the same process on one thread, on the same images,
-and are measured in processor time, which other processes of the machine disturb least.
+Run with `python benchmarks/metrics.py [IMAGES]`. The first full scoring is on the clock, for as many images
+as asked: the loop with the threads that PyTorch and OpenCV take by themselves, as a user would run it, and
+ours with a worker process a processor, their start included. Everything else is processor time on one thread,
+which other processes of the machine disturb least. Then come the operations that the networks need, and how
+fast this processor multiplies matrices: the bound of any implementation in float32.
 Weights of SqueezeNet must be in torch hub's cache (`TORCH_HOME`) or downloadable.
 """
 
 from __future__ import annotations
 
+import os
+import sys
 import time
 import warnings
 from collections.abc import Callable
+from functools import partial
 
 import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from rapidfuzz.distance import Levenshtein
 from rich.console import Console
 from rich.table import Table
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
+from mdlp_bench.engine import Loaded, LocalEngine
 from mdlp_bench.metrics import distribution, fidelity, text
+from mdlp_bench.metrics.cost import count_macs
 from mdlp_bench.metrics.lpips import Lpips
-from mdlp_bench.readers.base import Reader
+from mdlp_bench.readers import Reader, load_reader
 
-IMAGES = 24  # ground truths; the ratios hardly depend on it, 500 take about 20 times as long
+IMAGES = 500  # ground truths
+SOME = 24  # of them for processor time
 METHODS = 6
 CHUNK = 64
 REPEATS = 3
@@ -66,31 +76,54 @@ def fastest(*calls: Callable[[], object]) -> list[float]:
 
 
 def straightforward(
-    truth: Images, methods: list[Images], reference: torch.nn.Module, reader: Reader | None
+    truth: Images, methods: list[Images], texts: list[str], reference: torch.nn.Module, reader: Reader
 ) -> None:
     """A loop over pairs: scikit-image, the lpips package, one reading an image."""
     for outputs in methods:
-        for pred, target in zip(outputs, truth, strict=True):
+        for pred, target, plate in zip(outputs, truth, texts, strict=True):
             peak_signal_noise_ratio(target, pred, data_range=255)
             sk_ssim(pred, target)
             with torch.no_grad():
                 reference(signed(pred[None]), signed(target[None]))
-            if reader is not None:
-                reader.read([pred])
+            read = reader.read([pred])[0].text
+            Levenshtein.distance(read, plate) / max(len(read), len(plate))
 
 
-def ours(truth: Images, methods: list[Images], lpips: Lpips, reader: Reader | None) -> None:
-    """The same scores, by chunks of ground truths whose statistics and features serve all methods."""
-    for start in range(0, len(truth), CHUNK):
-        target = truth[start : start + CHUNK]
-        for_ssim, for_lpips = fidelity.SsimTarget.of(target), lpips.prepare(target)
-        for outputs in methods:
-            preds = outputs[start : start + CHUNK]
-            fidelity.psnr(preds, target)
-            fidelity.ssim(preds, for_ssim)
-            lpips.score(preds, for_lpips)
-            if reader is not None:
-                reader.read(list(preds))
+class Ours:
+    """The same scores of a chunk of ground truths, whose statistics and features serve all methods."""
+
+    def __init__(self) -> None:
+        self.lpips, self.reader = Lpips("squeeze"), load_reader()
+
+    def score(self, target: Images, methods: list[Images], texts: list[str]) -> list[dict[str, object]]:
+        for_ssim, for_lpips = fidelity.SsimTarget.of(target), self.lpips.prepare(target)
+        return [
+            {
+                "psnr": fidelity.psnr(preds, target),
+                "ssim": fidelity.ssim(preds, for_ssim),
+                "lpips": self.lpips.score(preds, for_lpips),
+                "ned": text.ned([reading.text for reading in self.reader.read(list(preds))], texts),
+            }
+            for preds in methods
+        ]
+
+
+Chunk = tuple[Images, list[Images], list[str]]
+
+
+def chunks(truth: Images, methods: list[Images], texts: list[str]) -> list[Chunk]:
+    parts = [slice(start, start + CHUNK) for start in range(0, len(truth), CHUNK)]
+    return [(truth[part], [outputs[part] for outputs in methods], texts[part]) for part in parts]
+
+
+def scored(ours: Loaded[Ours], chunk: Chunk) -> list[dict[str, object]]:
+    return ours.value.score(*chunk)
+
+
+def on_the_clock(call: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
 
 
 def sk_ssim(pred: Images, target: Images) -> float:
@@ -174,22 +207,47 @@ def single_metrics(truth: Images, preds: Images, lpips: Lpips) -> list[tuple[str
     return rows
 
 
-def main(reader: Reader | None = None) -> None:
-    """Measure and print; with a `reader`, the full scoring includes its readings."""
-    torch.set_num_threads(1)
-    cv2.setNumThreads(1)
-    truth = plates(IMAGES)
+def operations(lpips: Lpips, reader: Reader) -> tuple[float, float, float]:
+    """GFLOP a pair that the two networks need, GFLOP/s of this processor, and the milliseconds that follow.
+
+    SqueezeNet runs once an output and once a ground truth, which serves all methods.
+    """
+    image = np.zeros((1, *plates(1).shape[1:]), np.uint8)
+    macs = (count_macs(lambda: lpips.prepare(image)) or 0) * (METHODS + 1) / METHODS
+    macs += count_macs(lambda: reader.read(list(image))) or 0
+    size = 1024
+    a, b = torch.rand(2, size, size)
+    seconds = fastest(*[lambda: torch.mm(a, b)] * 5)
+    rate = 2 * size**3 / min(seconds)
+    return 2 * macs / 1e9, rate / 1e9, 2000 * macs / rate
+
+
+def main(images: int = IMAGES) -> None:
+    """Measure and print."""
+    truth = plates(images)
     methods = [restored(truth, method) for method in range(METHODS)]
-    lpips = Lpips("squeeze")
+    texts = [f"京A{number:05d}" for number in range(images)]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from lpips import LPIPS
 
         reference = LPIPS(net="squeeze", verbose=False)
+    reader = load_reader()
+    workers = os.cpu_count() or 1
+    engine = LocalEngine(workers)
+    threads = torch.get_num_threads()
+    clock = [
+        on_the_clock(lambda: straightforward(truth, methods, texts, reference, reader)),
+        on_the_clock(lambda: list(engine.map(partial(scored, Loaded(Ours)), chunks(truth, methods, texts)))),
+    ]
 
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    truth, methods, texts = truth[:SOME], [outputs[:SOME] for outputs in methods], texts[:SOME]
+    ours = Ours()
     full = fastest(
-        lambda: straightforward(truth, methods, reference, reader),
-        lambda: ours(truth, methods, lpips, reader),
+        lambda: straightforward(truth, methods, texts, reference, reader),
+        lambda: [ours.score(*chunk) for chunk in chunks(truth, methods, texts)],
     )
     prepared = fidelity.SsimTarget.of(truth)
     two = fastest(
@@ -200,15 +258,26 @@ def main(reader: Reader | None = None) -> None:
         lambda: sk_fidelity(methods[2], truth),
         lambda: (fidelity.psnr(methods[2], truth), fidelity.ssim(methods[2], truth)),
     )
-    parts = "PSNR, SSIM, LPIPS (squeeze)" + (f", {reader.descriptor.name}" if reader else "")
+    parts = "PSNR, SSIM, LPIPS (squeeze), NED (CRNN)"
     rows = [
-        row(f"{parts}: {IMAGES} images x {METHODS} methods", *full, IMAGES * METHODS),
-        row("PSNR, SSIM, ground truth prepared", *two, IMAGES),
-        row("PSNR, SSIM, ground truth new", *cold, IMAGES),
+        row(
+            f"{parts}: {images} images x {METHODS} methods, on the clock, loop with {threads} threads, "
+            f"ours with {workers} workers",
+            *clock,
+            images * METHODS,
+        ),
+        row(f"the same, {len(truth)} images, processor time of one thread", *full, len(truth) * METHODS),
+        row("PSNR, SSIM, ground truth prepared", *two, len(truth)),
+        row("PSNR, SSIM, ground truth new", *cold, len(truth)),
     ]
-    show("Scoring: processor time an image", rows, "scikit-image, lpips")
-    show("Single metrics: processor time", single_metrics(truth, methods[2], lpips), "torchmetrics")
+    show("Scoring: time an image", rows, "scikit-image, lpips")
+    show("Single metrics: processor time", single_metrics(truth, methods[2], ours.lpips), "torchmetrics")
+    needed, rate, bound = operations(ours.lpips, reader)
+    print(
+        f"The networks need {needed:.2f} GFLOP a pair; matrices are multiplied at {rate:.0f} GFLOP/s: "
+        f"at least {bound:.1f} ms"
+    )
 
 
 if __name__ == "__main__":
-    main()
+    main(*map(int, sys.argv[1:2]))
