@@ -55,8 +55,8 @@ def audit(
     """Look for leaks, duplicates, broken and doubtful samples (see `CHECKS`).
 
     Every image is read once. Near duplicates are sought among the ground truths (the largest frame where
-    there is none): degraded frames of different plates are alike. A sample costs about 150 bytes of memory,
-    a finding about 500, and a sample one kilobyte of temporary files (in the directory that TMPDIR names).
+    there is none): degraded frames of different plates are alike. A sample costs 300 to 400 bytes of memory,
+    a finding 320, and a sample one kilobyte of temporary files (in the directory that TMPDIR names).
 
     Args:
         samples: Any samples; all splits of a data set, or leaks between them cannot be seen.
