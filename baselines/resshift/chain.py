@@ -10,7 +10,7 @@ Start of sampling:       x_T = y + kappa sqrt(eta_T) eps
 Posterior (equation 6):  mean = (eta_{t-1} / eta_t) x_t + (alpha_t / eta_t) x0,
                          variance = kappa^2 (eta_{t-1} / eta_t) alpha_t,
                          alpha_t = eta_t - eta_{t-1}, eta_0 = 0
-                         and the same between x_t and any earlier x_s: the steps between are Gaussian
+                         and likewise between x_t and any earlier x_s: steps may be skipped
 Schedule (equation 10):  sqrt(eta_t) = s (sqrt_end / s)^(((t - 1) / (T - 1))^p), t = 1 .. T,
                          s = min(m / kappa, m)
 """

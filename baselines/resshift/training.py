@@ -21,7 +21,8 @@ from mdlp_bench.metrics.protocol import WORKING_SIZE
 from mdlp_bench.training.trainable import TrainingBatch
 
 _NETWORKS = {"plate": PLATE, "plate-unshuffled": PLATE_UNSHUFFLED}
-STEPS = 4
+STEPS = 1
+"""Sampling steps; with the bundled weights more of them cost text and fidelity (see their card)."""
 CITATION = (
     "Yue, Wang, Loy: ResShift: Efficient Diffusion Model for Image Super-resolution by Residual Shifting, "
     "NeurIPS 2023"
