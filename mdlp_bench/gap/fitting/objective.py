@@ -138,8 +138,9 @@ class _Candidate:
 class Objective:
     """Distance of candidate recipes to real frames.
 
-    The mean over statistics of Wasserstein's distance, in standard deviations of the real values; with a
-    reader, plus the same mean over the leading principal components of its features. Standard deviations
+    The root mean square over statistics of Wasserstein's distance, in standard deviations of the real values
+    (squares, so that the few statistics that tell a parameter are not drowned by the many that do not);
+    with a reader, plus the same over the leading principal components of its features. Standard deviations
     have a floor, a twentieth of that of real and starting values pooled, for a statistic may be constant.
 
     Args:
@@ -197,7 +198,7 @@ class Objective:
             # A statistic that a candidate has not at all is as far as one that is a deviation off.
             distance = wasserstein(real, values) / scale if len(values) else 1.0
             groups[name.startswith("reader ")].append(distance)
-        return float(sum(np.mean(group) for group in groups.values() if group))
+        return float(sum(np.sqrt(np.mean(np.square(group))) for group in groups.values() if group))
 
     def _columns(self, table: Table) -> dict[str, FloatArray]:
         columns = dict(table.values)
