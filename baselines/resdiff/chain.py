@@ -20,13 +20,13 @@ from typing import Literal
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
-from torch.nn import functional as F
 
 from baselines.noise import SampleNoise
 from mdlp_bench.errors import MethodError
 
 Predictor = Callable[[Tensor, Tensor], Tensor]
 Prediction = Literal["noise", "residual"]
+Power = Literal[1, 2]
 
 
 class ResDiffSchedule(BaseModel):
@@ -92,8 +92,9 @@ class ResDiffChain:
         target: Tensor,
         level: Tensor,
         noise: Tensor,
+        power: Power = 1,
     ) -> Tensor:
-        """Mean absolute error of what is predicted; a scalar.
+        """Mean error of what is predicted, to a power; a scalar.
 
         Args:
             network: Maps (cat(prediction, noisy), level) to the noise or the clean residual.
@@ -101,11 +102,13 @@ class ResDiffChain:
             target: Ground truth, same shape, -1..1.
             level: Noise levels [B, 1], from `draw_levels`.
             noise: Standard normal, same shape as the target.
+            power: 1 for absolute errors, as released; 2 for squared ones (SR3's objective allows both).
         """
         residual = target - prediction
         noisy = self.diffuse(residual, level, noise)
         wanted = noise if self.prediction == "noise" else residual
-        return F.l1_loss(network(torch.cat([prediction, noisy], dim=1), level), wanted)
+        error = (network(torch.cat([prediction, noisy], dim=1), level) - wanted).abs()
+        return (error**power).mean()
 
     def sampling_steps(self, count: int) -> list[int]:
         """The steps a sampler of `count` network calls visits, from T down to 1.
