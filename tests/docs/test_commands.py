@@ -167,7 +167,7 @@ class Walk:
 
     def provide(self, words: list[str], without: object) -> None:
         for word in words:
-            for part in re.split(r"[,:]", word):
+            for part in re.split(r"[,:@]", word):
                 name = part.split("/")[0]
                 if name in self.world.makers and Path(name) != without and not (self.folder / name).exists():
                     self.world.provide(name, self.folder)
