@@ -146,7 +146,7 @@ def test_a_text_method_in_a_file(tmp_path: Path) -> None:
     assert isinstance(load_method(f"{file}:Mine"), TextMethod)
 
 
-def test_texts_cannot_be_submitted(make_samples: Make, tmp_path: Path) -> None:
+def test_texts_are_not_submitted_as_images(make_samples: Make, tmp_path: Path) -> None:
     predict(Knows(), make_samples(2), tmp_path / "p")
     form = tmp_path / "submission.yaml"
     form.write_text(
@@ -154,5 +154,5 @@ def test_texts_cannot_be_submitted(make_samples: Make, tmp_path: Path) -> None:
         "license: MIT\ntraining_data: []\nuses_synthetic: false\nextra_data: false\nframes_used: 3\n"
         "n_parameters: 0\ndeterministic: true\nhardware: CPU\ndevice: cpu\ntest_set_not_trained_on: true\n"
     )
-    with pytest.raises(SubmissionError, match="knows gives text; a submission needs pictures"):
+    with pytest.raises(SubmissionError, match="knows gives texts, the form says image; write `output: text`"):
         pack(tmp_path / "p", form, tmp_path / "out.zip")
