@@ -6,7 +6,6 @@ one's own makes `that_file.py:x2plus` a method of every command.
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Literal
 
@@ -23,7 +22,7 @@ from baselines.resshift.training import CITATION as RESSHIFT_CITATION
 from baselines.resshift.unet import REALSR_X4, ResShiftUNetConfig, load_unet
 from baselines.restoring import POLICY_WORDS, FramePolicy, SingleImageMethod
 from baselines.spandrel_models import LoadedNetwork
-from mdlp_bench.files import sha256_file
+from mdlp_bench.files import sha256_file, slugify
 from mdlp_bench.methods import MethodDescriptor
 from mdlp_bench.metrics.cost import count_parameters
 from mdlp_bench.metrics.protocol import WORKING_SIZE
@@ -115,7 +114,7 @@ def _descriptor(
     path: Path, frame: FramePolicy, *, licence: str, citation: str, parameters: int, deterministic: bool
 ) -> MethodDescriptor:
     return MethodDescriptor(
-        name=re.sub(r"[^a-z0-9._-]+", "-", path.stem.lower()).strip("-._"),
+        name=slugify(path.stem),
         title=f"{path.stem} (official)",
         frames_used=1 if frame == "last" else 3,
         frame_policy=POLICY_WORDS[frame],

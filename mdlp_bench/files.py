@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -45,6 +46,14 @@ def atomic_path(target: Path) -> Iterator[Path]:
         raise _cannot_write(target, error) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def slugify(name: str) -> str:
+    """A name as part of a path or an address: lower case letters, digits, dots, underscores and dashes.
+
+    Everything else becomes one dash, and so do runs of dashes: a slug never holds two in a row.
+    """
+    return re.sub(r"[^a-z0-9._]+", "-", name.lower()).strip("-._") or "unnamed"
 
 
 def write_bytes(target: Path, content: bytes) -> None:

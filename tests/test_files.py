@@ -60,3 +60,8 @@ def test_seeds_differ_by_part_and_position() -> None:
     }
     assert len(seeds) == 6
     assert all(0 <= seed < 2**63 for seed in seeds)
+
+
+def test_a_slug_keeps_dots_and_never_holds_two_dashes_in_a_row() -> None:
+    assert files.slugify("LP-Diff -- small, 0.5 (last_epoch)") == "lp-diff-small-0.5-last_epoch"
+    assert files.slugify("../..") == files.slugify("车牌") == "unnamed"

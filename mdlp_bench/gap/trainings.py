@@ -18,7 +18,7 @@ from mdlp_bench.data.manifest import MANIFEST
 from mdlp_bench.data.samples import Samples
 from mdlp_bench.data.split import splits_of, unit_hash
 from mdlp_bench.errors import DataError, MethodError
-from mdlp_bench.files import sha256_bytes, sha256_file
+from mdlp_bench.files import sha256_bytes, sha256_file, slugify
 from mdlp_bench.gap.measure import FRAMES, choose_plates
 from mdlp_bench.gap.model import PartSizes
 from mdlp_bench.gap.sets import GapSet
@@ -171,9 +171,8 @@ class TrainedMethod(Method):
         self._trainable = load_trainable(spec.name, spec.recipe.options)
         self._trainable.load(weights)
         self._trainable.to(self._device).eval()
-        slug = "".join(c if c.isalnum() else "-" for c in f"{spec.label}-{training.title}".lower())
         self.descriptor = MethodDescriptor(
-            name="-".join(part for part in slug.split("-") if part and part.isascii())[:80],
+            name=slugify(f"{spec.label}-{training.title}")[:80],
             title=f"Trained on {training.title}",
             frames_used=FRAMES,
             parameters=sum(p.numel() for p in self._trainable.network.parameters()),

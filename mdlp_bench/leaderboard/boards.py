@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mdlp_bench.errors import RunError, SubmissionError
+from mdlp_bench.files import slugify
 from mdlp_bench.harness.statistics import (
     ClusterBootstrap,
     Interval,
@@ -23,7 +24,6 @@ from mdlp_bench.harness.statistics import (
 from mdlp_bench.harness.statistics.comparison import common_samples
 from mdlp_bench.harness.statistics.ranking import borda_keys, lexicographic_ranks, rank_bounds
 from mdlp_bench.leaderboard.store import DatasetCard, Entry, Store, reader_key
-from mdlp_bench.leaderboard.submission import slugify
 from mdlp_bench.metrics.base import METRICS, MetricInfo
 from mdlp_bench.metrics.protocol import MDLP_V1
 from mdlp_bench.readers.base import ReaderDescriptor

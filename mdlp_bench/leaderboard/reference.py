@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 import mdlp_bench
 from mdlp_bench.engine import SERIAL, Engine
 from mdlp_bench.errors import SubmissionError
-from mdlp_bench.files import write_text
+from mdlp_bench.files import slugify, write_text
 from mdlp_bench.harness.run import PredictionsRecord, Run, RunRecord
 from mdlp_bench.harness.score import ScoringPlan
 from mdlp_bench.harness.tables.latex import escape_latex
 from mdlp_bench.leaderboard.add import add
 from mdlp_bench.leaderboard.pack import claimed_scores, pack
 from mdlp_bench.leaderboard.store import Entry, Store, dataset_slug
-from mdlp_bench.leaderboard.submission import SUBMISSION_FILE, Submission, slugify
+from mdlp_bench.leaderboard.submission import SUBMISSION_FILE, Submission
 from mdlp_bench.methods.base import MethodDescriptor
 
 if TYPE_CHECKING:

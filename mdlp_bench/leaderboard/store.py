@@ -12,8 +12,9 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
 from mdlp_bench.errors import RunError, SubmissionError
+from mdlp_bench.files import slugify
 from mdlp_bench.harness.run import Run
-from mdlp_bench.leaderboard.submission import Submission, slugify
+from mdlp_bench.leaderboard.submission import Submission
 from mdlp_bench.readers.base import ReaderDescriptor
 from mdlp_bench.records import Record
 

@@ -9,6 +9,7 @@ import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from mdlp_bench.errors import SubmissionError
+from mdlp_bench.files import slugify
 from mdlp_bench.leaderboard.faults import Faults
 from mdlp_bench.leaderboard.yaml_strict import load_yaml
 from mdlp_bench.methods.base import MethodDescriptor, Output
@@ -114,7 +115,7 @@ class Submission(BaseModel):
 
     @property
     def slug(self) -> str:
-        """The method's name in paths and addresses: lower case, dashes."""
+        """The method's name in paths and addresses."""
         return slugify(self.method)
 
     def to_yaml(self) -> str:
@@ -135,11 +136,6 @@ class Submission(BaseModel):
             deterministic=self.deterministic,
             output=self.output,
         )
-
-
-def slugify(name: str) -> str:
-    """A name as a path component: lower case letters, digits, dots and dashes."""
-    return re.sub(r"[^a-z0-9.]+", "-", name.lower()).strip("-.") or "method"
 
 
 _REMEDIES: Final = {

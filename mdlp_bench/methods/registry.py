@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mdlp_bench.errors import MethodError
+from mdlp_bench.files import slugify
 from mdlp_bench.images import decode
 from mdlp_bench.methods.base import AnyMethod, FrameBatch, Method, MethodDescriptor, TextMethod
 from mdlp_bench.userfiles import is_file_spec, load_from_file
@@ -41,9 +41,8 @@ class FolderMethod(Method):
         if not any(folder.glob("*.png")):
             raise MethodError(f"{folder}: no PNG file; a folder of restored images holds <sample_id>.png")
         self.folder = folder
-        slug = re.sub(r"[^a-z0-9._-]+", "-", folder.resolve().name.lower()).strip("-._") or "folder"
         self.descriptor = MethodDescriptor(
-            name=slug,
+            name=slugify(folder.resolve().name),
             title=folder.resolve().name,
             frames_used=0,
             frame_policy="unknown: restored elsewhere",
@@ -153,6 +152,5 @@ def _from_file(spec: str) -> AnyMethod:
         return target()
     if callable(target):
         file_name, _, attribute = spec.rpartition(":")
-        slug = re.sub(r"[^a-z0-9._-]+", "-", f"{Path(file_name).stem}-{attribute}".lower()).strip("-._")
-        return method(name=slug)(target)
+        return method(name=slugify(f"{Path(file_name).stem}-{attribute}"))(target)
     raise MethodError(f"{spec}: is a {type(target).__name__}, not a function or Method")
