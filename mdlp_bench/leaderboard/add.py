@@ -5,27 +5,31 @@ from __future__ import annotations
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+from pydantic import ValidationError
 
 from mdlp_bench.engine import SERIAL, Engine
 from mdlp_bench.errors import ProtocolError, SubmissionError
 from mdlp_bench.files import atomic_path, sha256_bytes
-from mdlp_bench.harness.predict import chunks, decode_frames, decode_ground_truth, predict
+from mdlp_bench.harness.predict import Predictions, chunks, decode_frames, decode_ground_truth, predict
 from mdlp_bench.harness.run import Run, write_run
 from mdlp_bench.harness.score import ScoringPlan, score
 from mdlp_bench.images import ImageU8
 from mdlp_bench.leaderboard.inspection import Inspection, flags_of, inspect_predictions
 from mdlp_bench.leaderboard.store import (
     DATASETS,
+    ENTRIES,
     OUTPUT_HASH,
     THUMBNAILS,
     BrowsedSample,
     ClaimedScore,
     DatasetCard,
+    Deprecation,
     Entry,
     EntryRecord,
     Store,
@@ -60,58 +64,121 @@ def add(
     engine: Engine = SERIAL,
     progress: bool = False,
 ) -> Entry:
-    """Validate a submission, recompute its scores and store it.
+    """Validate a submission, recompute its scores and store it: `add_all` of one."""
+    (entry,) = add_all(store, [archive], samples, plan, engine=engine, progress=progress)
+    return entry
+
+
+def add_all(
+    store: Store,
+    archives: Sequence[Path],
+    samples: Samples,
+    plan: ScoringPlan,
+    *,
+    engine: Engine = SERIAL,
+    progress: bool = False,
+) -> list[Entry]:
+    """Validate submissions, recompute their scores in one pass over the samples and store them in turn.
+
+    None is stored if one has faults. Each is flagged against the entries of the store and those before it.
 
     Args:
         store: The store.
-        archive: The submission.
+        archives: The submissions; no two of one method and version.
         samples: The test set.
-        plan: Readers and image scorers; those of the entries it is to be ranked with.
-        engine: Where samples are scored; the entry does not depend on it.
+        plan: Readers and image scorers; those of the entries they are to be ranked with.
+        engine: Where samples are scored; the entries do not depend on it.
         progress: Show bars on standard error.
 
     Raises:
-        SubmissionError: The submission has faults, or this version is in the store already.
+        SubmissionError: A submission has faults, or its version is in the store or in `archives` already.
         MdlpBenchError: As in `score`.
     """
+    if not archives:
+        return []
     slug = dataset_slug(samples.name, samples.fingerprint)
     with tempfile.TemporaryDirectory(prefix="mdlp-bench-") as work:
-        submission, method, digest = extract(archive, Path(work) / "pictures", samples.sample_ids)
-        target = store.entry_folder(submission, slug)
-        if target.exists():
-            raise SubmissionError(
-                f"{target}: there is an entry of {submission.method} {submission.version}; entries are "
-                "never changed, submit a new version"
-            )
-        predictions = predict(
-            method, samples, Path(work) / "predictions", seed=submission.seed or 0, device=submission.device
-        )
+        taken: list[_Taken] = []
+        for number, archive in enumerate(archives):
+            one = _take(store, slug, archive, samples, Path(work) / str(number))
+            if any(one.target == other.target for other in taken):
+                raise _versions_stay(one.target, one.submission)
+            taken.append(one)
         others = [entry for entry in store.entries() if entry.record.dataset == slug]
         store.root.mkdir(parents=True, exist_ok=True)
+        added: list[Entry] = []
+        # Beside the entries, so that each takes its place by one renaming.
         with tempfile.TemporaryDirectory(prefix=".adding-", dir=store.root) as made:
-            folder = Path(made) / "entry"
-            (run,) = score([predictions], samples, [folder], plan, engine=engine, progress=progress)
+            predictions = [one.predictions for one in taken]
+            folders = [Path(made) / str(number) for number in range(len(taken))]
+            runs = score(predictions, samples, folders, plan, engine=engine, progress=progress)
             card = _card(store, slug, samples, plan.readers)
-            browsed = {sample.sample_id for sample in card.browsed}
-            inspection = inspect_predictions(predictions, samples, browsed)
-            (folder / THUMBNAILS).mkdir()
-            for sample_id, image in inspection.kept.items():
-                write_webp(folder / THUMBNAILS / f"{sample_id}.webp", image)
-            run = _completed(run, submission, inspection)
-            record = EntryRecord(
-                submission=submission,
-                dataset=slug,
-                added=datetime.now(UTC).isoformat(timespec="milliseconds"),
-                archive_sha256=digest,
-                claimed_vs_recomputed=tuple(claims(submission, run)),
-                flags=(),
-            )
-            flags = flags_of(submission, record.claimed_vs_recomputed, inspection, run, card, others)
-            record = record.model_copy(update={"flags": flags})
-            record.write(folder)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            folder.replace(target)
-    return Entry(target, record, Run(target))
+            for one, run in zip(taken, runs, strict=True):
+                record = _written(one, run, samples, card, others + added)
+                one.target.parent.mkdir(parents=True, exist_ok=True)
+                run.folder.replace(one.target)
+                added.append(Entry(one.target, record, Run(one.target)))
+    return added
+
+
+@dataclass(frozen=True)
+class _Taken:
+    """A sound submission, unpacked.
+
+    Attributes:
+        target: Its folder in the store, not there yet.
+        submission: Its form.
+        predictions: Its pictures or readings.
+        archive_sha256: Of the archive.
+    """
+
+    target: Path
+    submission: Submission
+    predictions: Predictions
+    archive_sha256: str
+
+
+def _take(store: Store, slug: str, archive: Path, samples: Samples, work: Path) -> _Taken:
+    submission, method, digest = extract(archive, work / "pictures", samples.sample_ids)
+    target = store.entry_folder(submission, slug)
+    if target.exists():
+        raise _versions_stay(target, submission)
+    predictions = predict(
+        method, samples, work / "predictions", seed=submission.seed or 0, device=submission.device
+    )
+    return _Taken(target, submission, predictions, digest)
+
+
+def _versions_stay(target: Path, submission: Submission) -> SubmissionError:
+    return SubmissionError(
+        f"{target}: there is an entry of {submission.method} {submission.version}; entries are "
+        "never changed, submit a new version"
+    )
+
+
+def _written(
+    taken: _Taken, run: Run, samples: Samples, card: DatasetCard, others: Sequence[Entry]
+) -> EntryRecord:
+    """The entry's record, written with its thumbnails into the run's folder."""
+    submission = taken.submission
+    inspection = inspect_predictions(
+        taken.predictions, samples, {sample.sample_id for sample in card.browsed}
+    )
+    (run.folder / THUMBNAILS).mkdir()
+    for sample_id, image in inspection.kept.items():
+        write_webp(run.folder / THUMBNAILS / f"{sample_id}.webp", image)
+    run = _completed(run, submission, inspection)
+    claimed = tuple(claims(submission, run))
+    record = EntryRecord(
+        submission=submission,
+        dataset=card.slug,
+        added=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        archive_sha256=taken.archive_sha256,
+        claimed_vs_recomputed=claimed,
+        flags=flags_of(submission, claimed, inspection, run, card, others),
+    )
+    record.write(run.folder)
+    return record
 
 
 def claims(submission: Submission, run: Run) -> list[ClaimedScore]:
@@ -265,10 +332,6 @@ def deprecate(store: Store, method: str, version: str, reason: str) -> None:
     Raises:
         SubmissionError: There is no such version, or the reason is too short.
     """
-    from pydantic import ValidationError
-
-    from mdlp_bench.leaderboard.store import ENTRIES, Deprecation
-
     folder = store.root / ENTRIES / method / version
     if not folder.is_dir():
         raise SubmissionError(f"{folder}: no such version; give a method and version of the store")

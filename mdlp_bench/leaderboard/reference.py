@@ -14,7 +14,7 @@ from mdlp_bench.files import slugify, write_text
 from mdlp_bench.harness.run import PredictionsRecord, Run, RunRecord
 from mdlp_bench.harness.score import ScoringPlan
 from mdlp_bench.harness.tables.latex import escape_latex
-from mdlp_bench.leaderboard.add import add
+from mdlp_bench.leaderboard.add import add_all
 from mdlp_bench.leaderboard.pack import claimed_scores, pack
 from mdlp_bench.leaderboard.store import Entry, Store, dataset_slug
 from mdlp_bench.leaderboard.submission import SUBMISSION_FILE, Submission
@@ -51,7 +51,7 @@ def add_references(
 
     Raises:
         SubmissionError: There are no predictions in the folder, or none of `parts_of`.
-        MdlpBenchError: As in `pack` and `add`.
+        MdlpBenchError: As in `pack` and `add_all`.
     """
     records = {
         path.parent: PredictionsRecord.read(path.parent)
@@ -63,23 +63,23 @@ def add_references(
     if parts_of is not None and whole is None:
         raise SubmissionError(f"{folder}: no predictions of {parts_of}, whose parts were asked for")
     slug = dataset_slug(samples.name, samples.fingerprint)
-    added: list[Entry] = []
+    archives: list[Path] = []
     taken: dict[str, Path] = {}
-    for path, record in records.items():
-        if record.method.provenance == "oracle":
-            continue
-        form = reference_form(record, _run_of(folder, record, samples), _whole(record.method, whole))
-        first = taken.setdefault(form.slug, path)
-        if first != path:
-            raise SubmissionError(f"{path}: has the title of {first}; give one of them another")
-        if store.entry_folder(form, slug).exists():
-            continue
-        with tempfile.TemporaryDirectory(prefix="mdlp-bench-") as work:
-            write_text(Path(work) / SUBMISSION_FILE, form.to_yaml())
-            archive = Path(work) / "submission.zip"
-            pack(path, Path(work) / SUBMISSION_FILE, archive, samples.sample_ids)
-            added.append(add(store, archive, samples, plan, engine=engine, progress=progress))
-    return added
+    with tempfile.TemporaryDirectory(prefix="mdlp-bench-") as work:
+        for path, record in records.items():
+            if record.method.provenance == "oracle":
+                continue
+            form = reference_form(record, _run_of(folder, record, samples), _whole(record.method, whole))
+            first = taken.setdefault(form.slug, path)
+            if first != path:
+                raise SubmissionError(f"{path}: has the title of {first}; give one of them another")
+            if store.entry_folder(form, slug).exists():
+                continue
+            place = Path(work) / form.slug
+            write_text(place / SUBMISSION_FILE, form.to_yaml())
+            archives.append(place / "submission.zip")
+            pack(path, place / SUBMISSION_FILE, archives[-1], samples.sample_ids)
+        return add_all(store, archives, samples, plan, engine=engine, progress=progress)
 
 
 def reference_form(

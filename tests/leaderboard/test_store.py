@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -12,9 +13,10 @@ from mdlp_bench.data.samples import Samples
 from mdlp_bench.errors import SubmissionError
 from mdlp_bench.files import sha256_bytes
 from mdlp_bench.harness.predict import predict
+from mdlp_bench.harness.run import Run
 from mdlp_bench.harness.score import ScoringPlan, score
 from mdlp_bench.images import decode
-from mdlp_bench.leaderboard.add import add, deprecate
+from mdlp_bench.leaderboard.add import add, add_all, deprecate
 from mdlp_bench.leaderboard.boards import boards
 from mdlp_bench.leaderboard.check import check_store
 from mdlp_bench.leaderboard.reference import add_references
@@ -97,6 +99,27 @@ def test_a_failed_add_leaves_nothing(
     with pytest.raises(SubmissionError, match="1 of 4 samples have no picture"):
         add(store, bad, samples, plan)
     assert not [path for path in (tmp_path / "lb").rglob("*") if path.is_file()]
+
+
+def test_submissions_added_together_are_scored_in_one_pass_and_flagged_against_one_another(
+    readable: Make, submit: Submit, plan: ScoringPlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    samples, store = readable(4), Store(tmp_path / "lb")
+    passes = []
+
+    def counted(*args: Any, **options: Any) -> list[Run]:
+        passes.append(len(args[0]))
+        return score(*args, **options)
+
+    monkeypatch.setattr("mdlp_bench.leaderboard.add.score", counted)
+    first, again = submit(samples), submit(samples, method="Again")
+    with pytest.raises(SubmissionError, match="never changed"):
+        add_all(store, [first, again, first], samples, plan)
+    assert passes == [] and store.entries() == []
+    added = add_all(store, [first, again], samples, plan)
+    assert passes == [2] and [entry.method for entry in added] == ["method-bicubic", "again"]
+    assert "duplicate" not in codes(added[0]) and "duplicate" in codes(added[1])
+    assert list(check_store(store).lines()) == [] and add_all(store, [], samples, plan) == []
 
 
 def test_the_check_finds_every_kind_of_damage(
