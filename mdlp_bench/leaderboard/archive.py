@@ -11,7 +11,7 @@ import stat
 import struct
 import unicodedata
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -61,11 +61,13 @@ class Archive:
 
     Attributes:
         members: Files by name.
+        refused: Names of what was left out because of a fault of its own.
     """
 
-    def __init__(self, stream: BinaryIO, members: dict[str, Member]) -> None:
+    def __init__(self, stream: BinaryIO, members: dict[str, Member], refused: Set[str]) -> None:
         self._stream = stream
         self.members = members
+        self.refused = refused
 
     def close(self) -> None:
         """Close the file."""
@@ -134,7 +136,7 @@ def open_archive(path: Path, faults: Faults) -> Archive | None:
         return None
     stream = path.open("rb")
     try:
-        return Archive(stream, _read_directory(stream, status.st_size, faults))
+        return Archive(stream, *_read_directory(stream, status.st_size, faults))
     except _ContainerError as error:
         stream.close()
         faults.add(error.code, path.name, str(error), error.remedy)
@@ -146,7 +148,8 @@ def size_limit(name: str) -> int:
     return MAX_READINGS_BYTES if name == READINGS_FILE else MAX_MEMBER_BYTES
 
 
-def _read_directory(stream: BinaryIO, size: int, faults: Faults) -> dict[str, Member]:
+def _read_directory(stream: BinaryIO, size: int, faults: Faults) -> tuple[dict[str, Member], set[str]]:
+    """The members without faults, and the names of the others."""
     if size < _END.size:
         raise _ContainerError("zip", "not a zip file")
     stream.seek(size - _END.size)
@@ -174,6 +177,7 @@ def _read_directory(stream: BinaryIO, size: int, faults: Faults) -> dict[str, Me
     stream.seek(start)
     directory = stream.read(length)
     members: dict[str, Member] = {}
+    refused: set[str] = set()
     seen: dict[str, str] = {}
     spans: list[tuple[int, int, str]] = []
     found = 0
@@ -192,6 +196,7 @@ def _read_directory(stream: BinaryIO, size: int, faults: Faults) -> dict[str, Me
             )
         if problem is not None:
             faults.add("zip-member", member.name, problem, remedy)
+            refused.add(member.name)
         elif not member.name.endswith("/"):
             members[member.name] = member
     if found != count:
@@ -206,7 +211,7 @@ def _read_directory(stream: BinaryIO, size: int, faults: Faults) -> dict[str, Me
             raise _ContainerError(
                 "zip-overlap", f"files overlap near {printable(spans[max(0, position - 1)][2])}"
             )
-    return members
+    return members, refused
 
 
 def _central_entries(directory: bytes) -> Iterator[tuple[Member, str | None, str] | None]:

@@ -43,7 +43,7 @@ def write_readings(readings: Iterable[tuple[str, Reading]]) -> bytes:
 
 def parse_readings(
     content: bytes, faults: Faults, sample_ids: Collection[str] | None = None
-) -> dict[str, Reading]:
+) -> dict[str, Reading | None] | None:
     """Read the file; every fault goes to `faults`.
 
     Args:
@@ -52,30 +52,35 @@ def parse_readings(
         sample_ids: The test set's ids; without them any id is taken.
 
     Returns:
-        The sound readings by sample id. Each character gets an equal share of its reading's confidence.
+        By sample id the reading, each of whose characters gets an equal share of its confidence, or None
+        where its line is faulty; None in all where the file is none of readings.
     """
     known = None if sample_ids is None else frozenset(sample_ids)
-    found: dict[str, Reading] = {}
+    found: dict[str, Reading | None] = {}
     try:
         lines = content.decode("utf-8-sig").splitlines()
     except UnicodeDecodeError:
         faults.add("readings", READINGS_FILE, "not UTF-8", "save it as UTF-8")
-        return found
+        return None
     if not lines or tuple(lines[0].split(",")) != HEADER:
         faults.add(
             "readings", READINGS_FILE, "does not begin with its header", f"begin with {','.join(HEADER)}"
         )
-        return found
+        return None
     for number, line in enumerate(lines[1:], start=2):
         where = f"{READINGS_FILE}: line {number}"
         cells = line.split(",")
+        sample_id = cells[0]
+        new = (known is None or sample_id in known) and sample_id not in found
+        if new:
+            found[sample_id] = None
         if len(cells) != len(HEADER):
             faults.add("readings", where, f"{len(cells)} cells, not {len(HEADER)}", _SAVE)
             continue
-        sample_id, text, confidence = cells
+        _, text, confidence = cells
         if known is not None and sample_id not in known:
             faults.add("unknown-id", where, "no sample of the test set", "leave it out, or mend its name")
-        elif sample_id in found:
+        elif not new:
             faults.add("readings", where, "a sample that was read before", "give one line a sample")
         elif not _CONFIDENCE.fullmatch(confidence):
             faults.add("readings", where, "its confidence is no number from 0 to 1", "write e.g. 0.93")

@@ -72,12 +72,13 @@ def validate(path: Path, sample_ids: Collection[str] | None = None) -> Report:
         output = _check_forms(archive, report)
         if output == "text":
             readings = _readings(archive, report.faults, sample_ids)
-            report.sample_ids.extend(readings)
-            _check_completeness(readings, READINGS_FILE, "reading", report.faults, sample_ids)
+            if readings is not None:
+                report.sample_ids.extend(sample_id for sample_id, reading in readings.items() if reading)
+                _check_completeness(readings, READINGS_FILE, "reading", report.faults, sample_ids)
         else:
             for sample_id, _ in _pictures(archive, report.faults, sample_ids):
                 report.sample_ids.append(sample_id)
-            named = {_sample_id(name) for name in archive.members} - {None}
+            named = {_sample_id(name) for name in archive.members.keys() | archive.refused} - {None}
             _check_completeness(named, PREDICTIONS_FOLDER, "picture", report.faults, sample_ids)
     return report
 
@@ -113,7 +114,8 @@ def extract(
         folder.mkdir(parents=True, exist_ok=True)
         with archive:
             if form.output == "text":
-                readings = _readings(archive, faults, sample_ids)
+                found = _readings(archive, faults, sample_ids) or {}
+                readings = {sample_id: reading for sample_id, reading in found.items() if reading}
             else:
                 for sample_id, content in _pictures(archive, faults, sample_ids):
                     (folder / f"{sample_id}{_PNG}").write_bytes(content)
@@ -129,16 +131,16 @@ def extract(
 def _check_forms(archive: Archive, report: Report) -> Output:
     """Check the form, the readme and the names; what the archive's method gives."""
     faults = report.faults
-    if SUBMISSION_FILE not in archive.members:
+    if SUBMISSION_FILE in archive.members:
+        content = archive.read(SUBMISSION_FILE, faults)
+        report.submission = None if content is None else parse_submission(content, faults)
+    elif SUBMISSION_FILE not in archive.refused:
         faults.add(
             "yaml",
             SUBMISSION_FILE,
             "missing at the top of the archive",
             "write it with `mdlp-bench leaderboard pack --init`",
         )
-    else:
-        content = archive.read(SUBMISSION_FILE, faults)
-        report.submission = None if content is None else parse_submission(content, faults)
     if README_FILE in archive.members:
         content = archive.read(README_FILE, faults)
         readme = None if content is None else parse_readme(content, faults)
@@ -147,7 +149,7 @@ def _check_forms(archive: Archive, report: Report) -> Output:
     if report.submission is not None:
         output = report.submission.output
     else:
-        output = "text" if READINGS_FILE in archive.members else "image"
+        output = "text" if READINGS_FILE in archive.members.keys() | archive.refused else "image"
     wanted = READINGS_FILE if output == "text" else f"{PREDICTIONS_FOLDER}<sample_id>{_PNG}"
     for name in archive.members:
         expected = name == READINGS_FILE if output == "text" else _sample_id(name) is not None
@@ -161,12 +163,16 @@ def _check_forms(archive: Archive, report: Report) -> Output:
     return output
 
 
-def _readings(archive: Archive, faults: Faults, sample_ids: Collection[str] | None) -> dict[str, Reading]:
-    """The sound readings of the test set."""
+def _readings(
+    archive: Archive, faults: Faults, sample_ids: Collection[str] | None
+) -> dict[str, Reading | None] | None:
+    """What `parse_readings` gives; nothing of an archive without the file."""
+    if READINGS_FILE in archive.refused:
+        return None
     if READINGS_FILE not in archive.members:
         return {}
     content = archive.read(READINGS_FILE, faults)
-    return {} if content is None else parse_readings(content, faults, sample_ids)
+    return None if content is None else parse_readings(content, faults, sample_ids)
 
 
 def _pictures(

@@ -377,6 +377,33 @@ def test_attack_is_refused_with_one_clear_line(name: str, zip_of: ZipOf, tmp_pat
     assert {p.name for p in tmp_path.iterdir()} == {"in"}
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        "s0000,京A1,1.5\ns0001,京A1,0.9\n",
+        "s0000,京,A1,0.9\ns0001,京A1,0.9\n",
+        b"\xff\xfe",
+        b"no header",
+        b"0" * 5_000_000,
+    ],
+)
+def test_a_faulty_reading_is_not_reported_as_missing_too(
+    content: str | bytes, zip_of: ZipOf, tmp_path: Path
+) -> None:
+    path = tmp_path / "faulty.zip"
+    path.write_bytes(_readings(content)(zip_of))
+    (line,) = validate(path, IDS).faults.lines()
+    assert "no reading" not in line
+
+
+@pytest.mark.parametrize("name", ["encrypted", "symbolic link"])
+def test_a_refused_picture_is_not_reported_as_missing_too(name: str, zip_of: ZipOf, tmp_path: Path) -> None:
+    path = tmp_path / "faulty.zip"
+    path.write_bytes(ATTACKS[name][0](zip_of))
+    (line,) = validate(path, IDS).faults.lines()
+    assert ATTACKS[name][1] in line
+
+
 def test_there_are_enough_attacks_and_the_unharmed_archive_passes(zip_of: ZipOf, tmp_path: Path) -> None:
     assert len(ATTACKS) >= 30
     path = tmp_path / "good.zip"
