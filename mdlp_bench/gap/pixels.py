@@ -163,9 +163,9 @@ def temporal_statistics(frames: Sequence[ImageU8]) -> TemporalStatistics | None:
         return None
     height, width = _COMMON
     planes = [_resized(luminance(frame)) for frame in frames]
+    window = cv2.createHanningWindow((width, height), cv2.CV_32F)
     shifts, changes, flickers = [], [], []
     for before, after in pairwise(planes):
-        window = cv2.createHanningWindow((width, height), cv2.CV_32F)
         # OpenCV multiplies its arguments by the window in place.
         (dx, dy), _ = cv2.phaseCorrelate(before.copy(), after.copy(), window)
         undone = cv2.warpAffine(

@@ -56,11 +56,11 @@ def fit_recipe(
         recipe: Where the fit starts.
         out: The fitted recipe, a `.yaml`. Beside it `.json` gets the report and `.trials.jsonl` the log: the
             same call goes on from it.
-        trials: Candidates.
+        trials: Candidates at most.
         limit: Real samples at most; whole plates.
         seed: Of everything random.
         reader: Its features are compared too; None leaves them out.
-        engine: Where candidates of a generation are made and measured; the result does not depend on it.
+        engine: Where candidates are made and measured; the result does not depend on it.
         say: Told what is being done.
 
     Raises:
@@ -82,14 +82,13 @@ def fit_recipe(
     }
     found = search(
         space.ranges,
-        lambda candidates: objective.distances([space.recipe_at(one) for one in candidates]),
+        lambda candidates: objective.residuals([space.recipe_at(one) for one in candidates]),
         out.with_suffix(".trials.jsonl"),
         identity,
         trials=trials,
-        seed=seed_for(seed, "fit") % 2**32,
         say=say,
     )
-    best = min(found, key=lambda one: one.distance)
+    best = min(found, key=lambda one: one.cost)
     fitted = space.recipe_at(
         best.numbers,
         name=f"{recipe.name}-fitted",

@@ -1,4 +1,4 @@
-"""The search: CMA-ES, a generation at a time, logged so that a stopped search goes on as if it had not."""
+"""The search: least squares, every candidate logged so that a stopped search goes on as if it had not."""
 
 from __future__ import annotations
 
@@ -7,80 +7,157 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+
+import numpy as np
+from scipy.optimize import least_squares
 
 from mdlp_bench.errors import DataError
 from mdlp_bench.files import write_text
+from mdlp_bench.gap.units import FloatArray
+
+PRIOR: Final = 0.05
+"""What moving one number by a factor of e costs, beside the distance, in root mean squares."""
+
+_PROBE: Final = 0.15
+"""The step, in logarithms, whose effect is taken for the slope: above the steps of whole numbers."""
+
+_FINISHED: Final = 0.01
+_DECIMALS: Final = 6
 
 Numbers = Mapping[str, float]
+Residuals = Callable[[Sequence[Numbers]], Sequence[FloatArray]]
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """A candidate and its distance."""
+    """A candidate and how it differs.
+
+    Attributes:
+        numbers: The candidate's.
+        residuals: What is to become 0.
+    """
 
     numbers: dict[str, float]
-    distance: float
+    residuals: tuple[float, ...]
+
+    @property
+    def distance(self) -> float:
+        """Root of the sum of the squared residuals."""
+        return math.sqrt(sum(value * value for value in self.residuals))
+
+    @property
+    def cost(self) -> float:
+        """What is minimised: the squared distance and the price of having moved the numbers."""
+        return self.distance**2 + PRIOR**2 * sum(math.log(value) ** 2 for value in self.numbers.values())
 
 
 def search(
     ranges: Mapping[str, tuple[float, float]],
-    distances: Callable[[Sequence[Numbers]], Sequence[float]],
+    residuals: Residuals,
     log: Path,
     identity: Mapping[str, Any],
     *,
     trials: int,
-    seed: int,
     say: Callable[[str], None] = lambda _: None,
 ) -> list[Trial]:
-    """Minimise a distance over positive numbers, in their logarithms, from the middle of their ranges.
+    """Minimise a sum of squares over positive numbers, in their logarithms, from 1 in each.
+
+    Trust-region steps on slopes by finite differences (scipy's `least_squares`): a difference that says by
+    how much and which way it is off leads there in fewer candidates than one number a candidate could. A
+    weak price on every moved number (`PRIOR`) leaves alone what the differences do not tell.
 
     Args:
         ranges: Lower and upper limit of each number.
-        distances: Of several candidates at once.
+        residuals: Of several candidates at once.
         log: JSON lines, one a trial after a first one with `identity`; trials in it are not made again.
-        identity: What the distance depends on.
-        trials: How many; the first is 1 in each number, then come whole generations, so up to one
-            generation more.
-        seed: Of the search.
-        say: Told after every generation.
+        identity: What the residuals depend on.
+        trials: How many at most; fewer where nothing is left to gain.
+        say: Told after every step.
 
     Returns:
-        All trials in order.
+        All trials in order; the first is 1 in each number.
 
     Raises:
         DataError: The log is of another search.
     """
-    import optuna
+    names = tuple(ranges)
+    low, high = (np.log([ranges[name][side] for name in names]) for side in (0, 1))
+    made = _Trials(names, residuals, log, identity, trials, say)
 
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    population = 4 + int(3 * math.log(len(ranges)))
-    start = {name: min(max(1.0, low), high) for name, (low, high) in ranges.items()}
-    sampler = optuna.samplers.CmaEsSampler(seed=seed, popsize=population)
-    study = optuna.create_study(sampler=sampler)
-    study.enqueue_trial(start)
-    space: dict[str, optuna.distributions.BaseDistribution] = {
-        name: optuna.distributions.FloatDistribution(low, high, log=True)
-        for name, (low, high) in ranges.items()
-    }
-    known = _read(log, identity)
-    found: list[Trial] = []
-    while len(found) < trials:
-        # The first trial alone: the sampler starts from it.
-        asked = [study.ask(space) for _ in range(population if found else 1)]
-        numbers = [{name: float(one.params[name]) for name in ranges} for one in asked]
-        logged = known[len(found) : len(found) + len(asked)]
-        if [one.numbers for one in logged] != numbers[: len(logged)]:
-            raise DataError(f"{log}: of another version of the search; delete it")
+    def with_price(point: FloatArray, found: FloatArray) -> FloatArray:
+        return np.concatenate([found, PRIOR * point])
+
+    def at(point: FloatArray) -> FloatArray:
+        return with_price(point, made.of([point])[0])
+
+    def slopes(point: FloatArray) -> FloatArray:
+        steps = np.where(point + _PROBE <= high, _PROBE, -_PROBE)
+        probes = [point + step * axis for step, axis in zip(steps, np.eye(len(names)), strict=True)]
+        here, *there = made.of([point, *probes])
+        columns = [(one - here) / step for one, step in zip(there, steps, strict=True)]
+        return np.concatenate([np.stack(columns, axis=1), PRIOR * np.eye(len(names))])
+
+    start = np.clip(np.zeros(len(names)), low, high)
+    try:
+        made.of([start])
+        # The form of trust region that walks along the limits, where the start may be.
+        least_squares(at, start, slopes, (low, high), "dogbox", xtol=_FINISHED, ftol=_FINISHED, gtol=None)
+    except _SpentError:
+        pass
+    return made.found
+
+
+class _SpentError(Exception):
+    """All trials are made."""
+
+
+class _Trials:
+    """Candidates in the order in which they were asked for, each made once."""
+
+    def __init__(
+        self,
+        names: Sequence[str],
+        residuals: Residuals,
+        log: Path,
+        identity: Mapping[str, Any],
+        most: int,
+        say: Callable[[str], None],
+    ) -> None:
+        self._names, self._residuals, self._log, self._identity = names, residuals, log, identity
+        self._most, self._say = most, say
+        self._known = _read(log, identity)
+        self._places: dict[tuple[float, ...], int] = {}
+        self.found: list[Trial] = []
+
+    def of(self, points: Sequence[FloatArray]) -> list[FloatArray]:
+        """The residuals at points (logarithms); raises `_SpentError` where not all can be had."""
+        # Rounded before use, so that a resumed search sees what the first one saw.
+        keys = [tuple(float(f"{value:.6g}") for value in np.exp(point)) for point in points]
+        missing = [key for key in dict.fromkeys(keys) if key not in self._places]
+        allowed = missing[: self._most - len(self.found)]
+        if allowed:
+            self._make([dict(zip(self._names, key, strict=True)) for key in allowed])
+            self._places |= {key: len(self._places) + k for k, key in enumerate(allowed)}
+        if len(allowed) < len(missing):
+            raise _SpentError
+        return [np.array(self.found[self._places[key]].residuals) for key in keys]
+
+    def _make(self, numbers: Sequence[dict[str, float]]) -> None:
+        logged = self._known[len(self.found) : len(self.found) + len(numbers)]
+        if [one.numbers for one in logged] != list(numbers[: len(logged)]):
+            raise DataError(f"{self._log}: of another version of the search; delete it")
         missing = numbers[len(logged) :]
-        values = [one.distance for one in logged] + (list(distances(missing)) if missing else [])
-        for one, given, value in zip(asked, numbers, values, strict=True):
-            study.tell(one, value)
-            found.append(Trial(given, value))
+        made = self._residuals(missing) if missing else []
+        self.found += logged
+        self.found += [
+            Trial(one, tuple(np.round(values, _DECIMALS).tolist()))
+            for one, values in zip(missing, made, strict=True)
+        ]
         if missing:
-            _write(log, identity, found)
-        say(f"{len(found)} of {trials}: distance {min(one.distance for one in found):.4f}")
-    return found
+            _write(self._log, self._identity, self.found)
+        best = min(self.found, key=lambda one: one.cost)
+        self._say(f"{len(self.found)} of {self._most}: distance {best.distance:.4f}")
 
 
 def _read(log: Path, identity: Mapping[str, Any]) -> list[Trial]:
@@ -88,7 +165,7 @@ def _read(log: Path, identity: Mapping[str, Any]) -> list[Trial]:
         return []
     try:
         first, *lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
-        trials = [Trial(dict(line["numbers"]), float(line["distance"])) for line in lines]
+        trials = [Trial(dict(one["numbers"]), tuple(map(float, one["residuals"]))) for one in lines]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{log}: not the log of a search ({error}); delete it") from error
     if first != identity:
@@ -97,5 +174,5 @@ def _read(log: Path, identity: Mapping[str, Any]) -> list[Trial]:
 
 
 def _write(log: Path, identity: Mapping[str, Any], trials: Sequence[Trial]) -> None:
-    lines = [identity, *({"numbers": one.numbers, "distance": one.distance} for one in trials)]
+    lines = [identity, *({"numbers": one.numbers, "residuals": one.residuals} for one in trials)]
     write_text(log, "".join(json.dumps(line, allow_nan=False) + "\n" for line in lines))

@@ -80,12 +80,12 @@ def self_check(
 
     Args:
         plates: How many.
-        trials: Candidates.
+        trials: Candidates at most.
         log: Of the search; the same call goes on from it.
         paired: Whether the fit has the clean plates, or other ones.
-        seed: Of plates, degradations and search.
+        seed: Of plates and degradations.
         engine: Where candidates are made and measured.
-        say: Told after every generation.
+        say: Told after every step.
     """
     real = degraded(rendered_plates(plates, seed), planted_recipe(), seed=seed)
     clean = real if paired else rendered_plates(plates, seed + 1)
@@ -93,14 +93,13 @@ def self_check(
     objective = Objective(real, clean, space.recipe, None, seed=seed + 1, paired=paired, engine=engine)
     found = search(
         space.ranges,
-        lambda candidates: objective.distances([space.recipe_at(one) for one in candidates]),
+        lambda candidates: objective.residuals([space.recipe_at(one) for one in candidates]),
         log,
         {"plates": plates, "paired": paired, "seed": seed},
         trials=trials,
-        seed=seed,
         say=say,
     )
-    fitted = space.limits(min(found, key=lambda one: one.distance).numbers)
+    fitted = space.limits(min(found, key=lambda one: one.cost).numbers)
     planted: tuple[Strength, ...] = RecipeSpace.of(planted_recipe()).strengths
     return [
         Recovered(start.name, true.limits, start.limits, fitted[start.name])
