@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from mdlp_bench.errors import MethodError, MissingWeightsError
+from mdlp_bench.errors import MethodError, MissingWeightsError, reason
 
 StateDict = dict[str, Tensor]
 
@@ -48,8 +48,7 @@ def read_state_dict(path: Path) -> StateDict:
             "save its state dict alone"
         ) from error
     except (OSError, RuntimeError, EOFError, ValueError, KeyError, SafetensorError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise MethodError(f"{path}: not a readable weight file ({reason})") from error
+        raise MethodError(f"{path}: not a readable weight file ({reason(error)})") from error
     return _tensors_of(content, path)
 
 

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from baselines.checkpoints import load_exactly, read_state_dict
 from baselines.weights import save_network
-from mdlp_bench.errors import MethodError
+from mdlp_bench.errors import MethodError, first_fault
 from mdlp_bench.training.trainable import Trainable, TrainingBatch
 
 OptionsT = TypeVar("OptionsT", bound=BaseModel)
@@ -28,8 +28,7 @@ def parse_options(kind: type[OptionsT], options: Mapping[str, Any], method: str)
     try:
         return kind.model_validate(options)
     except ValidationError as error:
-        first = error.errors()[0]
-        raise MethodError(f"{method}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+        raise MethodError(f"{method}: {first_fault(error)}") from error
 
 
 def one_frame(frames: Tensor, generator: torch.Generator) -> Tensor:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from mdlp_bench.errors import MethodError
+from mdlp_bench.errors import MethodError, reason
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -58,8 +58,9 @@ def load_with_spandrel(
     try:
         descriptor = architecture.load(state)
     except (RuntimeError, KeyError, ValueError, IndexError, ZeroDivisionError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise MethodError(f"{source}: not a complete {architecture.name} checkpoint ({reason})") from error
+        raise MethodError(
+            f"{source}: not a complete {architecture.name} checkpoint ({reason(error)})"
+        ) from error
     if (descriptor.input_channels, descriptor.output_channels) != (3, 3):
         raise MethodError(
             f"{source}: maps {descriptor.input_channels} channels to {descriptor.output_channels}, "

@@ -19,7 +19,7 @@ from packaging.requirements import Requirement
 from pydantic import BaseModel, ConfigDict
 
 import mdlp_bench
-from mdlp_bench.errors import MdlpBenchError
+from mdlp_bench.errors import MdlpBenchError, reason
 from mdlp_bench.files import atomic_path
 from mdlp_bench.metrics.weights import BACKBONES, cache_folder
 from mdlp_bench.readers.packaged import INSTALL
@@ -95,7 +95,7 @@ def _device() -> str:
     try:
         import torch
     except (ImportError, OSError) as error:
-        return f"cpu (PyTorch cannot be imported: {str(error).splitlines()[0]})"
+        return f"cpu (PyTorch cannot be imported: {reason(error)})"
     if torch.cuda.is_available():
         return f"{torch.cuda.device_count()} x {torch.cuda.get_device_name()}"
     return "cpu (PyTorch finds no GPU it can use)"

@@ -23,7 +23,7 @@ from itertools import chain, islice
 from multiprocessing import get_context
 from typing import Any, Final, Generic, TypeVar
 
-from mdlp_bench.errors import MdlpBenchError, MissingDependencyError
+from mdlp_bench.errors import MdlpBenchError, MissingDependencyError, reason
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -248,10 +248,9 @@ def _pickled(function: Callable[..., Any], dumps: Callable[[Any], bytes]) -> byt
     try:
         return dumps(function)
     except (pickle.PicklingError, AttributeError, TypeError) as error:
-        reason = str(error).splitlines()[0]
         raise MdlpBenchError(
-            f"cannot be sent to workers ({reason}); use one local worker, or give what is to run by its "
-            "name, such as file.py:function"
+            f"cannot be sent to workers ({reason(error)}); use one local worker, or give what is to run "
+            "by its name, such as file.py:function"
         ) from error
 
 
@@ -299,9 +298,9 @@ def _connected_ray() -> Any:
         try:
             ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
         except Exception as error:  # a cluster that takes too long to start raises nothing narrower
-            reason = str(error).splitlines()[0]
             raise MdlpBenchError(
-                f"Ray: cannot reach or start a cluster ({reason}); set RAY_ADDRESS or use the local engine"
+                f"Ray: cannot reach or start a cluster ({reason(error)}); "
+                "set RAY_ADDRESS or use the local engine"
             ) from error
     return ray
 

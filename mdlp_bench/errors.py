@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+
 
 class MdlpBenchError(Exception):
     """Base of every error raised on purpose; the command line prints it as one line, exit code 2."""
@@ -41,3 +46,21 @@ class RunError(MdlpBenchError):
 
 class SubmissionError(MdlpBenchError):
     """A leaderboard submission breaks the rules of its format."""
+
+
+def reason(error: BaseException) -> str:
+    """The first line of what another library's error says, or its kind when it says nothing."""
+    return next(iter(str(error).splitlines()), "") or type(error).__name__
+
+
+def first_fault(error: ValidationError, whole: str = "") -> str:
+    """What is wrong with checked fields, as `field.part: message`: the first of all faults.
+
+    Args:
+        error: What pydantic raised.
+        whole: The name of what was checked, for a fault of no single field; left out when empty.
+    """
+    first = error.errors(include_url=False)[0]
+    where = ".".join(map(str, first["loc"])) or whole
+    message = first["msg"].removeprefix("Value error, ")
+    return f"{where}: {message}" if where else message

@@ -7,7 +7,7 @@ from typing import ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from mdlp_bench.errors import MdlpBenchError
+from mdlp_bench.errors import MdlpBenchError, first_fault
 from mdlp_bench.files import read_json, write_json
 
 
@@ -50,6 +50,4 @@ class Record(BaseModel):
         try:
             return cls.model_validate(content)
         except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(map(str, first["loc"]))
-            raise cls.error(f"{path}: {where}: {first['msg']}; {cls.remedy}") from error
+            raise cls.error(f"{path}: {first_fault(error)}; {cls.remedy}") from error

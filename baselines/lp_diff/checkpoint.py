@@ -16,7 +16,7 @@ from torch import Tensor
 
 from baselines.lp_diff.config import LPDiffConfig
 from baselines.lp_diff.model import LPDiff
-from mdlp_bench.errors import MethodError, MissingWeightsError
+from mdlp_bench.errors import MethodError, MissingWeightsError, reason
 from mdlp_bench.files import atomic_path
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def load(path: Path) -> tuple[LPDiff, dict[str, str]]:
             notes = dict(file.metadata() or {})
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
     except (SafetensorError, OSError) as error:
-        raise MethodError(f"{path}: not a readable safetensors file ({_line(error)})") from error
+        raise MethodError(f"{path}: not a readable safetensors file ({reason(error)})") from error
     if notes.pop("format", None) != FORMAT or "config" not in notes:
         raise MethodError(
             f"{path}: not an LP-Diff weight file of format {FORMAT} (its metadata does not say so)"
@@ -102,7 +102,7 @@ def load_released(path: Path, norm_groups: int = 32) -> LPDiff:
             f"{path}: not loaded: not a PyTorch checkpoint, or one that holds other objects than tensors"
         ) from error
     except (RuntimeError, OSError, EOFError, ValueError, KeyError, IndexError) as error:
-        raise MethodError(f"{path}: not a readable PyTorch checkpoint ({_line(error)})") from error
+        raise MethodError(f"{path}: not a readable PyTorch checkpoint ({reason(error)})") from error
     if isinstance(state, dict) and "optimizer" in state:
         raise MethodError(f"{path}: holds the optimiser's state; give the file that ends in _gen.pth")
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
@@ -198,7 +198,3 @@ def _build(config: LPDiffConfig, state: dict[str, Tensor], path: Path) -> LPDiff
 def _exists(path: Path) -> None:
     if not path.is_file():
         raise MissingWeightsError(f"{path}: no such weight file")
-
-
-def _line(error: Exception) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__

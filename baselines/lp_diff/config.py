@@ -6,7 +6,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from mdlp_bench.errors import MethodError
+from mdlp_bench.errors import MethodError, first_fault
 
 Variant = Literal["described", "released"]
 Size = Literal["paper", "base", "small"]
@@ -89,10 +89,7 @@ class LPDiffConfig(BaseModel):
         try:
             return cls.model_validate_json(fields) if isinstance(fields, str) else cls.model_validate(fields)
         except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(map(str, first["loc"]))
-            message = str(first["msg"]).removeprefix("Value error, ")
-            raise MethodError(f"lp-diff configuration: {where + ': ' if where else ''}{message}") from error
+            raise MethodError(f"lp-diff configuration: {first_fault(error)}") from error
 
     @property
     def size_divisor(self) -> int:

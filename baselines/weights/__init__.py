@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from baselines.checkpoints import load_exactly, read_state_dict
-from mdlp_bench.errors import MethodError, MissingWeightsError
+from mdlp_bench.errors import MethodError, MissingWeightsError, first_fault
 from mdlp_bench.files import atomic_path
 
 TRAINED_ON = ("rendered plates, surveillance recipe",)
@@ -75,7 +75,7 @@ def load_network(
     try:
         config = config_type.model_validate_json(metadata.get("config", ""))
     except ValidationError as error:
-        raise MethodError(f"{path}: unreadable configuration ({error.errors()[0]['msg']})") from error
+        raise MethodError(f"{path}: unreadable configuration ({first_fault(error)})") from error
     network = build(config)
     load_exactly(network, state, str(path))
     return network.float().eval()

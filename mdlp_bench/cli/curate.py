@@ -254,12 +254,12 @@ def _settings(path: Path | None) -> dict[str, Any]:
     import yaml
 
     from mdlp_bench.data.sources.names import read_file
-    from mdlp_bench.errors import DataError
+    from mdlp_bench.errors import DataError, reason
 
     try:
         content = yaml.safe_load(read_file(path))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: not YAML or JSON ({str(error).splitlines()[0]})") from error
+        raise DataError(f"{path}: not YAML or JSON ({reason(error)})") from error
     if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
         raise DataError(f"{path}: must hold names and values, such as `min_gt_height: 48`")
     return content
@@ -268,13 +268,12 @@ def _settings(path: Path | None) -> dict[str, Any]:
 def _validated(model: type[AuditConfig], values: dict[str, Any]) -> AuditConfig:
     from pydantic import ValidationError
 
-    from mdlp_bench.errors import DataError
+    from mdlp_bench.errors import DataError, first_fault
 
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        first = error.errors()[0]
-        raise DataError(f"audit: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+        raise DataError(f"audit: {first_fault(error)}") from error
 
 
 def _print_pairing(report: PairingReport, out: Path) -> None:

@@ -18,7 +18,7 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mdlp_bench.data.samples import NOTES
-from mdlp_bench.errors import DataError
+from mdlp_bench.errors import DataError, first_fault
 from mdlp_bench.files import read_json, sha256_bytes
 
 MANIFEST: Final = "manifest.json"
@@ -113,9 +113,9 @@ def read_manifest(folder: Path) -> Manifest:
     try:
         return Manifest.model_validate(content)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the whole file"
-        raise DataError(f"{path}: not a data set manifest ({where}: {first['msg']})") from error
+        raise DataError(
+            f"{path}: not a data set manifest ({first_fault(error, 'the whole file')})"
+        ) from error
 
 
 def read_quarantine(folder: Path) -> dict[str, str]:

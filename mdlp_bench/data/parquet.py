@@ -28,7 +28,7 @@ from mdlp_bench.data.manifest import (
 from mdlp_bench.data.samples import Problem, Samples
 from mdlp_bench.data.sources.names import natural_key, printable
 from mdlp_bench.data.spill import Strings, hash_strings
-from mdlp_bench.errors import DataError
+from mdlp_bench.errors import DataError, reason
 from mdlp_bench.files import sha256_file
 from mdlp_bench.schema import IMAGE_TYPE, REQUIRED, SAMPLE_SCHEMA
 
@@ -336,8 +336,7 @@ def _reading(path: Path) -> Iterator[None]:
     except FileNotFoundError as error:
         raise DataError(f"{name}: missing; copy the data set again") from error
     except (OSError, pa.ArrowException) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DataError(f"{name}: not a readable Parquet file ({reason})") from error
+        raise DataError(f"{name}: not a readable Parquet file ({reason(error)})") from error
 
 
 def _conform(table: pa.Table, columns: Sequence[str], path: Path) -> pa.RecordBatch:

@@ -37,7 +37,7 @@ from mdlp_bench.degrade.camera import Camera, DrawField
 from mdlp_bench.degrade.draws import Draw
 from mdlp_bench.degrade.operators import OPERATORS
 from mdlp_bench.degrade.operators.compression import Subsampling
-from mdlp_bench.errors import DataError
+from mdlp_bench.errors import DataError, first_fault
 
 _SUFFIX = ".yaml"
 # What `resize` takes in a recipe in place of height and width.
@@ -194,6 +194,4 @@ def parse_recipe(text: str, name: str) -> Recipe:
     try:
         return Recipe.model_validate({k: v for k, v in content.items() if not str(k).startswith("x-")})
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"]) or "recipe"
-        raise DataError(f"{name}: {place}: {first['msg']}") from error
+        raise DataError(f"{name}: {first_fault(error, 'recipe')}") from error

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from mdlp_bench.errors import SubmissionError
+from mdlp_bench.errors import SubmissionError, first_fault
 from mdlp_bench.files import atomic_path
 from mdlp_bench.harness.predict import Prediction, Predictions
 from mdlp_bench.harness.run import PredictionsRecord, Run
@@ -158,8 +158,7 @@ def interview(predictions: Path, run: Path | None, ask: Ask, tell: Callable[[str
     try:
         return Submission.model_validate(answers)
     except ValidationError as error:
-        first = error.errors()[0]
-        raise SubmissionError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}; answer again") from error
+        raise SubmissionError(f"{first_fault(error)}; answer again") from error
 
 
 def claimed_scores(run: Run) -> dict[str, float]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from mdlp_bench.errors import MissingWeightsError
+from mdlp_bench.errors import MissingWeightsError, reason
 from mdlp_bench.files import sha256_bytes, sha256_file, write_bytes
 
 _HOST: Final = "https://download.pytorch.org/models/"
@@ -82,8 +82,7 @@ def backbone_file(backbone: Backbone, *, download: bool = True) -> tuple[Path, s
 
 def damaged(path: Path, error: Exception) -> MissingWeightsError:
     """The error to raise when a weight file cannot be loaded."""
-    reason = next(iter(str(error).splitlines()), type(error).__name__)
-    return MissingWeightsError(f"{path}: no usable weight file ({reason}); delete it and try again")
+    return MissingWeightsError(f"{path}: no usable weight file ({reason(error)}); delete it and try again")
 
 
 def _download(backbone: Backbone, path: Path) -> None:

@@ -11,7 +11,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from mdlp_bench.errors import DataError
+from mdlp_bench.errors import DataError, reason
 from mdlp_bench.files import atomic_path
 from mdlp_bench.training.trainable import Trainable
 
@@ -72,8 +72,9 @@ def load_state(state: State, trainable: Trainable, folder: Path) -> None:
                 entries.setdefault(int(index), {})[key] = tensor
             optimizer.load_state_dict({**optimizer.state_dict(), "state": entries})
     except (SafetensorError, OSError, KeyError, ValueError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
-        raise DataError(f"{path}: damaged or of another network ({reason}); start in a new folder") from error
+        raise DataError(
+            f"{path}: damaged or of another network ({reason(error)}); start in a new folder"
+        ) from error
     state.step, state.seconds = counters["step"], counters["seconds"]
     state.cpu_seconds = counters["cpu_seconds"]
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 import yaml
 
-from mdlp_bench.errors import DataError
+from mdlp_bench.errors import DataError, first_fault, reason
 
 
 def train_reader_command(
@@ -36,8 +36,7 @@ def train_reader_command(
     try:
         training = ReaderTraining.model_validate(_fields(config) if config else {})
     except ValidationError as error:
-        first = error.errors()[0]
-        raise DataError(f"{config}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+        raise DataError(f"{config}: {first_fault(error)}") from error
     torch.set_num_threads(threads)
 
     def report(line: dict[str, object]) -> None:
@@ -60,4 +59,4 @@ def _fields(path: Path) -> object:
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: cannot be read ({error})") from error
     except yaml.YAMLError as error:
-        raise DataError(f"{path}: not YAML ({str(error).splitlines()[0]})") from error
+        raise DataError(f"{path}: not YAML ({reason(error)})") from error

@@ -11,7 +11,7 @@ from typing import Any, Final
 import yaml
 from pydantic import ValidationError
 
-from mdlp_bench.errors import MethodError
+from mdlp_bench.errors import MethodError, first_fault, reason
 from mdlp_bench.training.config import TrainingConfig
 from mdlp_bench.training.trainable import Trainable
 
@@ -69,7 +69,7 @@ def read_recipe(config: str | None, **changes: Any) -> Recipe:
         try:
             sections = yaml.safe_load(Path(config).read_text(encoding="utf-8")) or {}
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise MethodError(f"{config}: not a readable YAML file ({str(error).splitlines()[0]})") from error
+            raise MethodError(f"{config}: not a readable YAML file ({reason(error)})") from error
         if not isinstance(sections, dict) or sections.keys() - {"options", "training"}:
             raise MethodError(f"{config}: must have the sections 'options' and 'training' and no others")
     elif config is not None:
@@ -78,9 +78,7 @@ def read_recipe(config: str | None, **changes: Any) -> Recipe:
     try:
         training = TrainingConfig.model_validate(fields)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise MethodError(f"{config or 'training'}: {where}: {first['msg']}") from error
+        raise MethodError(f"{config or 'training'}: {first_fault(error)}") from error
     return Recipe(sections.get("options") or {}, training)
 
 

@@ -16,7 +16,7 @@ from typing import Any, Final, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from mdlp_bench.errors import DataError, MethodError
+from mdlp_bench.errors import DataError, MethodError, first_fault, reason
 from mdlp_bench.files import atomic_path
 
 POOL: Final = "pool"
@@ -115,13 +115,11 @@ def _read(path: Path, kind: type[ModelT]) -> ModelT:
     try:
         return kind.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        reason = str(error).splitlines()[0]
         raise MethodError(
-            f"{path}: cannot be read ({reason}); run this from the root of the repository"
+            f"{path}: cannot be read ({reason(error)}); run this from the root of the repository"
         ) from error
     except ValidationError as error:
-        first = error.errors()[0]
-        raise MethodError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+        raise MethodError(f"{path}: {first_fault(error)}") from error
 
 
 def plan(recipes: Path, out: Path, *, only: Sequence[str] = (), workers: int = 1) -> list[Step]:

@@ -13,7 +13,7 @@ from mdlp_bench.data.manifest import MANIFEST, Manifest, read_manifest
 from mdlp_bench.data.parquet import ParquetSamples
 from mdlp_bench.data.samples import Samples
 from mdlp_bench.engine import SERIAL, Engine
-from mdlp_bench.errors import DataError, MissingDependencyError
+from mdlp_bench.errors import DataError, MissingDependencyError, reason
 from mdlp_bench.files import write_bytes, write_json, write_text
 
 CARD = "README.md"
@@ -106,6 +106,7 @@ def push_to_hub(folder: Path, repository: str, *, private: bool = True) -> str:
             commit_message=f"Version {read_manifest(folder).version}",
         )
     except (HfHubHTTPError, HFValidationError, LocalTokenNotFoundError, OSError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DataError(f"{repository}: the hub refused ({reason}); log in with `hf auth login`") from error
+        raise DataError(
+            f"{repository}: the hub refused ({reason(error)}); log in with `hf auth login`"
+        ) from error
     return f"https://huggingface.co/datasets/{repository}"

@@ -7,7 +7,7 @@ from typing import Final, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from mdlp_bench.errors import DataError
+from mdlp_bench.errors import DataError, first_fault
 
 OFFICIAL_FRAMES: Final = 3
 
@@ -119,7 +119,4 @@ def make_config(**values: object) -> PairingConfig:
     try:
         return PairingConfig.model_validate(values)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        message = first["msg"].removeprefix("Value error, ")
-        raise DataError(f"pairing: {where + ': ' if where else ''}{message}") from error
+        raise DataError(f"pairing: {first_fault(error)}") from error

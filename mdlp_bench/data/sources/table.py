@@ -32,7 +32,7 @@ from mdlp_bench.data.samples import Problem
 from mdlp_bench.data.sources.labels import check_text
 from mdlp_bench.data.sources.lazy import LazySamples, RejectedError, image_of
 from mdlp_bench.data.sources.names import natural_key, printable, read_file, sample_id_of
-from mdlp_bench.errors import DataError, MissingDependencyError
+from mdlp_bench.errors import DataError, MissingDependencyError, reason
 from mdlp_bench.schema import DOMAINS, TEXT_ORIGINS
 
 ID_COLUMNS: Final = ("sample_id", "id", "name")
@@ -172,8 +172,7 @@ def open_hub(name: str, split: str | None = None) -> TableSamples:
     try:
         loaded = datasets.load_dataset(identifier, split=split)
     except Exception as error:  # the loader passes on whatever its builders, network and file systems raise
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DataError(f"{name}: cannot be loaded from the hub ({reason})") from error
+        raise DataError(f"{name}: cannot be loaded from the hub ({reason(error)})") from error
     parts = {split: loaded} if split is not None else dict(loaded)
     tables = {str(part): _HubRows(table) for part, table in parts.items()}
     return _samples(identifier.replace("/", "-"), tables, name, {})
@@ -358,8 +357,7 @@ class _ParquetRows:
         return rows[position]
 
     def _unreadable(self, error: Exception) -> DataError:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        return DataError(f"{printable(str(self._path))}: not a readable Parquet file ({reason})")
+        return DataError(f"{printable(str(self._path))}: not a readable Parquet file ({reason(error)})")
 
 
 class _HubRows:

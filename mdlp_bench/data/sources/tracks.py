@@ -31,7 +31,7 @@ from mdlp_bench.data.sources.names import (
     read_file,
     sample_id_of,
 )
-from mdlp_bench.errors import DataError
+from mdlp_bench.errors import DataError, first_fault, reason
 
 _IMAGE: Final = re.compile(r"(lr|hr)[-_]?[0-9]+", re.IGNORECASE)
 _LRLPR_TRACK: Final = re.compile(r"track[-_][0-9]+", re.IGNORECASE)
@@ -274,6 +274,4 @@ def _ufpr_annotation(folder: Path, listing: Listing) -> tuple[_Annotation, str |
 
 
 def _first_line(error: Exception) -> str:
-    if isinstance(error, ValidationError):
-        return str(error.errors()[0]["msg"])
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
+    return first_fault(error) if isinstance(error, ValidationError) else reason(error)

@@ -24,7 +24,7 @@ from mdlp_bench.data.sources.names import printable, sample_id_of
 from mdlp_bench.data.sources.table import TEXT_COLUMNS
 from mdlp_bench.data.spill import Spill, hash_strings
 from mdlp_bench.data.tracks.model import BadTrack, Box, FrameRef, Track, TrackSet
-from mdlp_bench.errors import DataError
+from mdlp_bench.errors import DataError, reason
 
 _NUMBER: Final = re.compile(r"-?[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?")
 _REQUIRED: Final = ("track_id", "frame_index", "path")
@@ -63,8 +63,7 @@ def _reading(name: str) -> Iterator[None]:
     try:
         yield
     except (OSError, pa.ArrowException) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DataError(f"{name}: not a readable table ({reason})") from error
+        raise DataError(f"{name}: not a readable table ({reason(error)})") from error
 
 
 def _blocks(path: Path) -> Iterator[pa.RecordBatch]:
