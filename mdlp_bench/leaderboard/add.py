@@ -216,7 +216,8 @@ def _completed(run: Run, submission: Submission, inspection: Inspection) -> Run:
         "milliseconds_per_image": None if runtime is None else 1000 * runtime,
         "prediction_seconds": 0.0,
     }
-    return write_run(run.folder, run.record.model_copy(update=changed), table, run.summary)
+    write_run(run.folder, run.record.model_copy(update=changed), table, run.summary)
+    return Run(run.folder)
 
 
 def _card(store: Store, slug: str, samples: Samples, readers: Sequence[Reader]) -> DatasetCard:
