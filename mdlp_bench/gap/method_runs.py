@@ -8,17 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
-from mdlp_bench.data.samples import Samples
 from mdlp_bench.engine import SERIAL, Engine
-from mdlp_bench.errors import RunError
 from mdlp_bench.gap.model import Estimate
 from mdlp_bench.gap.trainings import FixedMethod, SetParts, TrainedMethod, Training
 from mdlp_bench.gap.units import FloatArray
 from mdlp_bench.harness.predict import Predictions, predict
-from mdlp_bench.harness.run import Run, RunRecord
+from mdlp_bench.harness.run import Run
 from mdlp_bench.harness.score import ScoringPlan, score
 from mdlp_bench.methods.base import AnyMethod
-from mdlp_bench.metrics.protocol import MDLP_V1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,40 +87,8 @@ def runs_on(
         folder = folder / "tests" / f"{part.name}-{part.test.fingerprint[:10]}"
         predictions.append(predict(method, part.test, folder / "predictions", engine=engine))
         folders.append(folder / "run")
-    runs = _scored(predictions, part.test, folders, scoring, engine)
+    runs = score(predictions, part.test, folders, scoring, engine=engine)
     return [
         MethodRun(label, training, part.name, own, run)
         for (label, training), own, run in zip(entries, predictions, runs, strict=True)
     ]
-
-
-def _scored(
-    predictions: Sequence[Predictions],
-    samples: Samples,
-    folders: Sequence[Path],
-    scoring: ScoringPlan,
-    engine: Engine,
-) -> list[Run]:
-    """The runs in the folders, made where there is none of these predictions under this plan."""
-    missing = [
-        index
-        for index, (one, folder) in enumerate(zip(predictions, folders, strict=True))
-        if not _is_scored(one, folder, scoring)
-    ]
-    if missing:
-        score(
-            [predictions[i] for i in missing], samples, [folders[i] for i in missing], scoring, engine=engine
-        )
-    return [Run(folder) for folder in folders]
-
-
-def _is_scored(predictions: Predictions, folder: Path, scoring: ScoringPlan) -> bool:
-    if not (folder / RunRecord.file_name).is_file():
-        return False
-    try:
-        found = Run(folder).record
-    except RunError:
-        return False
-    made = predictions.record
-    wanted = (MDLP_V1.fingerprint(), made.method, made.dataset, dict(scoring.weights))
-    return (found.protocol_sha256, found.method, found.dataset, found.weights) == wanted

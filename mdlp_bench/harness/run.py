@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from mdlp_bench.errors import RunError
+from mdlp_bench.errors import DataError, RunError
 from mdlp_bench.files import atomic_path, read_json, write_json
 from mdlp_bench.methods.base import MethodDescriptor
 from mdlp_bench.readers.base import ReaderDescriptor
@@ -184,7 +184,10 @@ class Run:
         """
         self.folder = folder
         self.record = RunRecord.read(folder)
-        summary = read_json(folder / "summary.json")
+        try:
+            summary = read_json(folder / "summary.json")
+        except DataError as error:
+            raise RunError(str(error)) from error
         try:
             self.summary = {name: MetricSummary.model_validate(entry) for name, entry in summary.items()}
         except (ValidationError, AttributeError) as error:

@@ -18,7 +18,14 @@ from mdlp_bench.data.samples import Samples
 from mdlp_bench.engine import SERIAL, Engine
 from mdlp_bench.errors import MissingWeightsError, ProtocolError, RunError
 from mdlp_bench.harness.predict import Prediction, Predictions, chunks, decode_frames, decode_ground_truth
-from mdlp_bench.harness.run import Environment, Run, RunRecord, write_run
+from mdlp_bench.harness.run import (
+    Environment,
+    MetricSummary,
+    PredictionsRecord,
+    Run,
+    RunRecord,
+    write_run,
+)
 from mdlp_bench.harness.scorers import (
     FidelityScorer,
     ImageScorer,
@@ -158,6 +165,7 @@ def score(
 ) -> list[Run]:
     """Score predictions of one data set; the ground truth is decoded, prepared and read once for all of them.
 
+    A run that lies in its folder already, made of the same predictions by the same code and plan, is kept.
     A sample on which a method failed gets every metric's worst value. A sample without ground truth has no
     image scores, one without text no text scores. The texts of a text method are scored as they are, whatever
     the reader; it has no image scores, and no hallucinations, which are counted in a reader's confidences.
@@ -185,6 +193,52 @@ def score(
                 f"{one.folder}: made on {one.record.dataset.name}, which is not this data set "
                 f"({samples.name}); predict on it first"
             )
+    records = [_run_record(one.record, plan) for one in predictions]
+    missing = [
+        index
+        for index, (record, out) in enumerate(zip(records, outs, strict=True))
+        if not _is_scored(out, record, plan)
+    ]
+    if missing:
+        shared, collected = _collect([predictions[i] for i in missing], samples, plan, engine, progress)
+        for index, own in zip(missing, collected, strict=True):
+            table, summary = _tabulate(predictions[index], own, shared, plan)
+            write_run(outs[index], records[index], table, summary)
+    return [Run(out) for out in outs]
+
+
+def _run_record(made: PredictionsRecord, plan: ScoringPlan) -> RunRecord:
+    """What the run of these predictions under this plan, by this code, says of itself."""
+    return RunRecord(
+        protocol=MDLP_V1.id,
+        protocol_sha256=MDLP_V1.fingerprint(),
+        method=made.method,
+        dataset=made.dataset,
+        readers=tuple(reader.descriptor for reader in plan.readers),
+        weights=plan.weights,
+        seed=made.seed,
+        device=made.device,
+        prediction_seconds=made.seconds,
+        milliseconds_per_image=1000 * made.seconds / made.dataset.n_samples,
+        cost=made.cost,
+        environment=Environment.current(),
+    )
+
+
+def _is_scored(folder: Path, record: RunRecord, plan: ScoringPlan) -> bool:
+    if not (folder / RunRecord.file_name).is_file():
+        return False
+    try:
+        found = Run(folder)
+    except RunError:
+        return False
+    return found.record == record and found.summary.keys() >= plan.unavailable.keys()
+
+
+def _collect(
+    predictions: Sequence[Predictions], samples: Samples, plan: ScoringPlan, engine: Engine, progress: bool
+) -> tuple[_Collected, list[_Collected]]:
+    """All chunks' columns and features of the ground truths, and of each method."""
     shared = _Collected()
     collected = [_Collected() for _ in predictions]
     work = partial(_scored, plan, plan.weights)
@@ -194,10 +248,7 @@ def score(
             for own, more in zip(collected, methods, strict=True):
                 own.join(more)
             bar.update(len(truths.columns["sample_id"]))
-    return [
-        _finish(one, own, shared, samples, out, plan)
-        for one, own, out in zip(predictions, collected, outs, strict=True)
-    ]
+    return shared, collected
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,14 +358,10 @@ def _or_black(image: ImageU8 | None) -> ImageU8:
     return np.zeros((*WORKING_SIZE, 3), np.uint8) if image is None else image
 
 
-def _finish(
-    predictions: Predictions,
-    own: _Collected,
-    shared: _Collected,
-    samples: Samples,
-    out: Path,
-    plan: ScoringPlan,
-) -> Run:
+def _tabulate(
+    predictions: Predictions, own: _Collected, shared: _Collected, plan: ScoringPlan
+) -> tuple[pa.Table, dict[str, MetricSummary]]:
+    """The per-sample table of a run, and its summary."""
     columns: dict[str, Any] = {
         name: shared.columns[name] for name in ("sample_id", "plate_id", "text", "layout")
     }
@@ -367,19 +414,4 @@ def _finish(
     table = pa.table(
         {**columns, **{n: pa.array(v, pa.float64(), from_pandas=True) for n, v in metrics.items()}}
     )
-    made = predictions.record
-    record = RunRecord(
-        protocol=MDLP_V1.id,
-        protocol_sha256=MDLP_V1.fingerprint(),
-        method=made.method,
-        dataset=made.dataset,
-        readers=tuple(r.descriptor for r in plan.readers),
-        weights=plan.weights,
-        seed=made.seed,
-        device=made.device,
-        prediction_seconds=made.seconds,
-        milliseconds_per_image=1000 * made.seconds / len(samples),
-        cost=made.cost,
-        environment=Environment.current(),
-    )
-    return write_run(out, record, table, summary)
+    return table, summary

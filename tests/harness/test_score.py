@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -240,6 +241,30 @@ def test_a_reader_that_cannot_be_believed_tells_nothing_of_hallucinations(
     assert reason is not None and "err in at most 1 %" in reason
     (run,) = scored(make_samples(rows=readable_rows(4), name="other"), tmp_path / "2", "bicubic")
     assert run.summary["hallucination"].mean is not None
+
+
+def test_what_is_scored_is_kept_and_the_rest_is_made(make_samples: Make, tmp_path: Path) -> None:
+    samples = make_samples(4)
+    names, plan = ("bicubic", "input"), PLAN
+    found = [predict(load_method(name), samples, tmp_path / "p" / name) for name in names]
+    outs = [tmp_path / "r" / name for name in names]
+    score(found, samples, outs, plan)
+
+    def times() -> list[int]:
+        return [(out / "run.json").stat().st_mtime_ns for out in outs]
+
+    def rescored(plan: ScoringPlan = plan) -> list[bool]:
+        before = times()
+        runs = score(found, samples, outs, plan)
+        assert [run.name for run in runs] == list(names)
+        return [a != b for a, b in zip(before, times(), strict=True)]
+
+    assert rescored() == [False, False]
+    (outs[1] / "summary.json").write_text("{")
+    assert rescored() == [False, True]
+    # Another reason for a missing metric is the same plan, another metric is not.
+    assert rescored(dataclasses.replace(plan, unavailable={"lpips": "still not here"})) == [False, False]
+    assert rescored(dataclasses.replace(plan, unavailable={"fid": "no weights"})) == [True, True]
 
 
 def test_no_samples_is_a_clear_error(make_samples: Make, tmp_path: Path) -> None:
