@@ -194,17 +194,14 @@ def score(
                 f"({samples.name}); predict on it first"
             )
     records = [_run_record(one.record, plan) for one in predictions]
-    missing = [
-        index
-        for index, (record, out) in enumerate(zip(records, outs, strict=True))
-        if not _is_scored(out, record, plan)
-    ]
+    runs = [_kept(out, record, plan) for record, out in zip(records, outs, strict=True)]
+    missing = [index for index, run in enumerate(runs) if run is None]
     if missing:
         shared, collected = _collect([predictions[i] for i in missing], samples, plan, engine, progress)
         for index, own in zip(missing, collected, strict=True):
             table, summary = _tabulate(predictions[index], own, shared, plan)
-            write_run(outs[index], records[index], table, summary)
-    return [Run(out) for out in outs]
+            runs[index] = write_run(outs[index], records[index], table, summary)
+    return [run for run in runs if run is not None]
 
 
 def _run_record(made: PredictionsRecord, plan: ScoringPlan) -> RunRecord:
@@ -225,14 +222,16 @@ def _run_record(made: PredictionsRecord, plan: ScoringPlan) -> RunRecord:
     )
 
 
-def _is_scored(folder: Path, record: RunRecord, plan: ScoringPlan) -> bool:
+def _kept(folder: Path, record: RunRecord, plan: ScoringPlan) -> Run | None:
+    """The run that lies in a folder, if it is the one that would be made."""
     if not (folder / RunRecord.file_name).is_file():
-        return False
+        return None
     try:
         found = Run(folder)
     except RunError:
-        return False
-    return found.record == record and found.summary.keys() >= plan.unavailable.keys()
+        return None
+    is_same = found.record == record and found.summary.keys() >= plan.unavailable.keys()
+    return found if is_same else None
 
 
 def _collect(

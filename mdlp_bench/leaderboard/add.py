@@ -216,8 +216,7 @@ def _completed(run: Run, submission: Submission, inspection: Inspection) -> Run:
         "milliseconds_per_image": None if runtime is None else 1000 * runtime,
         "prediction_seconds": 0.0,
     }
-    write_run(run.folder, run.record.model_copy(update=changed), table, run.summary)
-    return Run(run.folder)
+    return write_run(run.folder, run.record.model_copy(update=changed), table, run.summary)
 
 
 def _card(store: Store, slug: str, samples: Samples, readers: Sequence[Reader]) -> DatasetCard:
