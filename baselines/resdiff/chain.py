@@ -4,7 +4,10 @@ Forward process with a continuous noise level (SR3, arXiv 2104.07636, section 2.
 2009.00713): x = g x0 + sqrt(1 - g^2) eps, where g = sqrt(alpha_bar) is drawn uniformly between the values of
 two neighbouring steps of the linear schedule beta = 1e-6 .. 1e-2 in 1000 steps; the network predicts eps and
 is told g (L1 loss). A network may also predict x0 itself, which the released one does not: at the last step,
-where g = 0.08, an error of the predicted noise is an error of x0 twelve times as large.
+where g = 0.08, an error of the predicted noise is an error of x0 twelve times as large. Nor is that step
+noise alone: a network learns to read x0's broad shapes off it, which sampling from noise does not offer
+(Lin et al., "Common Diffusion Noise Schedules and Sample Steps Are Flawed", WACV 2024). beta up to 2e-2 ends
+at g = 0.007.
 
 Sampling is the generalised reverse step of DDIM (arXiv 2010.02502, equation 12) over any subset of the steps:
 x_s = g_s x0' + sqrt(1 - g_s^2 - v^2) eps' + v z, with x0' = (x_t - sqrt(1 - g_t^2) eps') / g_t clipped to

@@ -70,7 +70,7 @@ class ResDiffTrainable(NetworkTrainable):
         network = ResDiff(config)
         super().__init__(network, config, "resdiff")
         self._options = options
-        self._chain = ResDiffChain(prediction=config.prediction)
+        self._chain = ResDiffChain(config.schedule, config.prediction)
         network.cnn.requires_grad_(options.phase == "cnn")
         network.unet.requires_grad_(options.phase == "diffusion")
 
@@ -124,7 +124,7 @@ def resdiff(
     """
     path = weights or bundled("resdiff")
     network = load_network(path, "resdiff", ResDiffUNetConfig, ResDiff)
-    chain = ResDiffChain(prediction=network.unet.config.prediction)
+    chain = ResDiffChain(network.unet.config.schedule, network.unet.config.prediction)
     return trained_single_image(
         network,
         path,

@@ -22,7 +22,7 @@ from baselines.resdiff.blocks import (
     Upsample,
     norm_act_conv,
 )
-from baselines.resdiff.chain import Prediction
+from baselines.resdiff.chain import Prediction, ResDiffSchedule
 from baselines.resdiff.splitter import FrequencySplitter
 from baselines.resdiff.wavelet import haar_details
 from mdlp_bench.errors import MethodError
@@ -47,6 +47,9 @@ class ResDiffUNetConfig(BaseModel):
         orthonormal: See `FrequencySplitter`.
         prediction: What the output stands for: the noise, as released, or the clean residual, whose errors
             a sampler of few steps does not multiply.
+        schedule: Of the noise; see `ResDiffChain`.
+        scale_noisy: Show the noisy residual times its level, so that little is seen of what is nearly all
+            noise. As released it is seen as it is, and the U-Net has to learn not to draw the noise.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -64,6 +67,8 @@ class ResDiffUNetConfig(BaseModel):
     unshuffle: Literal[1, 2, 4] = 1
     orthonormal: bool = False
     prediction: Prediction = "noise"
+    schedule: ResDiffSchedule = ResDiffSchedule()
+    scale_noisy: bool = False
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -87,6 +92,8 @@ PLATE = ResDiffUNetConfig(
     unshuffle=4,
     orthonormal=True,
     prediction="residual",
+    schedule=ResDiffSchedule(beta_end=2e-2),
+    scale_noisy=True,
 )
 
 
@@ -172,6 +179,8 @@ class ResDiffUNet(nn.Module):
         """
         self._check(x, noise_level)
         prediction, noisy = x.chunk(2, dim=1)
+        if self.config.scale_noisy:
+            noisy = noisy * noise_level[:, :, None, None]
         levels = len(self.config.channel_mults) - 1
         folded = self.config.unshuffle.bit_length() - 1
         guides = [bands.sum(dim=2) for bands in haar_details(prediction, folded + levels)[folded:]]

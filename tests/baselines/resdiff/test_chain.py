@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from baselines.resdiff.chain import ResDiffChain, ResDiffSchedule
+from baselines.resdiff.unet import PLATE
 from mdlp_bench.errors import MethodError
 
 CHAIN = ResDiffChain()
@@ -28,6 +29,14 @@ def test_the_schedule_is_the_released_one() -> None:
     torch.testing.assert_close(CHAIN.levels[1:].square(), torch.cumprod(1 - betas, 0))
     assert float(CHAIN.levels[-1]) == pytest.approx(0.0814, abs=1e-4)
     assert CHAIN.levels[0] == 1
+
+
+def test_the_plates_schedule_ends_in_noise_alone() -> None:
+    last = float(ResDiffChain(PLATE.schedule).levels[-1])
+    shape = (1, 3, 112, 224)
+    # The squared signal of a whole image's mean against its noise, for residuals of a tenth.
+    assert (last * 0.1) ** 2 * shape[2] * shape[3] < 0.02
+    assert (float(CHAIN.levels[-1]) * 0.1) ** 2 * shape[2] * shape[3] > 1
 
 
 @pytest.mark.parametrize("steps", [1, 4])

@@ -82,6 +82,21 @@ def test_an_untrained_residual_predictor_changes_nothing() -> None:
         assert (network(torch.randn(1, 6, 112, 224), torch.tensor([[0.5]])) == 0).all()
 
 
+def test_scaled_noise_is_hardly_seen_where_all_is_noise() -> None:
+    torch.manual_seed(0)
+    plain, scaled = ResDiffUNet(SMALL), ResDiffUNet(SMALL.model_copy(update={"scale_noisy": True}))
+    scaled.load_state_dict(plain.state_dict())
+    prediction, noisy = torch.rand(1, 3, 16, 32), torch.randn(1, 3, 16, 32)
+    level = torch.tensor([[0.007]])
+    with torch.inference_mode():
+        out = scaled.eval()(torch.cat([prediction, noisy], 1), level)
+        same = plain.eval()(torch.cat([prediction, 0.007 * noisy], 1), level)
+        unseen = plain(torch.cat([prediction, 0 * noisy], 1), level)
+        drawn = plain(torch.cat([prediction, noisy], 1), level)
+    torch.testing.assert_close(out, same)
+    assert (out - unseen).abs().mean() < 0.1 * (drawn - unseen).abs().mean()
+
+
 def test_orthonormal_spectra_keep_the_images_scale() -> None:
     """By Parseval; undivided, the mean alone is thousands of times an image's values."""
     torch.manual_seed(0)
