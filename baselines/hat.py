@@ -14,7 +14,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self
 
+import torch
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+from torch import Tensor
 
 from baselines.checkpoints import read_state_dict
 from baselines.spandrel_models import LoadedNetwork, load_with_spandrel
@@ -98,6 +100,58 @@ def build_hat(config: HatConfig = PLATE) -> nn.Module:
 
     with _without_its_warning():
         return HAT(**config.model_dump())
+
+
+# What HAT's leaky ReLU leaves of a value x in the difference of its answers to x and -x.
+_LEAKY_GAIN = 1.01
+
+
+@torch.no_grad()
+def start_as_enlargement(network: nn.Module) -> None:
+    """Set weights of a network of `build_hat`, enlarging 4 times, so that it starts by enlarging its input.
+
+    The colours pass through the first convolution and the skip over the body, and every enlarging layer
+    doubles them bilinearly; all else is random and unused, so training begins with what the body adds. From
+    the usual random weights a network needs thousands of samples to pass on as much as colours.
+    """
+    colours = 3
+    names = (
+        "conv_first",
+        "conv_after_body",
+        "conv_before_upsample.0",
+        "upsample.0",
+        "upsample.2",
+        "conv_last",
+    )
+    first, after_body, before, *doubling, last = (network.get_parameter(f"{name}.weight") for name in names)
+    for name in names:
+        network.get_parameter(f"{name}.bias").zero_()
+    for colour in range(colours):
+        after_body[colour] = 0
+        _pass(first, colour, colour)
+        # A colour and its negative: together they survive the activation that follows.
+        for sign, channel in ((1, colour), (-1, colours + colour)):
+            _pass(before, channel, colour, sign)
+            for layer in doubling:
+                for phase in range(4):
+                    layer[4 * channel + phase] = 0
+                    layer[4 * channel + phase, channel] = _bilinear(phase)
+    last.zero_()
+    for colour in range(colours):
+        for sign, channel in ((1, colour), (-1, colours + colour)):
+            last[colour, channel, 1, 1] = sign / _LEAKY_GAIN
+
+
+def _pass(weight: Tensor, out: int, into: int, sign: int = 1) -> None:
+    """Make channel `out` of a 3 x 3 convolution its input channel `into`, times a sign."""
+    weight[out] = 0
+    weight[out, into, 1, 1] = sign
+
+
+def _bilinear(phase: int) -> Tensor:
+    """The kernel [3, 3] that gives pixel `phase` (row by row) of a 2 x 2 block of a bilinear doubling."""
+    sides = torch.tensor([[0.25, 0.75, 0.0], [0.0, 0.75, 0.25]])
+    return sides[phase // 2][:, None] * sides[phase % 2]
 
 
 def load_hat(path: Path) -> LoadedNetwork:

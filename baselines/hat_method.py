@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 from torch.nn import functional as F
 
-from baselines.hat import PLATE, HatConfig, build_hat
+from baselines.hat import PLATE, HatConfig, build_hat, start_as_enlargement
 from baselines.learning import RegressionTrainable, parse_options, shrink
 from baselines.restoring import FramePolicy, SingleImageMethod, trained_single_image
 from baselines.weights import bundled, load_network
@@ -24,23 +24,28 @@ class HatOptions(BaseModel):
     Attributes:
         config: `plate` is a network that trains on a CPU, 28 x 56 to 112 x 224.
         network: Fields of `HatConfig` to set differently.
+        power: 1 for L1, as released; 2 for the mean squared error.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     config: Literal["plate"] = "plate"
     network: dict[str, Any] = {}
+    power: Literal[1, 2] = 1
 
 
 def trainable(options: Mapping[str, Any]) -> RegressionTrainable:
-    """The network with its L1 loss.
+    """The network with its loss, started as an enlargement.
 
     Raises:
         MethodError: An option is wrong.
     """
     parsed = parse_options(HatOptions, options, "hat")
     config = parse_options(HatConfig, PLATE.model_dump() | parsed.network, "hat network")
-    return RegressionTrainable(build_hat(config), config, "hat", size=_INPUT_SIZE, loss=F.l1_loss)
+    network = build_hat(config)
+    start_as_enlargement(network)
+    loss = F.l1_loss if parsed.power == 1 else F.mse_loss
+    return RegressionTrainable(network, config, "hat", size=_INPUT_SIZE, loss=loss)
 
 
 def hat(weights: Path | None = None, frame: FramePolicy = "last", name: str = "hat") -> SingleImageMethod:

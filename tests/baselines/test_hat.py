@@ -6,7 +6,16 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from baselines.hat import HAT_BASE, HAT_LARGE, HAT_SMALL, PLATE, HatConfig, build_hat, load_hat
+from baselines.hat import (
+    HAT_BASE,
+    HAT_LARGE,
+    HAT_SMALL,
+    PLATE,
+    HatConfig,
+    build_hat,
+    load_hat,
+    start_as_enlargement,
+)
 from mdlp_bench.errors import MethodError
 
 if TYPE_CHECKING:
@@ -60,6 +69,27 @@ def test_it_trains() -> None:
     network = build_hat(PLATE.model_copy(update={"depths": (2,), "num_heads": (2,)})).train()
     network(torch.rand(1, 3, 16, 16)).square().mean().backward()
     assert all(parameter.grad is not None for parameter in network.parameters())
+
+
+def test_it_can_start_as_an_enlargement() -> None:
+    """Against PyTorch's bilinear doubling, twice, away from the borders, which convolutions pad with zero."""
+    network = build_hat(PLATE.model_copy(update={"depths": (2,), "num_heads": (2,), "num_feat": 8}))
+    start_as_enlargement(network)
+    image = torch.rand(2, 3, 16, 24)
+    restored = network(image)
+    wanted = image
+    for _ in range(2):
+        wanted = torch.nn.functional.interpolate(wanted, scale_factor=2, mode="bilinear")
+    inner = (..., slice(4, -4), slice(4, -4))
+    torch.testing.assert_close(restored[inner], wanted[inner], atol=1e-5, rtol=1e-5)
+    # Training reaches the body after its first step.
+    optimiser = torch.optim.SGD(network.parameters(), 1e-3)
+    for _ in range(2):
+        optimiser.zero_grad()
+        (network(image) - 0.3).square().mean().backward()
+        optimiser.step()
+    body = network.get_submodule("layers").parameters()
+    assert all(parameter.grad is not None and parameter.grad.abs().sum() > 0 for parameter in body)
 
 
 def test_wrong_checkpoints_and_configurations_are_clear(tmp_path: Path) -> None:
