@@ -8,6 +8,7 @@ from pathlib import Path
 from mdlp_bench.data import open_samples
 from mdlp_bench.data.samples import Samples
 from mdlp_bench.engine import SERIAL, Engine
+from mdlp_bench.harness import plan as _plan
 from mdlp_bench.harness import predict as _predict
 from mdlp_bench.harness import score as _score
 from mdlp_bench.harness.run import Run
@@ -86,6 +87,6 @@ def score(
         >>> mb.compare([run]).best_first()[0].record.method.title
         'Bicubic'
     """
-    plan = _score.ScoringPlan.from_names(readers, lpips, fid)
+    plan = _plan.ScoringPlan.from_names(readers, lpips, fid)
     (run,) = _score.score([predictions], samples, [Path(out)], plan, engine=engine)
     return run

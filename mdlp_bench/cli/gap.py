@@ -120,7 +120,7 @@ def study(
     transfer = None
     if plan is not None:
         from mdlp_bench.gap.transfer import measure_transfer
-        from mdlp_bench.harness.score import ScoringPlan
+        from mdlp_bench.harness.plan import ScoringPlan
 
         scoring = ScoringPlan.from_names([reader], lpips)
         transfer = measure_transfer(plan, settings, scoring, lpips, out / "figures", engine=used, say=say)

@@ -123,7 +123,7 @@ def add(
     """Recompute a submission's scores, store it as an entry, and rank it."""
     from mdlp_bench.data import open_samples
     from mdlp_bench.files import write_text
-    from mdlp_bench.harness.score import ScoringPlan
+    from mdlp_bench.harness.plan import ScoringPlan
     from mdlp_bench.leaderboard.add import add as add_entry
     from mdlp_bench.leaderboard.report import report as write_report
     from mdlp_bench.leaderboard.store import Store
@@ -165,7 +165,7 @@ def add_bench(
     """
     from mdlp_bench.data import open_samples
     from mdlp_bench.engine import LocalEngine
-    from mdlp_bench.harness.score import ScoringPlan
+    from mdlp_bench.harness.plan import ScoringPlan
     from mdlp_bench.leaderboard.reference import add_references
     from mdlp_bench.leaderboard.store import Store
 

@@ -8,7 +8,19 @@ from typing import Annotated
 import typer
 
 import mdlp_bench
-from mdlp_bench.cli import curate, data, doctor, gap, leaderboard, methods, reproduce, run, synth, train
+from mdlp_bench.cli import (
+    calibrate,
+    curate,
+    data,
+    doctor,
+    gap,
+    leaderboard,
+    methods,
+    reproduce,
+    run,
+    synth,
+    train,
+)
 from mdlp_bench.errors import MdlpBenchError
 
 app = typer.Typer(
@@ -25,7 +37,7 @@ synth.register(data.app)
 app.add_typer(data.app, name="data")
 app.add_typer(gap.app, name="gap")
 app.add_typer(leaderboard.app, name="leaderboard")
-for _module in (run, train, reproduce, methods, doctor):
+for _module in (run, train, calibrate, reproduce, methods, doctor):
     _module.register(app)
 
 

@@ -98,8 +98,8 @@ def score(
     from mdlp_bench.data import open_samples
     from mdlp_bench.engine import engine_named
     from mdlp_bench.harness.compare import compare as compare_runs
+    from mdlp_bench.harness.plan import ScoringPlan
     from mdlp_bench.harness.predict import Predictions
-    from mdlp_bench.harness.score import ScoringPlan
     from mdlp_bench.harness.score import score as run_score
 
     samples = open_samples(data, split=split)
@@ -143,7 +143,7 @@ def bench(
     from mdlp_bench.data import open_samples
     from mdlp_bench.engine import engine_named
     from mdlp_bench.harness.bench import bench as run_bench
-    from mdlp_bench.harness.score import ScoringPlan
+    from mdlp_bench.harness.plan import ScoringPlan
 
     names = [name for name in (part.strip() for part in methods.split(",")) if name]
     comparison = run_bench(

@@ -12,9 +12,10 @@ from mdlp_bench.engine import SERIAL, Engine
 from mdlp_bench.gap.model import Estimate
 from mdlp_bench.gap.trainings import FixedMethod, SetParts, TrainedMethod, Training
 from mdlp_bench.gap.units import FloatArray
+from mdlp_bench.harness.plan import ScoringPlan
 from mdlp_bench.harness.predict import Predictions, predict
 from mdlp_bench.harness.run import Run
-from mdlp_bench.harness.score import ScoringPlan, score
+from mdlp_bench.harness.score import score
 from mdlp_bench.methods.base import AnyMethod
 
 

@@ -25,7 +25,7 @@ from mdlp_bench.gap.trainings import (
     run_trainings,
 )
 from mdlp_bench.harness.figure import comparison_figure
-from mdlp_bench.harness.score import ScoringPlan
+from mdlp_bench.harness.plan import ScoringPlan
 from mdlp_bench.methods import load_method
 
 _FEW_TEST_PLATES: Final = 100

@@ -11,8 +11,9 @@ from mdlp_bench.engine import SERIAL, Engine
 from mdlp_bench.errors import MethodError
 from mdlp_bench.harness.compare import RunComparison, compare
 from mdlp_bench.harness.figure import FIGURE_FILE, comparison_figure
+from mdlp_bench.harness.plan import ScoringPlan
 from mdlp_bench.harness.predict import predict
-from mdlp_bench.harness.score import ScoringPlan, score
+from mdlp_bench.harness.score import score
 from mdlp_bench.harness.tables import RENDERERS
 from mdlp_bench.methods import load_method
 

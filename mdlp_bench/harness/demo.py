@@ -18,7 +18,7 @@ from mdlp_bench.engine import LocalEngine
 from mdlp_bench.errors import MdlpBenchError
 from mdlp_bench.harness.bench import ORACLES, bench
 from mdlp_bench.harness.compare import RunComparison
-from mdlp_bench.harness.score import ScoringPlan
+from mdlp_bench.harness.plan import ScoringPlan
 from mdlp_bench.methods import load_method, registered_ablations, registered_methods
 from mdlp_bench.metrics.weights import BACKBONES, is_cached
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final, Self, SupportsIndex
+from typing import Any, Final, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +16,8 @@ from tqdm import tqdm
 
 from mdlp_bench.data.samples import Samples
 from mdlp_bench.engine import SERIAL, Engine
-from mdlp_bench.errors import MissingWeightsError, ProtocolError, RunError
+from mdlp_bench.errors import ProtocolError, RunError
+from mdlp_bench.harness.plan import ScoringPlan
 from mdlp_bench.harness.predict import Prediction, Predictions, chunks, decode_frames, decode_ground_truth
 from mdlp_bench.harness.run import (
     Environment,
@@ -26,13 +27,7 @@ from mdlp_bench.harness.run import (
     RunRecord,
     write_run,
 )
-from mdlp_bench.harness.scorers import (
-    FidelityScorer,
-    ImageScorer,
-    LpipsScorer,
-    RegisteredScorer,
-    SetFeatures,
-)
+from mdlp_bench.harness.scorers import ImageScorer
 from mdlp_bench.harness.statistics import ClusterBootstrap
 from mdlp_bench.harness.summarise import (
     Counts,
@@ -42,7 +37,7 @@ from mdlp_bench.harness.summarise import (
     unavailable,
     worst_value,
 )
-from mdlp_bench.harness.text_columns import NO_THRESHOLD, TruthReadings, hallucinations, text_columns
+from mdlp_bench.harness.text_columns import TruthReadings, hallucinations, text_columns
 from mdlp_bench.images import ImageU8
 from mdlp_bench.methods.base import Output
 from mdlp_bench.metrics.protocol import MDLP_V1, WORKING_SIZE, to_working_size
@@ -52,82 +47,6 @@ _CHUNK: Final = 64
 _COLUMNS: Final = ("sample_id", "plate_id", "frames", "gt", "text", "layout")
 _NO_READING: Final = Reading("", ())
 _TEXT_ONLY: Final = "the method gives text without an image"
-
-
-@dataclass(frozen=True)
-class ScoringPlan:
-    """What to compute beside the protocol's rules.
-
-    A plan made by `from_names` travels to workers as these names, and is loaded anew there.
-
-    Attributes:
-        readers: Readers of the text; the first one's columns carry no suffix and rank, the others' columns
-            are named `ned@<reader>` and so on.
-        image_scorers: PSNR and SSIM, plain and aligned, and LPIPS where its weights are there.
-        inception: Makes the features of FID and KID; None leaves the two out.
-        unavailable: Metrics that cannot be computed, with the reason that tables and runs give.
-        asked: The arguments of `from_names` that made it.
-    """
-
-    readers: tuple[Reader, ...]
-    image_scorers: tuple[ImageScorer[Any], ...]
-    unavailable: Mapping[str, str] = field(default_factory=dict)
-    inception: SetFeatures | None = None
-    asked: tuple[tuple[str, ...], str, bool] | None = None
-
-    def __reduce_ex__(self, protocol: SupportsIndex) -> str | tuple[Any, ...]:
-        if self.asked is None:
-            return super().__reduce_ex__(protocol)
-        return (type(self).from_names, self.asked)
-
-    @classmethod
-    def from_names(cls, readers: Sequence[str] | None = None, lpips: str = "alex", fid: bool = False) -> Self:
-        """The plan for what a user asked for.
-
-        Args:
-            readers: Reader names (see `load_reader`), or `panel` for all; default the protocol's.
-            lpips: `alex`, `squeeze`, `vgg`, or `none`. Without its weights the column is marked unavailable
-                with its reason; no other net takes its place.
-            fid: Also FID and KID, when Inception's weights are in torch hub's cache; they are never fetched,
-                and without them the two are marked unavailable. Takes about 0.2 s an image and CPU.
-
-        Raises:
-            ReaderError: There is no such reader.
-            ProtocolError: There is no such LPIPS net.
-        """
-        from mdlp_bench.readers import PANEL, load_reader
-
-        names = [
-            n for name in readers or [MDLP_V1.text.reader] for n in (PANEL if name == "panel" else (name,))
-        ]
-        loaded = tuple(load_reader(name) for name in dict.fromkeys(names))
-        scorers: list[ImageScorer[Any]] = [FidelityScorer(), RegisteredScorer()]
-        unavailable = {}
-        if lpips != "none":
-            try:
-                scorers.append(LpipsScorer(lpips))
-            except MissingWeightsError as error:
-                unavailable["lpips" if lpips == "alex" else f"lpips_{lpips}"] = str(error)
-        inception = None
-        if fid:
-            from mdlp_bench.metrics.inception import InceptionFeatures
-
-            try:
-                inception = InceptionFeatures(download=False)
-            except MissingWeightsError as error:
-                unavailable |= dict.fromkeys(("fid", "kid"), str(error))
-        return cls(loaded, tuple(scorers), unavailable, inception, (tuple(names), lpips, fid))
-
-    @property
-    def weights(self) -> dict[str, str]:
-        """SHA-256 of every weight file a score depends on, by its name."""
-        found = {r.descriptor.name: r.descriptor.weights_sha256 for r in self.readers}
-        hashes = {f"reader {name}": sha for name, sha in found.items() if sha is not None}
-        for scorer in self.image_scorers:
-            hashes.update(scorer.weights)
-        if self.inception is not None:
-            hashes["inception"] = self.inception.weights_sha256
-        return hashes
 
 
 @dataclass
@@ -377,11 +296,13 @@ def _tabulate(
         truth = TruthReadings(shared.columns["text"], shared.columns[f"truth@{name}"])
         scores = text_columns(readings, truth, shared.columns["frame_readings"] if position == 0 else None)
         if predictions.record.method.output == "image":
-            confident_mistakes = hallucinations(readings, truth)
-            if confident_mistakes is None:
-                missing[f"hallucination{suffix}"] = NO_THRESHOLD
+            if reader.descriptor.believed_from is None:
+                missing[f"hallucination{suffix}"] = (
+                    f"it is not known from which confidence {name} errs at most once in a hundred "
+                    "(see mdlp-bench calibrate)"
+                )
             else:
-                scores["hallucination"] = confident_mistakes
+                scores["hallucination"] = hallucinations(readings, truth, reader.descriptor.believed_from)
         metrics |= {f"{metric}{suffix}": values for metric, values in scores.items()}
         ceilings |= {f"{metric}{suffix}": value for metric, value in truth.scores().items()}
     bootstrap = ClusterBootstrap(

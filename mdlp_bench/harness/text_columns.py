@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -13,11 +12,6 @@ from mdlp_bench.metrics import text
 from mdlp_bench.readers.base import Reading
 
 Column = npt.NDArray[np.float64]
-
-NO_THRESHOLD: Final = (
-    "there is no confidence from which the reader is known to err in at most 1 % of the ground truths"
-)
-"""Why a run has no share of hallucinations."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +45,6 @@ class TruthReadings:
         columns = text.text_scores([reading.text for reading in readings], targets)
         return {name: float(values.mean()) for name, values in columns.items()}
 
-    def believed_from(self) -> float | None:
-        """The confidence from which at most 1 % of the readings of the ground truths are wrong, or None."""
-        readings, targets = self.pairs()
-        right = text.accuracy([reading.text for reading in readings], targets) > 0
-        return text.confident_from([reading.confidence for reading in readings], right)
-
 
 def text_columns(
     readings: Sequence[Reading], truth: TruthReadings, frame_readings: Sequence[Sequence[str]] | None = None
@@ -76,17 +64,17 @@ def text_columns(
     return {name: _spread(values, known, len(readings)) for name, values in scores.items()}
 
 
-def hallucinations(readings: Sequence[Reading], truth: TruthReadings) -> Column | None:
+def hallucinations(readings: Sequence[Reading], truth: TruthReadings, believed_from: float) -> Column:
     """1 for each confident reading of a valid plate that is the wrong one, float64 [n]; NaN without a text.
 
-    None when the reader errs too often on the ground truths to be believed at any confidence.
+    Args:
+        readings: Of the restored images, one a sample.
+        truth: Texts of the ground truths.
+        believed_from: The reader's (see `ReaderDescriptor`).
     """
-    threshold = truth.believed_from()
-    if threshold is None:
-        return None
     known, targets = truth.known
     texts, confidences = [readings[i].text for i in known], [readings[i].confidence for i in known]
-    return _spread(text.hallucinated(texts, targets, confidences, threshold), known, len(readings))
+    return _spread(text.hallucinated(texts, targets, confidences, believed_from), known, len(readings))
 
 
 def _spread(values: Column, places: Sequence[int], size: int) -> Column:

@@ -16,9 +16,10 @@ from pydantic import ValidationError
 from mdlp_bench.engine import SERIAL, Engine
 from mdlp_bench.errors import ProtocolError, SubmissionError
 from mdlp_bench.files import atomic_path, sha256_bytes
+from mdlp_bench.harness.plan import ScoringPlan
 from mdlp_bench.harness.predict import Predictions, chunks, decode_frames, decode_ground_truth, predict
 from mdlp_bench.harness.run import Run, write_run
-from mdlp_bench.harness.score import ScoringPlan, score
+from mdlp_bench.harness.score import score
 from mdlp_bench.images import ImageU8
 from mdlp_bench.leaderboard.inspection import Inspection, flags_of, inspect_predictions
 from mdlp_bench.leaderboard.store import (

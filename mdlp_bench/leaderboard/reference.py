@@ -11,8 +11,8 @@ import mdlp_bench
 from mdlp_bench.engine import SERIAL, Engine
 from mdlp_bench.errors import SubmissionError
 from mdlp_bench.files import slugify, write_text
+from mdlp_bench.harness.plan import ScoringPlan
 from mdlp_bench.harness.run import PredictionsRecord, Run, RunRecord
-from mdlp_bench.harness.score import ScoringPlan
 from mdlp_bench.harness.tables.latex import escape_latex
 from mdlp_bench.leaderboard.add import add_all
 from mdlp_bench.leaderboard.pack import claimed_scores, pack

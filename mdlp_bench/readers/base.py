@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from mdlp_bench.images import ImageU8
 
@@ -39,7 +39,19 @@ class Reading:
 
 
 class ReaderDescriptor(BaseModel):
-    """What a run says about the reader that scored it."""
+    """What a run says about the reader that scored it.
+
+    Attributes:
+        name: In metric names and on the command line.
+        title: In tables.
+        version: Of its weights or code.
+        weights_sha256: Of its weight file, or None.
+        licence: Of the weights.
+        citation: Where it comes from, or None.
+        believed_from: Confidence of a whole text from which at most 1 % of its readings are wrong, as
+            `mdlp-bench calibrate` measures it; None when that is not known. It belongs to the reader and not
+            to a data set, so that shares of hallucinations compare across sets.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -49,6 +61,7 @@ class ReaderDescriptor(BaseModel):
     weights_sha256: str | None
     licence: str
     citation: str | None = None
+    believed_from: float | None = Field(default=None, ge=0, le=1)
 
 
 class Reader(ABC):

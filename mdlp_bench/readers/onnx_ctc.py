@@ -38,6 +38,7 @@ class CtcConfig(BaseModel):
         time_first: The output is [T, B, C] instead of [B, T, C].
         fold: Characters to be read as others; the `O` of a general recogniser is a `0` on a plate.
         batch_size: Most crops in one call; larger ones fall out of the cache of a CPU, and are slower.
+        believed_from: See `ReaderDescriptor`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -55,6 +56,7 @@ class CtcConfig(BaseModel):
     time_first: bool = False
     fold: dict[str, str] = Field(default_factory=dict)
     batch_size: int = Field(default=4, gt=0)
+    believed_from: float | None = Field(default=None, ge=0, le=1)
 
     @model_validator(mode="after")
     def _consistent(self) -> CtcConfig:
@@ -81,7 +83,8 @@ class OnnxCtcReader(Reader):
         Args:
             model: The ONNX file.
             config: Its input and its classes.
-            descriptor: What runs say about it; `weights_sha256` is filled in from the file.
+            descriptor: What runs say about it; `weights_sha256` is filled in from the file, `believed_from`
+                from the configuration.
 
         Raises:
             MissingDependencyError: onnxruntime is not installed.
@@ -93,7 +96,9 @@ class OnnxCtcReader(Reader):
         if len(inputs) != 1:
             raise ReaderError(f"{model}: has {len(inputs)} inputs; a text recogniser has one, the image")
         self._model, self._input = model, inputs[0].name
-        self.descriptor = descriptor.model_copy(update={"weights_sha256": sha256_file(model)})
+        self.descriptor = descriptor.model_copy(
+            update={"weights_sha256": sha256_file(model), "believed_from": config.believed_from}
+        )
         # Class index -> plate character, or "" for what is dropped.
         plain = [normalise(config.fold.get(character, character)) for character in config.characters]
         classes = [character if len(character) == 1 and character in ALPHABET else "" for character in plain]

@@ -24,9 +24,10 @@ from mdlp_bench.data.render import face_geometry
 from mdlp_bench.errors import DataError
 from mdlp_bench.files import read_json, seed_for, write_bytes, write_json
 from mdlp_bench.readers.crnn.network import CRNN, CrnnConfig, standardise
-from mdlp_bench.readers.crnn.reader import prepare
-from mdlp_bench.readers.crnn.weights import save_crnn
+from mdlp_bench.readers.crnn.reader import DECODINGS, CrnnReader, prepare
+from mdlp_bench.readers.crnn.weights import load_crnn, save_crnn
 from mdlp_bench.readers.ctc import greedy, softmax
+from mdlp_bench.training.calibration import PLATES, calibrate
 from mdlp_bench.training.reader_data import Pool, render_pool, vary
 
 _HELD_OUT_STREAM: Final = 1_000_003
@@ -38,7 +39,8 @@ class ReaderTraining(BaseModel):
     Attributes:
         seed: Of the pool, the order, the variations and the initial weights.
         pool: Rendered plates.
-        held_out: Further plates, of another stream, for the log's figures and the calibration.
+        held_out: Further plates, of another stream, for the log's figures and the temperature.
+        calibration: Still further ones, which say from which confidence the finished reader can be believed.
         steps: Batches.
         batch: Plates in a batch.
         learning_rate: Constant after a linear warm-up, until it falls linearly to zero in the last steps.
@@ -58,6 +60,7 @@ class ReaderTraining(BaseModel):
     seed: int = 1
     pool: int = Field(default=60_000, gt=0)
     held_out: int = Field(default=400, gt=0)
+    calibration: int = Field(default=PLATES, gt=0)
     steps: int = Field(default=16_000, gt=0)
     batch: int = Field(default=32, gt=1)
     learning_rate: float = Field(default=2e-3, gt=0)
@@ -107,7 +110,23 @@ def train_reader(
         trial.store(checkpoint)
         if report:
             report(line)
+    believe(out / "crnn.safetensors", out / "pool", training.calibration)
     return out / "crnn.safetensors"
+
+
+def believe(weights: Path, pool: Path, plates: int = PLATES) -> None:
+    """Write into a weight file from which confidence each decoding can be believed (see `calibrate`).
+
+    Raises:
+        ReaderError: It is no weight file of a CRNN.
+        DataError: A shard in the folder `pool` is damaged.
+    """
+    found = {
+        decoding: calibrate(CrnnReader(weights, decoding), pool, plates=plates).believed_from
+        for decoding in DECODINGS
+    }
+    network = load_crnn(weights)
+    save_crnn(network, network.config.model_copy(update={"believed_from": found}), weights)
 
 
 class _Trial:

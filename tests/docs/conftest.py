@@ -20,7 +20,7 @@ from mdlp_bench.data.sources.ccpd import CcpdName, indices_of
 from mdlp_bench.data.synth import synthesise_rendered
 from mdlp_bench.degrade import load_recipe
 from mdlp_bench.harness.bench import bench
-from mdlp_bench.harness.score import ScoringPlan
+from mdlp_bench.harness.plan import ScoringPlan
 from mdlp_bench.images import encode
 
 PLATES = 12

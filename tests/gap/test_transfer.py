@@ -21,7 +21,7 @@ from mdlp_bench.gap.trainings import TrainedMethodSpec, parts_of
 from mdlp_bench.gap.transfer import TransferPlan, measure_transfer
 from mdlp_bench.gap.transfer_sections import transfer_sections
 from mdlp_bench.gap.twosets import TwoMeans
-from mdlp_bench.harness.score import ScoringPlan
+from mdlp_bench.harness.plan import ScoringPlan
 from mdlp_bench.training import registry
 
 PLATES = 18

@@ -12,8 +12,9 @@ from conftest import sample_row
 from mdlp_bench.data.samples import Samples
 from mdlp_bench.engine import Engine, LocalEngine
 from mdlp_bench.errors import MdlpBenchError, MethodError
+from mdlp_bench.harness.plan import ScoringPlan
 from mdlp_bench.harness.predict import Predictions, predict
-from mdlp_bench.harness.score import ScoringPlan, score
+from mdlp_bench.harness.score import score
 from mdlp_bench.methods import method
 
 METHOD = """

@@ -14,9 +14,10 @@ from mdlp_bench.data.samples import Samples
 from mdlp_bench.errors import DataError, ProtocolError, RunError
 from mdlp_bench.harness.bench import bench
 from mdlp_bench.harness.compare import compare
+from mdlp_bench.harness.plan import ScoringPlan
 from mdlp_bench.harness.predict import predict
-from mdlp_bench.harness.run import Run
-from mdlp_bench.harness.score import ScoringPlan, score
+from mdlp_bench.harness.run import MetricSummary, Run
+from mdlp_bench.harness.score import score
 from mdlp_bench.harness.scorers import FidelityScorer
 from mdlp_bench.images import ImageU8, decode
 from mdlp_bench.methods import load_method, method
@@ -32,7 +33,12 @@ class BrightReader(Reader):
     """Reads a plate whose digits are the image's mean colour: the same image, the same text."""
 
     descriptor = ReaderDescriptor(
-        name="bright", title="Bright", version="1", weights_sha256="0" * 64, licence="none"
+        name="bright",
+        title="Bright",
+        version="1",
+        weights_sha256="0" * 64,
+        licence="none",
+        believed_from=0.9,
     )
 
     def read(self, images: Sequence[ImageU8]) -> list[Reading]:
@@ -233,14 +239,23 @@ def test_the_readers_ceiling_stands_beside_every_text_metric(make_samples: Make,
     assert bound.note == "ceiling" and bound.cells["acc"].value == pytest.approx(7 / 8)
 
 
-def test_a_reader_that_cannot_be_believed_tells_nothing_of_hallucinations(
+def test_hallucinations_are_counted_from_the_readers_own_threshold(
     make_samples: Make, tmp_path: Path
 ) -> None:
-    (run,) = scored(make_samples(4), tmp_path, "bicubic")  # no ground truth reads as its text
-    reason = run.summary["hallucination"].unavailable
-    assert reason is not None and "err in at most 1 %" in reason
-    (run,) = scored(make_samples(rows=readable_rows(4), name="other"), tmp_path / "2", "bicubic")
-    assert run.summary["hallucination"].mean is not None
+    samples = make_samples(4)  # no text is what the reader sees, and every reading is a valid plate
+    (found,) = [predict(load_method("bicubic"), samples, tmp_path / "p")]
+
+    def share(believed_from: float | None) -> MetricSummary:
+        reader = BrightReader()
+        reader.descriptor = reader.descriptor.model_copy(update={"believed_from": believed_from})
+        (run,) = score([found], samples, [tmp_path / f"{believed_from}"], ScoringPlan((reader,), ()))
+        assert run.record.readers[0].believed_from == believed_from
+        return run.summary["hallucination"]
+
+    assert share(0.9).mean == 1.0
+    assert share(0.995).mean == 0.0  # readings have 0.99
+    reason = share(None).unavailable
+    assert reason is not None and "bright" in reason and "mdlp-bench calibrate" in reason
 
 
 def test_what_is_scored_is_kept_and_the_rest_is_made(make_samples: Make, tmp_path: Path) -> None:

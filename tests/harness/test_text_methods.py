@@ -14,8 +14,9 @@ from mdlp_bench.data.samples import Samples
 from mdlp_bench.errors import MethodError, SubmissionError
 from mdlp_bench.harness.compare import compare
 from mdlp_bench.harness.figure import comparison_figure
+from mdlp_bench.harness.plan import ScoringPlan
 from mdlp_bench.harness.predict import Predictions, predict
-from mdlp_bench.harness.score import ScoringPlan, score
+from mdlp_bench.harness.score import score
 from mdlp_bench.harness.scorers import FidelityScorer
 from mdlp_bench.images import ImageU8
 from mdlp_bench.leaderboard.pack import pack

@@ -15,8 +15,8 @@ import pytest
 import yaml
 
 from mdlp_bench.data.samples import Samples
+from mdlp_bench.harness.plan import ScoringPlan
 from mdlp_bench.harness.predict import predict
-from mdlp_bench.harness.score import ScoringPlan
 from mdlp_bench.harness.scorers import FidelityScorer
 from mdlp_bench.images import ImageU8, decode, encode
 from mdlp_bench.leaderboard.pack import pack

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mdlp_bench.data.samples import Samples
-from mdlp_bench.harness.score import ScoringPlan
+from mdlp_bench.harness.plan import ScoringPlan
 from mdlp_bench.harness.statistics import ClusterBootstrap, MetricScores, rank_methods
 from mdlp_bench.leaderboard.add import add, deprecate
 from mdlp_bench.leaderboard.boards import boards, find_boards

@@ -16,8 +16,8 @@ import yaml
 
 from mdlp_bench.data.samples import Samples
 from mdlp_bench.errors import MethodError, SubmissionError
+from mdlp_bench.harness.plan import ScoringPlan
 from mdlp_bench.harness.predict import Predictions
-from mdlp_bench.harness.score import ScoringPlan
 from mdlp_bench.harness.tables import write_table
 from mdlp_bench.leaderboard.add import add
 from mdlp_bench.leaderboard.boards import Board, find_board

@@ -41,7 +41,7 @@ def built(
     first_frame_reader: str,
 ) -> tuple[Store, Path]:
     """Four entries on ten samples, one of texts, and their site below a folder with blanks in its name."""
-    from mdlp_bench.harness.score import ScoringPlan
+    from mdlp_bench.harness.plan import ScoringPlan
     from mdlp_bench.harness.scorers import FidelityScorer
     from mdlp_bench.images import decode
     from mdlp_bench.leaderboard.add import add

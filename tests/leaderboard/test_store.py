@@ -12,9 +12,10 @@ import pytest
 from mdlp_bench.data.samples import Samples
 from mdlp_bench.errors import SubmissionError
 from mdlp_bench.files import sha256_bytes
+from mdlp_bench.harness.plan import ScoringPlan
 from mdlp_bench.harness.predict import predict
 from mdlp_bench.harness.run import Run
-from mdlp_bench.harness.score import ScoringPlan, score
+from mdlp_bench.harness.score import score
 from mdlp_bench.images import decode
 from mdlp_bench.leaderboard.add import add, add_all, deprecate
 from mdlp_bench.leaderboard.boards import boards

@@ -17,7 +17,16 @@ from mdlp_bench.training.reader import ReaderTraining, train_reader
 from mdlp_bench.training.reader_data import POOL_SIZE, render_pool, vary
 
 _TINY = ReaderTraining(
-    pool=6, held_out=3, steps=4, batch=4, warmup=1, decay=2, guided=2, checkpoint_every=2, version="tiny"
+    pool=6,
+    held_out=3,
+    calibration=4,
+    steps=4,
+    batch=4,
+    warmup=1,
+    decay=2,
+    guided=2,
+    checkpoint_every=2,
+    version="tiny",
 )
 
 

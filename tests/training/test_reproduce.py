@@ -26,7 +26,7 @@ methods:
     - {config: first.yaml, plates: 4, stop_after: 2}
     - {config: second.yaml}
 """
-READER = "{seed: 1, pool: 8, held_out: 4, steps: 2, batch: 2, decay: 1, checkpoint_every: 1}"
+READER = "{seed: 1, pool: 8, held_out: 4, calibration: 4, steps: 2, batch: 2, decay: 1, checkpoint_every: 1}"
 PHASE = """
 options: {{config: "915"}}
 training: {{steps: {steps}, batch: 2, seed: {seed}, log_every: 1, validation_samples: 2}}

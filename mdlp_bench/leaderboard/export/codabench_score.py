@@ -33,8 +33,9 @@ def scores(reference: Path, result: Path) -> dict[str, float]:
         SubmissionError: The submission has faults.
     """
     from mdlp_bench.data import open_samples
+    from mdlp_bench.harness.plan import ScoringPlan
     from mdlp_bench.harness.predict import predict
-    from mdlp_bench.harness.score import ScoringPlan, score
+    from mdlp_bench.harness.score import score
 
     settings = read_json(reference / "settings.json")
     samples = open_samples(reference / "data")

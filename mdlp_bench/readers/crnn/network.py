@@ -22,6 +22,7 @@ class CrnnConfig(BaseModel):
         channels: Channels of the five convolution stages.
         hidden: Width of each direction of the LSTM.
         temperature: Divides the logits before the softmax, fitted so that confidences are calibrated.
+        believed_from: For each decoding its `ReaderDescriptor.believed_from`.
         version: Of the weights.
     """
 
@@ -32,6 +33,7 @@ class CrnnConfig(BaseModel):
     channels: tuple[int, int, int, int, int] = (24, 40, 72, 112, 144)
     hidden: int = Field(default=96, gt=0)
     temperature: float = Field(default=1.0, gt=0)
+    believed_from: dict[str, float | None] = Field(default_factory=dict)
     version: str = "0"
 
     @property

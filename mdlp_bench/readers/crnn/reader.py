@@ -22,6 +22,8 @@ from mdlp_bench.readers.ctc import align, greedy, prefix_beam, softmax
 Decoding = Literal["greedy", "beam", "grammar"]
 """`greedy`: best path. `beam`: prefix beam search. `grammar`: prefix beam search among valid plates only."""
 
+DECODINGS: Final[tuple[Decoding, ...]] = ("greedy", "beam", "grammar")
+
 _BATCH: Final = 64
 _BEAM: Final = 16
 # Classes this improbable at a column never decide a beam of 16.
@@ -58,6 +60,7 @@ class CrnnReader(Reader):
             licence="Apache-2.0",
             citation="Shi, Bai, Yao: An end-to-end trainable neural network for image-based sequence "
             "recognition and its application to scene text recognition, TPAMI 2017",
+            believed_from=self.config.believed_from.get(decoding),
         )
 
     def read(self, images: Sequence[ImageU8]) -> list[Reading]:
