@@ -67,6 +67,11 @@ def test_hugging_face_files(board: Board) -> None:
     (result,) = yaml.safe_load(block.strip("-\n"))["model-index"][0]["results"]
     assert result["dataset"]["type"] == "owner/plates"
     assert {metric["type"] for metric in result["metrics"]} == set(board.rankings)
+    assert "split" not in result["dataset"]  # the board's data set is whole: its name, tiny, names no split
+    for write in (eval_results, model_index):
+        for wrong in ("plates", "owner/", "https://example.org/owner/plates"):
+            with pytest.raises(SubmissionError, match="give owner/name"):
+                write(board, row, wrong)
     with pytest.raises(SubmissionError, match="no method 'other'"):
         board.row("other")
 

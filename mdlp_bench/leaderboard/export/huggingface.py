@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import yaml
 
+from mdlp_bench.errors import SubmissionError
 from mdlp_bench.leaderboard.boards import Board, BoardRow
 from mdlp_bench.metrics.base import METRICS
 
@@ -19,7 +21,11 @@ def eval_results(board: Board, row: BoardRow, dataset_id: str) -> str:
         board: The board.
         row: The entry.
         dataset_id: Id of the data set's repository on the hub, `owner/name`.
+
+    Raises:
+        SubmissionError: The id is not `owner/name`.
     """
+    _check_id(dataset_id)
     form = row.entry.record.submission
     found = []
     for name in board.rankings:
@@ -39,7 +45,8 @@ def eval_results(board: Board, row: BoardRow, dataset_id: str) -> str:
 
 
 def model_index(board: Board, row: BoardRow, dataset_id: str) -> str:
-    """The metadata block of a model card with its `model-index` (arguments as in `eval_results`)."""
+    """The metadata block of a model card with its `model-index` (arguments, errors as in `eval_results`)."""
+    _check_id(dataset_id)
     form = row.entry.record.submission
     metrics = [
         {
@@ -50,6 +57,9 @@ def model_index(board: Board, row: BoardRow, dataset_id: str) -> str:
         for name in board.rankings
         if (score := row.scores[name]).value is not None
     ]
+    dataset = {"type": dataset_id, "name": board.card.name}
+    if "/" in board.card.name:  # the name of one split of a data set ends with it
+        dataset["split"] = board.card.name.rpartition("/")[2]
     index = {
         "model-index": [
             {
@@ -57,7 +67,7 @@ def model_index(board: Board, row: BoardRow, dataset_id: str) -> str:
                 "results": [
                     {
                         "task": {"type": _TASK_TYPE, "name": "Licence plate restoration"},
-                        "dataset": {"type": dataset_id, "name": board.card.name, "split": _split(board)},
+                        "dataset": dataset,
                         "metrics": metrics,
                     }
                 ],
@@ -77,5 +87,6 @@ def _notes(board: Board, row: BoardRow, name: str) -> str:
     return f"{board.protocol}, reader {board.reader.title} {board.reader.version}, {samples}{interval}"
 
 
-def _split(board: Board) -> str:
-    return board.card.name.rpartition("/")[2] or "test"
+def _check_id(dataset_id: str) -> None:
+    if not re.fullmatch(r"[\w.-]+/[\w.-]+", dataset_id):
+        raise SubmissionError(f"{dataset_id!r} is no data set on the hub; give owner/name, as in its address")
