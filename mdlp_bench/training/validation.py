@@ -31,12 +31,15 @@ class Validation:
         config: Says how many and how many frames.
 
     Raises:
-        DataError: A sample has no frames or no ground truth.
+        DataError: There are no samples, or one has no frames or no ground truth.
     """
 
     def __init__(self, samples: Samples, config: TrainingConfig) -> None:
         self.seed = config.seed
-        record = next(samples.batches(config.validation_samples, ["sample_id", "frames", "gt", "text"]))
+        columns = ["sample_id", "frames", "gt", "text"]
+        record = next(samples.batches(config.validation_samples, columns), None)
+        if record is None:
+            raise DataError(f"{samples.name}: no samples to validate on; give others or none")
         decoded = decode_batch(record, config.frames)
         if not decoded.has_gt.all():
             raise DataError(f"{samples.name}: a validation sample has no ground truth")

@@ -69,6 +69,12 @@ def test_log_lines_behind_the_checkpoint_are_dropped_when_continuing(
     assert [line["step"] for line in _log(tmp_path) if "l1" in line] == [2, 4, 6]
 
 
+def test_an_empty_validation_set_is_named(make_samples: MakeSamples, tmp_path: Path) -> None:
+    samples = make_samples(4)
+    with pytest.raises(DataError, match="tiny.*: no samples to validate on"):
+        _run(tmp_path / "run", samples, validation=samples.select(sample_ids=[]))
+
+
 def test_it_learns_and_reports_every_loss_and_validation(make_samples: MakeSamples, tmp_path: Path) -> None:
     samples = make_samples(12)
     lines: list[dict[str, object]] = []
