@@ -17,14 +17,14 @@ from mdlp_bench.data import open_samples, write_parquet
 from mdlp_bench.data.diff import diff
 from mdlp_bench.data.export import EXPORTS, export_lrlpr, export_mdlp, export_webdataset
 from mdlp_bench.data.export import webdataset as webdataset_module
-from mdlp_bench.data.export.card import CardFields
+from mdlp_bench.data.export.card import CardFields, size_category
 from mdlp_bench.data.export.huggingface import export_huggingface, push_to_hub
 from mdlp_bench.data.inspect import inspect
 from mdlp_bench.errors import DataError
 from mdlp_bench.files import sha256_bytes, write_json
 
 Draw = Callable[..., bytes]
-CARD = CardFields(title="Tiny", licence="cc-by-4.0", citation="@misc{tiny}", limits=("Four samples.",))
+CARD = CardFields(title="Tiny", licence="cc-by-4.0", citation="@misc{tiny}")
 
 
 def tree(folder: Path) -> dict[str, bytes]:
@@ -163,8 +163,16 @@ def test_card(repository: Path) -> None:
     assert [f["split"] for f in front["configs"][0]["data_files"]] == ["train", "val"]
     assert "| train | 3 | 3 | 3 | 3 | 1 / 3 / 5 | 40x18 / 40x18 / 40x18 | 160x60 / 160x60 / 160x60 |" in text
     assert "Version 1.1.0, supersedes 1.0.0, fingerprint `" in text
-    assert "- Four samples." in text and "- 1 of 4 samples have no ground truth." in text
+    assert "- 1 of 4 samples have no ground truth." in text
     assert "@misc{tiny}" in text and (repository / "assets/samples.png").stat().st_size > 1000
+
+
+@pytest.mark.parametrize(
+    ("samples", "category"),
+    [(999, "n<1K"), (1_000, "1K<n<10K"), (9_999_999, "1M<n<10M"), (10_000_000, "10M<n<100M")],
+)
+def test_size_categories_are_the_hubs(samples: int, category: str) -> None:
+    assert size_category(samples) == category
 
 
 def test_croissant_is_valid_and_loads(repository: Path, mdlp: Path) -> None:

@@ -20,7 +20,16 @@ from mdlp_bench.metrics.protocol import WORKING_SIZE, to_working_size
 PICTURE: Final = "assets/samples.png"
 _PICTURED: Final = 6
 _FRAMES_SHOWN: Final = 3
-_SIZES: Final = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
+# The hub's classes, each with the number of samples it ends below.
+_SIZES: Final = (
+    (1_000, "n<1K"),
+    (10_000, "1K<n<10K"),
+    (100_000, "10K<n<100K"),
+    (1_000_000, "100K<n<1M"),
+    (10_000_000, "1M<n<10M"),
+    (100_000_000, "10M<n<100M"),
+    (1_000_000_000, "100M<n<1B"),
+)
 _DOMINANT: Final = 0.5
 
 
@@ -52,7 +61,6 @@ class CardFields(BaseModel):
         citation: Paper or BibTeX.
         homepage: Where it comes from.
         published: Date of publication, `YYYY-MM-DD`.
-        limits: Known limits, beside those the card finds itself.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -63,12 +71,16 @@ class CardFields(BaseModel):
     citation: str | None = None
     homepage: str | None = None
     published: str | None = Field(default=None, pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")
-    limits: tuple[str, ...] = ()
 
 
 def hub_split(split: str) -> str:
     """A split name as the hub allows it: word characters and dots."""
     return re.sub(r"[^\w.]", "_", split)
+
+
+def size_category(samples: int) -> str:
+    """The hub's class of sizes for so many samples, e.g. `10K<n<100K`."""
+    return next((name for limit, name in _SIZES if samples < limit), "1B<n<10B")
 
 
 def dataset_card(manifest: Manifest, found: Inspection, card: CardFields) -> str:
@@ -83,7 +95,7 @@ def dataset_card(manifest: Manifest, found: Inspection, card: CardFields) -> str
         "## Contents\n\n" + _statistics(found),
         "## Columns\n\nOne row is one sample. Images are the original encoded bytes, never encoded again.\n\n"
         + _columns(),
-        "## Known limits\n\n" + "\n".join(f"- {limit}" for limit in (*card.limits, *_limits(found))),
+        "## Known limits\n\n" + "\n".join(f"- {limit}" for limit in _limits(found)),
         "## Licence\n\n" + (card.licence or "Not stated. Ask the owner of the images before you use them."),
         "## Citation\n\n" + (f"```\n{card.citation.strip()}\n```" if card.citation else "Not stated."),
     ]
@@ -110,7 +122,6 @@ def _pictures(row: dict[str, Any]) -> Iterator[images.ImageU8]:
 
 
 def _front_matter(manifest: Manifest, title: str, card: CardFields) -> dict[str, Any]:
-    size = next((name for limit, name in _SIZES if manifest.samples < limit), "1M<n<10M")
     files: dict[str, list[str]] = {}
     for shard in manifest.shards:
         files.setdefault(shard.split, []).append(shard.path)
@@ -119,7 +130,7 @@ def _front_matter(manifest: Manifest, title: str, card: CardFields) -> dict[str,
         "license": card.licence or "unknown",
         "task_categories": ["image-to-image"],
         "tags": ["licence-plate", "image-restoration", "super-resolution"],
-        "size_categories": [size],
+        "size_categories": [size_category(manifest.samples)],
         "configs": [
             {
                 "config_name": "default",
