@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -18,6 +18,7 @@ def register(app: typer.Typer) -> None:
     """Add the verbs to the command line."""
     group = typer.Typer(help="List methods and readers.", no_args_is_help=True)
     group.command("methods", epilog="Example:\n\n  mdlp-bench list methods --json")(list_methods)
+    group.command("readers", epilog="Example:\n\n  mdlp-bench list readers --json")(list_readers)
     app.add_typer(group, name="list")
 
 
@@ -29,7 +30,6 @@ def list_methods(
     as_json: JsonOption = False,
 ) -> None:
     """Show every registered method: what it sees and gives, its size and cost, where it comes from."""
-    from mdlp_bench.cli.console import make_console, make_table
     from mdlp_bench.errors import MdlpBenchError
     from mdlp_bench.methods import load_method, registered_ablations, registered_methods
 
@@ -43,17 +43,55 @@ def list_methods(
             found[name] = method.descriptor.model_dump(mode="json")
             if macs:
                 found[name]["macs"] = _macs(method)
+    _show("Methods", found, _method_lines, as_json=as_json)
+
+
+def list_readers(as_json: JsonOption = False) -> None:
+    """Show every reader with a name: version, licence, source, and the confidence it is believed from."""
+    from mdlp_bench.errors import MdlpBenchError
+    from mdlp_bench.readers import READERS, load_reader
+
+    found: dict[str, dict[str, Any]] = {}
+    for name in READERS:
+        try:
+            found[name] = load_reader(name).descriptor.model_dump(mode="json")
+        except MdlpBenchError as error:
+            found[name] = {"unavailable": str(error)}
+    _show("Readers", found, _reader_lines, as_json=as_json)
+
+
+def _show(
+    title: str,
+    found: Mapping[str, Mapping[str, Any]],
+    lines_of: Callable[[Mapping[str, Any]], list[str]],
+    *,
+    as_json: bool,
+) -> None:
+    from mdlp_bench.cli.console import make_console, make_table
+
     if as_json:
         typer.echo(json.dumps(found, ensure_ascii=False, indent=2))
         return
-    table = make_table("Methods", "name", "what it is")
+    table = make_table(title, "name", "what it is")
     for name, entry in found.items():
-        lines = [f"unavailable: {entry['unavailable']}"] if "unavailable" in entry else _lines(entry)
+        lines = [f"unavailable: {entry['unavailable']}"] if "unavailable" in entry else lines_of(entry)
         table.add_row(name, "\n".join(lines))
     make_console().print(table)
 
 
-def _lines(entry: Mapping[str, Any]) -> list[str]:
+def _reader_lines(entry: Mapping[str, Any]) -> list[str]:
+    """A reader in words: title, version, licence, the confidence it is believed from, paper."""
+    believed = entry["believed_from"]
+    lines = [
+        f"{entry['title']}, version {entry['version']}; {entry['licence']}",
+        "believed from a confidence that is not measured"
+        if believed is None
+        else f"believed from a confidence of {believed:g}",
+    ]
+    return [*lines, entry["citation"]] if entry["citation"] else lines
+
+
+def _method_lines(entry: Mapping[str, Any]) -> list[str]:
     """A method in words: title, frames, size and cost, licence, data, paper."""
     macs = f", {entry['macs'] / 1e9:.2f} G multiply-accumulates" if entry.get("macs") else ""
     size = f"{entry['parameters']:,} parameters{macs}; " if entry["parameters"] else ""

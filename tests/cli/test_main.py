@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from mdlp_bench.cli.main import app
+from mdlp_bench.readers import READERS
 
 COMMAND = [sys.executable, "-m", "mdlp_bench"]
 
@@ -82,6 +83,16 @@ def test_methods_are_listed_as_json() -> None:
     listed = json.loads(run("list", "methods", "--json").stdout)
     assert {"bicubic", "ground-truth", "input"} <= set(listed)
     assert listed["bicubic"]["provenance"] == "baseline"
+
+
+def test_readers_are_listed_as_json_and_in_words() -> None:
+    listed = json.loads(run("list", "readers", "--json").stdout)
+    assert set(listed) == set(READERS)
+    assert listed["crnn"]["name"] == "crnn" and 0 < listed["crnn"]["believed_from"] < 1
+    for entry in listed.values():
+        assert "licence" in entry or "pip install" in entry["unavailable"]
+    words = CliRunner().invoke(app, ["list", "readers"]).output
+    assert all(name in words for name in READERS) and "believed from" in words
 
 
 def test_help_is_fast() -> None:
