@@ -23,13 +23,11 @@ class LoadedNetwork:
         network: Maps RGB [B, 3, h, w] in 0..1 to [B, 3, scale * h, scale * w], unclipped.
         scale: Enlargement.
         architecture: spandrel's name of it: `ESRGAN` (RRDBNet), `Compact` (SRVGGNetCompact) or `HAT`.
-        minimum_size: Smallest height and width the network takes.
     """
 
     network: nn.Module
     scale: int
     architecture: str
-    minimum_size: int
 
     @property
     def parameters(self) -> int:
@@ -72,5 +70,4 @@ def load_with_spandrel(
         network=descriptor.model.eval().to(memory_format=torch.channels_last),
         scale=descriptor.scale,
         architecture=descriptor.architecture.id,
-        minimum_size=max(1, descriptor.size_requirements.minimum),
     )

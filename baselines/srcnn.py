@@ -39,9 +39,6 @@ class Srcnn(nn.Module):
     It keeps the size: zero padding, so the input is the frame already enlarged to the output size.
     """
 
-    # Section 4.1 of the paper: the last layer learns ten times slower than the others.
-    last_layer_rate = 0.1
-
     def __init__(self, config: SrcnnConfig = SRCNN_955) -> None:
         super().__init__()
         self.config = config
@@ -64,15 +61,6 @@ class Srcnn(nn.Module):
         if x.ndim != 4 or x.shape[1] != self.config.num_channels:
             raise MethodError(f"SRCNN: input {list(x.shape)}, needs [B, {self.config.num_channels}, H, W]")
         return self.conv3(F.relu(self.conv2(F.relu(self.conv1(x)))))
-
-    def parameter_groups(self, learning_rate: float) -> list[dict[str, object]]:
-        """Optimiser groups with the paper's slower last layer."""
-        early = [*self.conv1.parameters(), *self.conv2.parameters()]
-        late = [*self.conv3.parameters()]
-        return [
-            {"params": early, "lr": learning_rate},
-            {"params": late, "lr": learning_rate * self.last_layer_rate},
-        ]
 
 
 def srcnn_loss(restored: Tensor, target: Tensor) -> Tensor:

@@ -21,10 +21,8 @@ from mdlp_bench.errors import MethodError, MissingWeightsError
 Features = Mapping[str, Tensor]
 FeatureExtractor = Callable[[Tensor], Features]
 
-# The released options: layers of VGG19 before their ReLU, and their weights. Indices are torchvision's.
-VGG19_TAPS = {"conv1_2": 2, "conv2_2": 7, "conv3_4": 16, "conv4_4": 25, "conv5_4": 34}
-VGG19_WEIGHTS = {"conv1_2": 0.1, "conv2_2": 0.1, "conv3_4": 1.0, "conv4_4": 1.0, "conv5_4": 1.0}
-# SqueezeNet 1.1: the last layer before each pooling and the deepest one, weighted like VGG19's.
+# SqueezeNet 1.1: the last layer before each pooling and the deepest one (indices are torchvision's), weighted
+# as the released options weight VGG19's: 0.1 for conv1_2 and conv2_2, 1 for the deeper ones.
 SQUEEZENET_TAPS = {"relu1": 1, "fire3": 4, "fire5": 7, "fire9": 12}
 SQUEEZENET_WEIGHTS = {"relu1": 0.1, "fire3": 0.1, "fire5": 1.0, "fire9": 1.0}
 

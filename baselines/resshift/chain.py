@@ -56,7 +56,6 @@ REALSR_4 = ResShiftSchedule()
 REALSR_15 = ResShiftSchedule(steps=15, min_noise_level=0.04)
 # For the pixel-space network trained on plates.
 PLATE_4 = ResShiftSchedule(latent=False)
-PLATE_15 = ResShiftSchedule(steps=15, min_noise_level=0.04, latent=False)
 
 
 class ResShiftChain:
@@ -75,7 +74,6 @@ class ResShiftChain:
         self.sqrt_etas = first * (schedule.sqrt_eta_end / first) ** progress
         self.etas = self.sqrt_etas.square()
         self.previous_etas = torch.cat([torch.zeros(1, dtype=torch.float64), self.etas[:-1]])
-        self.alphas = self.etas - self.previous_etas
 
     @staticmethod
     def _at(values: Tensor, step: Tensor, like: Tensor) -> Tensor:

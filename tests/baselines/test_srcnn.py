@@ -52,14 +52,7 @@ def test_wrong_channels_are_a_clear_error() -> None:
         SrcnnConfig(middle_kernel=4)
 
 
-def test_the_last_layer_learns_slower() -> None:
-    network = Srcnn()
-    early, late = network.parameter_groups(1e-4)
-    assert late["lr"] == pytest.approx(1e-5)
-    assert early["lr"] == 1e-4
-    assert {id(p) for group in (early, late) for p in group["params"]} == {
-        id(p) for p in network.parameters()
-    }
+def test_the_loss_is_the_mean_squared_error() -> None:
     assert srcnn_loss(torch.zeros(1, 3, 2, 2), torch.full((1, 3, 2, 2), 2.0)) == 4
 
 

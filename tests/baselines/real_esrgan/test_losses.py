@@ -12,7 +12,6 @@ from torch import nn
 from baselines.real_esrgan.discriminator import UNetDiscriminator
 from baselines.real_esrgan.losses import (
     SQUEEZENET_WEIGHTS,
-    VGG19_TAPS,
     LayerFeatures,
     LossWeights,
     PerceptualLoss,
@@ -56,18 +55,6 @@ def test_the_gan_losses_are_cross_entropies() -> None:
     assert float(gan_loss(logits, real=True)) == pytest.approx(math.log(2))
     assert float(gan_loss(logits + 3, real=True)) == pytest.approx(math.log1p(math.exp(-3)))
     assert float(gan_loss(logits + 3, real=False)) == pytest.approx(3 + math.log1p(math.exp(-3)))
-
-
-def test_the_taps_of_vgg_are_before_their_relu() -> None:
-    from torchvision.models import vgg19
-
-    with torch.device("meta"):
-        layers = vgg19(weights=None).features
-    for index in VGG19_TAPS.values():
-        assert isinstance(layers[index], nn.Conv2d)
-        assert isinstance(layers[index + 1], nn.ReLU)
-    widths = [layers[index].out_channels for index in VGG19_TAPS.values()]
-    assert widths == [64, 128, 256, 512, 512]
 
 
 def test_a_tapped_layer_is_not_overwritten_by_the_relu_after_it() -> None:

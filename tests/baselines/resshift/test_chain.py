@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from baselines.resshift.chain import PLATE_4, PLATE_15, REALSR_4, REALSR_15, ResShiftChain, ResShiftSchedule
+from baselines.resshift.chain import PLATE_4, REALSR_4, REALSR_15, ResShiftChain, ResShiftSchedule
 from mdlp_bench.errors import MethodError
 
 
@@ -38,7 +38,8 @@ def test_the_posterior_is_bayes_rule(
     x0, y, xt = torch.randn(3, 1, 1, 1, 1, generator=generator, dtype=torch.float64)
     for t in range(1, steps):
         mean, variance = chain.posterior(xt, x0, torch.tensor([t]))
-        alpha, previous = chain.alphas[t], chain.etas[t - 1]
+        previous = chain.etas[t - 1]
+        alpha = chain.etas[t] - previous
         prior_mean, prior_variance = x0 + previous * (y - x0), kappa**2 * previous
         likelihood_mean, likelihood_variance = xt - alpha * (y - x0), kappa**2 * alpha
         total = 1 / prior_variance + 1 / likelihood_variance
@@ -114,7 +115,7 @@ def test_the_input_is_scaled(schedule: ResShiftSchedule, expected: float) -> Non
     assert float(out) == pytest.approx(1 / expected)
 
 
-@pytest.mark.parametrize("schedule", [REALSR_4, REALSR_15, PLATE_4, PLATE_15])
+@pytest.mark.parametrize("schedule", [REALSR_4, REALSR_15, PLATE_4])
 def test_a_perfect_network_restores_exactly(schedule: ResShiftSchedule) -> None:
     clear = torch.rand(2, 3, 4, 8) * 2 - 1
     seen: list[int] = []
