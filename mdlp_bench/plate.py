@@ -65,21 +65,6 @@ class Plate:
     text: str
     layouts: tuple[Layout, ...]
 
-    @property
-    def province(self) -> str:
-        """The first character (`使` for embassy plates)."""
-        return self.text[0]
-
-    @property
-    def authority(self) -> str:
-        """The province glyph and the letter of the issuing authority, e.g. `京P`."""
-        return self.text[:2]
-
-    @property
-    def serial(self) -> str:
-        """What follows the authority."""
-        return self.text[2:]
-
 
 def normalise(text: str) -> str:
     """Return `text` in the form the project compares: NFKC, upper case, without separators and blanks.

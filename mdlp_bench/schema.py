@@ -9,14 +9,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, Literal, get_args
+from typing import Any, Final, Literal, get_args
 
 import pyarrow as pa
 
 from mdlp_bench.errors import DataError
-
-if TYPE_CHECKING:
-    import datasets
 
 SCHEMA_VERSION: Final = 1
 
@@ -71,13 +68,6 @@ SAMPLE_SCHEMA: Final = pa.schema(
     },
 )
 """The schema, with the metadata that lets `datasets.load_dataset` decode the images of a Parquet file."""
-
-
-def features() -> datasets.Features:
-    """The sample row as `datasets.Features` (derived from `SAMPLE_SCHEMA`, the single definition)."""
-    import datasets
-
-    return datasets.Features.from_arrow_schema(SAMPLE_SCHEMA)
 
 
 def record_batch(rows: Sequence[Mapping[str, Any]]) -> pa.RecordBatch:

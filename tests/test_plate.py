@@ -59,11 +59,6 @@ def test_a_demanded_layout_is_demanded() -> None:
         plate.parse("京P20S75", "green_small")
 
 
-def test_parts() -> None:
-    found = plate.parse("沪AE22283")
-    assert (found.province, found.authority, found.serial) == ("沪", "沪A", "E22283")
-
-
 @given(st.text(max_size=12))
 def test_any_text_is_parsed_or_refused_and_normalising_is_idempotent(text: str) -> None:
     plain = plate.normalise(text)

@@ -12,7 +12,7 @@ from PIL import Image
 
 from mdlp_bench.errors import DataError
 from mdlp_bench.images import encode
-from mdlp_bench.schema import REQUIRED, SAMPLE_SCHEMA, features, record_batch
+from mdlp_bench.schema import REQUIRED, SAMPLE_SCHEMA, record_batch
 
 IMAGE = {"bytes": encode(np.full((4, 6, 3), 77, np.uint8)), "path": "a.png"}
 
@@ -26,9 +26,12 @@ def row(**changes: Any) -> dict[str, Any]:
     return base | changes
 
 
-def test_one_definition_gives_both() -> None:
-    assert features().arrow_schema.equals(SAMPLE_SCHEMA.remove_metadata())
-    assert features()["gt"].decode and features()["frames"].feature.decode
+def test_the_schema_is_the_one_that_datasets_derives_from_it() -> None:
+    import datasets
+
+    found = datasets.Features.from_arrow_schema(SAMPLE_SCHEMA)
+    assert found.arrow_schema.equals(SAMPLE_SCHEMA.remove_metadata())
+    assert found["gt"].decode and found["frames"].feature.decode
 
 
 def test_parquet_is_opened_by_datasets_with_decoded_images(tmp_path: Path) -> None:

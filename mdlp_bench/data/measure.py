@@ -79,11 +79,6 @@ def measure_frame(image: ImageU8) -> FrameMeasures:
     )
 
 
-def sharpness_at_working_size(image: ImageU8) -> float:
-    """The Tenengrad of `measure_frame` alone; uint8 RGB [H, W, 3]."""
-    return tenengrad(luminance(to_working_size(image)))
-
-
 def tenengrad(luma: FloatPlane) -> float:
     """Mean of Gx^2 + Gy^2 with Sobel / 8 (Tenenbaum 1970; Krotkov 1988), for luminance [H, W] of 0-255."""
     dx = cv2.Sobel(luma, cv2.CV_32F, 1, 0, scale=1 / 8)

@@ -6,14 +6,9 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import pyarrow as pa
-
-from mdlp_bench.schema import SAMPLE_SCHEMA, features
-
-if TYPE_CHECKING:
-    import datasets
 
 ProblemCode = Literal[
     "broken-image",
@@ -141,10 +136,3 @@ class Samples(ABC):
         """Yield the rows as mappings of Python values."""
         for batch in self.batches(columns=columns):
             yield from batch.to_pylist()
-
-    def to_dataset(self) -> datasets.Dataset:
-        """The samples as a `datasets.Dataset` in memory, image columns decoded on access."""
-        import datasets
-
-        table = pa.Table.from_batches(self.batches(), SAMPLE_SCHEMA)
-        return datasets.Dataset(table).cast(features())

@@ -76,16 +76,6 @@ def aligned_scores(preds: Images, target: Images) -> AlignedScores:
     return AlignedScores(psnrs, ssims, ~np.isnan(displacements), displacements)
 
 
-def psnr_aligned(preds: Images, target: Images) -> Scores:
-    """PSNR after registration in dB, float64 [B]; see `aligned_scores`, which gives all at once."""
-    return aligned_scores(preds, target).psnr
-
-
-def ssim_aligned(preds: Images, target: Images) -> Scores:
-    """SSIM after registration, float64 [B]; see `aligned_scores`, which gives all at once."""
-    return aligned_scores(preds, target).ssim
-
-
 def register(pred: Images, target: Images) -> Floats | None:
     """The affine map from ground truth to output coordinates, [2, 3]; None when registration fails.
 

@@ -16,7 +16,6 @@ from pydantic import ValidationError
 from rich.console import Console
 
 from mdlp_bench.errors import MdlpBenchError
-from mdlp_bench.harness.statistics import Interval
 from mdlp_bench.harness.tables import (
     RENDERERS,
     Cell,
@@ -179,9 +178,6 @@ class TestModel:
     def test_legend_explains_only_what_is_there(self) -> None:
         assert small(method("a", ned=1)).legend() == []
         assert small(method("a", ned=1)).caption() == "Protocol mdlp-v1, dataset d: 4 samples, 1 plate."
-
-    def test_cell_of_an_interval(self) -> None:
-        assert Cell.from_interval(Interval(0.5, 0.4, 0.6, 10, 5), "ab") == cell(0.5, 0.4, 0.6, "ab")
 
     @pytest.mark.parametrize(
         "build",

@@ -12,9 +12,7 @@ from mdlp_bench.metrics.protocol import to_working_size
 from mdlp_bench.metrics.registered import (
     MAX_DISPLACEMENT,
     aligned_scores,
-    psnr_aligned,
     register,
-    ssim_aligned,
 )
 
 
@@ -84,13 +82,6 @@ def test_no_registration_leaves_the_bound(plates: np.ndarray) -> None:
         found = aligned_scores(preds, plates)
         assert np.all(found.displacement[found.registered] <= MAX_DISPLACEMENT)
         np.testing.assert_array_equal(found.psnr[~found.registered], psnr(preds, plates)[~found.registered])
-
-
-def test_single_score_functions_agree_with_all_at_once(plates: np.ndarray) -> None:
-    moved = shifted(plates[:2], 1, 1)
-    found = aligned_scores(moved, plates[:2])
-    np.testing.assert_array_equal(psnr_aligned(moved, plates[:2]), found.psnr)
-    np.testing.assert_array_equal(ssim_aligned(moved, plates[:2]), found.ssim)
 
 
 def test_other_sizes_are_refused() -> None:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Final, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 if TYPE_CHECKING:
-    from mdlp_bench.harness.statistics import Interval
     from mdlp_bench.metrics.base import MetricInfo
 
 RowKind = Literal["method", "bound", "published"]
@@ -98,11 +97,6 @@ class Cell(_Part):
         if self.value is not None and self.unavailable is not None:
             raise ValueError("a cell with a value is not unavailable")
         return self
-
-    @classmethod
-    def from_interval(cls, interval: Interval, group: str = "") -> Self:
-        """The cell of an estimate."""
-        return cls(value=interval.value, low=interval.low, high=interval.high, group=group)
 
 
 class Row(_Part):
