@@ -23,6 +23,9 @@ SPECIAL_GLYPHS: Final = "警学挂港澳使领"
 LETTERS: Final = "ABCDEFGHJKLMNPQRSTUVWXYZ"
 """Latin letters in use: without I and O."""
 
+ENERGY_LETTERS: Final = "ABCDEFGHJK"
+"""Letters that mark a new-energy plate."""
+
 DIGITS: Final = "0123456789"
 
 ALPHABET: Final = PROVINCES + SPECIAL_GLYPHS + DIGITS + LETTERS
@@ -41,8 +44,8 @@ _HEAD = f"[{PROVINCES}]{_L}"
 _SERIAL = f"(?=(?:{_S}*?[{DIGITS}]){{2}}){_S}{{5}}"
 _PATTERNS: Final[dict[Layout, re.Pattern[str]]] = {
     "blue": re.compile(_HEAD + _SERIAL),
-    "green_small": re.compile(f"{_HEAD}[ABCDEFGHJK]{_S}[{DIGITS}]{{4}}"),
-    "green_large": re.compile(f"{_HEAD}[{DIGITS}]{{5}}[ABCDEFGHJK]"),
+    "green_small": re.compile(f"{_HEAD}[{ENERGY_LETTERS}]{_S}[{DIGITS}]{{4}}"),
+    "green_large": re.compile(f"{_HEAD}[{DIGITS}]{{5}}[{ENERGY_LETTERS}]"),
     "yellow": re.compile(_HEAD + _SERIAL),
     "white_police": re.compile(f"{_HEAD}{_S}{{4}}警"),
     "black": re.compile(f"使[{DIGITS}]{{6}}|{_HEAD}(?:{_S}{{4}}[港澳领]|{_SERIAL})"),

@@ -5,16 +5,15 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Final
 
-from mdlp_bench.plate import DIGITS, LETTERS, PROVINCES
+from mdlp_bench.plate import DIGITS, ENERGY_LETTERS, LETTERS, PROVINCES
 
 _SERIAL: Final = LETTERS + DIGITS
-_ENERGY: Final = "ABCDEFGHJK"
 # The union over layouts: the characters allowed at each position, and how many digits there must be in all.
 _TEMPLATES: Final[tuple[tuple[tuple[str, ...], int], ...]] = (
     ((PROVINCES, LETTERS, *[_SERIAL] * 5), 2),
     ((PROVINCES, LETTERS, *[_SERIAL] * 4, "警学挂港澳领"), 0),
-    ((PROVINCES, LETTERS, _ENERGY, _SERIAL, *[DIGITS] * 4), 0),
-    ((PROVINCES, LETTERS, *[DIGITS] * 5, _ENERGY), 0),
+    ((PROVINCES, LETTERS, ENERGY_LETTERS, _SERIAL, *[DIGITS] * 4), 0),
+    ((PROVINCES, LETTERS, *[DIGITS] * 5, ENERGY_LETTERS), 0),
     (("使", *[DIGITS] * 6), 0),
 )
 

@@ -7,7 +7,7 @@ from typing import Final, Literal, get_args
 import numpy as np
 
 from mdlp_bench.errors import PlateError
-from mdlp_bench.plate import DIGITS, LETTERS, PROVINCES, Layout
+from mdlp_bench.plate import DIGITS, ENERGY_LETTERS, LETTERS, PROVINCES, Layout
 
 Provinces = Literal["uniform", "ccpd"]
 """`uniform`: every province alike. `ccpd`: as in CCPD, photographed in Hefei: nearly all 皖, mostly 皖A."""
@@ -29,7 +29,6 @@ _CCPD_VISITORS: Final = {
     "闽": 3,
 }
 _SERIAL_LETTERS: Final = (0.25, 0.40, 0.30, 0.05)  # chance of 0, 1, 2, 3 letters among the serial's five
-_NEW_ENERGY: Final = "ABCDEFGHJK"
 
 
 def sample_text(rng: np.random.Generator, layout: Layout, provinces: Provinces = "uniform") -> str:
@@ -83,7 +82,7 @@ def _digits(rng: np.random.Generator, count: int) -> str:
 
 def _energy(rng: np.random.Generator) -> str:
     """The new-energy letter: D (electric) and F (hybrid) came first and are the most frequent."""
-    return _pick(rng, "DF" if rng.random() < 0.6 else _NEW_ENERGY)
+    return _pick(rng, "DF" if rng.random() < 0.6 else ENERGY_LETTERS)
 
 
 def _head(rng: np.random.Generator, provinces: Provinces) -> str:
