@@ -19,6 +19,9 @@ _PNG_START, _PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
 # Crops have hundreds of pixels a side, scenes thousands; a larger header is an attack or a mistake.
 MAX_PIXELS: Final = 64_000_000
 
+LUMA: Final = np.array([0.299, 0.587, 0.114], np.float32)
+"""Weights of red, green and blue in the luma of BT.601."""
+
 
 def decode(content: bytes, name: str) -> ImageU8:
     """Decode one image as uint8 RGB [H, W, 3].
@@ -56,15 +59,37 @@ def decode(content: bytes, name: str) -> ImageU8:
     return np.asarray(rgb, np.uint8)
 
 
-def encode(image: ImageU8, kind: Literal["png", "jpg"] = "png", quality: int = 95) -> bytes:
-    """Encode uint8 RGB [H, W, 3] as PNG (lossless, default) or JPEG of the given quality (1-100).
+def check_rgb(image: object, name: str = "") -> None:
+    """Refuse what is not a uint8 RGB image [H, W, 3] with pixels in it.
+
+    Args:
+        image: What is to be an image.
+        name: What to call it in the error; left out when empty.
 
     Raises:
-        DataError: The array is not uint8 RGB.
+        DataError: It is something else.
     """
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-        raise DataError(f"expected a uint8 [H, W, 3] image, got {image.dtype} {list(image.shape)}")
-    options = [cv2.IMWRITE_JPEG_QUALITY, quality] if kind == "jpg" else [cv2.IMWRITE_PNG_COMPRESSION, 3]
+    if isinstance(image, np.ndarray):
+        if image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3 and image.size:
+            return
+        found = f"{image.dtype} {list(image.shape)}"
+    else:
+        found = type(image).__name__
+    raise DataError(f"{name and f'{name}: '}expected a uint8 [H, W, 3] image, got {found}")
+
+
+def encode(image: ImageU8, kind: Literal["png", "jpg", "webp"] = "png", quality: int = 95) -> bytes:
+    """Encode uint8 RGB [H, W, 3] as PNG (lossless, default), or as JPEG or WebP of the given quality (1-100).
+
+    Raises:
+        DataError: The array is not uint8 RGB, or OpenCV is built without the format.
+    """
+    check_rgb(image)
+    options = {
+        "png": [cv2.IMWRITE_PNG_COMPRESSION, 3],
+        "jpg": [cv2.IMWRITE_JPEG_QUALITY, quality],
+        "webp": [cv2.IMWRITE_WEBP_QUALITY, quality],
+    }[kind]
     done, buffer = cv2.imencode(f".{kind}", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), options)
     if not done:
         raise DataError(f"an image of shape {list(image.shape)} cannot be encoded as {kind}")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -21,6 +22,15 @@ def saved(image: Image.Image, kind: str, **options: object) -> bytes:
 
 def test_png_round_trip_is_exact() -> None:
     assert np.array_equal(images.decode(images.encode(PICTURE), "p"), PICTURE)
+
+
+@pytest.mark.parametrize("kind", ["jpg", "webp"])
+def test_a_lower_quality_is_smaller_and_still_the_picture(kind: Literal["jpg", "webp"]) -> None:
+    smooth = np.asarray(Image.fromarray(PICTURE).resize((60, 40), Image.Resampling.BICUBIC))
+    low, high = (images.encode(smooth, kind, quality) for quality in (20, 95))
+    assert len(low) < len(high)
+    errors = [np.abs(images.decode(c, "p").astype(int) - smooth).mean() for c in (low, high)]
+    assert errors[1] < errors[0] and errors[1] < 10
 
 
 @pytest.mark.parametrize("kind", ["PNG", "BMP", "JPEG", "WEBP"])
@@ -114,3 +124,18 @@ def test_every_real_image_is_read_as_pil_reads_it(shared_dir) -> None:
         reference = np.asarray(Image.open(path).convert("RGB")).astype(int)
         assert images.verify(content, path.name) == reference.shape[:2]
         assert np.abs(images.decode(content, path.name).astype(int) - reference).max() <= 3
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        (PICTURE[..., 0], r"got uint8 \[20, 30\]"),
+        (PICTURE[:0], r"got uint8 \[0, 30, 3\]"),
+        ("a.png", "got str"),
+    ],
+)
+def test_what_is_no_picture_is_named(wrong: object, says: str) -> None:
+    with pytest.raises(DataError, match=f"^the crop: expected .*{says}$"):
+        images.check_rgb(wrong, "the crop")
+    with pytest.raises(DataError, match="^expected"):
+        images.check_rgb(wrong)

@@ -6,11 +6,10 @@ from dataclasses import dataclass, fields
 from typing import Final
 
 import cv2
-import numpy as np
 
 from mdlp_bench.degrade.statistics import FloatPlane, blockiness, luminance, noise_sigma
 from mdlp_bench.errors import DataError
-from mdlp_bench.images import ImageU8
+from mdlp_bench.images import ImageU8, check_rgb
 from mdlp_bench.metrics.protocol import to_working_size
 
 SMALLEST_SIDE: Final = 6
@@ -59,8 +58,7 @@ def measure_frame(image: ImageU8) -> FrameMeasures:
     Raises:
         DataError: Not uint8 RGB, or smaller than 6 pixels in a direction.
     """
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-        raise DataError(f"expected a uint8 [H, W, 3] image, got {image.dtype} {list(image.shape)}")
+    check_rgb(image)
     height, width = image.shape[:2]
     if min(height, width) < SMALLEST_SIDE:
         raise DataError(f"{width} x {height} px are too few to be measured ({SMALLEST_SIDE} a side)")

@@ -15,7 +15,7 @@ from mdlp_bench.degrade.operators.compression import JpegParams, encode_jpeg
 from mdlp_bench.degrade.plan import PARAMETERS_VERSION, draw_parameters
 from mdlp_bench.degrade.recipe import Recipe
 from mdlp_bench.errors import DataError
-from mdlp_bench.images import ImageU8, decode, encode
+from mdlp_bench.images import ImageU8, check_rgb, decode, encode
 
 # What operators without randomness are given for a generator.
 _UNUSED: Final = np.random.default_rng(0)
@@ -62,8 +62,7 @@ def replay_frames(clean: ImageU8, parameters: Mapping[str, Any]) -> list[bytes]:
         DataError: `clean` is not a uint8 RGB image, or the parameters are of another version or damaged.
     """
     name = f"sample {parameters.get('sample_id', '?')}"
-    if clean.dtype != np.uint8 or clean.ndim != 3 or clean.shape[2] != 3 or clean.size == 0:
-        raise DataError(f"{name}: expected a uint8 [H, W, 3] image, got {clean.dtype} {list(clean.shape)}")
+    check_rgb(clean, name)
     if parameters.get("parameters_version") != PARAMETERS_VERSION:
         raise DataError(
             f"{name}: degradation parameters of version {parameters.get('parameters_version')!r}; "

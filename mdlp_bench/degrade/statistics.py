@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mdlp_bench.errors import DataError
-from mdlp_bench.images import ImageU8
+from mdlp_bench.images import LUMA, ImageU8, check_rgb
 
 FloatPlane = npt.NDArray[np.float32]
 
@@ -54,8 +54,7 @@ def frame_statistics(image: ImageU8) -> FrameStatistics:
     Raises:
         DataError: Not uint8 RGB, or smaller than 6 pixels in a direction.
     """
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-        raise DataError(f"expected a uint8 [H, W, 3] image, got {image.dtype} {list(image.shape)}")
+    check_rgb(image)
     height, width = image.shape[:2]
     if min(height, width) < _SMALLEST:
         raise DataError(f"an image of {width} x {height} px is too small for statistics ({_SMALLEST} px)")
@@ -84,7 +83,7 @@ def statistics_table(images: Iterable[ImageU8]) -> Mapping[str, npt.NDArray[np.f
 
 def luminance(image: ImageU8) -> FloatPlane:
     """BT.601 luma [H, W], 0-255."""
-    return np.asarray(image.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32))
+    return np.asarray(image.astype(np.float32) @ LUMA)
 
 
 def sharpness(luma: FloatPlane) -> float:

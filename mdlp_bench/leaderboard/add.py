@@ -15,12 +15,12 @@ from pydantic import ValidationError
 
 from mdlp_bench.engine import SERIAL, Engine
 from mdlp_bench.errors import ProtocolError, SubmissionError
-from mdlp_bench.files import atomic_path, sha256_bytes
+from mdlp_bench.files import sha256_bytes, write_bytes
 from mdlp_bench.harness.plan import ScoringPlan
 from mdlp_bench.harness.predict import Predictions, chunks, decode_frames, decode_ground_truth, predict
 from mdlp_bench.harness.run import Run, write_run
 from mdlp_bench.harness.score import score
-from mdlp_bench.images import ImageU8
+from mdlp_bench.images import ImageU8, encode
 from mdlp_bench.leaderboard.inspection import Inspection, flags_of, inspect_predictions
 from mdlp_bench.leaderboard.store import (
     DATASETS,
@@ -167,7 +167,7 @@ def _written(
     )
     (run.folder / THUMBNAILS).mkdir()
     for sample_id, image in inspection.kept.items():
-        write_webp(run.folder / THUMBNAILS / f"{sample_id}.webp", image)
+        write_bytes(run.folder / THUMBNAILS / f"{sample_id}.webp", encode(image, "webp", _WEBP_QUALITY))
     run = _completed(run, submission, inspection)
     claimed = tuple(claims(submission, run))
     record = EntryRecord(
@@ -192,19 +192,6 @@ def claims(submission: Submission, run: Run) -> list[ClaimedScore]:
         agrees = recomputed is not None and abs(claimed - recomputed) <= unit * (1 + 1e-9)
         found.append(ClaimedScore(metric=name, claimed=claimed, recomputed=recomputed, agrees=agrees))
     return found
-
-
-def write_webp(path: Path, image: ImageU8) -> None:
-    """Write a picture, uint8 RGB [H, W, 3], as WebP."""
-    import cv2
-
-    bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
-    done, buffer = cv2.imencode(".webp", bgr, [cv2.IMWRITE_WEBP_QUALITY, _WEBP_QUALITY])
-    if not done:
-        raise SubmissionError(f"{path}: the picture cannot be written as WebP; install OpenCV with WebP")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(buffer.tobytes())
 
 
 def _completed(run: Run, submission: Submission, inspection: Inspection) -> Run:
@@ -308,7 +295,7 @@ def _browsed(
             truth = to_working_size(truth)
             pictures[f"{sample_id}-gt"] = truth
         for name, image in pictures.items():
-            write_webp(folder / f"{name}.webp", image)
+            write_bytes(folder / f"{name}.webp", encode(image, "webp", _WEBP_QUALITY))
         known = by_id[sample_id]
         frame_texts, truth_texts = dict(known.frame_texts), dict(known.truth_texts)
         for reader in readers:

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from mdlp_bench.errors import DataError
 from mdlp_bench.files import sha256_bytes
+from mdlp_bench.images import check_rgb
 
 LpipsNet = Literal["alex", "squeeze", "vgg"]
 
@@ -111,13 +111,7 @@ def to_working_size(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     Raises:
         DataError: Not uint8, not [H, W, 3], or empty.
     """
-    if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-        found = (
-            f"{image.dtype} {list(image.shape)}" if isinstance(image, np.ndarray) else type(image).__name__
-        )
-        raise DataError(f"an image must be uint8 [H, W, 3], found {found}")
-    if image.size == 0:
-        raise DataError(f"an image of {image.shape[0]} x {image.shape[1]} pixels cannot be resized")
+    check_rgb(image)
     height, width = WORKING_SIZE
     smaller = (min(image.shape[1], width), min(image.shape[0], height))
     if smaller != (image.shape[1], image.shape[0]):

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import cv2
 import numpy as np
 
 from mdlp_bench.data.render.geometry import PLATE_HEIGHT
 from mdlp_bench.data.render.raster import Field, f32, grain, planes, smooth_noise
 from mdlp_bench.data.render.style import Light
-
-_LUMA: Final = np.array([0.299, 0.587, 0.114], np.float32)
+from mdlp_bench.images import LUMA
 
 
 def relief(ink: Field, emboss: float, direction: float) -> Field:
@@ -71,7 +68,7 @@ def exposed(image: Field, light: Light, rng: np.random.Generator) -> Field:
 
 def vivid(image: Field, saturation: float) -> Field:
     """Move the colours of a planar image away from (or towards) their grey, by the factor `saturation`."""
-    grey = image[0] * _LUMA[0] + image[1] * _LUMA[1] + image[2] * _LUMA[2]
+    grey = image[0] * LUMA[0] + image[1] * LUMA[1] + image[2] * LUMA[2]
     return f32(grey + (image - grey) * np.float32(saturation))
 
 

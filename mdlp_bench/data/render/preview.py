@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from mdlp_bench.data.render.face import render_plate
-from mdlp_bench.data.render.raster import Image, u8
+from mdlp_bench.data.render.raster import Image
 from mdlp_bench.data.render.samples import DEFAULT_LAYOUTS, render_samples
 from mdlp_bench.data.render.style import Appearance, sample_style
 from mdlp_bench.data.render.text import Provinces, sample_text
 from mdlp_bench.errors import DataError
-from mdlp_bench.files import atomic_path, seed_for
+from mdlp_bench.files import seed_for, write_bytes
+from mdlp_bench.images import encode
 from mdlp_bench.plate import LAYOUTS, Layout
 
 
@@ -79,15 +79,16 @@ def layout_sheet(seed: int, *, difficulties: tuple[float, ...] = (0.0, 0.5, 1.0)
 
 
 def write_picture(target: Path, image: Image) -> None:
-    """Write a picture atomically; the name's ending decides the format (.png, .jpg at quality 88, .webp).
+    """Write a picture atomically; the name's ending decides the format (.png, or .jpg at quality 88).
 
     Raises:
         DataError: The ending names no format.
         MdlpBenchError: The file cannot be written.
     """
-    if target.suffix.lower() not in {".png", ".jpg", ".jpeg", ".webp"}:
-        raise DataError(f"{target}: unknown picture format; end the name with .png, .jpg or .webp")
-    options = [cv2.IMWRITE_JPEG_QUALITY, 88] if target.suffix.lower() in {".jpg", ".jpeg"} else []
-    encoded = u8(cv2.imencode(target.suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR), options)[1])
-    with atomic_path(target) as temporary:
-        temporary.write_bytes(encoded.tobytes())
+    match target.suffix.lower():
+        case ".png":
+            write_bytes(target, encode(image))
+        case ".jpg" | ".jpeg":
+            write_bytes(target, encode(image, "jpg", 88))
+        case _:
+            raise DataError(f"{target}: unknown picture format; end the name with .png or .jpg")

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import cv2
 import numpy as np
 from pydantic import Field
 
 from mdlp_bench.degrade.operators.base import ImageF32, Params, linear_light, stored_values
-
-_LUMA: Final = np.array([0.299, 0.587, 0.114], np.float32)
+from mdlp_bench.images import LUMA
 
 
 class ExposureParams(Params):
@@ -47,7 +44,7 @@ class ToneParams(Params):
 
 def tone(image: ImageF32, params: ToneParams, rng: np.random.Generator) -> ImageF32:
     """Contrast and veiling glare of a lens."""
-    mean = np.float32((image @ _LUMA).mean())
+    mean = np.float32((image @ LUMA).mean())
     toned = (image - mean) * np.float32(params.contrast) + mean
     toned = toned * np.float32(1 - params.veil) + np.float32(params.veil * params.veil_level)
     return np.asarray(np.clip(toned, 0.0, 1.0), np.float32)
@@ -61,7 +58,7 @@ class SaturationParams(Params):
 
 def saturation(image: ImageF32, params: SaturationParams, rng: np.random.Generator) -> ImageF32:
     """Colour saturation (computed here: albumentations takes seconds to import in every worker)."""
-    grey = (image @ _LUMA)[..., None]
+    grey = (image @ LUMA)[..., None]
     return np.asarray(np.clip(grey + (image - grey) * np.float32(params.factor), 0.0, 1.0), np.float32)
 
 
@@ -101,7 +98,7 @@ def night(image: ImageF32, params: NightParams, rng: np.random.Generator) -> Ima
     """Dim ambient light plus one lamp, with less colour."""
     height, width = image.shape[:2]
     light = linear_light(image)
-    grey = (light @ _LUMA)[..., None]
+    grey = (light @ LUMA)[..., None]
     light = light + (grey - light) * np.float32(params.colour_loss)
     x = (np.arange(width) + 0.5)[None, :] / width - params.lamp_x
     y = ((np.arange(height) + 0.5)[:, None] / height - params.lamp_y) * (height / width)

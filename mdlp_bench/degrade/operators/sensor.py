@@ -12,9 +12,9 @@ from pydantic import Field
 from scipy.special import pdtr
 
 from mdlp_bench.degrade.operators.base import ImageF32, Params, linear_light, stored_values, to_uint8
+from mdlp_bench.images import LUMA
 
 _QUANTILES: Final = 4096
-_LUMA: Final = np.array([0.299, 0.587, 0.114], np.float32)
 
 
 class GaussianNoiseParams(Params):
@@ -62,7 +62,7 @@ def poisson_noise(image: ImageF32, params: PoissonNoiseParams, rng: np.random.Ge
     4096 quantiles for each grey level: several times faster than rejection, with the right mean and variance
     to a fraction of a percent; only the outermost tails, 1 in 8192 on each side, are cut.
     """
-    source = (image @ _LUMA)[..., None] if params.gray else image
+    source = (image @ LUMA)[..., None] if params.gray else image
     levels = to_uint8(source)
     rounded = levels.astype(np.float32) / np.float32(255)
     used = int(np.count_nonzero(np.bincount(levels.ravel(), minlength=256)))
