@@ -267,19 +267,21 @@ def confident_from(
     return float(values[allowed[-1]]) if len(allowed) else None
 
 
-def invented(
-    preds: Sequence[str], targets: Sequence[str], frame_readings: Sequence[Sequence[str]], reach: int = 1
-) -> Scores:
+def frames_show(frames: Sequence[str], read: str, position: int) -> bool:
+    """Whether some frame's reading has the character of `read` at that position, or one beside it."""
+    return any(read[position] in frame[max(0, position - 1) : position + 2] for frame in frames)
+
+
+def invented(preds: Sequence[str], targets: Sequence[str], frame_readings: Sequence[Sequence[str]]) -> Scores:
     """Share of each reading's characters that the method made up, lower is better, range [0, 1].
 
     A character is invented when it is wrong (by an alignment with the truth) and no reading of the sample's
-    input frames has it at its position, give or take `reach`.
+    input frames has it at its position or beside it (see `frames_show`).
 
     Args:
         preds: Readings of the restored images.
         targets: Truths.
         frame_readings: For each sample, the readings of its degraded frames.
-        reach: By how many positions a frame's character may be off.
 
     Returns:
         float64 [B]; 0 for an empty reading.
@@ -294,7 +296,7 @@ def invented(
     for sample, (pred, target, frames) in enumerate(zip(read, true, frame_readings, strict=True)):
         seen = [normalise(frame) for frame in frames]
         made_up = sum(
-            not right and not any(pred[j] in frame[max(0, j - reach) : j + reach + 1] for frame in seen)
+            not right and not frames_show(seen, pred, j)
             for j, right in enumerate(matched_positions(pred, target))
         )
         shares[sample] = made_up / max(1, len(pred))
