@@ -172,6 +172,10 @@ class RunRecord(_Record):
         """Runs are ranked together only when this is equal."""
         return (self.protocol, self.protocol_sha256, self.dataset.fingerprint, self.readers)
 
+    def column(self, name: str, position: int) -> str:
+        """The column of a text metric or reading by the reader at `position`: the first one's has no suffix."""
+        return name if position == 0 else f"{name}@{self.readers[position].name}"
+
 
 class Run:
     """A run folder: its record, summary and per-sample table."""

@@ -330,12 +330,11 @@ class _Ranker:
 
 
 def column(entry: Entry, name: str, reader: str) -> str:
-    """The column of a metric or reading by a reader: the first reader's carry no suffix."""
+    """The column of a metric or reading by a reader (see `RunRecord.column`)."""
     if name not in _OF_READER:
         return name
-    keys = [reader_key(descriptor) for descriptor in entry.run.record.readers]
-    position = keys.index(reader)
-    return name if position == 0 else f"{name}@{entry.run.record.readers[position].name}"
+    record = entry.run.record
+    return record.column(name, [reader_key(descriptor) for descriptor in record.readers].index(reader))
 
 
 def _values(entry: Entry, name: str, reader: str) -> FloatArray:

@@ -127,9 +127,8 @@ def _too_good(run: Run, card: DatasetCard) -> list[str]:
     """Text scores better than the reader's on the ground truths themselves."""
     found = []
     for position, reader in enumerate(run.record.readers):
-        suffix = "" if position == 0 else f"@{reader.name}"
         for name, ceiling in card.ceilings.get(reader_key(reader), {}).items():
-            summary = run.summary.get(f"{name}{suffix}")
+            summary = run.summary.get(run.record.column(name, position))
             if summary is None or summary.mean is None:
                 continue
             lead = summary.mean - ceiling if summary.higher_is_better else ceiling - summary.mean

@@ -12,10 +12,9 @@ import numpy as np
 from mdlp_bench.leaderboard.boards import RANKED, TEXT_METRICS, Board, BoardRow, column
 from mdlp_bench.leaderboard.store import DatasetCard, Entry, reader_key
 from mdlp_bench.metrics.base import METRICS
-from mdlp_bench.metrics.text import matched_positions
+from mdlp_bench.metrics.text import frames_show, matched_positions
 from mdlp_bench.plate import normalise
 
-_REACH: Final = 1  # as in `metrics.text.invented`
 _EXTRA_DIGITS: Final = 2  # per-sample values carry this many digits more than tables
 
 
@@ -135,13 +134,12 @@ def entry_data(entry: Entry, card: DatasetCard) -> dict[str, Any]:
     targets = [normalise(text or "") for text in table["text"].to_pylist()]
     metrics: dict[str, Any] = {}
     texts: dict[str, Any] = {}
-    for position, reader in enumerate(entry.run.record.readers):
+    for reader in entry.run.record.readers:
         key = reader_key(reader)
-        suffix = "" if position == 0 else f"@{reader.name}"
         for name in TEXT_METRICS:
             if column(entry, name, key) in table.column_names:
                 metrics[f"{name}|{key}"] = _packed(entry, column(entry, name, key), name)
-        read = table[f"read_text{suffix}"].to_pylist()
+        read = table[column(entry, "read_text", key)].to_pylist()
         texts[key] = [
             _coloured(text, target, frames.get(sample_id, {}).get(key))
             for sample_id, text, target in zip(ids, read, targets, strict=True)
@@ -166,9 +164,7 @@ def _coloured(text: str, target: str, frames: Sequence[str] | None) -> list[str]
     seen = None if frames is None else [normalise(frame) for frame in frames]
     kinds = []
     for j, right in enumerate(matched_positions(read, target)):
-        supported = seen is None or any(
-            read[j] in frame[max(0, j - _REACH) : j + _REACH + 1] for frame in seen
-        )
+        supported = seen is None or frames_show(seen, read, j)
         kinds.append("r" if right else "w" if supported else "h")
     return [read, "".join(kinds)]
 
