@@ -52,6 +52,7 @@ def slugify(name: str) -> str:
     """A name as part of a path or an address: lower case letters, digits, dots, underscores and dashes.
 
     Everything else becomes one dash, and so do runs of dashes: a slug never holds two in a row.
+    `leaderboard/site/assets/board.js` has the same rule.
     """
     return re.sub(r"[^a-z0-9._]+", "-", name.lower()).strip("-._") or "unnamed"
 

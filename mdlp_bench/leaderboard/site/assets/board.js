@@ -4,7 +4,7 @@
   for (const name of ["version", "authors", "flags"]) data[name] = data[name].at.map((k) => data[name].names[k]);
   data.flags = data.flags.map((text) => text ? text.split(" ") : []);
   for (const m of data.metrics) { m.l = m.v.map((x, i) => m.l[i] === null ? null : x - m.l[i]); m.h = m.v.map((x, i) => m.h[i] === null ? null : x + m.h[i]); }
-  // As the program names pages: lower case, everything but letters, digits, dots and underscores becomes a dash.
+  // As `slugify` in files.py: lower case, everything but letters, digits, dots and underscores becomes a dash.
   data.page = data.title.map((title, i) => `${title.toLowerCase().replace(/[^a-z0-9._]+/g, "-").replace(/^[-._]+|[-._]+$/g, "") || "unnamed"}--${data.version[i]}`);
   const haystack = data.title.map((title, i) => `${title} ${data.version[i]} ${data.authors[i]} ${data.flags[i].join(" ")}`.toLowerCase());
   const collator = new Intl.Collator("en"), alphabet = [...data.title.keys()].sort((i, j) => collator.compare(data.title[i], data.title[j]));
