@@ -173,7 +173,7 @@ class RunRecord(_Record):
         return (self.protocol, self.protocol_sha256, self.dataset.fingerprint, self.readers)
 
     def column(self, name: str, position: int) -> str:
-        """The column of a text metric or reading by a reader, given by its position: the first has no suffix."""
+        """The column of a text metric or reading by the reader at `position`; the first has no suffix."""
         return name if position == 0 else f"{name}@{self.readers[position].name}"
 
 
