@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Final
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -12,8 +13,23 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from mdlp_bench.errors import DataError, reason
-from mdlp_bench.files import atomic_path
+from mdlp_bench.files import atomic_path, read_json, write_json
 from mdlp_bench.training.trainable import Trainable
+
+TRAINING: Final = "training.json"
+
+
+def claim(folder: Path, identity: dict[str, Any]) -> None:
+    """Write what identifies a training into its folder, or find it there.
+
+    Raises:
+        DataError: The folder holds another training.
+    """
+    path = folder / TRAINING
+    if not path.is_file():
+        write_json(path, identity)
+    elif read_json(path) != identity:
+        raise DataError(f"{path}: this folder holds another training; choose another one or delete it")
 
 
 @dataclass

@@ -28,15 +28,14 @@ from torch import Tensor, nn
 
 from mdlp_bench.data.samples import Samples
 from mdlp_bench.errors import DataError, MdlpBenchError
-from mdlp_bench.files import read_json, seed_for, write_json, write_text
-from mdlp_bench.training.checkpoint import State, load_state, save_state
+from mdlp_bench.files import seed_for, write_text
+from mdlp_bench.training.checkpoint import TRAINING, State, claim, load_state, save_state
 from mdlp_bench.training.config import Precision, TrainingConfig
 from mdlp_bench.training.data import TrainingData
 from mdlp_bench.training.trainable import Trainable
 from mdlp_bench.training.validation import Validation
 
 LOG: Final = "log.jsonl"
-TRAINING: Final = "training.json"
 WEIGHTS: Final = "weights.safetensors"
 
 Report = Callable[[dict[str, Any]], None]
@@ -83,7 +82,7 @@ def train(
         )
     identity = {**about, "training": config.model_dump(mode="json"), "data": _identity(samples)}
     if chief:
-        _claim(out, identity)
+        claim(out, identity)
     data = TrainingData(samples, seed=config.seed, frames=config.frames, augment=config.augment)
     state = _start(trainable, config, accelerator, out)
     run = _Run(trainable, data, config, out, accelerator, state, report)
@@ -239,12 +238,3 @@ def _precision(wanted: Precision) -> str:
 
 def _identity(samples: Samples) -> dict[str, Any]:
     return {"name": samples.name, "samples": len(samples), "fingerprint": samples.fingerprint}
-
-
-def _claim(out: Path, identity: dict[str, Any]) -> None:
-    path = out / TRAINING
-    if path.is_file():
-        if read_json(path) != identity:
-            raise DataError(f"{path}: this folder holds another training; choose another one or delete it")
-    else:
-        write_json(path, identity)

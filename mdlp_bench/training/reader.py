@@ -22,12 +22,13 @@ from torch import Tensor, nn
 
 from mdlp_bench.data.render import face_geometry
 from mdlp_bench.errors import DataError
-from mdlp_bench.files import read_json, seed_for, write_bytes, write_json
+from mdlp_bench.files import seed_for, write_bytes
 from mdlp_bench.readers.crnn.network import CRNN, CrnnConfig, standardise
 from mdlp_bench.readers.crnn.reader import DECODINGS, CrnnReader, prepare
 from mdlp_bench.readers.crnn.weights import load_crnn, save_crnn
 from mdlp_bench.readers.ctc import greedy, softmax
 from mdlp_bench.training.calibration import PLATES, calibrate
+from mdlp_bench.training.checkpoint import claim
 from mdlp_bench.training.reader_data import Pool, render_pool, vary
 
 _HELD_OUT_STREAM: Final = 1_000_003
@@ -91,9 +92,9 @@ def train_reader(
         The weight file.
 
     Raises:
-        DataError: `out` holds another run, or a damaged checkpoint.
+        DataError: `out` holds another training, or a damaged checkpoint.
     """
-    _claim(out, training)
+    claim(out, training.model_dump(mode="json"))
     pool = render_pool(out / "pool", training.seed, training.pool)
     held_out = render_pool(out / "pool", training.seed + _HELD_OUT_STREAM, training.held_out)
     trial = _Trial(training, pool)
@@ -310,13 +311,3 @@ def _fit_temperature(logits: npt.NDArray[np.float32], texts: tuple[str, ...], al
         loss, bounds=(math.log(0.3), math.log(5.0)), method="bounded", options={"xatol": 0.02}
     )
     return round(math.exp(float(found.x)), 4)
-
-
-def _claim(out: Path, training: ReaderTraining) -> None:
-    """Write `training.json`, or refuse a folder that holds another run."""
-    path, wanted = out / "training.json", training.model_dump(mode="json")
-    if path.is_file():
-        if read_json(path) != wanted:
-            raise DataError(f"{path}: this folder holds another run; choose another one or delete it")
-    else:
-        write_json(path, wanted)

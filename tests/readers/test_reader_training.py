@@ -69,7 +69,7 @@ def test_a_killed_run_ends_with_the_same_weights(
     monkeypatch.undo()
     assert train_reader(_TINY, broken).read_bytes() == weights.read_bytes()
 
-    with pytest.raises(DataError, match="holds another run"):
+    with pytest.raises(DataError, match="holds another training"):
         train_reader(_TINY.model_copy(update={"seed": 9}), broken)
     (broken / "checkpoint.pt").write_bytes(b"half")
     with pytest.raises(DataError, match=r"checkpoint\.pt: damaged"):
