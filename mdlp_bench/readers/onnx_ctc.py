@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from mdlp_bench.errors import DataError, MissingDependencyError, ReaderError
+from mdlp_bench.errors import DataError, MissingDependencyError, ReaderError, first_fault, reason
 from mdlp_bench.files import read_json, sha256_file
 from mdlp_bench.images import ImageU8
 from mdlp_bench.plate import ALPHABET, normalise
@@ -148,8 +148,9 @@ class OnnxCtcReader(Reader):
         try:
             scores = np.asarray(self.session.run(None, {self._input: batch})[0])
         except Exception as error:  # onnxruntime's exceptions share no public base class
-            reason = str(error).splitlines()[0][:200]
-            raise ReaderError(f"{self._model}: fails on input {list(batch.shape)}: {reason}") from error
+            raise ReaderError(
+                f"{self._model}: fails on input {list(batch.shape)}: {reason(error)[:200]}"
+            ) from error
         if self.config.time_first and scores.ndim == 3:
             scores = scores.swapaxes(0, 1)
         if scores.ndim != 3 or scores.shape[0] != len(batch) or scores.shape[2] != len(self._classes):
@@ -188,9 +189,7 @@ def open_session(model: Path) -> Any:
     try:
         return onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # as above: no public base class
-        raise ReaderError(
-            f"{model}: not a readable ONNX network ({str(error).splitlines()[0][:160]})"
-        ) from error
+        raise ReaderError(f"{model}: not a readable ONNX network ({reason(error)[:160]})") from error
 
 
 def load_onnx(model: Path) -> OnnxCtcReader:
@@ -222,9 +221,7 @@ def load_onnx(model: Path) -> OnnxCtcReader:
     try:
         config = CtcConfig.model_validate(fields)
     except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(map(str, first["loc"])) or "configuration"
-        raise ReaderError(f"{sidecar}: {field}: {first['msg']}") from error
+        raise ReaderError(f"{sidecar}: {first_fault(error, 'configuration')}") from error
     descriptor = ReaderDescriptor(
         name=f"onnx-{model.stem}", title=model.stem, version="1", weights_sha256=None, licence="unknown"
     )

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from mdlp_bench.errors import MissingWeightsError, ReaderError
+from mdlp_bench.errors import MissingWeightsError, ReaderError, first_fault, reason
 from mdlp_bench.files import write_bytes
 from mdlp_bench.readers.crnn.network import CRNN, CrnnConfig
 
@@ -50,13 +50,13 @@ def load_crnn(path: Path) -> CRNN:
             metadata = stored.metadata() or {}
             tensors = {name: stored.get_tensor(name).to(torch.float32) for name in stored.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
-        raise ReaderError(f"{path}: not a safetensors file ({error})") from error
+        raise ReaderError(f"{path}: not a safetensors file ({reason(error)})") from error
     if _KEY not in metadata:
         raise ReaderError(f"{path}: not a CRNN of this project (its metadata lack {_KEY!r})")
     try:
         config = CrnnConfig.model_validate_json(metadata[_KEY])
     except ValidationError as error:
-        raise ReaderError(f"{path}: unreadable configuration ({error.errors()[0]['msg']})") from error
+        raise ReaderError(f"{path}: unreadable configuration ({first_fault(error)})") from error
     network = CRNN(config)
     expected = {
         name: tensor.shape
