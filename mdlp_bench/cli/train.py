@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from mdlp_bench.cli.options import DataArgument, JsonOption
-from mdlp_bench.training.reader_cli import train_reader_command
+from mdlp_bench.cli.train_reader import train_reader_command
 
 # The group `mdlp_bench.training.registry` loads from; naming it here keeps torch out of the command line.
 _GROUP: Final = "mdlp_bench.trainables"

@@ -9,9 +9,9 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from mdlp_bench.cli.train_reader import train_reader_command
 from mdlp_bench.errors import DataError
 from mdlp_bench.readers.crnn import CrnnReader
-from mdlp_bench.training.reader_cli import train_reader_command
 
 _CONFIG = (
     "pool: 4\nheld_out: 2\ncalibration: 4\nsteps: 2\nbatch: 2\ndecay: 1\ncheckpoint_every: 1\nversion: tiny\n"
