@@ -117,9 +117,10 @@ class RunComparison:
             n_plates=len(self.bootstrap.clusters),
             intervals=self.bootstrap.describe(),
         )
-        return (
-            table if self.ranking is None else table.sorted_by(self.ranking.metrics[0].metric, "acc", "psnr")
-        )
+        if self.ranking is None:
+            return table
+        keys = (self.ranking.metrics[0].metric, "acc", "psnr")
+        return table.sorted_by(*(key for key in keys if any(key == column.key for column in table.columns)))
 
     def best_first(self) -> list[Run]:
         """The ranked runs by their overall place; oracles are left out."""

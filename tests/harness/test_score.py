@@ -91,6 +91,17 @@ def test_the_oracle_is_the_ceiling_and_images_agree_with_scikit_image(
     assert psnr.low is not None and psnr.high is not None and psnr.low < psnr.mean < psnr.high
 
 
+def test_runs_scored_without_image_metrics_compare(make_samples: Make, tmp_path: Path) -> None:
+    samples = make_samples(rows=readable_rows(4))
+    names = ("bicubic", "frame-mean")
+    found = [predict(load_method(name), samples, tmp_path / "p" / name) for name in names]
+    runs = score(found, samples, [tmp_path / name for name in names], ScoringPlan((BrightReader(),), ()))
+    table = compare(runs).table
+    keys = {column.key for column in table.columns}
+    assert "ned" in keys and "psnr" not in keys
+    assert sum(row.kind == "method" for row in table.rows) == len(names)
+
+
 def test_a_failed_sample_counts_as_the_floor(make_samples: Make, tmp_path: Path) -> None:
     samples = make_samples(rows=readable_rows(6))
     bad = samples.sample_ids[2]
