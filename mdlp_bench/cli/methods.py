@@ -84,9 +84,9 @@ def _reader_lines(entry: Mapping[str, Any]) -> list[str]:
     believed = entry["believed_from"]
     lines = [
         f"{entry['title']}, version {entry['version']}; {entry['licence']}",
-        "believed from a confidence that is not measured"
+        "no confidence is known from which to believe it"
         if believed is None
-        else f"believed from a confidence of {believed:g}",
+        else f"believed from a confidence of {believed:.3f}",
     ]
     return [*lines, entry["citation"]] if entry["citation"] else lines
 

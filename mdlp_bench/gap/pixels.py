@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from mdlp_bench.degrade.operators.compression import dct_matrix
 from mdlp_bench.degrade.statistics import FloatPlane, luminance
-from mdlp_bench.images import ImageU8
+from mdlp_bench.images import LUMA, ImageU8
 
 # Frames of a track differ in size; they are laid over one another at this one (height, width).
 _COMMON: Final = (32, 64)
@@ -75,7 +75,7 @@ def colour_statistics(image: ImageU8) -> ColourStatistics:
     values = image.reshape(-1, 3).astype(np.float32) / 255
     means = values.mean(axis=0)
     return ColourStatistics(
-        brightness=float(means @ np.array([0.299, 0.587, 0.114], np.float32)),
+        brightness=float(means @ LUMA),
         colourfulness=float((values.max(axis=1) - values.min(axis=1)).mean()),
         warmth=float(means[0] - means[2]),
     )

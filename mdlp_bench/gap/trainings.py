@@ -24,6 +24,7 @@ from mdlp_bench.gap.model import PartSizes
 from mdlp_bench.gap.sets import GapSet
 from mdlp_bench.methods import Method
 from mdlp_bench.methods.base import FrameBatch, MethodDescriptor
+from mdlp_bench.metrics.cost import count_parameters
 from mdlp_bench.training.images import to_images, to_tensor
 from mdlp_bench.training.loop import WEIGHTS
 from mdlp_bench.training.methods import train_method
@@ -175,7 +176,7 @@ class TrainedMethod(Method):
             name=slugify(f"{spec.label}-{training.title}")[:80],
             title=f"Trained on {training.title}",
             frames_used=FRAMES,
-            parameters=sum(p.numel() for p in self._trainable.network.parameters()),
+            parameters=count_parameters(self._trainable.network),
             weights_sha256=sha256_file(weights),
             licence="unknown",
             trained_on=(training.title,),
