@@ -100,13 +100,16 @@ def study(
     plan = None
     if methods:
         from accelerate import PartialState  # type: ignore[import-untyped]
+        from accelerate.utils import parse_flag_from_env  # type: ignore[import-untyped]
 
         from mdlp_bench.errors import ReaderError
         from mdlp_bench.gap.transfer import TransferPlan
 
         if loaded is None:
             raise ReaderError("--methods needs a --reader: what methods cost is told by what can be read")
-        state = PartialState()
+        # The Accelerator of a training reads the flag by itself, a state does not: without it every one of
+        # several processes on CPUs would take itself for the first.
+        state = PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU"))
         with state.main_process_first():
             sets = open_sets(specs, out, limit=samples, seed=seed, engine=used)
             plan = TransferPlan.of(_listed(methods), sets, out, steps=train_budget, limit=samples, seed=seed)

@@ -135,14 +135,17 @@ def measure(
 
 
 def choose_plates(samples: Samples, limit: int | None, seed: int) -> Samples:
-    """Whole plates in the order of their hashes until `limit` samples are reached; at least one plate."""
+    """Whole plates in the order of their hashes until `limit` samples are reached; at least one plate.
+
+    Not the hashes by which `splits_of` divides: the first plates by those would all be of one part.
+    """
     if limit is None or len(samples) <= limit:
         return samples
     of_plate: dict[str, list[str]] = {}
     for row in samples.rows(["sample_id", "plate_id"]):
         of_plate.setdefault(row["plate_id"], []).append(row["sample_id"])
     kept: list[str] = []
-    for plate in sorted(of_plate, key=lambda plate: unit_hash(plate, seed)):
+    for plate in sorted(of_plate, key=lambda plate: unit_hash(f"chosen/{plate}", seed)):
         if kept and len(kept) + len(of_plate[plate]) > limit:
             break
         kept += of_plate[plate]

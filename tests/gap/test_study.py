@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from mdlp_bench.data import open_samples
+from mdlp_bench.data.split import splits_of
 from mdlp_bench.data.synth import synthesise_rendered
 from mdlp_bench.degrade import load_recipe, parse_recipe
 from mdlp_bench.errors import DataError
@@ -128,3 +129,12 @@ def test_two_sets_that_share_plates_keep_the_same_ones(tmp_path: Path) -> None:
         for name in "ab"
     ]
     assert chosen[0] == chosen[1] and 1 <= len(chosen[0]) <= 3
+
+
+def test_few_plates_of_many_are_of_both_parts_of_a_transfer(make_samples) -> None:
+    from conftest import sample_row
+
+    samples = make_samples(rows=[sample_row(i, plate_id=f"plate-{i}") for i in range(120)])
+    chosen = [row["plate_id"] for row in choose_plates(samples, 40, 0).rows(["plate_id"])]
+    tested = list(splits_of(chosen, {"train": 0.7, "test": 0.3}, 0)).count("test")
+    assert len(chosen) == 40 and 4 <= tested <= 22  # 12 expected, 2.9 the standard deviation
