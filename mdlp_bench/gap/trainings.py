@@ -198,16 +198,17 @@ class TrainedMethod(Method):
             return to_images(self._trainable.restore(self._trainable.network, tensor, seeds))
 
 
-def parts_of(one: GapSet, *, limit: int, seed: int) -> SetParts:
+def parts_of(one: GapSet, *, limit: int, seed: int, test_share: float = TEST_SHARE) -> SetParts:
     """Divide a set by a hash of its plates, the same in every set.
 
     Args:
         one: The set; samples without frames or ground truth are left out.
         limit: Samples at most (see `choose_plates`).
         seed: Of the division and the choice.
+        test_share: Share of the plates that are for tests; 1 where nothing is trained.
 
     Raises:
-        DataError: A part has fewer than three plates.
+        DataError: A part that is to have plates has fewer than three.
     """
     chosen = choose_plates(one.samples, limit, seed)
     rows = [
@@ -216,12 +217,13 @@ def parts_of(one: GapSet, *, limit: int, seed: int) -> SetParts:
         if row["frames"] and row["gt"] is not None
     ]
     parts: dict[str, list[tuple[str, str]]] = {"train": [], "test": []}
-    places = splits_of((plate for _, plate in rows), {"train": 1 - TEST_SHARE, "test": TEST_SHARE}, seed)
+    shares = {"train": 1 - test_share, "test": test_share}
+    places = splits_of((plate for _, plate in rows), shares, seed)
     for row, place in zip(rows, places, strict=True):
         parts[place].append(row)
     for name, found in parts.items():
         plates = len({plate for _, plate in found})
-        if plates < _FEWEST:
+        if shares[name] and plates < _FEWEST:
             raise DataError(
                 f"{one.name}: {plates} plates with ground truth in its {name} part; a transfer study takes "
                 f"{_FEWEST}, so give a larger set or leave --methods out"

@@ -78,7 +78,9 @@ class TransferPlan:
         labels = [spec.label for spec in trained] + [one.label for one in fixed]
         if twice := {label for label in labels if labels.count(label) > 1}:
             raise MethodError(f"two methods are called {min(twice)!r}; give each once")
-        parts = tuple(parts_of(one, limit=limit, seed=seed) for one in sets)
+        # No plate need be kept from methods that learn nothing here.
+        share = TEST_SHARE if trained else 1.0
+        parts = tuple(parts_of(one, limit=limit, seed=seed, test_share=share) for one in sets)
         folder = out / "transfer"
         trainings = [t for spec in trained for t in plan_trainings(spec, parts, folder, seed=seed)]
         return cls(tuple(trained), tuple(fixed), parts, tuple(trainings), folder)
@@ -140,7 +142,7 @@ def measure_transfer(
         settings=TransferSettings(
             steps=max((t.method.recipe.training.steps for t in plan.trainings), default=0),
             fine_tuning_steps=max((t.method.recipe.training.steps for t in fine_tuned), default=0),
-            test_share=TEST_SHARE,
+            test_share=TEST_SHARE if plan.trained else 1.0,
             lpips=lpips,
             seed=settings.seed,
         ),

@@ -22,7 +22,7 @@ def transfer_sections(found: TransferStudy) -> list[Section]:
 def _costs(found: TransferStudy) -> Section:
     settings = found.settings
     real = found.parts[0].name
-    words = [
+    trained = [
         f"Every method is trained for {settings.steps:,} steps on each set and tested on each; by a hash of "
         f"their ids {100 * settings.test_share:.0f} % of the plates are for tests, the same in all sets, so "
         "that no network has seen a plate it is tested on. Intervals resample plates.",
@@ -31,8 +31,9 @@ def _costs(found: TransferStudy) -> Section:
         f"that of the same method trained on {real}, on the same plates (p: Holm over a method and set). "
         "Recovered is the share of the excess without real plates that is gone; it is left empty where that "
         "excess may be chance.",
-        *found.notes,
     ]
+    untrained = ["No method is trained here: each is tested on all plates. Intervals resample plates."]
+    words = [*(trained if settings.steps else untrained), *found.notes]
     parts = Table(
         "Plates (samples) of both parts",
         ("set", "training", "test"),

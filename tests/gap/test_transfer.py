@@ -122,6 +122,15 @@ def test_a_transfer_is_measured_and_found_again(
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.parquet")} == written
 
 
+def test_methods_that_learn_nothing_are_tested_on_all_plates(sets: list[GapSet], tmp_path: Path) -> None:
+    found = run(plan_of(sets[:2], tmp_path, "bicubic", "input", "frame-mean"), tmp_path)
+    assert [(one.train, one.test) for one in found.parts] == [(0, PLATES)] * 2
+    assert found.settings.test_share == 1 and not found.drops and not found.recoveries and not found.figures
+    assert [one.synthetic for one in found.agreements] == ["same"]
+    text = str(transfer_sections(found))
+    assert "No method is trained here" in text and "Mixed" not in text
+
+
 def test_what_cannot_be_is_refused(sets: list[GapSet], tmp_path: Path) -> None:
     with pytest.raises(MethodError, match="cannot be trained"):
         plan_of(sets, tmp_path, "bicubic=small")
