@@ -63,6 +63,7 @@ def test_a_transfer_of_fixed_methods_is_part_of_the_report(tmp_path: Path) -> No
     assert report.transfer is not None and len(report.transfer.cells) == 6
     (agreement,) = report.transfer.agreements
     assert set(agreement.real_order) == {"bicubic", "input", "frame-mean"}
+    assert [gap.classifier is not None for gap in report.study.gaps] == [True]
     headings = re.findall(r"^## (.+)$", (out / "report.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
     assert headings[-3:] == ["What it costs", "Do ranks carry over", "What this cannot tell"]
 

@@ -24,6 +24,8 @@ from mdlp_bench.harness.plan import ScoringPlan
 from mdlp_bench.images import encode
 
 PLATES = 12
+PLATES_MDLP = 9
+"""Too few for the classifier of `gap study`, whose trainings take minutes; tests/cli/test_gap.py has it."""
 METHOD = '''"""The mean of the frames."""
 import mdlp_bench as mb
 
@@ -64,9 +66,9 @@ class World:
         else:
             shutil.copy(made, folder / name)
 
-    def _data(self, path: Path) -> None:
+    def _data(self, path: Path, plates: int = PLATES) -> None:
         synthesise_rendered(
-            load_recipe("surveillance"), PLATES, path, seed=3, ratios={"train": 0.4, "val": 0.3, "test": 0.3}
+            load_recipe("surveillance"), plates, path, seed=3, ratios={"train": 0.4, "val": 0.3, "test": 0.3}
         )
 
     def _parts(self, path: Path) -> None:
@@ -74,7 +76,7 @@ class World:
         self._data(path / "018")
 
     def _exported(self, layout: str, path: Path) -> None:
-        self._data(path.with_name("of-mdlp"))
+        self._data(path.with_name("of-mdlp"), PLATES_MDLP)
         EXPORTS[layout].write(open_samples(path.with_name("of-mdlp")), path, None)
 
     def _bench(self, path: Path) -> None:
