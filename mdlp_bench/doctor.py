@@ -158,19 +158,15 @@ def _weights() -> Iterator[Check]:
             remedy=f"reinstall mdlp-bench (in a checkout: git checkout -- {path})" if problem else None,
         )
     folder = cache_folder()
-    for name, backbone in BACKBONES.items():
+    for backbone in BACKBONES.values():
         path = folder / backbone.file_name
         there = path.is_file()
-        # A hundred megabytes for two columns are not fetched unasked.
-        missing = (
-            "not here, and never fetched" if name == "inception" else "not here yet; fetched when first used"
-        )
         yield Check(
             group="weights",
             name=backbone.purpose,
             status="ok" if there else "note",
-            found=f"{path}: {_size(path)}" if there else f"not here; {missing}",
-            remedy=None if there else f"save {backbone.url} as {path}",
+            found=f"{path}: {_size(path)}" if there else "not downloaded yet; fetched when first used",
+            remedy=None if there else f"without network: save {backbone.url} as {path}",
         )
 
 
