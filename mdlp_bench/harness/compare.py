@@ -119,8 +119,9 @@ class RunComparison:
         )
         if self.ranking is None:
             return table
+        present = {column.key for column in table.columns}
         keys = (self.ranking.metrics[0].metric, "acc", "psnr")
-        return table.sorted_by(*(key for key in keys if any(key == column.key for column in table.columns)))
+        return table.sorted_by(*(key for key in keys if key in present))
 
     def best_first(self) -> list[Run]:
         """The ranked runs by their overall place; oracles are left out."""
@@ -321,10 +322,11 @@ def _agreement(
         if run.record.method.provenance != "oracle" and run.record.method.output == "image"
     ]
     found = {}
-    for reader in runs[0].record.readers[1:]:
+    record = runs[0].record
+    for position, reader in enumerate(record.readers[1:], start=1):
         first, second = (
             np.stack([_column(table, name) for table in ranked], axis=1) if ranked else np.empty((0, 0))
-            for name in ("ned", f"ned@{reader.name}")
+            for name in ("ned", record.column("ned", position))
         )
         # Without an order in either (one method, or all equal) there is nothing to agree on.
         with suppress(StatisticsError):

@@ -118,7 +118,7 @@ def score(
     if missing:
         shared, collected = _collect([predictions[i] for i in missing], samples, plan, engine, progress)
         for index, own in zip(missing, collected, strict=True):
-            table, summary = _tabulate(predictions[index], own, shared, plan)
+            table, summary = _tabulate(records[index], own, shared, plan)
             runs[index] = write_run(outs[index], records[index], table, summary)
     return [run for run in runs if run is not None]
 
@@ -277,7 +277,7 @@ def _or_black(image: ImageU8 | None) -> ImageU8:
 
 
 def _tabulate(
-    predictions: Predictions, own: _Collected, shared: _Collected, plan: ScoringPlan
+    record: RunRecord, own: _Collected, shared: _Collected, plan: ScoringPlan
 ) -> tuple[pa.Table, dict[str, MetricSummary]]:
     """The per-sample table of a run, and its summary."""
     columns: dict[str, Any] = {
@@ -289,22 +289,21 @@ def _tabulate(
     missing: dict[str, str] = {}
     for position, reader in enumerate(plan.readers):
         name = reader.descriptor.name
-        suffix = "" if position == 0 else f"@{name}"
         readings: list[Reading] = own.columns[f"read@{name}"]
-        columns[f"read_text{suffix}"] = [reading.text for reading in readings]
-        columns[f"read_confidence{suffix}"] = [reading.confidence for reading in readings]
+        columns[record.column("read_text", position)] = [reading.text for reading in readings]
+        columns[record.column("read_confidence", position)] = [reading.confidence for reading in readings]
         truth = TruthReadings(shared.columns["text"], shared.columns[f"truth@{name}"])
         scores = text_columns(readings, truth, shared.columns["frame_readings"] if position == 0 else None)
-        if predictions.record.method.output == "image":
+        if record.method.output == "image":
             if reader.descriptor.believed_from is None:
-                missing[f"hallucination{suffix}"] = (
+                missing[record.column("hallucination", position)] = (
                     f"it is not known from which confidence {name} errs at most once in a hundred "
                     "(see mdlp-bench calibrate)"
                 )
             else:
                 scores["hallucination"] = hallucinations(readings, truth, reader.descriptor.believed_from)
-        metrics |= {f"{metric}{suffix}": values for metric, values in scores.items()}
-        ceilings |= {f"{metric}{suffix}": value for metric, value in truth.scores().items()}
+        metrics |= {record.column(metric, position): values for metric, values in scores.items()}
+        ceilings |= {record.column(metric, position): value for metric, value in truth.scores().items()}
     bootstrap = ClusterBootstrap(
         columns["plate_id"], MDLP_V1.bootstrap.resamples, confidence=MDLP_V1.bootstrap.confidence
     )
@@ -324,7 +323,7 @@ def _tabulate(
     summary |= summarise_confidence(confidences.tolist(), metrics["acc"][known] > 0, read)
     for name, reason in {**plan.unavailable, **missing}.items():
         summary[name] = unavailable(name, reason)
-    if predictions.record.method.output == "text":
+    if record.method.output == "text":
         imaged = [n for s in plan.image_scorers for n in s.metrics]
         inception = () if plan.inception is None else ("fid", "kid")
         for name in (*imaged, *plan.unavailable, *inception, "frd", "krd", "hallucination"):
