@@ -40,6 +40,7 @@ class TransferPlan:
         fixed: Methods taken as they are.
         parts: Of the real set and the synthetic ones.
         trainings: All, in order.
+        test_share: Of the plates; all of them where nothing is trained, so that none need be kept back.
         out: The folder `transfer` of the report.
     """
 
@@ -47,6 +48,7 @@ class TransferPlan:
     fixed: tuple[FixedMethod, ...]
     parts: tuple[SetParts, ...]
     trainings: tuple[Training, ...]
+    test_share: float
     out: Path
 
     @classmethod
@@ -78,12 +80,11 @@ class TransferPlan:
         labels = [spec.label for spec in trained] + [one.label for one in fixed]
         if twice := {label for label in labels if labels.count(label) > 1}:
             raise MethodError(f"two methods are called {min(twice)!r}; give each once")
-        # No plate need be kept from methods that learn nothing here.
         share = TEST_SHARE if trained else 1.0
         parts = tuple(parts_of(one, limit=limit, seed=seed, test_share=share) for one in sets)
         folder = out / "transfer"
         trainings = [t for spec in trained for t in plan_trainings(spec, parts, folder, seed=seed)]
-        return cls(tuple(trained), tuple(fixed), parts, tuple(trainings), folder)
+        return cls(tuple(trained), tuple(fixed), parts, tuple(trainings), share, folder)
 
     def train(self, say: Say) -> None:
         """Run what has not been run.
@@ -142,7 +143,7 @@ def measure_transfer(
         settings=TransferSettings(
             steps=max((t.method.recipe.training.steps for t in plan.trainings), default=0),
             fine_tuning_steps=max((t.method.recipe.training.steps for t in fine_tuned), default=0),
-            test_share=TEST_SHARE if plan.trained else 1.0,
+            test_share=plan.test_share,
             lpips=lpips,
             seed=settings.seed,
         ),
