@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from mdlp_bench.cli.options import JsonOption
+from mdlp_bench.cli.options import JsonOption, show_progress
 
 _EXAMPLES = """Examples:\n
   mdlp-bench calibrate crnn\n
@@ -40,7 +40,9 @@ def calibrate(
     loaded = load_reader(reader)
     with (
         TemporaryDirectory() as folder,
-        tqdm(total=plates, desc="Reading", unit="plate", disable=as_json, leave=False) as bar,
+        tqdm(
+            total=plates, desc="Reading", unit="plate", disable=not show_progress(as_json), leave=False
+        ) as bar,
     ):
         found = calibration.calibrate(loaded, Path(folder), plates=plates, progress=bar.update)
     if as_json:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 import cv2
 import numpy as np
@@ -22,7 +22,7 @@ from mdlp_bench.readers.ctc import align, greedy, prefix_beam, softmax
 Decoding = Literal["greedy", "beam", "grammar"]
 """`greedy`: best path. `beam`: prefix beam search. `grammar`: prefix beam search among valid plates only."""
 
-DECODINGS: Final[tuple[Decoding, ...]] = ("greedy", "beam", "grammar")
+DECODINGS: Final[tuple[Decoding, ...]] = get_args(Decoding)
 
 _BATCH: Final = 64
 _BEAM: Final = 16
