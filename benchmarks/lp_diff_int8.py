@@ -9,18 +9,16 @@ from __future__ import annotations
 import copy
 import warnings
 
-import numpy as np
 import torch
-from sampling import BATCH, Judge, change, cpu_ms, demo_plates, table
+from sampling import BATCH, Judge, change, cpu_ms, demo_plates, restore, seeds_of, table
 from torch import Tensor, nn
 from torch.ao.nn import quantized
 
 from baselines.lp_diff.checkpoint import load
 from baselines.lp_diff.model import LPDiff
 from baselines.weights import bundled
-from mdlp_bench.files import seed_for
 from mdlp_bench.harness.demo import lpips_net
-from mdlp_bench.training.images import to_images, to_tensor
+from mdlp_bench.training.images import to_tensor
 
 PLATES = 64
 
@@ -56,11 +54,6 @@ class Int8Conv2d(nn.Module):
         return self.conv(torch.quantize_per_tensor(x, *self.input, torch.quint8)).dequantize()
 
 
-def restore(model: LPDiff, frames: Tensor, seeds: list[int]) -> np.ndarray:
-    parts = [slice(start, start + BATCH) for start in range(0, len(frames), BATCH)]
-    return np.concatenate([to_images(model.sample(frames[p], seeds[p], steps=1)) for p in parts])
-
-
 def quantise(model: LPDiff, frames: Tensor, seeds: list[int]) -> LPDiff:
     """A copy whose U-Net's convolutions are `Int8Conv2d`, with the ranges that these frames take."""
     model = copy.deepcopy(model)
@@ -93,7 +86,7 @@ def main() -> None:
     torch.backends.quantized.engine = "onednn"
     plates = demo_plates(PLATES + BATCH)
     frames = to_tensor(plates.frames)
-    seeds = [seed_for(0, "restore", sample_id) for sample_id in plates.sample_ids]
+    seeds = seeds_of(plates)
     full, _ = load(bundled("lp-diff"))
     models = {"32 bits": full, "8 bits": quantise(full, frames[PLATES:], seeds[PLATES:])}
     judge = Judge(plates, lpips_net())

@@ -78,6 +78,21 @@ def demo_plates(count: int) -> DecodedBatch:
         return decode_batch(next(open_samples(data).batches(count)))
 
 
+def seeds_of(plates: DecodedBatch) -> list[int]:
+    """The seeds of the harness, one a sample."""
+    return [seed_for(0, "restore", sample_id) for sample_id in plates.sample_ids]
+
+
+def restore(
+    model: LPDiff, frames: Tensor, seeds: Sequence[int], *, steps: int = 1, solver: Solver = "dpm++"
+) -> np.ndarray:
+    """Restored images of frames [N, F, 3, H, W], batch by batch, uint8 [N, H, W, 3]."""
+    parts = [slice(start, start + BATCH) for start in range(0, len(frames), BATCH)]
+    return np.concatenate(
+        [to_images(model.sample(frames[p], seeds[p], steps=steps, solver=solver)) for p in parts]
+    )
+
+
 def cpu_ms(run: Callable[[], object], repeats: int = 5) -> float:
     """Processor milliseconds of the fastest of `repeats` runs."""
     times = []
@@ -105,13 +120,7 @@ def quality_table(model: LPDiff, plates: DecodedBatch, slow: int) -> None:
     net = lpips_net()
     judge = Judge(plates, net)
     frames = to_tensor(plates.frames)
-    seeds = [seed_for(0, "restore", sample_id) for sample_id in plates.sample_ids]
-
-    def restore(solver: Solver, steps: int, count: int) -> np.ndarray:
-        parts = [slice(start, min(start + BATCH, count)) for start in range(0, count, BATCH)]
-        return np.concatenate(
-            [to_images(model.sample(frames[p], seeds[p], steps=steps, solver=solver)) for p in parts]
-        )
+    seeds = seeds_of(plates)
 
     def timed(solver: Solver, steps: int) -> float:
         run = lambda: model.sample(frames[:1], seeds[:1], steps=steps, solver=solver)  # noqa: E731
@@ -128,10 +137,11 @@ def quality_table(model: LPDiff, plates: DecodedBatch, slow: int) -> None:
 
     base: Quality | None = None
     for solver, steps in SETTINGS:
-        found = judge(restore(solver, steps, len(frames)))
+        found = judge(restore(model, frames, seeds, steps=steps, solver=solver))
         row(solver, str(steps), found, base, timed(solver, steps))
         base = base or found
-    found = judge(restore(*FULL, slow))
+    solver, steps = FULL
+    found = judge(restore(model, frames[:slow], seeds[:slow], steps=steps, solver=solver))
     row(f"{FULL[0]}, first {slow} plates", str(FULL[1]), found, base, full_ms)
     with torch.inference_mode():
         psi = np.concatenate([to_images(model.condition(part)) for part in frames.split(BATCH)])
