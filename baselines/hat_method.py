@@ -9,9 +9,9 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 from torch.nn import functional as F
 
+from baselines.adapters import FramePolicy, SingleImageMethod, trained_single_image
 from baselines.hat import PLATE, HatConfig, build_hat, start_as_enlargement
-from baselines.learning import RegressionTrainable, parse_options, shrink
-from baselines.restoring import FramePolicy, SingleImageMethod, trained_single_image
+from baselines.trainables import RegressionTrainable, parse_options, shrink
 from baselines.weights import bundled, load_network
 
 _INPUT_SIZE = (28, 56)

@@ -12,6 +12,7 @@ from typing import Literal
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from baselines.adapters import POLICY_WORDS, FramePolicy, SingleImageMethod
 from baselines.hat import load_hat
 from baselines.hat_method import CITATION as HAT_CITATION
 from baselines.real_esrgan.method import CITATION as REAL_ESRGAN_CITATION
@@ -20,7 +21,6 @@ from baselines.resshift.autoencoder import AutoencoderConfig, load_autoencoder
 from baselines.resshift.chain import REALSR_4, REALSR_15, ResShiftChain
 from baselines.resshift.training import CITATION as RESSHIFT_CITATION
 from baselines.resshift.unet import REALSR_X4, ResShiftUNetConfig, load_unet
-from baselines.restoring import POLICY_WORDS, FramePolicy, SingleImageMethod
 from baselines.spandrel_models import LoadedNetwork
 from mdlp_bench.files import sha256_file, slugify
 from mdlp_bench.methods import MethodDescriptor

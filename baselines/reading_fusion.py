@@ -52,7 +52,7 @@ def vote(readings: Sequence[Reading]) -> Reading:
     The length with the largest sum of character confidences wins; among the readings of that length each
     place goes to the character with the largest sum, ties to the first read. A character's confidence is its
     sum over the number of readings that voted. (The vote that labels tracks is another one:
-    `mdlp_bench.data.pairing.consensus.vote` aligns readings of other lengths and counts them too.)
+    `mdlp_bench.curate.pairing.consensus.vote` aligns readings of other lengths and counts them too.)
 
     Returns:
         The fused reading, empty when every reading is.

@@ -10,9 +10,9 @@ import torch
 from pydantic import BaseModel, ConfigDict
 from torch import nn
 
-from baselines.learning import RegressionTrainable, parse_options
-from baselines.restoring import FramePolicy, SingleImageMethod, trained_single_image
+from baselines.adapters import FramePolicy, SingleImageMethod, trained_single_image
 from baselines.srcnn import SRCNN_915, SRCNN_955, Srcnn, SrcnnConfig, srcnn_loss
+from baselines.trainables import RegressionTrainable, parse_options
 from baselines.weights import bundled, load_network
 from mdlp_bench.metrics.protocol import WORKING_SIZE
 

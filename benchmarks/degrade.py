@@ -20,9 +20,9 @@ import numpy.typing as npt
 from PIL import Image
 from scipy import ndimage, special
 
-from mdlp_bench.degrade import degrade_triplet, draw_parameters, load_recipe, recipe_names, synthesise
 from mdlp_bench.engine import LocalEngine
 from mdlp_bench.images import encode
+from mdlp_bench.synth.degrade import degrade_triplet, draw_parameters, load_recipe, recipe_names, synthesise
 
 Array = npt.NDArray[np.float64]
 HEIGHT, WIDTH, SCALE = 112, 224, 4

@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 
 from mdlp_bench.data.opening import open_samples
-from mdlp_bench.degrade import RecipeComparison, compare_recipes, load_recipe, recipe_names
 from mdlp_bench.images import ImageU8, decode
 from mdlp_bench.metrics.text import ned
 from mdlp_bench.readers import load_reader
+from mdlp_bench.synth.degrade import RecipeComparison, compare_recipes, load_recipe, recipe_names
 
 
 def draw(result: RecipeComparison, target: Path) -> None:

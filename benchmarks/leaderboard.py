@@ -23,7 +23,7 @@ from mdlp_bench.leaderboard.store import (
     dataset_slug,
     reader_key,
 )
-from mdlp_bench.leaderboard.submission import Submission
+from mdlp_bench.leaderboard.submission.form import Submission
 from mdlp_bench.metrics.base import METRICS
 from mdlp_bench.metrics.protocol import MDLP_V1
 from mdlp_bench.readers.base import ReaderDescriptor

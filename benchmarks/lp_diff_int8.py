@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.ao.nn import quantized
 
 from baselines.lp_diff.checkpoint import load
-from baselines.lp_diff.model import LPDiff
+from baselines.lp_diff.network import LPDiff
 from baselines.weights import bundled
 from mdlp_bench.harness.demo import lpips_net
 from mdlp_bench.training.images import to_tensor

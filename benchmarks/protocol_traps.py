@@ -18,12 +18,12 @@ from PIL import Image
 from skimage.metrics import structural_similarity
 
 from mdlp_bench.data import open_samples
-from mdlp_bench.data.synth import synthesise_rendered
-from mdlp_bench.degrade import load_recipe
 from mdlp_bench.harness.predict import decode_frames, decode_ground_truth
 from mdlp_bench.images import ImageU8
 from mdlp_bench.metrics.fidelity import psnr, ssim
 from mdlp_bench.metrics.protocol import to_working_size
+from mdlp_bench.synth.build import synthesise_rendered
+from mdlp_bench.synth.degrade import load_recipe
 
 PLATES = 100
 SIZE = (112, 224)

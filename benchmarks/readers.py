@@ -11,11 +11,11 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from mdlp_bench.data.render import render_samples
 from mdlp_bench.errors import MdlpBenchError
 from mdlp_bench.images import ImageU8
 from mdlp_bench.readers.base import Reader
 from mdlp_bench.readers.registry import READERS, load_reader
+from mdlp_bench.synth.render import render_samples
 
 _PLATES = 128
 

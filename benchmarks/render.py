@@ -15,7 +15,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from mdlp_bench.data.render import (
+from mdlp_bench.synth.render import (
     Appearance,
     render_plate,
     render_samples,

@@ -22,18 +22,18 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from baselines.lp_diff.checkpoint import load
-from baselines.lp_diff.model import LPDiff
+from baselines.lp_diff.network import LPDiff
 from baselines.weights import bundled
 from mdlp_bench.data import open_samples
 from mdlp_bench.data.decode import DecodedBatch, decode_batch
-from mdlp_bench.data.synth import synthesise_rendered
-from mdlp_bench.degrade import load_recipe
 from mdlp_bench.files import seed_for
 from mdlp_bench.harness.demo import RECIPE, SEED, lpips_net
 from mdlp_bench.metrics.fidelity import psnr
 from mdlp_bench.metrics.lpips import Lpips
 from mdlp_bench.metrics.text import ned
 from mdlp_bench.readers.crnn.reader import CrnnReader
+from mdlp_bench.synth.build import synthesise_rendered
+from mdlp_bench.synth.degrade import load_recipe
 from mdlp_bench.training.images import to_images, to_tensor
 
 if TYPE_CHECKING:

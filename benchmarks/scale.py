@@ -36,14 +36,14 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from mdlp_bench.curate.audit import AuditConfig, audit
+from mdlp_bench.curate.audit.columns import Gathered
+from mdlp_bench.curate.audit.compare import compare
+from mdlp_bench.curate.audit.examine import Examined
+from mdlp_bench.curate.audit.near import SIGNATURE_SHAPE
+from mdlp_bench.curate.pairing import PairingConfig, pair
 from mdlp_bench.data import open_samples, write_parquet
-from mdlp_bench.data.audit import AuditConfig, audit
-from mdlp_bench.data.audit.compare import compare
-from mdlp_bench.data.audit.examine import Examined
-from mdlp_bench.data.audit.gather import Gathered
-from mdlp_bench.data.audit.near import SIGNATURE_SHAPE
 from mdlp_bench.data.manifest import INDEX, INDEX_SCHEMA, MANIFEST, Manifest, Shard
-from mdlp_bench.data.pairing import PairingConfig, pair
 from mdlp_bench.engine import LocalEngine
 from mdlp_bench.files import sha256_file, write_json
 from mdlp_bench.images import encode

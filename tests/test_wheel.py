@@ -54,9 +54,9 @@ def test_the_wheel_carries_packages_and_data_and_nothing_else(wheel: Path) -> No
     assert {name.split("/")[0] for name in names if ".dist-info" not in name} == {"mdlp_bench", "baselines"}
     for wanted in (
         "mdlp_bench/py.typed",
-        "mdlp_bench/degrade/recipes/surveillance.yaml",
-        "mdlp_bench/data/render/assets/han_medium.ttf",
-        "mdlp_bench/data/render/assets/han_medium.OFL.txt",
+        "mdlp_bench/synth/degrade/recipes/surveillance.yaml",
+        "mdlp_bench/synth/render/assets/han_medium.ttf",
+        "mdlp_bench/synth/render/assets/han_medium.OFL.txt",
         "mdlp_bench/readers/crnn/crnn.safetensors",
     ):
         assert wanted in names

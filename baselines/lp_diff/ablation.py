@@ -13,8 +13,8 @@ from functools import partial
 from types import MappingProxyType
 from typing import Final, Literal, NamedTuple
 
+from baselines.adapters import SampleMethod
 from baselines.lp_diff.method import described
-from baselines.restoring import SampleMethod
 from baselines.weights import bundled
 from mdlp_bench.errors import MethodError
 

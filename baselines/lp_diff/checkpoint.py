@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from baselines.lp_diff.config import LPDiffConfig
-from baselines.lp_diff.model import LPDiff
+from baselines.lp_diff.network import LPDiff
 from mdlp_bench.errors import MethodError, MissingWeightsError, reason
 from mdlp_bench.files import atomic_path
 

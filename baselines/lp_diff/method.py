@@ -6,9 +6,9 @@ from pathlib import Path
 
 from torch import Tensor
 
+from baselines.adapters import SampleMethod
 from baselines.lp_diff.checkpoint import load
-from baselines.lp_diff.model import LPDiff
-from baselines.restoring import SampleMethod
+from baselines.lp_diff.network import LPDiff
 from baselines.weights import TRAINED_ON, bundled
 from mdlp_bench.files import sha256_file
 from mdlp_bench.methods import MethodDescriptor

@@ -10,11 +10,11 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
-from baselines.learning import parse_options
 from baselines.lp_diff import checkpoint
 from baselines.lp_diff.config import LPDiffConfig, Size
-from baselines.lp_diff.model import LPDiff
+from baselines.lp_diff.network import LPDiff
 from baselines.real_esrgan.losses import SQUEEZENET_WEIGHTS, PerceptualLoss, squeezenet_features
+from baselines.trainables import parse_options
 from mdlp_bench.errors import MethodError
 from mdlp_bench.training.reader_loss import ReaderLoss
 from mdlp_bench.training.trainable import Trainable, TrainingBatch

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from baselines.learning import shrink
+from baselines.adapters import FramePolicy, SingleImageMethod, trained_single_image
 from baselines.real_esrgan.networks import CompactConfig, build_compact
 from baselines.real_esrgan.official import OfficialName, load_official, official_files
-from baselines.restoring import FramePolicy, SingleImageMethod, trained_single_image
+from baselines.trainables import shrink
 from baselines.weights import bundled, load_network
 from mdlp_bench.files import sha256_file
 from mdlp_bench.methods import MethodDescriptor

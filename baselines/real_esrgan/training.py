@@ -9,7 +9,6 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
-from baselines.learning import NetworkTrainable, one_frame, parse_options, shrink
 from baselines.real_esrgan.discriminator import UNetDiscriminator
 from baselines.real_esrgan.losses import (
     SQUEEZENET_WEIGHTS,
@@ -21,6 +20,7 @@ from baselines.real_esrgan.losses import (
 )
 from baselines.real_esrgan.method import INPUT_SIZE
 from baselines.real_esrgan.networks import PLATE, CompactConfig, build_compact
+from baselines.trainables import NetworkTrainable, one_frame, parse_options, shrink
 from mdlp_bench.training.trainable import TrainingBatch
 
 

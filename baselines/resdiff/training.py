@@ -10,11 +10,11 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
-from baselines.learning import NetworkTrainable, one_frame, parse_options, shrink
+from baselines.adapters import FramePolicy, SingleImageMethod, trained_single_image
 from baselines.resdiff.chain import Power, ResDiffChain
 from baselines.resdiff.cnn import SimpleCnn, cnn_loss
 from baselines.resdiff.unet import PLATE, ResDiffUNet, ResDiffUNetConfig
-from baselines.restoring import FramePolicy, SingleImageMethod, trained_single_image
+from baselines.trainables import NetworkTrainable, one_frame, parse_options, shrink
 from baselines.weights import bundled, load_network
 from mdlp_bench.training.trainable import TrainingBatch
 

@@ -12,10 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from baselines.learning import NetworkTrainable, one_frame, parse_options, shrink
+from baselines.adapters import FramePolicy, SingleImageMethod, trained_single_image
 from baselines.resshift.chain import PLATE_4, CleanPredictor, ResShiftChain
 from baselines.resshift.unet import PLATE, PLATE_UNSHUFFLED, ResShiftUNet, ResShiftUNetConfig
-from baselines.restoring import FramePolicy, SingleImageMethod, trained_single_image
+from baselines.trainables import NetworkTrainable, one_frame, parse_options, shrink
 from baselines.weights import bundled, load_network
 from mdlp_bench.metrics.protocol import WORKING_SIZE
 from mdlp_bench.training.trainable import TrainingBatch

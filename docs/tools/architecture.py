@@ -15,7 +15,7 @@ PICTURE = Path(__file__).resolve().parents[1] / "images" / "architecture.svg"
 
 ROWS: tuple[tuple[tuple[str, str], ...], ...] = (
     (("__main__", ""),),
-    (("cli", "thin verbs; what is heavy is imported when one runs"),),
+    (("cli", "thin commands; what is heavy is imported when one runs"),),
     (
         ("leaderboard", "submissions, store, ranks, site"),
         ("gap", "synthetic against real"),
@@ -25,14 +25,13 @@ ROWS: tuple[tuple[tuple[str, str], ...], ...] = (
     (("harness", "predict, score, statistics, tables"), ("training", "one loop for every network")),
     (
         ("methods", "the interface, the registry"),
-        ("data", "sources, pairing, splits, audits, exports, renderer"),
+        ("curate", "pairing, splits, audits"),
+        ("synth", "renderer, recipes, synthetic data sets"),
     ),
-    (
-        ("metrics", "pure functions, the protocol"),
-        ("readers", "text recognisers"),
-        ("degrade", "operators, recipes"),
-    ),
-    (("records", "versioned JSON"),),
+    (("data", "samples, sources, Parquet, exports"),),
+    (("quality", "what is measured on a frame"), ("readers", "text recognisers")),
+    (("metrics", "pure functions, the protocol"),),
+    (("records", "versioned JSON"), ("report", "self-contained HTML pages")),
     (
         ("schema", "the sample row"),
         ("plate", "the grammar"),

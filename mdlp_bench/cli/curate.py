@@ -11,9 +11,9 @@ from mdlp_bench.cli.console import make_console, make_table, progress
 from mdlp_bench.cli.options import EngineOption, JsonOption, SeedOption, WorkersOption
 
 if TYPE_CHECKING:
-    from mdlp_bench.data.audit import Audit, AuditConfig
-    from mdlp_bench.data.pairing import PairingReport
-    from mdlp_bench.data.splitting import SplitReport
+    from mdlp_bench.curate.audit import Audit, AuditConfig
+    from mdlp_bench.curate.pairing import PairingReport
+    from mdlp_bench.curate.splitting import SplitReport
 
 _SHOWN = 8
 
@@ -103,7 +103,7 @@ def pair_tracks(
     as_json: JsonOption = False,
 ) -> None:
     """Make triplets of captured tracks, with a report of what was dropped and why (OUT/pairing.html)."""
-    from mdlp_bench.data.pairing import make_config, pair
+    from mdlp_bench.curate.pairing import make_config, pair
     from mdlp_bench.engine import engine_named
 
     options = {"policy": policy, "n_frames": frames, "max_triplets": triplets, "stride": stride}
@@ -155,8 +155,8 @@ def split_data(
     as_json: JsonOption = False,
 ) -> None:
     """Split by plate, never by sample: adding data moves no plate. Reports the balance of the strata."""
+    from mdlp_bench.curate.splitting import SplitRule, split_dataset
     from mdlp_bench.data import open_samples
-    from mdlp_bench.data.splitting import SplitRule, split_dataset
     from mdlp_bench.engine import engine_named
     from mdlp_bench.errors import DataError
 
@@ -203,8 +203,8 @@ def audit_data(
     as_json: JsonOption = False,
 ) -> None:
     """Look for leaks, duplicates, broken and doubtful samples. Exit code 1 on leaks between splits."""
+    from mdlp_bench.curate.audit import AuditConfig, audit, quarantine, write_html
     from mdlp_bench.data import open_samples
-    from mdlp_bench.data.audit import AuditConfig, audit, quarantine, write_html
     from mdlp_bench.data.opening import HUB_PREFIX
     from mdlp_bench.engine import engine_named
     from mdlp_bench.errors import DataError
@@ -277,7 +277,7 @@ def _validated(model: type[AuditConfig], values: dict[str, Any]) -> AuditConfig:
 
 
 def _print_pairing(report: PairingReport, out: Path) -> None:
-    from mdlp_bench.data.report import plain
+    from mdlp_bench.report import plain
 
     console = make_console()
     table = make_table(
@@ -338,7 +338,7 @@ def _print_split(report: SplitReport, out: Path) -> None:
 
 
 def _print_audit(found: Audit) -> None:
-    from mdlp_bench.data.audit import CHECKS
+    from mdlp_bench.curate.audit import CHECKS
 
     console = make_console()
     size = f"{found.samples:,} samples, {found.plates:,} plates"

@@ -13,7 +13,7 @@ from mdlp_bench.cli.console import make_console, make_table, progress
 from mdlp_bench.cli.options import EngineOption, JsonOption, SplitOption, WorkersOption
 
 if TYPE_CHECKING:
-    from mdlp_bench.data.diff import Diff
+    from mdlp_bench.curate.diff import Diff
     from mdlp_bench.data.inspect import Inspection
 
 app = typer.Typer(help="Open, inspect, convert, publish and compare data sets.", no_args_is_help=True)
@@ -210,8 +210,8 @@ def diff_data(
     as_json: JsonOption = False,
 ) -> None:
     """List added, removed, moved and changed samples. Exit code 1 when the data sets differ."""
+    from mdlp_bench.curate.diff import diff
     from mdlp_bench.data import open_samples
-    from mdlp_bench.data.diff import diff
 
     found = diff(open_samples(old), open_samples(new))
     if as_json:

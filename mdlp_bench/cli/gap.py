@@ -82,8 +82,8 @@ def study(
     A stopped transfer resumes. `accelerate launch -m mdlp_bench gap study ...` trains in several processes.
     """
     from mdlp_bench.engine import engine_named
-    from mdlp_bench.gap.model import GapReport, StudySettings
-    from mdlp_bench.gap.run import REPORT, open_sets, run_study, write_gap_report
+    from mdlp_bench.gap.gap_study import REPORT, open_sets, run_study, write_gap_report
+    from mdlp_bench.gap.report_model import GapReport, StudySettings
     from mdlp_bench.gap.sets import SetSpec
 
     loaded = _reader(reader)
@@ -161,11 +161,11 @@ def fit(
 
     The same command goes on with a stopped fit, and with one that is to get more trials.
     """
-    from mdlp_bench.degrade import load_recipe
     from mdlp_bench.engine import engine_named
     from mdlp_bench.errors import DataError
     from mdlp_bench.gap.fitting.fit import fit_recipe
     from mdlp_bench.gap.fitting.report import summary
+    from mdlp_bench.synth.degrade import load_recipe
 
     if out.suffix not in (".yaml", ".yml"):
         raise DataError(f"{out}: a recipe is a .yaml file; name one")

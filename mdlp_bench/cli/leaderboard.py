@@ -45,9 +45,9 @@ def pack(
 ) -> None:
     """Pack predictions and their form as a submission."""
     from mdlp_bench.files import write_text
-    from mdlp_bench.leaderboard.pack import interview
-    from mdlp_bench.leaderboard.pack import pack as make
-    from mdlp_bench.leaderboard.submission import SUBMISSION_FILE
+    from mdlp_bench.leaderboard.submission.form import SUBMISSION_FILE
+    from mdlp_bench.leaderboard.submission.pack import interview
+    from mdlp_bench.leaderboard.submission.pack import pack as make
 
     path = form or predictions / SUBMISSION_FILE
     if init:
@@ -79,8 +79,8 @@ def validate(
     split: SplitOption = None,
 ) -> None:
     """Check a submission; every fault is named with its remedy (exit code 1)."""
-    from mdlp_bench.leaderboard.validate import summary
-    from mdlp_bench.leaderboard.validate import validate as check
+    from mdlp_bench.leaderboard.submission.validate import summary
+    from mdlp_bench.leaderboard.submission.validate import validate as check
 
     sample_ids = None
     if dataset is not None:
@@ -166,7 +166,7 @@ def add_bench(
     from mdlp_bench.data import open_samples
     from mdlp_bench.engine import LocalEngine
     from mdlp_bench.harness.plan import ScoringPlan
-    from mdlp_bench.leaderboard.reference import add_references
+    from mdlp_bench.leaderboard.bundled_entries import add_references
     from mdlp_bench.leaderboard.store import Store
 
     samples = open_samples(dataset, split=split)
@@ -203,8 +203,8 @@ def deprecate(
 @app.command()
 def check(store: StoreOption = _STORE) -> None:
     """Check a store as a whole: structure, schemas, duplicates, scores that follow from the samples."""
-    from mdlp_bench.leaderboard.check import check_store
     from mdlp_bench.leaderboard.store import Store
+    from mdlp_bench.leaderboard.store_integrity import check_store
 
     faults = check_store(Store(store))
     for line in faults.lines():
@@ -347,9 +347,9 @@ def test_set(
     plates: Annotated[int, typer.Option("--plates", min=2, help="Plates to render.")] = 200,
 ) -> None:
     """Render the test set of the bundled board: the demo's, the same bytes on every machine."""
-    from mdlp_bench.data.synth import synthesise_rendered
-    from mdlp_bench.degrade import load_recipe
     from mdlp_bench.harness.demo import RECIPE, SEED
+    from mdlp_bench.synth.build import synthesise_rendered
+    from mdlp_bench.synth.degrade import load_recipe
 
     synthesise_rendered(load_recipe(RECIPE), plates, out, seed=SEED, only="test")
     typer.echo(f"{plates} plates: {out}")

@@ -9,6 +9,7 @@ import typer
 
 import mdlp_bench
 from mdlp_bench.cli import (
+    bench,
     calibrate,
     curate,
     data,
@@ -17,7 +18,6 @@ from mdlp_bench.cli import (
     leaderboard,
     methods,
     reproduce,
-    run,
     synth,
     train,
 )
@@ -37,7 +37,7 @@ synth.register(data.app)
 app.add_typer(data.app, name="data")
 app.add_typer(gap.app, name="gap")
 app.add_typer(leaderboard.app, name="leaderboard")
-for _module in (run, train, calibrate, reproduce, methods, doctor):
+for _module in (bench, train, calibrate, reproduce, methods, doctor):
     _module.register(app)
 
 

@@ -11,8 +11,8 @@ from mdlp_bench.cli.console import progress
 from mdlp_bench.cli.options import EngineOption, SeedOption, WorkersOption
 
 if TYPE_CHECKING:
-    from mdlp_bench.data.render import Provinces
     from mdlp_bench.plate import Layout
+    from mdlp_bench.synth.render import Provinces
 
 RENDER = "render"
 _PREVIEWED = 6
@@ -48,10 +48,10 @@ def render(
     seed: SeedOption = 0,
 ) -> None:
     """Render plates as pictures: <out>/<number>_<text>.png, labels.csv and contact_sheet.jpg."""
-    from mdlp_bench.data.render import DEFAULT_LAYOUTS, Appearance, render_samples
-    from mdlp_bench.data.render.preview import contact_sheet, write_picture
     from mdlp_bench.files import write_text
     from mdlp_bench.images import ImageU8
+    from mdlp_bench.synth.render import DEFAULT_LAYOUTS, Appearance, render_samples
+    from mdlp_bench.synth.render.preview import contact_sheet, write_picture
 
     stream = render_samples(
         seed,
@@ -106,9 +106,9 @@ def synth(
 ) -> None:
     """Make a synthetic data set: clean plates, degraded by a recipe, in plate-disjoint splits."""
     from mdlp_bench.data import open_samples
-    from mdlp_bench.data.synth import synthesise_rendered, synthesise_samples
-    from mdlp_bench.degrade import load_recipe
     from mdlp_bench.engine import engine_named
+    from mdlp_bench.synth.build import synthesise_rendered, synthesise_samples
+    from mdlp_bench.synth.degrade import load_recipe
 
     loaded, used = load_recipe(recipe), engine_named(engine, workers)
     if source == RENDER:
@@ -159,8 +159,8 @@ def checked_provinces(name: str) -> Provinces:
     """
     from typing import get_args
 
-    from mdlp_bench.data.render import Provinces
     from mdlp_bench.errors import DataError
+    from mdlp_bench.synth.render import Provinces
 
     known: tuple[Provinces, ...] = get_args(Provinces)
     for one in known:

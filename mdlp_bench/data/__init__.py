@@ -1,13 +1,13 @@
 """Open any source, write Parquet, inspect, compare and export data sets."""
 
+from mdlp_bench.data.bitmap_samples import DecodedSamples
 from mdlp_bench.data.build import write_parquet
 from mdlp_bench.data.decode import DecodedBatch, NativeSample, decode_batch, decode_native
-from mdlp_bench.data.decoded import DecodedSamples
 from mdlp_bench.data.manifest import Manifest, read_manifest
 from mdlp_bench.data.opening import open_samples
 from mdlp_bench.data.parquet import ParquetSamples
 from mdlp_bench.data.samples import Problem, Samples
-from mdlp_bench.data.sources.lazy import LazySamples
+from mdlp_bench.data.sources.base import LazySamples
 
 __all__ = [
     "DecodedBatch",

@@ -43,7 +43,7 @@ from mdlp_bench.data.shards import (
     read_record,
     safe,
 )
-from mdlp_bench.data.spill import hash_strings
+from mdlp_bench.data.temp_table import hash_strings
 from mdlp_bench.engine import SERIAL, Engine
 from mdlp_bench.errors import DataError
 from mdlp_bench.files import atomic_path, sha256_file, write_json

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from mdlp_bench.data.decoded import pixels_of_bitmap
+from mdlp_bench.data.bitmap_samples import pixels_of_bitmap
 from mdlp_bench.errors import DataError
 from mdlp_bench.images import ImageU8, decode
 from mdlp_bench.metrics.protocol import WORKING_SIZE, to_working_size

@@ -27,7 +27,7 @@ from mdlp_bench.data.manifest import (
 )
 from mdlp_bench.data.samples import Problem, Samples
 from mdlp_bench.data.sources.names import natural_key, printable
-from mdlp_bench.data.spill import Strings, hash_strings
+from mdlp_bench.data.temp_table import Strings, hash_strings
 from mdlp_bench.errors import DataError, reason
 from mdlp_bench.files import sha256_file
 from mdlp_bench.schema import IMAGE_TYPE, REQUIRED, SAMPLE_SCHEMA

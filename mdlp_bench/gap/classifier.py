@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from mdlp_bench.engine import SERIAL, Engine, one_thread
 from mdlp_bench.files import seed_for
-from mdlp_bench.gap.units import BoolArray, FloatArray, IntArray, PlateUnits
+from mdlp_bench.gap.plate_clusters import BoolArray, FloatArray, IntArray, PlateUnits
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

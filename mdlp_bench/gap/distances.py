@@ -10,7 +10,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mdlp_bench.gap.units import BLOCK, BoolArray, FloatArray, PlateUnits, basic_interval, permutation_p_value
+from mdlp_bench.gap.plate_clusters import (
+    BLOCK,
+    BoolArray,
+    FloatArray,
+    PlateUnits,
+    basic_interval,
+    permutation_p_value,
+)
 
 
 @dataclass(frozen=True, slots=True)

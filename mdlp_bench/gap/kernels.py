@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mdlp_bench.errors import DataError
-from mdlp_bench.gap.units import FloatArray, PlateUnits, permutation_p_value
+from mdlp_bench.gap.plate_clusters import FloatArray, PlateUnits, permutation_p_value
 
 Kernel = Callable[[FloatArray, FloatArray], FloatArray]
 """[N, D], [M, D] -> [N, M]."""

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from mdlp_bench.data.plate_split import unit_hash
 from mdlp_bench.data.samples import Samples
-from mdlp_bench.data.split import unit_hash
-from mdlp_bench.degrade.statistics import frame_statistics, luminance
 from mdlp_bench.engine import SERIAL, Engine
 from mdlp_bench.errors import DataError
-from mdlp_bench.gap import pixels
-from mdlp_bench.gap.units import FloatArray
+from mdlp_bench.gap.plate_clusters import FloatArray
 from mdlp_bench.images import ImageU8, decode
 from mdlp_bench.metrics.protocol import to_working_size
 from mdlp_bench.metrics.text import ned
+from mdlp_bench.quality import camera
+from mdlp_bench.quality.statistics import frame_statistics, luminance
 
 if TYPE_CHECKING:
     from mdlp_bench.metrics.inception import InceptionFeatures
@@ -155,16 +155,16 @@ def choose_plates(samples: Samples, limit: int | None, seed: int) -> Samples:
 def statistics_of(frames: Sequence[ImageU8]) -> dict[str, float]:
     """All statistics of a sample's frames that need no reader; a single frame has none of the temporal ones.
 
-    NaN stands for what no frame tells (see `pixels.jpeg_quality`).
+    NaN stands for what no frame tells (see `camera.jpeg_quality`).
 
     Raises:
         DataError: A frame is smaller than 6 pixels in a direction.
     """
     rows = [_frame_values(frame) for frame in frames]
     values = {name: _mean_of_known([row[name] for row in rows]) for name in rows[0]}
-    temporal = pixels.temporal_statistics(frames)
+    temporal = camera.temporal_statistics(frames)
     if temporal is not None:
-        values |= {name: getattr(temporal, name) for name in pixels.TEMPORAL_NAMES}
+        values |= {name: getattr(temporal, name) for name in camera.TEMPORAL_NAMES}
     return values
 
 
@@ -178,12 +178,12 @@ class _Row:
 
 
 def _frame_values(frame: ImageU8) -> dict[str, float]:
-    own, colour = frame_statistics(frame), pixels.colour_statistics(frame)
-    horizontal, diagonal = pixels.detail_direction(luminance(frame))
-    neighbours, channels = pixels.noise_correlation(frame)
-    quality = pixels.jpeg_quality(frame)
+    own, colour = frame_statistics(frame), camera.colour_statistics(frame)
+    horizontal, diagonal = camera.detail_direction(luminance(frame))
+    neighbours, channels = camera.noise_correlation(frame)
+    quality = camera.jpeg_quality(frame)
     values = {name: float(getattr(own, name)) for name in NAMES if hasattr(own, name)}
-    values |= {name: getattr(colour, name) for name in pixels.COLOUR_NAMES}
+    values |= {name: getattr(colour, name) for name in camera.COLOUR_NAMES}
     return values | {
         "blur_horizontal": horizontal,
         "blur_diagonal": diagonal,

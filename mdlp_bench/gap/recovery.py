@@ -9,9 +9,9 @@ import numpy as np
 
 from mdlp_bench.files import seed_for
 from mdlp_bench.gap.method_runs import MethodRun
-from mdlp_bench.gap.model import Estimate, RankAgreement, RealTestDrop, Recovery, StudySettings
+from mdlp_bench.gap.paired_means import TwoMeans
+from mdlp_bench.gap.report_model import Estimate, RankAgreement, RealTestDrop, Recovery, StudySettings
 from mdlp_bench.gap.trainings import SetParts
-from mdlp_bench.gap.twosets import TwoMeans
 from mdlp_bench.harness.statistics import ClusterBootstrap, paired_differences
 from mdlp_bench.metrics.protocol import MDLP_V1
 

@@ -12,12 +12,12 @@ from typing import Final
 from mdlp_bench.data import open_samples
 from mdlp_bench.data.manifest import MANIFEST
 from mdlp_bench.data.samples import Samples
-from mdlp_bench.data.synth import synthesise_rendered, synthesise_samples
-from mdlp_bench.degrade import Recipe, load_recipe
 from mdlp_bench.engine import SERIAL, Engine
 from mdlp_bench.errors import DataError
 from mdlp_bench.files import sha256_bytes
 from mdlp_bench.gap.measure import choose_plates
+from mdlp_bench.synth.build import synthesise_rendered, synthesise_samples
+from mdlp_bench.synth.degrade import Recipe, load_recipe
 
 RENDER: Final = "render"
 _AT: Final = "@"

@@ -16,7 +16,8 @@ from mdlp_bench.gap import classifier
 from mdlp_bench.gap.distances import PooledValues, scale_of, smallest_ks, value_gap
 from mdlp_bench.gap.kernels import PlateKernel, cubic_kernel, gaussian_kernel
 from mdlp_bench.gap.measure import FRAMES, INFO, NAMES, READER, STATISTICS, Measured
-from mdlp_bench.gap.model import (
+from mdlp_bench.gap.plate_clusters import FloatArray, PlateUnits
+from mdlp_bench.gap.report_model import (
     ClassifierGap,
     Estimate,
     FeatureGap,
@@ -25,7 +26,6 @@ from mdlp_bench.gap.model import (
     StatisticGap,
     StudySettings,
 )
-from mdlp_bench.gap.units import FloatArray, PlateUnits
 from mdlp_bench.harness.statistics import holm
 from mdlp_bench.metrics.distribution import frechet_distance
 

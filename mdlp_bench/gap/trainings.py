@@ -15,12 +15,12 @@ import numpy.typing as npt
 from mdlp_bench.data import open_samples
 from mdlp_bench.data.build import write_parquet
 from mdlp_bench.data.manifest import MANIFEST
+from mdlp_bench.data.plate_split import splits_of, unit_hash
 from mdlp_bench.data.samples import Samples
-from mdlp_bench.data.split import splits_of, unit_hash
 from mdlp_bench.errors import DataError, MethodError
 from mdlp_bench.files import sha256_bytes, sha256_file, slugify
 from mdlp_bench.gap.measure import FRAMES, choose_plates
-from mdlp_bench.gap.model import PartSizes
+from mdlp_bench.gap.report_model import PartSizes
 from mdlp_bench.gap.sets import GapSet
 from mdlp_bench.methods import Method
 from mdlp_bench.methods.base import FrameBatch, MethodDescriptor

@@ -10,8 +10,14 @@ from typing import Final
 from mdlp_bench.engine import SERIAL, Engine
 from mdlp_bench.errors import MethodError
 from mdlp_bench.gap.method_runs import MethodRun, runs_on
-from mdlp_bench.gap.model import PartSizes, StudySettings, TransferCell, TransferSettings, TransferStudy
 from mdlp_bench.gap.recovery import FEWEST_RANKED, TransferComparison
+from mdlp_bench.gap.report_model import (
+    PartSizes,
+    StudySettings,
+    TransferCell,
+    TransferSettings,
+    TransferStudy,
+)
 from mdlp_bench.gap.sets import GapSet
 from mdlp_bench.gap.trainings import (
     TEST_SHARE,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import groupby
 
-from mdlp_bench.gap.model import Estimate, RankAgreement, Recovery, TransferCell, TransferStudy
+from mdlp_bench.gap.report_model import Estimate, RankAgreement, Recovery, TransferCell, TransferStudy
 from mdlp_bench.gap.sections import Section, Table, interval, p_text
 
 

@@ -12,8 +12,6 @@ from tqdm import tqdm
 from mdlp_bench.data import open_samples
 from mdlp_bench.data.manifest import MANIFEST
 from mdlp_bench.data.samples import Samples
-from mdlp_bench.data.synth import synthesise_rendered
-from mdlp_bench.degrade import load_recipe
 from mdlp_bench.engine import LocalEngine
 from mdlp_bench.errors import MdlpBenchError
 from mdlp_bench.harness.bench import ORACLES, bench
@@ -21,6 +19,8 @@ from mdlp_bench.harness.compare import RunComparison
 from mdlp_bench.harness.plan import ScoringPlan
 from mdlp_bench.methods import load_method, registered_ablations, registered_methods
 from mdlp_bench.metrics.weights import BACKBONES, is_cached
+from mdlp_bench.synth.build import synthesise_rendered
+from mdlp_bench.synth.degrade import load_recipe
 
 logger = logging.getLogger(__name__)
 

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from rapidfuzz.distance import Levenshtein
 
-from mdlp_bench.data import render
 from mdlp_bench.data.samples import Samples
 from mdlp_bench.files import atomic_path
 from mdlp_bench.harness.predict import Predictions, decode_frames, decode_ground_truth
 from mdlp_bench.harness.run import Run
 from mdlp_bench.images import ImageU8
 from mdlp_bench.metrics.protocol import to_working_size
+from mdlp_bench.synth import render
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

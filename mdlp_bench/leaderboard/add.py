@@ -21,7 +21,7 @@ from mdlp_bench.harness.predict import Predictions, chunks, decode_frames, decod
 from mdlp_bench.harness.run import Run, write_run
 from mdlp_bench.harness.score import score
 from mdlp_bench.images import ImageU8, encode
-from mdlp_bench.leaderboard.inspection import Inspection, flags_of, inspect_predictions
+from mdlp_bench.leaderboard.copy_detection import Inspection, flags_of, inspect_predictions
 from mdlp_bench.leaderboard.store import (
     DATASETS,
     ENTRIES,
@@ -37,8 +37,8 @@ from mdlp_bench.leaderboard.store import (
     dataset_slug,
     reader_key,
 )
-from mdlp_bench.leaderboard.submission import Submission
-from mdlp_bench.leaderboard.validate import extract
+from mdlp_bench.leaderboard.submission.form import Submission
+from mdlp_bench.leaderboard.submission.validate import extract
 from mdlp_bench.metrics.base import METRICS
 from mdlp_bench.metrics.protocol import to_working_size
 from mdlp_bench.metrics.text import accuracy, ned

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from mdlp_bench.errors import RunError, SubmissionError
 from mdlp_bench.files import slugify
 from mdlp_bench.harness.run import Run
-from mdlp_bench.leaderboard.submission import Submission
+from mdlp_bench.leaderboard.submission.form import Submission
 from mdlp_bench.readers.base import ReaderDescriptor
 from mdlp_bench.records import Record
 

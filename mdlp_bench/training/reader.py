@@ -20,13 +20,13 @@ from rapidfuzz.distance.Levenshtein import normalized_distance
 from scipy.optimize import minimize_scalar
 from torch import Tensor, nn
 
-from mdlp_bench.data.render import face_geometry
 from mdlp_bench.errors import DataError
 from mdlp_bench.files import seed_for, write_bytes
 from mdlp_bench.readers.crnn.network import CRNN, CrnnConfig, standardise
 from mdlp_bench.readers.crnn.reader import DECODINGS, CrnnReader, prepare
 from mdlp_bench.readers.crnn.weights import load_crnn, save_crnn
 from mdlp_bench.readers.ctc import greedy, softmax
+from mdlp_bench.synth.render import face_geometry
 from mdlp_bench.training.calibration import PLATES, calibrate
 from mdlp_bench.training.checkpoint import claim
 from mdlp_bench.training.reader_data import Pool, render_pool, vary

@@ -12,11 +12,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from mdlp_bench.data.render import Appearance, Provinces, render_sample
 from mdlp_bench.errors import DataError
 from mdlp_bench.files import seed_for, write_bytes
 from mdlp_bench.images import ImageU8
 from mdlp_bench.plate import Layout
+from mdlp_bench.synth.render import Appearance, Provinces, render_sample
 
 POOL_SIZE: Final = (64, 160)
 """Height and width of pool images: twice the reader's input, so that varied crops never enlarge them much."""

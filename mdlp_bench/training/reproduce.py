@@ -172,9 +172,9 @@ def _pool_step(pool: PoolPlan, out: Path, split: str, workers: int) -> Step:
     folder = _pool_folder(out, split)
 
     def run(tell: Tell) -> None:
-        from mdlp_bench.data.synth import synthesise_rendered
-        from mdlp_bench.degrade import load_recipe
         from mdlp_bench.engine import LocalEngine
+        from mdlp_bench.synth.build import synthesise_rendered
+        from mdlp_bench.synth.degrade import load_recipe
 
         recipe = load_recipe(pool.recipe)
         synthesise_rendered(recipe, count, folder, seed=pool.seed, only=split, engine=LocalEngine(workers))

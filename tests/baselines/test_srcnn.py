@@ -20,7 +20,7 @@ def test_it_agrees_with_the_reference(parity) -> None:
     vectors.fill(network.state_dict())
     with torch.inference_mode():
         out = network(vectors.tensors["in_x"])
-    assert (out - vectors.tensors["out"]).abs().max() < 1e-6
+    assert (out - vectors.tensors["out"]).abs().max() < 1e-5
 
 
 def test_the_sizes_are_the_papers() -> None:

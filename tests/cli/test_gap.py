@@ -8,9 +8,9 @@ import pytest
 from typer.testing import CliRunner
 
 from mdlp_bench.cli.main import app
-from mdlp_bench.data.synth import synthesise_rendered
-from mdlp_bench.degrade import load_recipe
-from mdlp_bench.gap.model import GapReport
+from mdlp_bench.gap.report_model import GapReport
+from mdlp_bench.synth.build import synthesise_rendered
+from mdlp_bench.synth.degrade import load_recipe
 
 
 @pytest.fixture(scope="module")

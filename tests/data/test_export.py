@@ -13,8 +13,8 @@ import yaml
 from typer.testing import CliRunner
 
 from mdlp_bench.cli.data import app
+from mdlp_bench.curate.diff import diff
 from mdlp_bench.data import open_samples, write_parquet
-from mdlp_bench.data.diff import diff
 from mdlp_bench.data.export import EXPORTS, export_lrlpr, export_mdlp, export_webdataset
 from mdlp_bench.data.export import webdataset as webdataset_module
 from mdlp_bench.data.export.card import CardFields, size_category

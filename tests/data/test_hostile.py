@@ -15,12 +15,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mdlp_bench.curate.audit import audit
+from mdlp_bench.curate.pairing import PairingConfig
+from mdlp_bench.curate.pairing.track import pair_track
+from mdlp_bench.curate.tracks import open_tracks
 from mdlp_bench.data import decode_batch, open_samples, write_parquet
-from mdlp_bench.data.audit import audit
 from mdlp_bench.data.inspect import inspect
-from mdlp_bench.data.pairing import PairingConfig
-from mdlp_bench.data.pairing.track import pair_track
-from mdlp_bench.data.tracks import open_tracks
 from mdlp_bench.errors import DataError
 from mdlp_bench.images import decode
 

@@ -29,7 +29,7 @@ from mdlp_bench.data import (
     shards,
     write_parquet,
 )
-from mdlp_bench.data.decoded import pixels_of_bitmap
+from mdlp_bench.data.bitmap_samples import pixels_of_bitmap
 from mdlp_bench.data.manifest import fingerprint, read_manifest
 from mdlp_bench.data.parquet import _Places
 from mdlp_bench.engine import Engine

@@ -15,13 +15,13 @@ import mdlp_bench as mb
 from baselines.real_esrgan.networks import CompactConfig, build_compact
 from mdlp_bench.data import open_samples
 from mdlp_bench.data.export import EXPORTS
-from mdlp_bench.data.render import Appearance, render_samples, render_scene_crop
 from mdlp_bench.data.sources.ccpd import CcpdName, indices_of
-from mdlp_bench.data.synth import synthesise_rendered
-from mdlp_bench.degrade import load_recipe
 from mdlp_bench.harness.bench import bench
 from mdlp_bench.harness.plan import ScoringPlan
 from mdlp_bench.images import encode
+from mdlp_bench.synth.build import synthesise_rendered
+from mdlp_bench.synth.degrade import load_recipe
+from mdlp_bench.synth.render import Appearance, render_samples, render_scene_crop
 
 PLATES = 12
 PLATES_MDLP = 9

@@ -23,7 +23,7 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from mdlp_bench.cli.main import app
-from mdlp_bench.degrade import load_recipe
+from mdlp_bench.synth.degrade import load_recipe
 from mdlp_bench.training.registry import read_recipe
 
 ROOT = Path(__file__).resolve().parents[2]

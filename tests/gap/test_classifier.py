@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 
 from mdlp_bench.gap.classifier import balanced_accuracy, classify, shrunk
-from mdlp_bench.gap.units import PlateUnits
+from mdlp_bench.gap.plate_clusters import PlateUnits
 
 
 def images(count: int, level: float, seed: int) -> np.ndarray:

@@ -8,7 +8,7 @@ from scipy import stats
 
 from mdlp_bench.gap.distances import PooledValues, ValueGap, scale_of, smallest_ks, value_gap
 from mdlp_bench.gap.kernels import PlateKernel, cubic_kernel, gaussian_kernel
-from mdlp_bench.gap.units import PlateUnits
+from mdlp_bench.gap.plate_clusters import PlateUnits
 from mdlp_bench.harness.statistics import holm
 from mdlp_bench.metrics.distribution import kernel_distance
 

@@ -12,9 +12,6 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from mdlp_bench.data import open_samples
-from mdlp_bench.data.synth import synthesise_rendered
-from mdlp_bench.degrade import degrade_triplet, load_recipe, parse_recipe, recipe_names
-from mdlp_bench.degrade.plan import draw_parameters
 from mdlp_bench.errors import DataError
 from mdlp_bench.gap.fitting.fit import fit_recipe
 from mdlp_bench.gap.fitting.objective import Objective, degraded, plates_of, quantiles, rendered_plates
@@ -25,6 +22,9 @@ from mdlp_bench.gap.fitting.search import search
 from mdlp_bench.gap.fitting.selfcheck import planted_recipe, self_check, start_recipe
 from mdlp_bench.gap.measure import statistics_of
 from mdlp_bench.images import decode
+from mdlp_bench.synth.build import synthesise_rendered
+from mdlp_bench.synth.degrade import degrade_triplet, load_recipe, parse_recipe, recipe_names
+from mdlp_bench.synth.degrade.plan import draw_parameters
 
 JPEG = """
 name: jpeg

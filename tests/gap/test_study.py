@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from mdlp_bench.data import open_samples
-from mdlp_bench.data.split import splits_of
-from mdlp_bench.data.synth import synthesise_rendered
-from mdlp_bench.degrade import load_recipe, parse_recipe
+from mdlp_bench.data.plate_split import splits_of
 from mdlp_bench.errors import DataError
 from mdlp_bench.gap.measure import Measured, choose_plates, measure
-from mdlp_bench.gap.model import StudySettings
+from mdlp_bench.gap.report_model import StudySettings
 from mdlp_bench.gap.sets import SetSpec, open_set, unique_names
 from mdlp_bench.gap.study import compare_sets, mean_standardised, pair_gaps
+from mdlp_bench.synth.build import synthesise_rendered
+from mdlp_bench.synth.degrade import load_recipe, parse_recipe
 
 FAST = StudySettings(permutations=199, resamples=100)
 

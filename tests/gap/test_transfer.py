@@ -12,16 +12,16 @@ from scipy import stats
 from tiny_trainable import TinyTrainable
 
 from mdlp_bench.data import open_samples
-from mdlp_bench.data.synth import synthesise_rendered, synthesise_samples
-from mdlp_bench.degrade import load_recipe
 from mdlp_bench.errors import DataError, MethodError
-from mdlp_bench.gap.model import StudySettings, TransferStudy
+from mdlp_bench.gap.paired_means import TwoMeans
+from mdlp_bench.gap.report_model import StudySettings, TransferStudy
 from mdlp_bench.gap.sets import GapSet
 from mdlp_bench.gap.trainings import TrainedMethodSpec, parts_of
 from mdlp_bench.gap.transfer import TransferPlan, measure_transfer
 from mdlp_bench.gap.transfer_sections import transfer_sections
-from mdlp_bench.gap.twosets import TwoMeans
 from mdlp_bench.harness.plan import ScoringPlan
+from mdlp_bench.synth.build import synthesise_rendered, synthesise_samples
+from mdlp_bench.synth.degrade import load_recipe
 from mdlp_bench.training import registry
 
 PLATES = 18

@@ -19,7 +19,7 @@ from mdlp_bench.harness.predict import Predictions, predict
 from mdlp_bench.harness.score import score
 from mdlp_bench.harness.scorers import FidelityScorer
 from mdlp_bench.images import ImageU8
-from mdlp_bench.leaderboard.pack import pack
+from mdlp_bench.leaderboard.submission.pack import pack
 from mdlp_bench.methods import FrameBatch, MethodDescriptor, TextMethod, load_method
 from mdlp_bench.readers import Reader, ReaderDescriptor, Reading
 

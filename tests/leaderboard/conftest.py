@@ -19,7 +19,7 @@ from mdlp_bench.harness.plan import ScoringPlan
 from mdlp_bench.harness.predict import predict
 from mdlp_bench.harness.scorers import FidelityScorer
 from mdlp_bench.images import ImageU8, decode, encode
-from mdlp_bench.leaderboard.pack import pack
+from mdlp_bench.leaderboard.submission.pack import pack
 from mdlp_bench.methods import load_method
 from mdlp_bench.metrics.protocol import to_working_size
 from mdlp_bench.readers import Reader, ReaderDescriptor, Reading

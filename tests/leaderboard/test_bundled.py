@@ -11,9 +11,9 @@ from mdlp_bench.files import slugify
 from mdlp_bench.harness.bench import ORACLES
 from mdlp_bench.harness.demo import RECIPE, SEED
 from mdlp_bench.leaderboard.boards import boards
-from mdlp_bench.leaderboard.check import check_store
-from mdlp_bench.leaderboard.reference import reference_name
+from mdlp_bench.leaderboard.bundled_entries import reference_name
 from mdlp_bench.leaderboard.store import Store
+from mdlp_bench.leaderboard.store_integrity import check_store
 from mdlp_bench.methods import load_method, registered_methods
 from mdlp_bench.plate import normalise
 

@@ -22,7 +22,7 @@ import pytest
 import yaml
 
 from mdlp_bench.errors import SubmissionError
-from mdlp_bench.leaderboard.validate import extract, validate
+from mdlp_bench.leaderboard.submission.validate import extract, validate
 
 IDS = ["s0000", "s0001"]
 ZipOf = Callable[..., bytes]
@@ -452,7 +452,7 @@ def test_memory_stays_below_200_megabytes(zip_of: ZipOf, tmp_path: Path) -> None
         """
         import re, sys, time
         from pathlib import Path
-        from mdlp_bench.leaderboard.validate import validate
+        from mdlp_bench.leaderboard.submission.validate import validate
         began = time.perf_counter()
         for path in sorted(Path(sys.argv[1]).glob("*.zip")):
             assert len(validate(path, ["s0000"]).faults)

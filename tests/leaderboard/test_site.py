@@ -45,7 +45,7 @@ def built(
     from mdlp_bench.harness.scorers import FidelityScorer
     from mdlp_bench.images import decode
     from mdlp_bench.leaderboard.add import add
-    from mdlp_bench.leaderboard.pack import pack
+    from mdlp_bench.leaderboard.submission.pack import pack
     from mdlp_bench.metrics.protocol import to_working_size
 
     root = tmp_path_factory.mktemp("site")

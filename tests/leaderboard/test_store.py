@@ -19,9 +19,9 @@ from mdlp_bench.harness.score import score
 from mdlp_bench.images import decode
 from mdlp_bench.leaderboard.add import add, add_all, deprecate
 from mdlp_bench.leaderboard.boards import boards
-from mdlp_bench.leaderboard.check import check_store
-from mdlp_bench.leaderboard.reference import add_references
+from mdlp_bench.leaderboard.bundled_entries import add_references
 from mdlp_bench.leaderboard.store import Entry, Store, reader_key
+from mdlp_bench.leaderboard.store_integrity import check_store
 from mdlp_bench.methods import load_method
 from mdlp_bench.metrics.text import ned
 

@@ -18,11 +18,11 @@ from mdlp_bench.data.samples import Samples
 from mdlp_bench.errors import SubmissionError
 from mdlp_bench.harness.predict import Predictions, predict
 from mdlp_bench.images import decode
-from mdlp_bench.leaderboard.faults import Faults
-from mdlp_bench.leaderboard.pack import pack
-from mdlp_bench.leaderboard.readme_txt import ReadmeTxt, parse_readme
-from mdlp_bench.leaderboard.submission import Submission, parse_submission
-from mdlp_bench.leaderboard.validate import extract, validate
+from mdlp_bench.leaderboard.submission.faults import Faults
+from mdlp_bench.leaderboard.submission.form import Submission, parse_submission
+from mdlp_bench.leaderboard.submission.pack import pack
+from mdlp_bench.leaderboard.submission.readme_txt import ReadmeTxt, parse_readme
+from mdlp_bench.leaderboard.submission.validate import extract, validate
 from mdlp_bench.methods import load_method
 
 Make = Callable[..., Samples]

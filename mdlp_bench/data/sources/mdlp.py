@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from mdlp_bench.data.manifest import read_quarantine
 from mdlp_bench.data.samples import Problem
+from mdlp_bench.data.sources.base import FileEntry, FileSamples, RejectedError, stray_files
 from mdlp_bench.data.sources.labels import LabelRow, check_text, find_labels, read_labels
-from mdlp_bench.data.sources.lazy import FileEntry, FileSamples, RejectedError, stray_files
 from mdlp_bench.data.sources.names import (
     Listing,
     list_folder,

@@ -29,8 +29,8 @@ import pyarrow.parquet as pq
 from mdlp_bench.data.manifest import read_quarantine
 from mdlp_bench.data.parquet import has_sample_columns
 from mdlp_bench.data.samples import Problem
+from mdlp_bench.data.sources.base import LazySamples, RejectedError, image_of
 from mdlp_bench.data.sources.labels import check_text
-from mdlp_bench.data.sources.lazy import LazySamples, RejectedError, image_of
 from mdlp_bench.data.sources.names import natural_key, printable, read_file, sample_id_of
 from mdlp_bench.errors import DataError, MissingDependencyError, reason
 from mdlp_bench.schema import DOMAINS, TEXT_ORIGINS

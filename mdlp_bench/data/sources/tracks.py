@@ -22,7 +22,7 @@ from mdlp_bench import images, plate
 from mdlp_bench.data.manifest import read_quarantine
 from mdlp_bench.data.rectify import Corners, as_corners, rectify
 from mdlp_bench.data.samples import Problem, ProblemCode
-from mdlp_bench.data.sources.lazy import FileEntry, LazySamples, RejectedError, image_of, stray_files
+from mdlp_bench.data.sources.base import FileEntry, LazySamples, RejectedError, image_of, stray_files
 from mdlp_bench.data.sources.names import (
     Listing,
     list_folder,

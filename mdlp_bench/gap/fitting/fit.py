@@ -8,20 +8,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from mdlp_bench.data import open_samples
+from mdlp_bench.data.plate_split import splits_of
 from mdlp_bench.data.samples import Samples
-from mdlp_bench.data.split import splits_of
-from mdlp_bench.data.synth import synthesise_rendered, synthesise_samples
-from mdlp_bench.degrade import Recipe
 from mdlp_bench.engine import SERIAL, Engine
 from mdlp_bench.errors import DataError
 from mdlp_bench.files import seed_for, write_json, write_text
-from mdlp_bench.gap.fitting.model import FitReport, FittedStrength, HeldOutGap
+from mdlp_bench.gap.fitting.fit_report import FitReport, FittedStrength, HeldOutGap
 from mdlp_bench.gap.fitting.objective import Objective, Plate, plates_of, rendered_plates
 from mdlp_bench.gap.fitting.parameters import RecipeSpace, draw_of, recipe_text
 from mdlp_bench.gap.fitting.search import search
 from mdlp_bench.gap.measure import READER, Measured, choose_plates, measure
-from mdlp_bench.gap.model import StudySettings
+from mdlp_bench.gap.report_model import StudySettings
 from mdlp_bench.gap.study import compare_sets
+from mdlp_bench.synth.build import synthesise_rendered, synthesise_samples
+from mdlp_bench.synth.degrade import Recipe
 
 if TYPE_CHECKING:
     from mdlp_bench.readers.base import Reader

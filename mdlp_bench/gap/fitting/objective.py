@@ -19,16 +19,16 @@ import numpy as np
 import numpy.typing as npt
 
 from mdlp_bench.data.samples import Samples
-from mdlp_bench.data.synth import rendered_row
-from mdlp_bench.degrade import Recipe, degrade_triplet
 from mdlp_bench.engine import SERIAL, Engine
 from mdlp_bench.errors import DataError
 from mdlp_bench.gap.distances import scale_of
 from mdlp_bench.gap.fitting.paired import PAIRED_NAMES, paired_statistics
 from mdlp_bench.gap.measure import FRAMES, NAMES, statistics_of
-from mdlp_bench.gap.units import FloatArray
+from mdlp_bench.gap.plate_clusters import FloatArray
 from mdlp_bench.images import ImageU8, decode
 from mdlp_bench.metrics.protocol import to_working_size
+from mdlp_bench.synth.build import rendered_row
+from mdlp_bench.synth.degrade import Recipe, degrade_triplet
 
 if TYPE_CHECKING:
     from mdlp_bench.readers.base import Reader

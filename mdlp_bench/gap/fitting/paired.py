@@ -15,8 +15,8 @@ from typing import Final
 import cv2
 import numpy as np
 
-from mdlp_bench.degrade.statistics import FloatPlane, luminance
 from mdlp_bench.images import ImageU8
+from mdlp_bench.quality.statistics import FloatPlane, luminance
 
 PAIRED_NAMES: Final = ("response_horizontal", "response_vertical", "residual")
 

@@ -16,10 +16,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from mdlp_bench.degrade import Recipe
-from mdlp_bench.degrade.draws import Draw
-from mdlp_bench.degrade.operators import OPERATORS
 from mdlp_bench.errors import DataError
+from mdlp_bench.synth.degrade import Recipe
+from mdlp_bench.synth.degrade.draws import Draw
+from mdlp_bench.synth.degrade.operators import OPERATORS
 
 CAMERA_FITTED: Final = ("speed", "exposure", "vibration")
 """What of the camera is fitted: how the plate grows, blurs by motion and shakes."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mdlp_bench.gap.fitting.model import FitReport, HeldOutGap
+from mdlp_bench.gap.fitting.fit_report import FitReport, HeldOutGap
 from mdlp_bench.gap.sections import interval
 
 

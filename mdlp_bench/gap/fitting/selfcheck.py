@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from mdlp_bench.degrade import Recipe, parse_recipe
 from mdlp_bench.engine import SERIAL, Engine
 from mdlp_bench.gap.fitting.objective import Objective, degraded, rendered_plates
 from mdlp_bench.gap.fitting.parameters import RecipeSpace, Strength
 from mdlp_bench.gap.fitting.search import search
+from mdlp_bench.synth.degrade import Recipe, parse_recipe
 
 _RECIPE: Final = """
 name: {name}

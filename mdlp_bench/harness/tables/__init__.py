@@ -12,7 +12,7 @@ from mdlp_bench.harness.tables.csv import to_csv
 from mdlp_bench.harness.tables.html import to_html
 from mdlp_bench.harness.tables.latex import escape_latex, to_latex
 from mdlp_bench.harness.tables.markdown import escape_markdown, to_markdown
-from mdlp_bench.harness.tables.model import Cell, Column, Row, RowKind, ScoreTable
+from mdlp_bench.harness.tables.table import Cell, Column, Row, RowKind, ScoreTable
 from mdlp_bench.harness.tables.terminal import to_rich
 
 if TYPE_CHECKING:

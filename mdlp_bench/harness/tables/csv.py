@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 
-from mdlp_bench.harness.tables.model import Cell, ScoreTable
+from mdlp_bench.harness.tables.table import Cell, ScoreTable
 
 
 def to_csv(table: ScoreTable) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
-from mdlp_bench.harness.tables.model import CellText, Column, RowText, ScoreTable
+from mdlp_bench.harness.tables.table import CellText, Column, RowText, ScoreTable
 
 _STYLE = """
 :root { color-scheme: light dark; font-family: system-ui, sans-serif; line-height: 1.4; }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from mdlp_bench.harness.tables.model import CellText, RowText, ScoreTable
+from mdlp_bench.harness.tables.table import CellText, RowText, ScoreTable
 
 # Brackets and stars in braces: after \\ or \midrule a bare one would be read as an optional argument.
 _ESCAPES = str.maketrans(

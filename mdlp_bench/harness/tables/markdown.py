@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from mdlp_bench.harness.tables.model import CellText, RowText, ScoreTable
+from mdlp_bench.harness.tables.table import CellText, RowText, ScoreTable
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~&!])")
 

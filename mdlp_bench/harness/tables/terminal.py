@@ -7,7 +7,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from mdlp_bench.harness.tables.model import CellText, RowText, ScoreTable
+from mdlp_bench.harness.tables.table import CellText, RowText, ScoreTable
 
 _STYLES = {"best": "bold", "second": "underline", None: ""}
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from mdlp_bench.errors import MdlpBenchError, SubmissionError
 from mdlp_bench.files import read_json, write_json
 from mdlp_bench.leaderboard.boards import RANKED
-from mdlp_bench.leaderboard.faults import Faults
-from mdlp_bench.leaderboard.pack import repack
-from mdlp_bench.leaderboard.validate import extract
+from mdlp_bench.leaderboard.submission.faults import Faults
+from mdlp_bench.leaderboard.submission.pack import repack
+from mdlp_bench.leaderboard.submission.validate import extract
 
 
 def main(source: str, target: str) -> None:

@@ -9,7 +9,7 @@ import pytest
 from baselines.lp_diff import ablation, checkpoint
 from baselines.lp_diff.ablation import ABLATIONS
 from baselines.lp_diff.config import LPDiffConfig
-from baselines.lp_diff.model import LPDiff
+from baselines.lp_diff.network import LPDiff
 from mdlp_bench.errors import MethodError, MissingWeightsError
 from mdlp_bench.methods import load_method, registered_ablations, registered_methods
 from mdlp_bench.training.reproduce import read_bundle

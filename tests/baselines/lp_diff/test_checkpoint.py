@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from baselines.lp_diff import checkpoint
-from baselines.lp_diff.model import LPDiff, LPDiffConfig
+from baselines.lp_diff.network import LPDiff, LPDiffConfig
 from mdlp_bench.errors import MdlpBenchError, MethodError, MissingWeightsError
 
 _TINY = {"widths": (8, 8, 16, 16), "inner_channels": 8, "channel_mults": (1, 2)}

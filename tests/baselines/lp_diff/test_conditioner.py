@@ -11,7 +11,7 @@ from baselines.lp_diff.conditioner import Conditioner
 from baselines.lp_diff.dfm import DFM
 from baselines.lp_diff.encoder import Decoder, Encoder
 from baselines.lp_diff.icam import ICAM, PairConv
-from baselines.lp_diff.model import LPDiff, LPDiffConfig
+from baselines.lp_diff.network import LPDiff, LPDiffConfig
 from baselines.lp_diff.tem import TEM
 from mdlp_bench.errors import MethodError
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from baselines.lp_diff import rcdm
-from baselines.lp_diff.model import LPDiff, LPDiffConfig
+from baselines.lp_diff.network import LPDiff, LPDiffConfig
 from mdlp_bench.errors import MethodError
 
 _TINY = {"widths": (8, 8, 16, 16), "inner_channels": 8, "channel_mults": (1, 2)}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 
-from baselines.lp_diff.model import LPDiff, LPDiffConfig
+from baselines.lp_diff.network import LPDiff, LPDiffConfig
 from baselines.lp_diff.unet import attention_levels
 from mdlp_bench.errors import MethodError
 

@@ -1,0 +1,131 @@
+"""Tracks in, a Parquet data set and a report out; streaming, on one process or many with the same bytes."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from mdlp_bench.curate.pairing.config import PairingConfig
+from mdlp_bench.curate.pairing.report import TRACKS_SCHEMA, PairingReport, ReportBuilder, track_row
+from mdlp_bench.curate.pairing.track import Outcome, pair_track
+from mdlp_bench.curate.tracks import BadTrack, Track, open_tracks
+from mdlp_bench.data.build import write_parquet
+from mdlp_bench.engine import SERIAL, Engine, Loaded
+from mdlp_bench.errors import DataError, MdlpBenchError
+from mdlp_bench.files import write_json
+from mdlp_bench.readers.base import Reader
+
+REPORT_JSON: Final = "pairing.json"
+REPORT_HTML: Final = "pairing.html"
+TRACKS_TABLE: Final = "pairing.parquet"
+
+_CHUNK: Final = 8
+_TABLE_ROWS: Final = 256
+
+
+def pair(
+    tracks: Path,
+    out: Path,
+    config: PairingConfig | None = None,
+    *,
+    readers: Sequence[str] = (),
+    name: str | None = None,
+    version: str = "1.0.0",
+    engine: Engine = SERIAL,
+    progress: Callable[[int], None] | None = None,
+) -> PairingReport:
+    """Make a data set of triplets from tracks.
+
+    Writes the Parquet folder of `write_parquet` and beside its manifest `pairing.json` (the report),
+    `pairing.html` (the same with pictures) and `pairing.parquet` (every track and measure, `TRACKS_SCHEMA`).
+
+    Args:
+        tracks: Folder or table (see `mdlp_bench.curate.tracks`).
+        out: Folder to write; must be new, empty or an unfinished build of the same tracks.
+        config: Thresholds.
+        readers: Names or paths of readers (see `load_reader`); their vote is the text where no label is.
+        name: Name of the data set (default: that of the tracks).
+        version: Version of the data set.
+        engine: Where; the bytes do not depend on it.
+        progress: Called as tracks are done.
+
+    Returns:
+        The report.
+
+    Raises:
+        DataError: There are no tracks, none gives a triplet (the report says why), or as in `write_parquet`.
+        ReaderError: A reader cannot be loaded.
+        MdlpBenchError: The folder cannot be written.
+    """
+    config = config or PairingConfig()
+    found = open_tracks(tracks)
+    loaded = Loaded(_load, tuple(readers))
+    builder = ReportBuilder(config, [f"{r.descriptor.name} {r.descriptor.version}" for r in loaded.value])
+    for note in found.notes:
+        builder.add_label_note(note)
+    name = name or found.name
+    outcomes = engine.map(partial(_paired, config, loaded), found, chunk=_CHUNK)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name[:80]}.") as scratch:
+            table = Path(scratch) / TRACKS_TABLE
+            with pq.ParquetWriter(table, TRACKS_SCHEMA, compression="zstd") as writer:
+                rows = _tell(outcomes, builder, writer, progress)
+                first = next(rows, None)
+                if first is None:
+                    report = builder.build(name)
+                    reasons = ", ".join(f"{code} {count}" for code, count in report.rejected.items())
+                    example = next((report.examples[code][0] for code in report.rejected), "no track")
+                    raise DataError(f"{tracks}: no track gives a triplet ({reasons}); the first: {example}")
+                write_parquet(_chain(first, rows), out, name=name, version=version)
+            table.replace(out / TRACKS_TABLE)
+    except OSError as error:
+        raise MdlpBenchError(f"{out}: cannot be written ({error.strerror}); choose another folder") from error
+    report = builder.build(name)
+    write_json(out / REPORT_JSON, report.model_dump(mode="json"))
+    builder.write_html(out / REPORT_HTML, report)
+    return report
+
+
+def _chain(first: dict[str, Any], rest: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    yield first
+    yield from rest
+
+
+def _tell(
+    outcomes: Iterable[Outcome],
+    builder: ReportBuilder,
+    writer: pq.ParquetWriter,
+    progress: Callable[[int], None] | None,
+) -> Iterator[dict[str, Any]]:
+    """The sample rows of outcomes that are counted and tabled on the way."""
+    waiting: list[dict[str, Any]] = []
+    for outcome in outcomes:
+        builder.add(outcome)
+        waiting.append(track_row(outcome))
+        if len(waiting) == _TABLE_ROWS:
+            writer.write_batch(pa.RecordBatch.from_pylist(waiting, TRACKS_SCHEMA))
+            waiting = []
+        if progress is not None:
+            progress(1)
+        yield from outcome.rows
+    if waiting:
+        writer.write_batch(pa.RecordBatch.from_pylist(waiting, TRACKS_SCHEMA))
+
+
+def _paired(config: PairingConfig, readers: Loaded[list[Reader]], track: Track | BadTrack) -> Outcome:
+    return pair_track(track, config, readers.value)
+
+
+def _load(specs: Sequence[str]) -> list[Reader]:
+    if not specs:
+        return []
+    from mdlp_bench.readers.registry import load_reader
+
+    return [load_reader(spec) for spec in specs]

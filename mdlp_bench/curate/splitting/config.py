@@ -1,0 +1,110 @@
+"""How a data set is split, and what came of it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from mdlp_bench.data.plate_split import DEFAULT_RATIOS
+
+
+class SplitRule(BaseModel):
+    """How samples are shared out; written beside the data, so that the next version can use the same.
+
+    Attributes:
+        ratios: Share of each split, in order (not used with `keep`).
+        seed: See `split_of`.
+        by: Columns whose values must not be torn apart. With several, samples that share a value in any of
+            them stay together; only new data that link two such groups can then move one of them.
+        keep: Keep the splits that the samples have, and move only what leaks: a group that occurs in several
+            splits goes whole into the largest of these (ties: the first by name). That is the training split
+            as a rule, so the splits that results are reported on lose samples but never gain any, and models
+            trained on the official training split stay comparable.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    ratios: dict[str, float] = Field(default_factory=lambda: dict(DEFAULT_RATIOS))
+    seed: int = 0
+    by: tuple[str, ...] = ("plate_id",)
+    keep: bool = False
+
+
+class SplitShare(BaseModel):
+    """One split: its share of the groups against the target; `None` without a target (kept splits)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    samples: int
+    groups: int
+    share: float
+    target: float | None
+    within_tolerance: bool | None
+
+
+class StratumShare(BaseModel):
+    """One stratum's share in one split, counted in groups.
+
+    Attributes:
+        variable: layout, province or degradation.
+        value: The stratum.
+        split: The split.
+        groups: Groups of the stratum in the split.
+        share: Of the stratum's groups.
+        target: The split's ratio (with kept splits: its share of all groups).
+        deviation: share - target.
+        low: Fewest groups within the binomial tolerance.
+        high: Most groups within it.
+        within_tolerance: low <= groups <= high.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    variable: str
+    value: str
+    split: str
+    groups: int
+    share: float
+    target: float
+    deviation: float
+    low: int
+    high: int
+    within_tolerance: bool
+
+
+class Repair(BaseModel):
+    """A group that was in several splits: its samples by split, and where it is whole now."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    group: str
+    samples: dict[str, int]
+    split: str
+
+
+class SplitReport(BaseModel):
+    """The result of `split_dataset`.
+
+    Attributes:
+        name: Name of the data set.
+        rule: What was done.
+        samples: Rows.
+        groups: What is not torn apart: plates, or what `by` names.
+        left_out: Samples that could not be read.
+        splits: Shares.
+        strata: Shares of each stratum in each split.
+        repaired: Groups that leaked (with `keep`).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_version: Literal[1] = 1
+    name: str
+    rule: SplitRule
+    samples: int
+    groups: int
+    left_out: int
+    splits: dict[str, SplitShare]
+    strata: tuple[StratumShare, ...]
+    repaired: tuple[Repair, ...]

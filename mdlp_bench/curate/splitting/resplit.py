@@ -1,0 +1,82 @@
+"""Samples in other splits."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from mdlp_bench.curate.splitting.config import SplitRule
+from mdlp_bench.data.samples import Problem, Samples
+from mdlp_bench.errors import DataError
+from mdlp_bench.schema import SAMPLE_SCHEMA
+
+
+class ResplitSamples(Samples):
+    """Samples whose `split` column is another; ids and images stay as they are.
+
+    Args:
+        base: The samples.
+        places: New split by sample id; samples without one are left out.
+        rule: Gives the order of the splits.
+    """
+
+    def __init__(self, base: Samples, places: Mapping[str, str], rule: SplitRule) -> None:
+        self.name = base.name
+        self._base, self._places, self._rule = base, places, rule
+
+    @property
+    def fingerprint(self) -> str:
+        """See `Samples`; the split is no part of it."""
+        return self._base.select(sample_ids=set(self._places)).fingerprint
+
+    @property
+    def sample_ids(self) -> Sequence[str]:
+        """See `Samples`."""
+        return [i for ids in self.candidates().values() for i in ids]
+
+    def candidates(self) -> Mapping[str, Sequence[str]]:
+        """See `Samples`; the splits in the order of the rule, the samples in that of the base."""
+        order = sorted(set(self._places.values())) if self._rule.keep else list(self._rule.ratios)
+        found: dict[str, list[str]] = {name: [] for name in order}
+        for sample_id, split in self._places.items():
+            found[split].append(sample_id)
+        return {split: ids for split, ids in found.items() if ids}
+
+    def load(self, sample_ids: Collection[str]) -> Iterator[dict[str, Any] | Problem]:
+        """See `Samples`."""
+        for row in self._base.load(sample_ids):
+            yield row if isinstance(row, Problem) else row | {"split": self._places[row["sample_id"]]}
+
+    def listing_problems(self) -> Sequence[Problem]:
+        """See `Samples`."""
+        return self._base.listing_problems()
+
+    def batches(self, size: int = 128, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+        """See `Samples`; in the order of the base."""
+        names = SAMPLE_SCHEMA.names if columns is None else list(columns)
+        needed = list(dict.fromkeys([*names, "sample_id"]))
+        base = self._base.select(sample_ids=set(self._places))
+        for batch in base.batches(size, needed):
+            ids = batch.column("sample_id").to_pylist()
+            splits = pa.array([self._places[sample_id] for sample_id in ids], pa.string())
+            arrays = [splits if name == "split" else batch.column(name) for name in names]
+            yield pa.RecordBatch.from_arrays(
+                arrays, schema=pa.schema([SAMPLE_SCHEMA.field(n) for n in names])
+            )
+
+    def select(self, *, split: str | None = None, sample_ids: Collection[str] | None = None) -> Samples:
+        """See `Samples`."""
+        if split is not None and split not in self._places.values():
+            known = ", ".join(self.candidates())
+            raise DataError(f"{self.name}: no split {split!r}; there are: {known}")
+        if sample_ids is not None and (missing := sorted(set(sample_ids) - self._places.keys())):
+            raise DataError(f"{self.name}: no sample {missing[0]!r}")
+        wanted = None if sample_ids is None else set(sample_ids)
+        places = {
+            sample_id: place
+            for sample_id, place in self._places.items()
+            if split in (None, place) and (wanted is None or sample_id in wanted)
+        }
+        return ResplitSamples(self._base, places, self._rule)

@@ -1,0 +1,95 @@
+"""What splitting needs to know of the samples, and which of them must stay together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from mdlp_bench import images
+from mdlp_bench.data.plate_split import unit_hash
+from mdlp_bench.data.samples import Problem, Samples
+
+LEVELS: Final[tuple[tuple[str, float], ...]] = (
+    ("below 9 px", 9.0),
+    ("9-12 px", 12.0),
+    ("12-16 px", 16.0),
+    ("16-24 px", 24.0),
+    ("24 px and more", float("inf")),
+)
+"""Degradation levels: mean height of a sample's frames below each bound."""
+
+
+@dataclass(frozen=True, slots=True)
+class SampleFacts:
+    """What splitting needs to know of a sample; `keys` are the values of the rule's columns."""
+
+    sample_id: str
+    split: str
+    keys: tuple[str, ...]
+    layout: str
+    province: str
+    level: str
+
+
+def gather_facts(samples: Samples, by: Sequence[str]) -> tuple[list[SampleFacts], int]:
+    """What splitting needs to know of every sound sample, and the number of others; reads images once."""
+    facts: list[SampleFacts] = []
+    left_out = 0
+    for ids in samples.candidates().values():
+        for row in samples.load(ids):
+            if isinstance(row, Problem):
+                left_out += 1
+                continue
+            text = row.get("text")
+            facts.append(
+                SampleFacts(
+                    row["sample_id"],
+                    row["split"],
+                    tuple(str(row.get(c) or row["sample_id"]) for c in by),
+                    row.get("layout") or "unknown",
+                    text[0] if text else "unknown",
+                    degradation_level(row),
+                )
+            )
+    return facts, left_out
+
+
+def degradation_level(row: Mapping[str, Any]) -> str:
+    """The level of `LEVELS` of a sample row, or `no frames`.
+
+    Raises:
+        DataError: A frame is broken.
+    """
+    heights = [images.decode(f["bytes"], f"sample {row['sample_id']}").shape[0] for f in row["frames"]]
+    if not heights:
+        return "no frames"
+    return next(level for level, bound in LEVELS if np.mean(heights) < bound)
+
+
+def group_samples(facts: Sequence[SampleFacts]) -> list[str]:
+    """For each sample the name of its group: samples that share a value in any column are in one group.
+
+    With one column that is the value. With several it is, of the values of the first column in the group, the
+    one of the smallest hash.
+    """
+    if not facts or len(facts[0].keys) == 1:
+        return [fact.keys[0] for fact in facts]
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    codes: dict[tuple[int, str], int] = {}
+    links = [codes.setdefault(item, len(codes)) for fact in facts for item in enumerate(fact.keys)]
+    columns = len(facts[0].keys)
+    edges = np.asarray(links).reshape(-1, columns)
+    left, right = np.repeat(edges[:, 0], columns), edges.ravel()
+    graph = coo_array((np.ones(len(left), np.int8), (left, right)), shape=(len(codes), len(codes)))
+    component = connected_components(graph, directed=False)[1]
+    names: dict[int, str] = {}
+    of_sample = [int(component[link]) for link in edges[:, 0]]
+    for fact, number in zip(facts, of_sample, strict=True):
+        best = names.setdefault(number, fact.keys[0])
+        names[number] = min(best, fact.keys[0], key=lambda value: (unit_hash(value, 0), value))
+    return [names[number] for number in of_sample]

@@ -1,0 +1,210 @@
+"""Tracks that are listed in a table, a row a frame."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+
+from mdlp_bench.curate.tracks.track import BadTrack, Box, FrameRef, Track, TrackSet
+from mdlp_bench.data.rectify import Corners, as_corners
+from mdlp_bench.data.sources.base import RejectedError
+from mdlp_bench.data.sources.labels import check_text
+from mdlp_bench.data.sources.names import printable, sample_id_of
+from mdlp_bench.data.sources.table import TEXT_COLUMNS
+from mdlp_bench.data.temp_table import Spill, hash_strings
+from mdlp_bench.errors import DataError, reason
+
+_NUMBER: Final = re.compile(r"-?[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?")
+_REQUIRED: Final = ("track_id", "frame_index", "path")
+_ROWS: Final = 1 << 15
+_OPTIONAL: Final = ("box", "corners", "timestamp", "split", "layout", "plate_id")
+
+
+def open_table(path: Path) -> TrackSet:
+    """Group the rows of a CSV, TSV or Parquet table into tracks, in the order of their first rows.
+
+    The rows lie in a temporary file meanwhile; in memory a row costs 16 bytes.
+
+    Raises:
+        DataError: Unreadable, empty, or without the columns that are needed.
+    """
+    name = printable(str(path))
+    rows: Spill | None = None
+    hashes = [np.zeros(0, np.uint64)]
+    with _reading(name):
+        for block in _blocks(path):
+            rows = rows or Spill(block.schema)
+            ids = block.column("track_id")
+            if ids.null_count:
+                row = len(rows) + int(np.flatnonzero(np.asarray(ids.is_null()))[0])
+                raise DataError(f"{name}: row {row + 2} has no track_id")
+            rows.append(block)
+            hashes.append(hash_strings(ids.cast(pa.string())))
+    if rows is None or not len(rows):
+        raise DataError(f"{name}: the table is empty")
+    order, bounds = _grouped(np.concatenate(hashes))
+    return TrackSet(printable(path.stem), len(bounds) - 1, (), _TableTracks(path.parent, rows, order, bounds))
+
+
+@contextmanager
+def _reading(name: str) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, pa.ArrowException) as error:
+        raise DataError(f"{name}: not a readable table ({reason(error)})") from error
+
+
+def _blocks(path: Path) -> Iterator[pa.RecordBatch]:
+    """The rows of the table, only the columns that matter, some thousand at a time."""
+    if path.suffix.lower() == ".parquet":
+        with pq.ParquetFile(path) as file:
+            kept = _columns(path, file.schema_arrow.names)
+            for batch in file.iter_batches(_ROWS, columns=list(kept), use_threads=False):
+                yield batch.select(list(kept)).rename_columns(list(kept.values()))
+        return
+    delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
+    parse = pa.csv.ParseOptions(delimiter=delimiter, newlines_in_values=True)
+    with pa.csv.open_csv(path, parse_options=parse) as stream:
+        names = stream.schema.names
+    kept = _columns(path, names)
+    convert = pa.csv.ConvertOptions(
+        column_types=dict.fromkeys(names, pa.string()),
+        include_columns=list(kept),
+        strings_can_be_null=True,
+        null_values=[""],
+    )
+    with pa.csv.open_csv(path, parse_options=parse, convert_options=convert) as stream:
+        for batch in stream:
+            yield batch.rename_columns(list(kept.values()))
+
+
+def _columns(path: Path, names: Sequence[str]) -> dict[str, str]:
+    """The columns that matter and what they are called here."""
+    if missing := [column for column in _REQUIRED if column not in names]:
+        raise DataError(f"{printable(str(path))}: no column {missing[0]!r} (there are: {', '.join(names)})")
+    kept = {column: column for column in (*_REQUIRED, *_OPTIONAL) if column in names}
+    text = next((column for column in TEXT_COLUMNS if column in names), None)
+    return kept | ({text: "text"} if text else {})
+
+
+def _grouped(hashes: npt.NDArray[np.uint64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Positions group by group, groups in the order of their first rows; where each starts, and the end."""
+    order = np.argsort(hashes, kind="stable")
+    ordered = hashes[order]
+    starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
+    sizes = np.diff(starts, append=len(order))
+    # The sort is stable, so a group's first position is its first row.
+    firsts = order[starts]
+    order = order[np.argsort(np.repeat(firsts, sizes), kind="stable")]
+    return order, np.concatenate([[0], np.cumsum(sizes[np.argsort(firsts)])])
+
+
+@dataclass(frozen=True, slots=True)
+class _TableTracks:
+    base: Path
+    rows: Spill
+    order: npt.NDArray[np.int64]
+    bounds: npt.NDArray[np.int64]
+
+    def __iter__(self) -> Iterator[Track | BadTrack]:
+        for start, stop in self._parts():
+            at = int(self.bounds[start])
+            block = self.rows.take(self.order[at : self.bounds[stop]])
+            for first, end in pairwise((self.bounds[start : stop + 1] - at).tolist()):
+                yield self._track(block.slice(first, end - first).to_pylist())
+
+    def _parts(self) -> Iterator[tuple[int, int]]:
+        """Tracks that are read together: about `_ROWS` rows, at least one track."""
+        start, last = 0, len(self.bounds) - 1
+        while start < last:
+            stop = int(np.searchsorted(self.bounds, self.bounds[start] + _ROWS, "right")) - 1
+            yield start, max(stop, start + 1)
+            start = max(stop, start + 1)
+
+    def _track(self, rows: Sequence[Mapping[str, Any]]) -> Track | BadTrack:
+        track_id = sample_id_of(printable(str(rows[0]["track_id"]).strip()))
+        try:
+            return _table_track(rows, track_id, self.base)
+        except RejectedError as error:
+            return BadTrack(track_id, error.code, f"track {track_id}: {error}")
+        except DataError as error:
+            return BadTrack(track_id, "annotation", f"track {track_id}: {error}")
+
+
+def _table_track(rows: Sequence[Mapping[str, Any]], track_id: str, base: Path) -> Track:
+    by_index: dict[int, tuple[FrameRef, float | None]] = {}
+    for row in rows:
+        index = _number(row["frame_index"], "frame_index")
+        if index != int(index) or not 0 <= index < 2**31:
+            raise DataError(f"frame_index {row['frame_index']!r} is no frame number")
+        if int(index) in by_index:
+            raise RejectedError(
+                "frame-order", f"frame {int(index)} occurs twice, so the order is unknown; number the frames"
+            )
+        if not str(row["path"] or "").strip():
+            raise DataError(f"frame {int(index)} has no path")
+        stamp = row.get("timestamp")
+        frame = FrameRef(int(index), base / str(row["path"]).strip(), _region(row))
+        by_index[int(index)] = (frame, None if stamp is None else _number(stamp, "timestamp"))
+    ordered = [by_index[index] for index in sorted(by_index)]
+    stamps = [stamp for _, stamp in ordered if stamp is not None]
+    if any(later < earlier for earlier, later in pairwise(stamps)):
+        raise RejectedError(
+            "frame-order", "the timestamps contradict the order of frame_index; mend one of them"
+        )
+    text, layout, _ = check_text(_agreed(rows, "text") or "", track_id, None)
+    return Track(
+        track_id,
+        tuple(frame for frame, _ in ordered),
+        text,
+        _agreed(rows, "layout") or layout,
+        _agreed(rows, "split") or "all",
+        _agreed(rows, "plate_id"),
+    )
+
+
+def _agreed(rows: Sequence[Mapping[str, Any]], column: str) -> str | None:
+    """The one value that the rows of a track give."""
+    values = {str(value).strip() for row in rows if (value := row.get(column)) is not None} - {""}
+    if len(values) > 1:
+        raise DataError(f"its rows disagree on {column} ({', '.join(sorted(values)[:3])})")
+    return printable(values.pop()) if values else None
+
+
+def _number(value: Any, column: str) -> float:
+    if hasattr(value, "timestamp"):
+        return float(value.timestamp())
+    try:
+        number = float(value)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{column} {value!r} is not a number") from error
+    if not math.isfinite(number):
+        raise DataError(f"{column} {value!r} is not a number")
+    return number
+
+
+def _region(row: Mapping[str, Any]) -> Box | Corners | None:
+    if row.get("corners") is not None:
+        numbers = [float(number) for number in _NUMBER.findall(str(row["corners"]))]
+        if len(numbers) != 8:
+            raise DataError(f"corners {row['corners']!r} are not eight numbers x1, y1, ... x4, y4")
+        return as_corners(list(zip(numbers[::2], numbers[1::2], strict=True)))
+    if row.get("box") is None:
+        return None
+    numbers = [float(number) for number in _NUMBER.findall(str(row["box"]))]
+    if len(numbers) != 4:
+        raise DataError(f"box {row['box']!r} is not four numbers left, top, right, bottom")
+    left, top, right, bottom = (round(number) for number in numbers)
+    return left, top, right, bottom

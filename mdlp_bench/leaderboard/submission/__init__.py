@@ -1,0 +1,1 @@
+"""A submission: the form, the archive and its pictures or readings, how it is packed and validated."""

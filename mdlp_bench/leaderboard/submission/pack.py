@@ -1,0 +1,256 @@
+"""Make a submission: the form, the readme and one PNG a sample in one zip with the same bytes every time."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Callable, Collection, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from mdlp_bench.errors import SubmissionError, first_fault
+from mdlp_bench.files import atomic_path
+from mdlp_bench.harness.predict import Prediction, Predictions
+from mdlp_bench.harness.run import PredictionsRecord, Run
+from mdlp_bench.images import decode, encode
+from mdlp_bench.leaderboard.submission.archive import size_limit
+from mdlp_bench.leaderboard.submission.faults import Faults
+from mdlp_bench.leaderboard.submission.form import (
+    PREDICTIONS_FOLDER,
+    READINGS_FILE,
+    README_FILE,
+    SUBMISSION_FILE,
+    Submission,
+    parse_submission,
+)
+from mdlp_bench.leaderboard.submission.readings import write_readings
+from mdlp_bench.leaderboard.submission.readme_txt import readme_for
+from mdlp_bench.leaderboard.submission.validate import validate
+from mdlp_bench.methods.base import Output
+from mdlp_bench.metrics.protocol import WORKING_SIZE
+from mdlp_bench.readers.base import Reading
+
+_FIXED_TIME: Final = (2020, 1, 1, 0, 0, 0)
+_CLAIMABLE: Final = ("psnr", "ssim", "lpips", "lpips_squeeze", "lpips_vgg", "ned", "acc", "cer")
+
+Ask = Callable[[str, str], str]
+"""Asks for a field: (question, default) to the answer."""
+
+
+def pack(predictions: Path, form: Path, out: Path, sample_ids: Collection[str] | None = None) -> Submission:
+    """Pack predictions as a submission and validate the result.
+
+    Args:
+        predictions: A prediction folder of `mdlp-bench predict`, or a folder of `<sample_id>.png`.
+        form: `submission.yaml`.
+        out: The zip file to write.
+        sample_ids: The samples to submit; None for all that there are predictions of.
+
+    Raises:
+        SubmissionError: The form is missing or faulty, a sample failed, or a picture has not the exact size.
+        RunError: The prediction folder is damaged or incomplete.
+    """
+    if not form.is_file():
+        raise SubmissionError(f"{form}: no such file; write it with `mdlp-bench leaderboard pack --init`")
+    faults = Faults()
+    submission = parse_submission(form.read_bytes(), faults)
+    if submission is None or len(faults):
+        raise faults.error(str(form))
+    with atomic_path(out) as temporary:
+        with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, allowZip64=False) as archive:
+            _add(archive, SUBMISSION_FILE, submission.to_yaml().encode())
+            _add(archive, README_FILE, readme_for(submission).render().encode())
+            if submission.output == "text":
+                _add(archive, READINGS_FILE, write_readings(_read(predictions, sample_ids)))
+            else:
+                for sample_id, content in _pictures(predictions, sample_ids):
+                    _add(archive, f"{PREDICTIONS_FOLDER}{sample_id}.png", content)
+        report = validate(temporary, sample_ids)
+        if not report.valid:
+            raise report.faults.error(out.name)
+    return submission
+
+
+def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
+    info = zipfile.ZipInfo(name, _FIXED_TIME)
+    info.create_system = 3
+    info.external_attr = 0o100644 << 16
+    # Pictures are deflated already.
+    info.compress_type = zipfile.ZIP_STORED if name.endswith(".png") else zipfile.ZIP_DEFLATED
+    archive.writestr(info, content)
+
+
+def _stored(folder: Path, sample_ids: Collection[str] | None, output: Output) -> Iterator[Prediction]:
+    """The predictions of a folder that `predict` wrote, of these samples."""
+    predictions = Predictions(folder)
+    if predictions.record.method.output != output:
+        raise SubmissionError(
+            f"{folder}: {predictions.record.method.name} gives {predictions.record.method.output}s, the form "
+            f"says {output}; write `output: {predictions.record.method.output}`"
+        )
+    wanted = None if sample_ids is None else frozenset(sample_ids)
+    for one in predictions:
+        if wanted is not None and one.sample_id not in wanted:
+            continue
+        if one.error is not None:
+            raise SubmissionError(
+                f"sample {one.sample_id}: the method failed on it ({one.error}); a submission needs "
+                f"every {'reading' if output == 'text' else 'picture'}, mend the method and predict again"
+            )
+        yield one
+
+
+def _read(folder: Path, sample_ids: Collection[str] | None) -> Iterator[tuple[str, Reading]]:
+    return ((one.sample_id, one.reading) for one in _stored(folder, sample_ids, "text") if one.reading)
+
+
+def _pictures(folder: Path, sample_ids: Collection[str] | None) -> Iterator[tuple[str, bytes]]:
+    if (folder / PredictionsRecord.file_name).is_file():
+        found = _stored(folder, sample_ids, "image")
+        yield from ((one.sample_id, encode(one.image)) for one in found if one.image is not None)
+        return
+    files = sorted(folder.glob("*.png")) if folder.is_dir() else []
+    if not files:
+        raise SubmissionError(
+            f"{folder}: no predictions in it; give the folder that `predict` wrote, or of PNGs"
+        )
+    for path in files:
+        if sample_ids is not None and path.stem not in sample_ids:
+            continue
+        image = decode(path.read_bytes(), str(path))
+        if image.shape[:2] != WORKING_SIZE:
+            height, width = WORKING_SIZE
+            raise SubmissionError(
+                f"{path}: {image.shape[1]} x {image.shape[0]} pixels; a submission holds {width} x {height}, "
+                "resize it as the protocol does (`mdlp_bench.metrics.protocol.to_working_size`)"
+            )
+        yield path.stem, encode(image)
+
+
+def interview(predictions: Path, run: Path | None, ask: Ask, tell: Callable[[str], None]) -> Submission:
+    """Fill in the form by asking, with what the predictions and the run already say as defaults.
+
+    Args:
+        predictions: The prediction folder, whose record answers some questions.
+        run: A run folder of these predictions; its scores become the claimed ones.
+        ask: Asks for one field.
+        tell: Shows why an answer was not accepted.
+
+    Raises:
+        SubmissionError: The interview ends with a form that has faults.
+    """
+    known = _known(predictions)
+    answers: dict[str, Any] = {"schema_version": 1, "output": known.get("output", "image")}
+    for name, question, read in _QUESTIONS:
+        while True:
+            given = ask(question, str(known.get(name, "")))
+            try:
+                answers[name] = read(given)
+                if name in Submission.model_fields:
+                    _check_field(name, answers[name])
+                break
+            except (ValueError, ValidationError) as error:
+                reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
+                tell(f"{name}: {reason}")
+    if run is not None:
+        answers["claimed"] = claimed_scores(Run(run))
+    try:
+        return Submission.model_validate(answers)
+    except ValidationError as error:
+        raise SubmissionError(f"{first_fault(error)}; answer again") from error
+
+
+def claimed_scores(run: Run) -> dict[str, float]:
+    """What a run's scores become in a form."""
+    means = {name: run.summary[name].mean for name in _CLAIMABLE if name in run.summary}
+    return {name: round(mean, 6) for name, mean in means.items() if mean is not None}
+
+
+def _check_field(name: str, value: Any) -> None:
+    """Raise what the form raises for this one field."""
+    try:
+        Submission.model_validate({name: value})
+    except ValidationError as error:
+        for one in error.errors():
+            if one["loc"][:1] == (name,) and one["type"] != "missing":
+                raise ValueError(one["msg"].removeprefix("Value error, ")) from error
+
+
+def _known(folder: Path) -> dict[str, Any]:
+    if not (folder / PredictionsRecord.file_name).is_file():
+        return {"version": "1.0", "frames_used": 3}
+    record = PredictionsRecord.read(folder)
+    method = record.method
+    seconds = record.seconds / record.dataset.n_samples if record.seconds else ""
+    return {
+        "method": method.title,
+        "version": "1.0",
+        "output": method.output,
+        "license": method.licence,
+        "training_data": ", ".join(method.trained_on),
+        "frames_used": method.frames_used,
+        "n_parameters": method.parameters,
+        "deterministic": "yes" if method.deterministic else "no",
+        "seed": record.seed,
+        "runtime_per_image_s": f"{seconds:.4g}" if seconds else "",
+        "device": "cpu" if record.device == "cpu" else "gpu",
+    }
+
+
+def _yes(text: str) -> bool:
+    if text.strip().lower() not in ("y", "yes", "true", "n", "no", "false"):
+        raise ValueError("answer yes or no")
+    return text.strip().lower() in ("y", "yes", "true")
+
+
+def _optional(text: str) -> str | None:
+    return text.strip() or None
+
+
+def _optional_number(text: str) -> float | None:
+    return float(text) if text.strip() else None
+
+
+def _optional_integer(text: str) -> int | None:
+    return int(text) if text.strip() else None
+
+
+def _several(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+_QUESTIONS: Final[tuple[tuple[str, str, Callable[[str], Any]], ...]] = (
+    ("method", "Name of the method on the board", str.strip),
+    ("version", "Its version", str.strip),
+    ("authors", "Authors, separated by commas", _several),
+    ("contact", "Where to ask (e-mail, web address)", str.strip),
+    ("paper_url", "Address of the paper (may be empty)", _optional),
+    ("code_url", "Address of the code (may be empty)", _optional),
+    ("license", "Licence of code and weights", str.strip),
+    ("training_data", "Training data sets, separated by commas (may be empty)", _several),
+    ("uses_synthetic", "Trained on synthetic data? (yes/no)", _yes),
+    ("extra_data", "Trained on data beyond the benchmark's training split? (yes/no)", _yes),
+    ("frames_used", "Frames of a sample it looks at", int),
+    ("n_parameters", "Trainable parameters", int),
+    ("deterministic", "Same output at every run? (yes/no)", _yes),
+    ("seed", "Seed of these predictions (may be empty)", _optional_integer),
+    ("hardware", "Hardware of the run time, e.g. 'AMD EPYC 7763, 2 threads'", str.strip),
+    ("runtime_per_image_s", "Seconds a sample (may be empty)", _optional_number),
+    ("device", "Device (cpu, gpu, other)", str.strip),
+    ("test_set_not_trained_on", "No test sample was used in training or selection? (yes/no)", _yes),
+)
+
+
+def repack(folder: Path, out: Path, faults: Faults) -> None:
+    """Zip a submission that a platform has unpacked, byte for byte; links and odd files are faults."""
+    with zipfile.ZipFile(out, "w", allowZip64=False) as archive:
+        for path in sorted(folder.rglob("*")):
+            name = path.relative_to(folder).as_posix()
+            if path.is_symlink() or not (path.is_file() or path.is_dir()):
+                faults.add("zip-member", name, "not a plain file", "submit what `pack` writes")
+            elif path.is_file():
+                if path.stat().st_size > size_limit(name):
+                    faults.add("zip-member", name, "larger than any picture of the size", "submit 112 x 224")
+                else:
+                    _add(archive, name, path.read_bytes())

@@ -1,0 +1,1 @@
+"""Synthetic data: rendered plates, degradation recipes and the data sets made of both."""

@@ -1,0 +1,138 @@
+"""Build a synthetic data set: clean plates, degraded by a recipe, in plate-disjoint splits."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final
+
+from mdlp_bench.data.build import write_parquet
+from mdlp_bench.data.manifest import Manifest
+from mdlp_bench.data.plate_split import DEFAULT_RATIOS, split_of
+from mdlp_bench.data.samples import Samples
+from mdlp_bench.engine import SERIAL, Engine
+from mdlp_bench.errors import DataError
+from mdlp_bench.images import encode
+from mdlp_bench.metrics.protocol import WORKING_SIZE
+from mdlp_bench.synth.degrade import Recipe, synthesise
+from mdlp_bench.synth.render import Appearance, Provinces, plate_of, render_sample
+
+GROUND_TRUTH_APPEARANCE: Final = Appearance(difficulty=0.4, max_yaw=20.0, max_pitch=8.0, max_roll=3.0)
+"""How clear late frames look: nearly frontal, mostly well lit; ground truths are chosen to be legible."""
+
+Ratios = Mapping[str, float]
+
+
+def rendered_row(
+    index: int, *, seed: int, provinces: Provinces = "uniform", ratios: Ratios = DEFAULT_RATIOS
+) -> dict[str, Any]:
+    """The clean sample row of one rendered plate; a function of its arguments alone.
+
+    Args:
+        index: Place in the stream of plates.
+        seed: The stream.
+        provinces: `uniform`, or `ccpd` (88 % 皖).
+        ratios: Shares of the splits; the plate's text decides (see `split_of`).
+    """
+    sample = render_sample(
+        seed, index, provinces=provinces, appearance=GROUND_TRUTH_APPEARANCE, size=WORKING_SIZE
+    )
+    return {
+        "sample_id": f"rendered-{seed}-{index:07d}",
+        "plate_id": sample.text,
+        "track_id": f"rendered-{seed}-{index:07d}",
+        "split": split_of(sample.text, ratios),
+        "domain": "synthetic",
+        "source": "rendered",
+        "gt": {"bytes": encode(sample.image, "jpg", quality=95), "path": f"{index:07d}.jpg"},
+        "text": sample.text,
+        "text_origin": "rendered",
+        "layout": sample.layout,
+    }
+
+
+def synthesise_rendered(
+    recipe: Recipe,
+    n: int,
+    out: Path,
+    *,
+    seed: int = 0,
+    n_frames: int = 3,
+    provinces: Provinces = "uniform",
+    ratios: Ratios = DEFAULT_RATIOS,
+    only: str | None = None,
+    engine: Engine = SERIAL,
+    progress: Callable[[int], None] | None = None,
+) -> Manifest:
+    """Render `n` plates, degrade them and write the data set.
+
+    Args:
+        recipe: How to degrade.
+        n: Plates.
+        out: Folder to write (see `write_parquet`).
+        seed: Of plates and degradation.
+        n_frames: Frames a sample.
+        provinces: See `rendered_row`.
+        ratios: Shares of the plate-disjoint splits.
+        only: Draw plates of this split alone.
+        engine: Where; the bytes do not depend on it.
+        progress: Called as rows are done.
+
+    Raises:
+        DataError: `n` is below 1, no plate can fall into the split, or as in `write_parquet`.
+    """
+    if n < 1:
+        raise DataError(f"{n} plates: ask for at least 1")
+    if only is not None and not ratios.get(only):
+        raise DataError(f"no plate falls into split {only!r}; the ratios are {dict(ratios)}")
+    wanted = (
+        index
+        for index in itertools.count()
+        if only is None or split_of(plate_of(seed, index, provinces=provinces)[0], ratios) == only
+    )
+    prepare = partial(rendered_row, seed=seed, provinces=provinces, ratios=dict(ratios))
+    rows = synthesise(islice(wanted, n), recipe, prepare=prepare, seed=seed, n_frames=n_frames, engine=engine)
+    return write_parquet(rows, out, name=f"rendered-{recipe.name}", progress=progress)
+
+
+def synthesise_samples(
+    clean: Samples,
+    recipe: Recipe,
+    out: Path,
+    *,
+    n: int | None = None,
+    seed: int = 0,
+    n_frames: int = 3,
+    ratios: Ratios = DEFAULT_RATIOS,
+    engine: Engine = SERIAL,
+    progress: Callable[[int], None] | None = None,
+) -> Manifest:
+    """Degrade the ground truths of a data set, e.g. of CCPD scenes, and write the synthetic data set.
+
+    Args:
+        clean: Samples with ground truth.
+        recipe: How to degrade.
+        out: Folder to write (see `write_parquet`).
+        n: Take the first `n` only.
+        seed: Of the degradation.
+        n_frames: Frames a sample.
+        ratios: Shares of the plate-disjoint splits.
+        engine: Where; the bytes do not depend on it.
+        progress: Called as rows are done.
+
+    Raises:
+        DataError: There are fewer than `n` samples, one has no ground truth, or as in `write_parquet`.
+    """
+    if n is not None and not 1 <= n <= len(clean):
+        raise DataError(f"{clean.name}: {n} samples asked for, there are {len(clean)}")
+    chosen = clean if n is None else clean.select(sample_ids=clean.sample_ids[:n])
+    rows = synthesise(_resplit(chosen, ratios), recipe, seed=seed, n_frames=n_frames, engine=engine)
+    return write_parquet(rows, out, name=f"{clean.name.replace('/', '-')}-{recipe.name}", progress=progress)
+
+
+def _resplit(samples: Samples, ratios: Ratios) -> Iterator[dict[str, Any]]:
+    for row in samples.rows():
+        yield row | {"split": split_of(row["plate_id"], ratios)}

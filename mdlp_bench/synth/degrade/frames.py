@@ -1,0 +1,108 @@
+"""Clean image in, encoded frames out; and the same bytes again from the recorded parameters."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from pydantic import ValidationError
+
+from mdlp_bench.errors import DataError
+from mdlp_bench.images import ImageU8, check_rgb, decode, encode
+from mdlp_bench.synth.degrade.operators import OPERATORS, ImageF32, to_float, to_uint8
+from mdlp_bench.synth.degrade.operators.compression import JpegParams, encode_jpeg
+from mdlp_bench.synth.degrade.plan import PARAMETERS_VERSION, draw_parameters
+from mdlp_bench.synth.degrade.recipe import Recipe
+
+# What operators without randomness are given for a generator.
+_UNUSED: Final = np.random.default_rng(0)
+
+
+@dataclass(frozen=True, slots=True)
+class DegradedTriplet:
+    """The degraded frames of a sample (three unless asked otherwise).
+
+    Attributes:
+        frames: Encoded JPEG or PNG files, in order of time, at native low resolution.
+        parameters: Everything that was drawn, JSON-able (see `plan.draw_parameters`).
+    """
+
+    frames: list[bytes]
+    parameters: dict[str, Any]
+
+
+def degrade_triplet(
+    clean: ImageU8, recipe: Recipe, *, seed: int, sample_id: str, n_frames: int = 3
+) -> DegradedTriplet:
+    """Degrade a clean plate into consecutive frames of one scene.
+
+    Args:
+        clean: uint8 RGB [H, W, 3], the decoded ground truth as it is stored.
+        recipe: The recipe.
+        seed: The data set's seed.
+        sample_id: The sample; together with `seed` it fixes every random number.
+        n_frames: How many frames, at least 1.
+
+    Raises:
+        DataError: `clean` is not a uint8 RGB image, or as in `plan.draw_parameters`.
+    """
+    parameters = draw_parameters(recipe, seed=seed, sample_id=sample_id, n_frames=n_frames)
+    return DegradedTriplet(replay_frames(clean, parameters), parameters)
+
+
+def replay_frames(clean: ImageU8, parameters: Mapping[str, Any]) -> list[bytes]:
+    """Apply recorded parameters to the clean image: the same frames, byte for byte.
+
+    (JPEG bytes also depend on the JPEG library inside OpenCV: keep its version to keep them.)
+
+    Raises:
+        DataError: `clean` is not a uint8 RGB image, or the parameters are of another version or damaged.
+    """
+    name = f"sample {parameters.get('sample_id', '?')}"
+    check_rgb(clean, name)
+    if parameters.get("parameters_version") != PARAMETERS_VERSION:
+        raise DataError(
+            f"{name}: degradation parameters of version {parameters.get('parameters_version')!r}; "
+            f"this release reads version {PARAMETERS_VERSION}"
+        )
+    image = to_float(clean)
+    try:
+        return [_frame(image, frame) for frame in parameters["frames"]]
+    except (KeyError, TypeError, ValidationError) as error:
+        reason = " ".join(str(error).split())
+        raise DataError(f"{name}: damaged degradation parameters ({reason})") from error
+
+
+def replay(row: Mapping[str, Any]) -> list[bytes]:
+    """The frames of a synthetic sample row, regenerated from its `gt` and `degradation` columns.
+
+    Raises:
+        DataError: The row has no ground truth or no degradation record, or as in `replay_frames`.
+    """
+    name = f"sample {row.get('sample_id', '?')}"
+    gt, record = row.get("gt"), row.get("degradation")
+    if not gt or not gt.get("bytes"):
+        raise DataError(f"{name}: no ground truth bytes to degrade")
+    if not record:
+        raise DataError(f"{name}: not a synthetic sample (its degradation column is empty)")
+    try:
+        parameters = json.loads(record)
+    except ValueError as error:
+        raise DataError(f"{name}: the degradation column is not JSON ({error})") from error
+    if not isinstance(parameters, dict):
+        raise DataError(f"{name}: the degradation column is not a JSON object")
+    return replay_frames(decode(gt["bytes"], name), parameters)
+
+
+def _frame(image: ImageF32, frame: Mapping[str, Any]) -> bytes:
+    for step in frame["steps"]:
+        operator = OPERATORS[step["op"]]
+        rng = _UNUSED if operator.noise == "none" else np.random.default_rng(step["seed"])
+        image = operator.apply(image, operator.params.model_validate(step["params"]), rng)
+    output = frame["output"]
+    if output["format"] == "png":
+        return encode(to_uint8(image), "png")
+    return encode_jpeg(image, JpegParams(quality=output["quality"], subsampling=output["subsampling"]))

@@ -1,0 +1,197 @@
+"""Recipes: named, versioned lists of operators with distributions for their parameters, read from YAML.
+
+A recipe file:
+
+    name: example
+    version: 1
+    description: One line.
+    drift: 0.05                       # latent step between frames, see draws.py
+    camera:
+      width: {uniform: [34, 48]}      # see camera.py
+    steps:
+      - {op: gaussian_blur, params: {sigma_x: {uniform: [0.5, 2.0], times: pixel}}}
+      - {op: resize, params: {of: frame, interpolation: bicubic}}
+      - {op: jpeg, p: 0.5, params: {quality: {integers: [30, 95]}}}
+      - one_of:                       # one branch for the whole sample
+          - {weight: 0.4, steps: [...]}
+          - {weight: 0.6, steps: []}
+      - shuffle: [[...], [...]]       # groups of steps in random order
+        keep_order: [0, 1]            # these groups keep their relative order
+    output: {format: jpg, quality: {integers: [85, 95]}}
+
+The clean image is brought onto the camera's canvas first; the last step must leave the frame's size.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, ValidationError
+from pydantic import model_validator as _model_validator
+
+from mdlp_bench.errors import DataError, first_fault
+from mdlp_bench.synth.degrade.camera import Camera, DrawField
+from mdlp_bench.synth.degrade.draws import Draw
+from mdlp_bench.synth.degrade.operators import OPERATORS
+from mdlp_bench.synth.degrade.operators.compression import Subsampling
+
+_SUFFIX = ".yaml"
+# What `resize` takes in a recipe in place of height and width.
+_RECIPE_ONLY = {"resize": {"of", "scale"}}
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Step(_Model):
+    """One operator, applied to a sample with probability `p`."""
+
+    op: str
+    p: float = Field(1.0, ge=0, le=1)
+    params: dict[str, DrawField] = {}
+
+    @_model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.op not in OPERATORS:
+            raise ValueError(f"no operator {self.op!r}; there are {', '.join(OPERATORS)}")
+        allowed = set(OPERATORS[self.op].params.model_fields) | _RECIPE_ONLY.get(self.op, set())
+        if unknown := sorted(set(self.params) - allowed):
+            raise ValueError(f"{self.op} has no parameter {unknown}; it has {sorted(allowed)}")
+        return self
+
+
+class Branch(_Model):
+    """An alternative of `one_of`; no steps means nothing happens."""
+
+    weight: float = Field(gt=0)
+    steps: tuple[Item, ...] = ()
+
+
+class OneOf(_Model):
+    """Exactly one branch, chosen for the whole sample."""
+
+    one_of: tuple[Branch, ...] = Field(min_length=1)
+
+
+class Shuffle(_Model):
+    """Groups of steps in an order that is random per sample; `keep_order` lists groups that stay in order."""
+
+    shuffle: tuple[tuple[Item, ...], ...] = Field(min_length=1)
+    keep_order: tuple[int, ...] = ()
+
+    @_model_validator(mode="after")
+    def _check(self) -> Self:
+        if any(not 0 <= index < len(self.shuffle) for index in self.keep_order):
+            raise ValueError(
+                f"keep_order {list(self.keep_order)} points beyond the {len(self.shuffle)} groups"
+            )
+        return self
+
+
+def _kind(value: Any) -> str:
+    for kind in ("one_of", "shuffle"):
+        if (kind in value) if isinstance(value, dict) else hasattr(value, kind):
+            return kind
+    return "op"
+
+
+Item = Annotated[
+    Annotated[Step, Tag("op")] | Annotated[OneOf, Tag("one_of")] | Annotated[Shuffle, Tag("shuffle")],
+    Discriminator(_kind),
+]
+
+Branch.model_rebuild()
+OneOf.model_rebuild()
+Shuffle.model_rebuild()
+
+
+class Output(_Model):
+    """How frames are stored: PNG, or JPEG of a drawn quality."""
+
+    format: Literal["png", "jpg"] = "png"
+    quality: DrawField = Field(default_factory=lambda: Draw(value=95))
+    subsampling: Subsampling = "4:2:0"
+
+
+def _quoted(value: Any) -> Any:
+    return str(value) if isinstance(value, int | float) else value
+
+
+class Recipe(_Model):
+    """A named, versioned degradation.
+
+    Attributes:
+        name: The name.
+        version: Rises whenever the frames it makes change.
+        description: One line.
+        reference: Where the parameters come from.
+        drift: Latent step between frames (see `draws`).
+        camera: The camera path.
+        steps: The operators.
+        output: The file format of the frames.
+    """
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
+    version: Annotated[str, BeforeValidator(_quoted)]
+    description: str
+    reference: str | None = None
+    drift: float = Field(0.05, ge=0, le=1)
+    camera: Camera
+    steps: tuple[Item, ...] = Field(min_length=1)
+    output: Output = Output()
+
+
+def recipe_names() -> list[str]:
+    """The names of the recipes that come with the package, sorted."""
+    folder = resources.files("mdlp_bench.synth.degrade") / "recipes"
+    return sorted(
+        entry.name.removesuffix(_SUFFIX) for entry in folder.iterdir() if entry.name.endswith(_SUFFIX)
+    )
+
+
+def load_recipe(name_or_path: str | Path) -> Recipe:
+    """Load a recipe of the package by name, or any recipe by the path of its YAML file.
+
+    Raises:
+        DataError: No such recipe, not readable, not YAML, or against the format; names file and field.
+    """
+    if isinstance(name_or_path, Path) or name_or_path.endswith((".yaml", ".yml")) or "/" in name_or_path:
+        path = Path(name_or_path)
+        try:
+            return parse_recipe(path.read_text(encoding="utf-8"), str(path))
+        except (OSError, UnicodeDecodeError) as error:
+            raise DataError(f"{path}: recipe cannot be read ({error})") from error
+    return _packaged(name_or_path)
+
+
+@lru_cache(maxsize=32)
+def _packaged(name: str) -> Recipe:
+    if name not in recipe_names():
+        raise DataError(
+            f"no recipe {name!r}; there are {', '.join(recipe_names())}, or give a YAML file's path"
+        )
+    file = resources.files("mdlp_bench.synth.degrade") / "recipes" / f"{name}{_SUFFIX}"
+    return parse_recipe(file.read_text(encoding="utf-8"), file.name)
+
+
+def parse_recipe(text: str, name: str) -> Recipe:
+    """Parse the YAML text of a recipe; `name` stands in errors. A top-level key `x-...` may hold anchors.
+
+    Raises:
+        DataError: Not YAML, or against the format.
+    """
+    try:
+        content = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise DataError(f"{name}: not valid YAML ({' '.join(str(error).split())})") from error
+    if not isinstance(content, dict):
+        raise DataError(f"{name}: a recipe is a mapping with name, version, camera and steps")
+    try:
+        return Recipe.model_validate({k: v for k, v in content.items() if not str(k).startswith("x-")})
+    except ValidationError as error:
+        raise DataError(f"{name}: {first_fault(error, 'recipe')}") from error

@@ -1,0 +1,195 @@
+"""From clean image to encoded frames, and back to the same bytes."""
+
+from __future__ import annotations
+
+import itertools
+import json
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from mdlp_bench.engine import Engine
+from mdlp_bench.errors import DataError
+from mdlp_bench.images import decode, encode
+from mdlp_bench.schema import SAMPLE_SCHEMA, record_batch
+from mdlp_bench.synth.degrade import (
+    degrade_triplet,
+    frame_statistics,
+    load_recipe,
+    parse_recipe,
+    recipe_names,
+    replay,
+    replay_frames,
+    synthesise,
+    synthesise_sample,
+)
+
+NAMES = ["bicubic", "bsrgan", "gaussian", "motion", "realesrgan", "surveillance"]
+
+
+def strokes(seed=0, size=(112, 224)):
+    rng = np.random.default_rng(seed)
+    image = np.full((*size, 3), (30, 70, 190), np.uint8)
+    for x in range(12, size[1] - 20, 28):
+        points = rng.integers((x, size[0] // 8), (x + 20, size[0] - size[0] // 8), (5, 2)).astype(np.int32)
+        cv2.polylines(image, [points], False, (235, 235, 240), 5, cv2.LINE_AA)
+    return image
+
+
+def clean_rows(n):
+    for index in range(n):
+        yield {
+            "sample_id": f"s{index:03d}",
+            "plate_id": f"p{index:03d}",
+            "source": "rendered",
+            "gt": {"bytes": encode(strokes(index)), "path": f"{index}.png"},
+            "text": "京A12345",
+            "text_origin": "rendered",
+            "layout": "blue",
+        }
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_frames_decode_to_the_recorded_sizes_and_replay_to_the_same_bytes(name):
+    clean, recipe = strokes(), load_recipe(name)
+    kept = clean.copy()
+    done = degrade_triplet(clean, recipe, seed=1, sample_id="a", n_frames=4)
+    np.testing.assert_array_equal(clean, kept)
+    assert len(done.frames) == 4
+    for frame, record in zip(done.frames, done.parameters["frames"], strict=True):
+        assert list(decode(frame, "frame").shape) == [*record["size"], 3]
+    stored = json.loads(json.dumps(done.parameters))
+    assert replay_frames(clean, stored) == done.frames
+    assert degrade_triplet(clean, recipe, seed=1, sample_id="a").frames == done.frames[:3]
+    assert degrade_triplet(clean, recipe, seed=2, sample_id="a").frames != done.frames[:3]
+    assert len(set(done.frames)) == 4
+
+
+def test_bicubic_is_pillows_bicubic_where_nothing_moves():
+    text = """
+name: still
+version: 1
+description: Bicubic without drift.
+camera: {width: 56}
+steps: [{op: resize, params: {of: frame, interpolation: antialiased_bicubic}}]
+"""
+    clean = strokes()
+    frame = degrade_triplet(clean, parse_recipe(text, "still"), seed=0, sample_id="a", n_frames=1).frames[0]
+    want = np.asarray(Image.fromarray(clean).resize((56, 28), Image.Resampling.BICUBIC), np.int16)
+    assert np.abs(decode(frame, "frame").astype(np.int16) - want).max() <= 1
+
+
+@pytest.mark.parametrize("size", [(54, 133), (24, 94), (99, 238), (300, 620)])
+def test_any_size_of_clean_image(size):
+    done = degrade_triplet(strokes(size=size), load_recipe("surveillance"), seed=0, sample_id="a")
+    shapes = [decode(frame, "frame").shape for frame in done.frames]
+    assert all(13 <= h <= 26 and 30 <= w <= 55 for h, w, _ in shapes)
+
+
+def test_consecutive_frames_are_alike_but_not_equal():
+    """Frames of one sample resemble each other more than frames of the same plate in other scenes."""
+
+    def small(frame):
+        grey = cv2.cvtColor(decode(frame, "frame"), cv2.COLOR_RGB2GRAY)
+        return cv2.resize(grey, (41, 19), interpolation=cv2.INTER_AREA).astype(float)
+
+    clean, recipe = strokes(), load_recipe("surveillance")
+    tracks = [
+        [small(f) for f in degrade_triplet(clean, recipe, seed=0, sample_id=str(i)).frames] for i in range(20)
+    ]
+    within = np.mean([np.abs(a - b).mean() for t in tracks for a, b in itertools.pairwise(t)])
+    between = np.mean([np.abs(a[0] - b[0]).mean() for a, b in itertools.combinations(tracks, 2)])
+    assert 1 < within < 0.8 * between
+
+
+def test_surveillance_looks_like_the_early_frames_of_a_real_track(shared_dir):
+    track = shared_dir / "real/mdlp_track/0001"
+    real = [frame_statistics(decode((track / f"img_{i}.png").read_bytes(), "real")) for i in range(1, 6)]
+    clean = decode((track / "img_22.png").read_bytes(), "late frame")
+    recipe = load_recipe("surveillance")
+    made = [
+        frame_statistics(decode(frame, "made"))
+        for i in range(20)
+        for frame in degrade_triplet(clean, recipe, seed=0, sample_id=str(i)).frames
+    ]
+    for name, factor in [
+        ("width", 1.1),
+        ("sharpness", 1.6),
+        ("contrast", 1.6),
+        ("effective_resolution", 1.4),
+    ]:
+        want, got = (np.median([getattr(s, name) for s in group]) for group in (real, made))
+        assert want / factor < got < want * factor, name
+
+
+def test_real_scenes_through_every_recipe(shared_dir):
+    """Plate crops of real scenes, cut out by their annotated corners, degrade and replay."""
+    scenes = sorted((shared_dir / "real/ccpd_scenes").glob("*.jpg"))
+    assert len(scenes) == 29
+    recipes = [load_recipe(name) for name in recipe_names()]
+    for number, path in enumerate(scenes):
+        fields = path.stem.split("-")
+        corners = np.array([[int(v) for v in p.split("&")] for p in fields[3].split("_")], np.float32)
+        scene = decode(path.read_bytes(), path.name)
+        target = np.array([[219, 107], [4, 107], [4, 4], [219, 4]], np.float32)
+        plate = cv2.warpPerspective(scene, cv2.getPerspectiveTransform(corners, target), (224, 112))
+        row = {"sample_id": path.stem, "source": "ccpd", "gt": {"bytes": encode(plate), "path": None}}
+        made = synthesise_sample(row, recipes[number % len(recipes)], seed=0)
+        assert replay(made) == [frame["bytes"] for frame in made["frames"]]
+        for frame in made["frames"]:
+            assert frame_statistics(decode(frame["bytes"], path.name)).width <= 56
+
+
+def test_rows_fit_the_schema_and_replay():
+    rows = list(synthesise(clean_rows(5), load_recipe("surveillance"), seed=0))
+    batch = record_batch(rows)
+    assert batch.schema.equals(SAMPLE_SCHEMA)
+    for row in batch.to_pylist():
+        assert row["domain"] == "synthetic"
+        assert row["recipe"] == "surveillance"
+        assert row["frame_indices"] == [1, 2, 3]
+        assert row["text"] == "京A12345"
+        assert replay(row) == [frame["bytes"] for frame in row["frames"]]
+        record = json.loads(row["degradation"])
+        assert (record["recipe"], record["recipe_version"], record["seed"]) == ("surveillance", "1", 0)
+
+
+def test_workers_and_order_do_not_change_a_byte(parallel: Engine):
+    recipe = load_recipe("surveillance")
+    alone = list(synthesise(clean_rows(40), recipe, seed=7))
+    assert list(synthesise(clean_rows(40), recipe, seed=7, engine=parallel)) == alone
+    backwards = list(synthesise(reversed(list(clean_rows(40))), recipe, seed=7))
+    assert backwards[::-1] == alone
+
+
+def test_synthesis_is_lazy():
+    endless = (next(clean_rows(1)) | {"sample_id": str(i)} for i in itertools.count())
+    first = list(itertools.islice(synthesise(endless, load_recipe("bicubic"), seed=0), 3))
+    assert [row["sample_id"] for row in first] == ["0", "1", "2"]
+
+
+def test_errors_name_the_sample():
+    recipe = load_recipe("bicubic")
+    row = synthesise_sample(next(clean_rows(1)), recipe, seed=0)
+    with pytest.raises(DataError, match="sample s000: no ground truth"):
+        synthesise_sample(row | {"gt": None}, recipe, seed=0)
+    with pytest.raises(DataError, match="sample_id and source are required"):
+        synthesise_sample(row | {"source": None}, recipe, seed=0)
+    with pytest.raises(DataError, match="sample s000: not a synthetic sample"):
+        replay(row | {"degradation": None})
+    with pytest.raises(DataError, match="sample s000: no ground truth"):
+        replay(row | {"gt": None})
+    with pytest.raises(DataError, match="sample s000: the degradation column is not JSON"):
+        replay(row | {"degradation": "{"})
+    with pytest.raises(DataError, match="not a JSON object"):
+        replay(row | {"degradation": "[]"})
+    record = json.loads(row["degradation"])
+    with pytest.raises(DataError, match="parameters of version 99"):
+        replay(row | {"degradation": json.dumps(record | {"parameters_version": 99})})
+    record["frames"][0]["steps"][0]["op"] = "melt"
+    with pytest.raises(DataError, match="damaged degradation parameters"):
+        replay(row | {"degradation": json.dumps(record)})
+    with pytest.raises(DataError, match="expected a uint8"):
+        degrade_triplet(np.zeros((5, 5), np.uint8), recipe, seed=0, sample_id="a")

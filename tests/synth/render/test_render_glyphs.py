@@ -1,0 +1,111 @@
+"""Faces: every glyph present, distinct, in its box, at its weight; licences shipped."""
+
+from importlib.resources import files
+
+import numpy as np
+import pytest
+
+from mdlp_bench.plate import ALPHABET, DIGITS, LETTERS, PROVINCES, SPECIAL_GLYPHS
+from mdlp_bench.synth.render.glyphs import (
+    DRAWN_FACES,
+    HAN_FACES,
+    LATIN_FACES,
+    NOMINAL_STROKE,
+    SCALE,
+    glyph_mask,
+    has_glyph,
+)
+from mdlp_bench.synth.render.strokes import stroke_glyph
+
+LATIN = DIGITS + LETTERS
+HAN = PROVINCES + SPECIAL_GLYPHS
+
+
+def test_the_faces_cover_the_alphabet():
+    assert set(LATIN + HAN) == set(ALPHABET)
+
+
+@pytest.mark.parametrize("face", LATIN_FACES)
+def test_latin_faces_have_every_glyph(face):
+    assert [character for character in LATIN if not has_glyph(character, face)] == []
+    assert not has_glyph("京", face)
+
+
+@pytest.mark.parametrize("face", HAN_FACES)
+def test_chinese_faces_have_every_glyph(face):
+    assert [character for character in HAN if not has_glyph(character, face)] == []
+    assert not has_glyph("龙", face)
+
+
+@pytest.mark.parametrize(
+    ("face", "characters"), [(f, LATIN) for f in LATIN_FACES] + [(f, HAN) for f in HAN_FACES]
+)
+def test_glyphs_fill_their_box_and_differ(face, characters):
+    masks = {character: glyph_mask(character, face, 45.0) for character in characters}
+    for character, mask in masks.items():
+        assert mask.shape == (90 * SCALE, 45 * SCALE)
+        rows = np.flatnonzero(mask.max(1) > 127)
+        assert rows[0] <= 1, character
+        assert rows[-1] >= 90 * SCALE - 2, character
+        columns = np.flatnonzero(mask.max(0) > 127)
+        if character not in "1J":  # bars and narrow letters keep their own width
+            assert columns[0] <= 2, character
+            assert columns[-1] >= 45 * SCALE - 3, character
+    flat = np.stack([mask.ravel() for mask in masks.values()]).astype(np.float32)
+    for index in range(len(flat)):
+        distance = np.abs(flat - flat[index]).mean(1) / 255
+        distance[index] = 1
+        assert distance.min() > 0.02, f"{characters[index]} and {characters[distance.argmin()]} look alike"
+
+
+@pytest.mark.parametrize("face", LATIN_FACES)
+def test_strokes_have_the_nominal_width(face):
+    # The stem of the L above its foot, measured through half coverage.
+    stem = (glyph_mask("L", face, 45.0)[30:100] / 255).sum(1).mean() / SCALE
+    assert stem == pytest.approx(NOMINAL_STROKE, abs=0.9)
+
+
+def test_growth_adds_to_both_sides_of_a_stroke():
+    def stem(growth):
+        return (glyph_mask("L", "plate", 45.0, growth=growth)[40:100] / 255).sum(1).mean() / SCALE
+
+    for growth in (-1.5, -0.5, 0.0, 1.0, 1.5):
+        # The grown glyph is refitted to its box of 45 mm.
+        expected = (NOMINAL_STROKE + 2 * growth) * 45 / (45 + 2 * growth)
+        assert stem(growth) == pytest.approx(expected, abs=0.3), growth
+
+
+def test_one_with_a_flag_reaches_left_of_the_bar():
+    for face in LATIN_FACES:
+        bar, flagged = (glyph_mask("1", face, 43.0, flag_on_one=flag) for flag in (False, True))
+        assert (flagged[10:60].max(0) > 127).sum() > (bar[10:60].max(0) > 127).sum() + 3 * SCALE, face
+        assert (bar[20:160].max(0) > 127).sum() < 12 * SCALE, face
+
+
+def test_drawn_strokes_scale():
+    small, large = (stroke_glyph("8", 8.5, scale) for scale in (1.0, 4.0))
+    assert small.mean() == pytest.approx(large.mean(), rel=0.02)
+    with pytest.raises(ValueError, match="'O'"):
+        stroke_glyph("O", 8.5, 1.0)
+
+
+def test_new_energy_plates_hook_their_six_and_nine():
+    plain, hooked = (glyph_mask("6", face, 45.0) for face in ("plate", "plate_energy"))
+    # The hook comes back to the right at the top, where the straight stem of embossed plates does not reach.
+    corner = (slice(10, 40), slice(70, 90))
+    assert hooked[corner].mean() > plain[corner].mean() + 40
+    nine = glyph_mask("9", "plate_energy", 45.0)
+    assert np.abs(nine[::-1, ::-1].astype(int) - hooked).mean() < 8
+    assert (glyph_mask("8", "plate", 45.0) == glyph_mask("8", "plate_energy", 45.0)).all()
+
+
+def test_a_licence_lies_beside_every_font():
+    assets = files("mdlp_bench.synth.render") / "assets"
+    names = {entry.name for entry in assets.iterdir()}
+    fonts = {name.removesuffix(".ttf") for name in names if name.endswith(".ttf")}
+    assert fonts == {*LATIN_FACES, *HAN_FACES} - set(DRAWN_FACES)
+    for font in fonts:
+        licence = (assets / f"{font}.OFL.txt").read_text(encoding="utf-8")
+        assert "SIL OPEN FONT LICENSE Version 1.1" in licence
+        assert licence.startswith("Copyright")
+    assert sum(len((assets / name).read_bytes()) for name in names if not name.startswith("__")) < 600_000

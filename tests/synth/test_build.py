@@ -1,0 +1,67 @@
+"""Synthetic data sets: clean plates in, degraded triplets in plate-disjoint splits out."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from mdlp_bench.cli.main import app
+from mdlp_bench.data import open_samples
+from mdlp_bench.data.plate_split import DEFAULT_RATIOS, split_of
+from mdlp_bench.engine import Engine
+from mdlp_bench.errors import DataError
+from mdlp_bench.images import decode
+from mdlp_bench.synth.build import synthesise_rendered, synthesise_samples
+from mdlp_bench.synth.degrade import load_recipe, replay
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+def test_real_scenes_take_the_whole_path(shared_dir: Path, tmp_path: Path) -> None:
+    """From annotated scenes to a data set that is ready for training, by the verb alone."""
+    scenes, out = shared_dir / "real/ccpd_scenes", tmp_path / "out"
+    arguments = ["data", "synth", "--source", str(scenes), "--recipe", "surveillance", "-o", str(out)]
+    done = CliRunner().invoke(app, [*arguments, "--preview"], catch_exceptions=False)
+    assert done.exit_code == 0 and "ccpd_scenes-surveillance" in done.output
+    assert decode((out / "preview.png").read_bytes(), "preview").size
+    clean = {row["sample_id"]: row for row in open_samples(scenes).rows()}
+    rows = list(open_samples(out).rows())
+    assert len(rows) == 29 and {row["sample_id"] for row in rows} == set(clean)
+    splits: dict[str, set[str]] = defaultdict(set)
+    for row in rows:
+        before = clean[row["sample_id"]]
+        assert (row["gt"], row["text"], row["plate_id"]) == tuple(
+            before[n] for n in ("gt", "text", "plate_id")
+        )
+        assert (row["domain"], row["source"], row["recipe"]) == ("synthetic", "ccpd", "surveillance")
+        assert json.loads(row["degradation"])["recipe_version"] == "1"
+        assert replay(row) == [frame["bytes"] for frame in row["frames"]]
+        widths = [decode(frame["bytes"], "frame").shape[1] for frame in row["frames"]]
+        assert len(widths) == 3 and all(25 <= width <= 60 for width in widths)
+        splits[row["plate_id"]].add(row["split"])
+    assert all(found == {split_of(plate, DEFAULT_RATIOS)} for plate, found in splits.items())
+
+
+def test_no_engine_changes_a_byte(tmp_path: Path, parallel: Engine) -> None:
+    recipe = load_recipe("surveillance")
+    synthesise_rendered(recipe, 12, tmp_path / "alone", seed=3)
+    synthesise_rendered(recipe, 12, tmp_path / "many", seed=3, engine=parallel)
+    assert tree(tmp_path / "many") == tree(tmp_path / "alone")
+
+
+def test_what_cannot_be_made_is_refused(tmp_path: Path) -> None:
+    recipe = load_recipe("bicubic")
+    with pytest.raises(DataError, match="0 plates"):
+        synthesise_rendered(recipe, 0, tmp_path / "a")
+    with pytest.raises(DataError, match="no plate falls into split 'x'"):
+        synthesise_rendered(recipe, 1, tmp_path / "a", only="x")
+    synthesise_rendered(recipe, 2, tmp_path / "two", only="val")
+    assert open_samples(tmp_path / "two").splits == {"val": 2}
+    with pytest.raises(DataError, match="3 samples asked for, there are 2"):
+        synthesise_samples(open_samples(tmp_path / "two"), recipe, tmp_path / "b", n=3)
