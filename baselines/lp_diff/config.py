@@ -56,6 +56,7 @@ class LPDiffConfig(BaseModel):
     diffusion_steps: int = Field(default=1000, ge=2)
     beta_start: float = Field(default=1e-6, gt=0, lt=1)
     beta_end: float = Field(default=1e-2, gt=0, lt=1)
+    zero_terminal: bool = Field(default=False, description="no signal is left at the last noise level")
 
     @classmethod
     def preset(cls, size: Size = "small", variant: Variant = "described", **changes: Any) -> Self:
@@ -65,7 +66,8 @@ class LPDiffConfig(BaseModel):
             size: `paper` (the released U-Net, 92 M parameters), `base` (28 M) or `small` (3 M, for
                 training on a CPU). `released` exists as `paper` only.
             variant: `described` or `released`.
-            changes: Fields to set differently, e.g. `icam=False` or `n_frames=5`.
+            changes: Fields to set differently, e.g. `icam=False` or `n_frames=5`. A described network has
+                zero terminal SNR unless it predicts noise, which a level without signal forbids.
 
         Raises:
             MethodError: The fields do not make a network.
@@ -74,9 +76,9 @@ class LPDiffConfig(BaseModel):
             raise MethodError(
                 f"lp-diff released exists in size 'paper' only, not {size!r}; use variant 'described'"
             )
-        fields = {**_SIZES[size], "variant": variant}
+        fields = {"zero_terminal": changes.get("prediction") != "eps", **_SIZES[size], "variant": variant}
         if variant == "released":
-            fields["prediction"] = "eps"
+            fields |= {"prediction": "eps", "zero_terminal": False}
         return cls.parse({**fields, **changes})
 
     @classmethod
@@ -114,6 +116,10 @@ class LPDiffConfig(BaseModel):
             )
         if self.beta_start > self.beta_end:
             raise ValueError(f"beta_start={self.beta_start} exceeds beta_end={self.beta_end}")
+        if self.zero_terminal and self.prediction == "eps":
+            raise ValueError(
+                "zero_terminal leaves nothing but noise to predict at the last level; take prediction x0 or v"
+            )
         if self.variant == "released":
             fixed = {
                 "n_frames": 3,
@@ -124,6 +130,7 @@ class LPDiffConfig(BaseModel):
                 "unshuffle": 1,
                 "see_frames": False,
                 "prediction": "eps",
+                "zero_terminal": False,
             }
             for name, value in fixed.items():
                 if getattr(self, name) != value:

@@ -58,7 +58,9 @@ class LPDiff(nn.Module):
     def __init__(self, config: LPDiffConfig) -> None:
         super().__init__()
         self.config = config
-        self.schedule = Schedule(config.diffusion_steps, config.beta_start, config.beta_end)
+        self.schedule = Schedule(
+            config.diffusion_steps, config.beta_start, config.beta_end, config.zero_terminal
+        )
         self.denoise_fn = UNet(config)
         self.MTA: Conditioner | ReleasedConditioner
         if config.variant == "released":
@@ -84,7 +86,7 @@ class LPDiff(nn.Module):
 
     def predict(self, noisy: Tensor, level: Tensor, psi: Tensor, frames: Tensor) -> Tensor:
         """The U-Net's raw output for x_t [B, 3, H, W] at levels [B]; `config.prediction` says what it is."""
-        output: Tensor = self.denoise_fn(self._condition(psi, frames), noisy, level)
+        output: Tensor = self.denoise_fn(self._condition(psi, frames), rcdm.visible(noisy, level), level)
         return output
 
     def training_losses(
@@ -167,7 +169,7 @@ class LPDiff(nn.Module):
 
     def _residual(self, noisy: Tensor, level: float, psi: Tensor, condition: Tensor) -> Tensor:
         levels = torch.full((len(noisy),), level, dtype=noisy.dtype, device=noisy.device)
-        output = self.denoise_fn(condition, noisy, levels)
+        output = self.denoise_fn(condition, rcdm.visible(noisy, levels), levels)
         residual = rcdm.to_x0(self.config.prediction, output, noisy, levels)
         if self.config.variant == "released":
             # The released code limits the residual to [-1, 1], although HR - psi may reach 2.

@@ -4,6 +4,10 @@ Diffused is the residual between the clear plate and the conditioning network's 
 the U-Net sees psi. With the noise level a = sqrt(alpha_bar) and sigma = sqrt(1 - a^2):
 
     x_t = a x_0 + sigma eps,      v = a eps - sigma x_0      (v: Salimans and Ho, 2022)
+
+At a = 0 (a schedule with zero terminal SNR) x_t is noise that says nothing of the residual. There the U-Net
+sees zeros instead: its estimate is a function of the frames alone, and one step of sampling does not depend
+on the seed.
 """
 
 from __future__ import annotations
@@ -22,6 +26,11 @@ def diffuse(x0: Tensor, noise: Tensor, level: Tensor) -> Tensor:
     """x_t of residuals and noise [B, C, H, W] at levels [B]."""
     level = level.view(-1, 1, 1, 1)
     return level * x0 + sigma(level) * noise
+
+
+def visible(noisy: Tensor, level: Tensor) -> Tensor:
+    """What the U-Net sees of x_t [B, C, H, W] at levels [B]: zeros at a level of 0."""
+    return noisy * (level > 0).to(noisy.dtype).view(-1, 1, 1, 1)
 
 
 def target(prediction: Prediction, x0: Tensor, noise: Tensor, level: Tensor) -> Tensor:

@@ -83,8 +83,8 @@ def deterministic(denoise: Denoise, x: Tensor, levels: Sequence[float], *, secon
         x_b = (sigma_b / sigma_a) x_a + (b - a sigma_b / sigma_a) D
 
     First order takes D = x_0(x_a). Second order extrapolates from the step before, with h the widths of both
-    in half log-SNR: D = x_0 + h / (2 h_before) (x_0 - x_0_before); its first step and the last one, which
-    jumps to the clean residual, stay of first order.
+    in half log-SNR: D = x_0 + h / (2 h_before) (x_0 - x_0_before); its first step, one that leaves a
+    level of 0 and the last one, which jumps to the clean residual, stay of first order.
     """
     previous: Tensor | None = None
     width_before = math.nan
@@ -92,7 +92,7 @@ def deterministic(denoise: Denoise, x: Tensor, levels: Sequence[float], *, secon
         estimate = denoise(x, noisier)
         direction = estimate
         shrink = math.sqrt((1 - cleaner**2) / (1 - noisier**2))
-        if second_order and cleaner < 1:
+        if second_order and noisier > 0 and cleaner < 1:
             width = -math.log(shrink * noisier / cleaner)
             if previous is not None:
                 direction = torch.lerp(previous, estimate, 1 + width / (2 * width_before))

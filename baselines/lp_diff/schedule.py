@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 # Noise below one grey level of 255 (on a half range of 1) is invisible: the log-SNR grid ends there.
 _FINISHED_LOG_SNR = 2 * math.log(255.0)
+# Where the log-SNR grid goes on after a level of 0: about the last level of the released schedule.
+_FAINT_LOG_SNR = -5.0
 
 
 def sigma(level: Tensor) -> Tensor:
@@ -42,11 +44,15 @@ class Schedule:
             leaves signal at time T (a_T = 0.08 at 1000, 0.78 at 100): take fewer sampling steps instead.
         beta_start: beta_1.
         beta_end: beta_T.
+        zero_terminal: Shift and scale the levels so that a_T = 0 and a_1 stays (Lin et al., "Common Diffusion
+            Noise Schedules and Sample Steps are Flawed", WACV 2024, algorithm 1). Otherwise x_T still shows
+            the network a little of the residual, which sampling from pure noise cannot give it.
     """
 
     steps: int = 1000
     beta_start: float = 1e-6
     beta_end: float = 1e-2
+    zero_terminal: bool = False
 
     @property
     def betas(self) -> np.ndarray:
@@ -57,6 +63,8 @@ class Schedule:
     def levels(self) -> np.ndarray:
         """a_0 = 1, a_1, ..., a_T, float64 [T + 1]; a_t^2 = prod_{s <= t} (1 - beta_s)."""
         levels: np.ndarray = np.sqrt(np.concatenate([[1.0], np.cumprod(1 - self.betas)]))
+        if self.zero_terminal:
+            levels[1:] = (levels[1:] - levels[-1]) * levels[1] / (levels[1] - levels[-1])
         return levels
 
     def sample(self, batch: int, generator: torch.Generator | None = None, terminal: float = 0.0) -> Tensor:
@@ -93,14 +101,17 @@ class Schedule:
     def log_snr_levels(self, steps: int) -> list[float]:
         """Levels evenly spaced in log-SNR from a_T towards the clean image, then 1 (steps + 1 values).
 
+        A level of 0 has no log-SNR: after it the grid goes on at a log-SNR of -5.
+
         Raises:
             MethodError: Fewer than one step.
         """
         self._check(steps)
-        levels = torch.from_numpy(self.levels[[-1, 1]])
-        first, last = log_snr(levels).tolist()
-        grid = np.linspace(first, min(last, _FINISHED_LOG_SNR), steps + 1)[:-1]
-        return [*np.sqrt(1 / (1 + np.exp(-grid))).tolist(), 1.0]
+        first, last = log_snr(torch.from_numpy(self.levels[[-1, 1]])).tolist()
+        end = min(last, _FINISHED_LOG_SNR)
+        if self.zero_terminal:
+            return [0.0, *_evenly(_FAINT_LOG_SNR, end, steps - 1), 1.0]
+        return [*_evenly(first, end, steps), 1.0]
 
     def released_buffers(self) -> dict[str, Tensor]:
         """The twelve tables the released checkpoints carry beside the weights, float32 [T] each."""
@@ -128,3 +139,10 @@ class Schedule:
     def _check(steps: int) -> None:
         if steps < 1:
             raise MethodError(f"sampling needs at least one step, not {steps}")
+
+
+def _evenly(first: float, last: float, count: int) -> list[float]:
+    """`count` levels evenly spaced in log-SNR in [first, last)."""
+    grid = np.linspace(first, last, count + 1)[:-1]
+    found: list[float] = np.sqrt(1 / (1 + np.exp(-grid))).tolist()
+    return found

@@ -38,16 +38,19 @@ class ReleasedEmbedding(nn.Module):
 
 
 class LogSnrEmbedding(nn.Module):
-    """Sinusoids of the log-SNR, with periods from 1.6 to 100 over its range of about -5 to 14."""
+    """Sinusoids of the log-SNR, with periods from 1.6 to 100 over its range of about -5 to 14.
+
+    Levels below a log-SNR of -8, 0 among them, share one embedding.
+    """
 
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.count = channels // 2
 
     def forward(self, level: Tensor) -> Tensor:
-        """Levels [B] in (0, 1) to features [B, channels]."""
+        """Levels [B] in [0, 1) to features [B, channels]."""
         octaves = torch.linspace(math.log(1 / 16), math.log(4), self.count, device=level.device)
-        phase = log_snr(level)[:, None] * octaves.exp()
+        phase = log_snr(level).clamp_min(-8)[:, None] * octaves.exp()
         return torch.cat([phase.sin(), phase.cos()], -1)
 
 

@@ -28,7 +28,7 @@ def _frames(batch: int, size: tuple[int, int] = (32, 64)) -> torch.Tensor:
 
 @pytest.mark.parametrize("prediction", ["x0", "eps", "v"])
 def test_training_losses_are_their_definition(prediction: str) -> None:
-    model = _model(prediction=prediction)
+    model = _model(prediction=prediction, zero_terminal=False)
     frames = _frames(4)
     clear = frames[:, 1].flip(2)
     losses = model.training_losses(frames, clear, torch.Generator().manual_seed(1))
@@ -84,6 +84,33 @@ def test_a_plate_is_restored_alike_alone_and_in_any_batch(solver: str, predictio
         # Convolution kernels may round differently at another batch size.
         torch.testing.assert_close(other[order.index(1)], together[1], atol=2e-5, rtol=0)
     assert not torch.allclose(together, model.sample(frames, [8, 9, 10], steps=4, solver=solver), atol=1e-4)
+
+
+@pytest.mark.parametrize("prediction", ["x0", "v"])
+def test_one_step_from_a_level_without_signal_depends_on_the_frames_alone(prediction: str) -> None:
+    model, frames = _model(prediction=prediction), _frames(2)
+    assert model.schedule.levels[-1] == 0
+    one = model.sample(frames, [1, 2], steps=1)
+    assert torch.equal(one, model.sample(frames, [8, 9], steps=1))
+    psi = model.condition(frames)
+    output = model.predict(torch.zeros_like(psi), torch.zeros(2), psi, frames)
+    residual = output if prediction == "x0" else -output
+    torch.testing.assert_close(one, (psi + residual).clamp(-1, 1), atol=1e-6, rtol=0)
+    for solver in ("ddpm", "ddim", "dpm++"):
+        several = [model.sample(frames, seeds, steps=3, solver=solver) for seeds in ([1, 2], [8, 9])]
+        assert all(image.isfinite().all() for image in several)
+        assert not torch.equal(*several)
+
+
+def test_training_at_a_level_without_signal_shows_no_noise() -> None:
+    model, frames = _model(), _frames(2)
+    gt = frames[:, 0]
+    first, second = (
+        model.training_losses(frames, gt, torch.Generator().manual_seed(seed), terminal=1.0)
+        for seed in (1, 2)
+    )
+    assert torch.equal(first.estimate, second.estimate)
+    assert (first.level == 0).all()
 
 
 def test_averaging_takes_the_mean_of_independent_samples() -> None:

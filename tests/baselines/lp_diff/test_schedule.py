@@ -45,6 +45,23 @@ def test_grids_run_from_noise_to_the_clean_image() -> None:
         schedule.time_levels(1001)
 
 
+def test_zero_terminal_levels_are_shifted_and_scaled() -> None:
+    plain, zero = Schedule(), Schedule(zero_terminal=True)
+    assert zero.levels[-1] == 0
+    assert zero.levels[:2] == pytest.approx(plain.levels[:2])
+    # An affine map of the levels (Lin et al., algorithm 1) keeps ratios of differences.
+    steps = np.diff(zero.levels[1:]) / np.diff(plain.levels[1:])
+    assert steps == pytest.approx(steps[0])
+    assert zero.log_snr_levels(1) == [0, 1]
+    for levels in (zero.log_snr_levels(7), zero.time_levels(7)):
+        assert (levels[0], levels[-1], len(levels)) == (0, 1, 8)
+        assert (np.diff(levels) > 0).all()
+    snr = log_snr(torch.tensor(zero.log_snr_levels(9)[1:-1], dtype=torch.float64))
+    assert snr[0] == pytest.approx(-5)
+    assert snr.diff().std() < 1e-6
+    assert (zero.sample(64, torch.Generator().manual_seed(0), terminal=1.0) == 0).all()
+
+
 def test_released_tables() -> None:
     tables = Schedule(steps=50, beta_end=0.1).released_buffers()
     assert len(tables) == 12
