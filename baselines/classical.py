@@ -134,10 +134,10 @@ def _resize(image: ImageU8, interpolation: int) -> ImageU8:
 
 def _mean(frames: tuple[ImageU8, ...]) -> ImageU8:
     stack = np.stack([to_working_size(frame) for frame in frames]).astype(np.float32)
-    return np.rint(stack.mean(axis=0)).astype(np.uint8)
+    return np.asarray(np.rint(stack.mean(axis=0)), np.uint8)
 
 
 def _aligned_median(frames: tuple[ImageU8, ...]) -> ImageU8:
     *others, reference = (to_working_size(frame) for frame in frames)
     registered = [align(frame, reference) for frame in others]
-    return np.rint(np.median(np.stack([*registered, reference]), axis=0)).astype(np.uint8)
+    return np.asarray(np.rint(np.median(np.stack([*registered, reference]), axis=0)), np.uint8)

@@ -99,7 +99,8 @@ def build_hat(config: HatConfig = PLATE) -> nn.Module:
     from spandrel.architectures.HAT import HAT
 
     with _without_its_warning():
-        return HAT(**config.model_dump())
+        network: nn.Module = HAT(**config.model_dump())
+        return network
 
 
 # What HAT's leaky ReLU leaves of a value x in the difference of its answers to x and -x.

@@ -60,7 +60,8 @@ class Srcnn(nn.Module):
         """
         if x.ndim != 4 or x.shape[1] != self.config.num_channels:
             raise MethodError(f"SRCNN: input {list(x.shape)}, needs [B, {self.config.num_channels}, H, W]")
-        return self.conv3(F.relu(self.conv2(F.relu(self.conv1(x)))))
+        result: Tensor = self.conv3(F.relu(self.conv2(F.relu(self.conv1(x)))))
+        return result
 
 
 def srcnn_loss(restored: Tensor, target: Tensor) -> Tensor:

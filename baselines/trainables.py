@@ -51,7 +51,7 @@ class NetworkTrainable(Trainable):
         method: The method's name, stored with the weights.
     """
 
-    players = ("model",)
+    players: tuple[str, ...] = ("model",)
 
     def __init__(self, network: nn.Module, config: BaseModel, method: str) -> None:
         super().__init__()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pickle
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -16,6 +16,7 @@ from torch import Tensor
 
 from baselines.lp_diff.config import LPDiffConfig
 from baselines.lp_diff.network import LPDiff
+from baselines.lp_diff.released import released_config
 from mdlp_bench.errors import MethodError, MissingWeightsError, reason
 from mdlp_bench.files import atomic_path
 
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FORMAT = "lp-diff-1"
-_RELEASED_SIDE = 128
 
 
 def save(
@@ -107,69 +107,7 @@ def load_released(path: Path, norm_groups: int = 32) -> LPDiff:
         raise MethodError(f"{path}: holds the optimiser's state; give the file that ends in _gen.pth")
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise MethodError(f"{path}: not an LP-Diff generator checkpoint (no table of tensors)")
-    return _build(_released_config(state, norm_groups, path), state, path)
-
-
-def _released_config(state: dict[str, Tensor], norm_groups: int, path: Path) -> LPDiffConfig:
-    """Read the configuration off a released state dict."""
-    wanted = ("betas", "denoise_fn.downs.0.weight", "MTA.encoder.encoder.0.weight")
-    absent = [name for name in wanted if name not in state]
-    if absent:
-        raise MethodError(f"{path}: not an LP-Diff generator checkpoint (no tensor {absent[0]!r})")
-    betas, first = state["betas"].double(), state["denoise_fn.downs.0.weight"]
-    if betas.ndim != 1 or len(betas) < 2 or first.ndim != 4:
-        raise MethodError(
-            f"{path}: not an LP-Diff generator checkpoint (odd shapes of betas or the first layer)"
-        )
-    inner = len(first)
-    widths: list[list[int]] = [[]]
-    attention: list[bool] = [False]
-    index = 1
-    while True:
-        prefix = f"denoise_fn.downs.{index}"
-        block = state.get(f"{prefix}.res_block.block1.block.3.weight")
-        if block is not None:
-            widths[-1].append(len(block))
-            attention[-1] |= f"{prefix}.attn.qkv.weight" in state
-        elif f"{prefix}.conv.weight" in state:
-            widths.append([])
-            attention.append(False)
-        else:
-            break
-        index += 1
-    counts = {len(level) for level in widths}
-    if (
-        counts == {0}
-        or len(counts) != 1
-        or not inner
-        or any(width % inner for level in widths for width in level)
-    ):
-        raise MethodError(f"{path}: not an LP-Diff generator checkpoint (the U-Net's levels do not line up)")
-    fields: dict[str, Any] = {
-        "inner_channels": inner,
-        "channel_mults": tuple(level[0] // inner for level in widths),
-        "res_blocks": counts.pop(),
-        "norm_groups": norm_groups,
-        "image_size": _RELEASED_SIDE << len(widths),
-        "attention_resolutions": tuple(
-            (_RELEASED_SIDE << len(widths)) >> level for level, has in enumerate(attention) if has
-        ),
-        "diffusion_steps": len(betas),
-        # The tables are float32; the nearest round figure is what the release's config said.
-        "beta_start": float(f"{betas[0].item():.6g}"),
-        "beta_end": float(f"{betas[-1].item():.6g}"),
-    }
-    try:
-        config = LPDiffConfig.preset("paper", "released", **fields)
-    except MethodError as error:
-        hint = "; pass norm_groups as in the release's config" if inner % norm_groups else ""
-        raise MethodError(f"{path}: {error}{hint}") from error
-    expected = torch.linspace(config.beta_start, config.beta_end, len(betas), dtype=torch.float64)
-    if not torch.allclose(betas, expected, rtol=1e-4, atol=1e-9):
-        raise MethodError(
-            f"{path}: its noise schedule is not linear; only the release's linear schedule is known"
-        )
-    return config
+    return _build(released_config(state, norm_groups, path), state, path)
 
 
 def _build(config: LPDiffConfig, state: dict[str, Tensor], path: Path) -> LPDiff:

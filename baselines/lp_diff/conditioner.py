@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from baselines.lp_diff.dfm import ReleasedDFM, fusion
-from baselines.lp_diff.encoder import Decoder, Encoder, ReleasedDecoder, ReleasedEncoder
-from baselines.lp_diff.icam import ICAM, PairConv, ReleasedCrossAttention
-from baselines.lp_diff.tem import TEM, ReleasedTEM
+from baselines.lp_diff.dfm import fusion
+from baselines.lp_diff.encoder import Decoder, Encoder
+from baselines.lp_diff.icam import ICAM, PairConv
+from baselines.lp_diff.tem import TEM
 
 if TYPE_CHECKING:
     from baselines.lp_diff.config import LPDiffConfig
@@ -48,24 +48,4 @@ class Conditioner(nn.Module):
         else:
             features = self.fuse(self.tem(torch.cat(fused)).chunk(len(fused)))
         psi: Tensor = self.decoder(features)
-        return psi
-
-
-class ReleasedConditioner(nn.Module):
-    """The conditioning network as released ("MTA"); attributes carry the released checkpoints' names."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.encoder = ReleasedEncoder()
-        self.decoder = ReleasedDecoder()
-        self.tem = ReleasedTEM()
-        self.IntraframeAtt = ReleasedDFM()
-        self.crossatt = ReleasedCrossAttention()
-
-    def forward(self, frames: Tensor) -> Tensor:
-        """Three frames [B, 3, 3, H, W] in [-1, 1] to psi [B, 3, H, W], unbounded."""
-        first, second, third = (self.encoder(frame) for frame in frames.unbind(1))
-        early = self.tem(self.crossatt(first, second) + second)
-        late = self.tem(self.crossatt(second, third) + third)
-        psi: Tensor = self.decoder(self.IntraframeAtt(early, late))
         return psi

@@ -6,7 +6,6 @@ from math import gcd
 
 from torch import Tensor, nn
 
-from baselines.lp_diff.config import RELEASED_WIDTHS
 from baselines.lp_diff.dfm import fusion
 from baselines.lp_diff.layers import Activate
 
@@ -106,47 +105,3 @@ class Decoder(nn.Module):
     def _stage(self, index: int, x: Tensor) -> Tensor:
         stage: Tensor = self.stages[index](self.refine[index](x))
         return stage
-
-
-class ReleasedEncoder(nn.Module):
-    """Encoder as released: three strided convolutions and one without stride, no side branch."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        layers: list[nn.Module] = []
-        inputs = 3
-        for outputs, stride in zip(RELEASED_WIDTHS, (2, 2, 2, 1), strict=True):
-            layers += [
-                nn.Conv2d(inputs, outputs, 3, stride, 1),
-                nn.BatchNorm2d(outputs),
-                nn.ReLU(inplace=True),
-            ]
-            inputs = outputs
-        self.encoder = nn.Sequential(*layers)
-
-    def forward(self, frame: Tensor) -> Tensor:
-        """A frame [B, 3, H, W] to features [B, 64, H / 8, W / 8]."""
-        features: Tensor = self.encoder(frame)
-        return features
-
-
-class ReleasedDecoder(nn.Module):
-    """Decoder as released: transposed convolutions, no side branch."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        layers: list[nn.Module] = []
-        inputs = RELEASED_WIDTHS[-1]
-        for outputs, stride in zip((*RELEASED_WIDTHS[2::-1], 3), (1, 2, 2, 2), strict=True):
-            layers += [
-                nn.ConvTranspose2d(inputs, outputs, 3, stride, 1, output_padding=stride - 1),
-                nn.BatchNorm2d(outputs),
-                nn.ReLU(inplace=True),
-            ]
-            inputs = outputs
-        self.decoder = nn.Sequential(*layers[:-2])
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Features [B, 64, H / 8, W / 8] to psi [B, 3, H, W], unbounded."""
-        psi: Tensor = self.decoder(features)
-        return psi

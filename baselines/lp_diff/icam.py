@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from math import sqrt
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -11,7 +9,7 @@ from torch import Tensor, nn
 from baselines.lp_diff.dfm import DFM
 
 
-def _tokens(maps: Tensor) -> Tensor:
+def tokens(maps: Tensor) -> Tensor:
     """[B, C, H, W] as [B, H W, C]; a view for channels-last maps."""
     return maps.flatten(2).transpose(1, 2)
 
@@ -59,14 +57,14 @@ class ICAM(nn.Module):
         return scores.softmax(-1)
 
     def _project(self, earlier: Tensor, later: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        source = _tokens(earlier)
-        query = self.query(_tokens(later))
+        source = tokens(earlier)
+        query = self.query(tokens(later))
         key = self.key(source)
         if self.filter is None:
             return query, query, key, source
         maps = [x.transpose(1, 2).unflatten(2, earlier.shape[2:]) for x in (query, key)]
         filtered = [2 * w * x for w, x in zip(self.filter.weights(maps), maps, strict=True)]
-        return query, _tokens(filtered[0]), _tokens(filtered[1]), source
+        return query, tokens(filtered[0]), tokens(filtered[1]), source
 
 
 class PairConv(nn.Module):
@@ -85,40 +83,3 @@ class PairConv(nn.Module):
         """Fuse features [B, C, H, W] of two frames; same shape."""
         fused: Tensor = earlier + self.mix(torch.cat([earlier, later], 1))
         return fused
-
-
-class ReleasedCrossAttention(nn.Module):
-    """ICAM as released: an ordinary 8-head attention layer with post-norm and a feed-forward part.
-
-    Departs from the description: no DFM on Q and K, the same layer serves both pairs, and the caller adds the
-    query frame as the skip.
-    """
-
-    heads = 8
-
-    def __init__(self, channels: int = 64, hidden: int = 256) -> None:
-        super().__init__()
-        self.q_linear = nn.Linear(channels, channels)
-        self.k_linear = nn.Linear(channels, channels)
-        self.v_linear = nn.Linear(channels, channels)
-        self.out_linear = nn.Linear(channels, channels)
-        self.norm1 = nn.LayerNorm(channels)
-        self.norm2 = nn.LayerNorm(channels)
-        self.fc1 = nn.Linear(channels, hidden)
-        self.fc2 = nn.Linear(hidden, channels)
-
-    def forward(self, earlier: Tensor, later: Tensor) -> Tensor:
-        """Attend from `later` to `earlier`, both [B, C, H, W]; same shape."""
-        source = _tokens(earlier)
-        query = self.q_linear(_tokens(later))
-        parts = [
-            part.unflatten(2, (self.heads, -1)).transpose(1, 2)
-            for part in (query, self.k_linear(source), self.v_linear(source))
-        ]
-        # Spelt out: the fused CPU kernel rounds twenty times more coarsely against the released numbers.
-        scores = (parts[0] @ parts[1].transpose(2, 3) / sqrt(parts[0].shape[-1])).softmax(-1)
-        attended = (scores @ parts[2]).transpose(1, 2).flatten(2)
-        hidden = self.norm1(self.out_linear(attended) + query)
-        hidden = self.norm2(self.fc2(F.relu(self.fc1(hidden))) + hidden)
-        result: Tensor = hidden.transpose(1, 2).view_as(later)
-        return result

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from baselines.lp_diff import rcdm
-from baselines.lp_diff.conditioner import Conditioner, ReleasedConditioner
+from baselines.lp_diff.conditioner import Conditioner
 from baselines.lp_diff.config import LPDiffConfig
+from baselines.lp_diff.released import ReleasedConditioner, released_buffers
 from baselines.lp_diff.sampler import draw_noise, solve
 from baselines.lp_diff.schedule import Schedule
 from baselines.lp_diff.unet import UNet
@@ -19,7 +20,8 @@ from mdlp_bench.errors import MethodError
 from mdlp_bench.files import seed_for
 
 if TYPE_CHECKING:
-    from baselines.lp_diff.sampler import Solver
+    from baselines.lp_diff.released import ReleasedConditioner, released_buffers
+from baselines.lp_diff.sampler import Solver
 
 __all__ = ["LPDiff", "LPDiffConfig", "TrainingLosses"]
 
@@ -65,7 +67,7 @@ class LPDiff(nn.Module):
         self.MTA: Conditioner | ReleasedConditioner
         if config.variant == "released":
             self.MTA = ReleasedConditioner()
-            for name, table in self.schedule.released_buffers().items():
+            for name, table in released_buffers(self.schedule).items():
                 self.register_buffer(name, table)
         else:
             self.MTA = Conditioner(config)

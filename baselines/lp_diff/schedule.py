@@ -113,28 +113,6 @@ class Schedule:
             return [0.0, *_evenly(_FAINT_LOG_SNR, end, steps - 1), 1.0]
         return [*_evenly(first, end, steps), 1.0]
 
-    def released_buffers(self) -> dict[str, Tensor]:
-        """The twelve tables the released checkpoints carry beside the weights, float32 [T] each."""
-        betas = self.betas
-        bar = np.cumprod(1 - betas)
-        before = np.append(1.0, bar[:-1])
-        variance = betas * (1 - before) / (1 - bar)
-        tables = {
-            "betas": betas,
-            "alphas_cumprod": bar,
-            "alphas_cumprod_prev": before,
-            "sqrt_alphas_cumprod": np.sqrt(bar),
-            "sqrt_one_minus_alphas_cumprod": np.sqrt(1 - bar),
-            "log_one_minus_alphas_cumprod": np.log(1 - bar),
-            "sqrt_recip_alphas_cumprod": np.sqrt(1 / bar),
-            "sqrt_recipm1_alphas_cumprod": np.sqrt(1 / bar - 1),
-            "posterior_variance": variance,
-            "posterior_log_variance_clipped": np.log(np.maximum(variance, 1e-20)),
-            "posterior_mean_coef1": betas * np.sqrt(before) / (1 - bar),
-            "posterior_mean_coef2": (1 - before) * np.sqrt(1 - betas) / (1 - bar),
-        }
-        return {name: torch.from_numpy(table).float() for name, table in tables.items()}
-
     @staticmethod
     def _check(steps: int) -> None:
         if steps < 1:

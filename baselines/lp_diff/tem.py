@@ -8,30 +8,29 @@ from torch import Tensor, nn
 
 # Correlation kernels (not flipped); x grows to the right, y downwards. All carry the Sobel gain of 8, so that
 # curvature comes out in 1 / pixel.
-_DX = torch.tensor([[-1.0, 0.0, 1.0], [-2.0, 0.0, 2.0], [-1.0, 0.0, 1.0]])
-_DXX = 2 * torch.tensor([[1.0, -2.0, 1.0], [2.0, -4.0, 2.0], [1.0, -2.0, 1.0]])
-_DXY = 2 * torch.tensor([[1.0, 0.0, -1.0], [0.0, 0.0, 0.0], [-1.0, 0.0, 1.0]])
-_KERNELS = torch.stack([_DX, _DX.T, _DXX, _DXX.T, _DXY]).unsqueeze(1)
-
-# As released: the second derivatives have half the Sobel gain and the mixed one the wrong sign.
-_RELEASED_KERNELS = torch.stack([_DX, _DX.T, _DXX / 2, _DXX.T / 2, -_DXY / 2]).unsqueeze(1)
+DX = torch.tensor([[-1.0, 0.0, 1.0], [-2.0, 0.0, 2.0], [-1.0, 0.0, 1.0]])
+DXX = 2 * torch.tensor([[1.0, -2.0, 1.0], [2.0, -4.0, 2.0], [1.0, -2.0, 1.0]])
+DXY = 2 * torch.tensor([[1.0, 0.0, -1.0], [0.0, 0.0, 0.0], [-1.0, 0.0, 1.0]])
+_KERNELS = torch.stack([DX, DX.T, DXX, DXX.T, DXY]).unsqueeze(1)
 
 
-def _responses(x: Tensor, kernels: Tensor, padding: str) -> tuple[Tensor, ...]:
+def responses(x: Tensor, kernels: Tensor, padding: str) -> tuple[Tensor, ...]:
     """Gx, Gy, Ixx, Iyy, Ixy of every channel of [B, C, H, W], each of that shape."""
     batch, channels, height, width = x.shape
     planes = F.pad(x.reshape(batch * channels, 1, height, width), (1, 1, 1, 1), mode=padding)
     return F.conv2d(planes, kernels).view(batch, channels, 5, height, width).unbind(2)
 
 
-def _curvature(responses: tuple[Tensor, ...], eps: float) -> Tensor:
-    gx, gy, ixx, iyy, ixy = responses
+def curvature_of(found: tuple[Tensor, ...], eps: float) -> Tensor:
+    """Curvature of the level lines from `responses`, unlimited."""
+    gx, gy, ixx, iyy, ixy = found
     numerator = gx.square() * iyy - 2 * gx * gy * ixy + gy.square() * ixx
     return numerator / (gx.square() + gy.square() + eps) ** 1.5
 
 
-def _magnitude(responses: tuple[Tensor, ...], eps: float) -> Tensor:
-    gx, gy = responses[:2]
+def magnitude_of(found: tuple[Tensor, ...], eps: float) -> Tensor:
+    """Gradient magnitude from `responses`."""
+    gx, gy = found[:2]
     return (gx.square() + gy.square() + eps).sqrt()
 
 
@@ -47,7 +46,7 @@ def curvature(x: Tensor, eps: float = 1e-4) -> Tensor:
         x: Maps [B, C, H, W].
         eps: Keeps flat places at zero, in squared Sobel units (8 times the slope a pixel).
     """
-    return _curvature(_responses(x, _KERNELS.to(x), "replicate"), eps).clamp(-1, 1)
+    return curvature_of(responses(x, _KERNELS.to(x), "replicate"), eps).clamp(-1, 1)
 
 
 class TEM(nn.Module):
@@ -62,23 +61,8 @@ class TEM(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Gate [B, C, H, W]; same shape."""
-        responses = _responses(features, _KERNELS.to(features), "replicate")
-        bend = _curvature(responses, self.eps).clamp(-1, 1)
-        strength = _magnitude(responses, self.eps)
+        found = responses(features, _KERNELS.to(features), "replicate")
+        bend = curvature_of(found, self.eps).clamp(-1, 1)
+        strength = magnitude_of(found, self.eps)
         gate = (strength + bend).flatten(2).softmax(-1).view_as(features)
-        return features * (1 + gate)
-
-
-class ReleasedTEM(nn.Module):
-    """TEM as released: softmax over channels, wrong sign of Ixy, half the curvature, zero padding.
-
-    A straight edge at 45 degrees gets a curvature of up to -0.32 instead of 0.
-    """
-
-    eps = 1e-6
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Gate [B, C, H, W]; same shape."""
-        responses = _responses(features, _RELEASED_KERNELS.to(features), "constant")
-        gate = (_magnitude(responses, self.eps) + _curvature(responses, self.eps)).softmax(1)
         return features * (1 + gate)

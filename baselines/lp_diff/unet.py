@@ -14,27 +14,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from baselines.lp_diff.layers import Activate
+from baselines.lp_diff.released import ReleasedEmbedding
 from baselines.lp_diff.schedule import log_snr
 
 if TYPE_CHECKING:
     from baselines.lp_diff.config import LPDiffConfig
-
-
-class ReleasedEmbedding(nn.Module):
-    """Sinusoids of the noise level itself, as released.
-
-    The level lies in [0, 1] and no frequency exceeds 1, so most of the features barely change with it.
-    """
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.count = channels // 2
-
-    def forward(self, level: Tensor) -> Tensor:
-        """Levels [B] to features [B, channels]."""
-        frequencies = torch.exp(-math.log(1e4) / self.count * torch.arange(self.count, device=level.device))
-        phase = level[:, None] * frequencies
-        return torch.cat([phase.sin(), phase.cos()], -1)
 
 
 class LogSnrEmbedding(nn.Module):

@@ -52,7 +52,8 @@ class UNetDiscriminator(nn.Module):
         for doubling in (self.conv4, self.conv5, self.conv6):
             h = F.interpolate(h, scale_factor=2, mode="bilinear", align_corners=False)
             h = _activate(doubling(h)) + skips.pop()
-        return self.conv9(_activate(self.conv8(_activate(self.conv7(h)))))
+        result: Tensor = self.conv9(_activate(self.conv8(_activate(self.conv7(h)))))
+        return result
 
 
 def _activate(x: Tensor) -> Tensor:

@@ -53,7 +53,8 @@ def build_compact(config: CompactConfig = PLATE) -> nn.Module:
     """A compact network with fresh weights, in training mode; maps [B, 3, h, w] to the enlarged image."""
     from spandrel.architectures.Compact import Compact
 
-    return Compact(**config.model_dump())
+    network: nn.Module = Compact(**config.model_dump())
+    return network
 
 
 def load_generator(path: Path) -> LoadedNetwork:

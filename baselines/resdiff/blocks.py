@@ -59,7 +59,8 @@ class ResidualBlock(nn.Module):
     def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
         """[B, C_in, H, W] and [B, E] to [B, C_out, H, W]."""
         h = self.block1["block"](x) + self.noise_func["noise_func"](embedding)[:, :, None, None]
-        return self.block2["block"](h) + self.res_conv(x)
+        result: Tensor = self.block2["block"](h) + self.res_conv(x)
+        return result
 
 
 def _attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
@@ -81,7 +82,8 @@ class SelfAttention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """[B, C, H, W] to the same shape."""
         query, key, value = self.qkv(self.norm(x)).chunk(3, dim=1)
-        return x + self.out(_attend(query, key, value))
+        result: Tensor = x + self.out(_attend(query, key, value))
+        return result
 
 
 class GuidedAttention(nn.Module):
@@ -98,7 +100,8 @@ class GuidedAttention(nn.Module):
     def forward(self, x: Tensor, high_frequencies: Tensor) -> Tensor:
         """Features [B, C, H, W] and image [B, 3, H, W] to [B, C, H, W]."""
         key, value = self.kv(self.norm(x)).chunk(2, dim=1)
-        return x + self.out(_attend(self.q(high_frequencies), key, value))
+        result: Tensor = x + self.out(_attend(self.q(high_frequencies), key, value))
+        return result
 
 
 class ResidualAttentionBlock(nn.Module):
@@ -135,7 +138,8 @@ class Downsample(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, C, H, W] to [B, C, H / 2, W / 2]."""
-        return self.conv(x)
+        result: Tensor = self.conv(x)
+        return result
 
 
 class Upsample(nn.Module):
@@ -147,4 +151,5 @@ class Upsample(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, C, H, W] to [B, C, 2 H, 2 W]."""
-        return self.conv(F.interpolate(x, scale_factor=2, mode="nearest"))
+        result: Tensor = self.conv(F.interpolate(x, scale_factor=2, mode="nearest"))
+        return result

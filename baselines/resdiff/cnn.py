@@ -54,7 +54,8 @@ class SimpleCnn(nn.Module):
 def fft_loss(restored: Tensor, target: Tensor) -> Tensor:
     """Mean squared error of the orthonormal 2-D spectra [B, C, H, W], real plus imaginary part; a scalar."""
     difference = torch.fft.fft2(restored - target, norm="ortho")
-    return difference.real.square().mean() + difference.imag.square().mean()
+    result: Tensor = difference.real.square().mean() + difference.imag.square().mean()
+    return result
 
 
 def haar_loss(restored: Tensor, target: Tensor, levels: int = 4) -> Tensor:

@@ -24,7 +24,8 @@ class ResidualSqueeze(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Weigh the channels of `x` [B, C, H, W]."""
-        return x + x * self.fc(x.mean(dim=(2, 3)))[:, :, None, None]
+        result: Tensor = x + x * self.fc(x.mean(dim=(2, 3)))[:, :, None, None]
+        return result
 
 
 class FrequencySplitter(nn.Module):
@@ -83,7 +84,8 @@ class FrequencySplitter(nn.Module):
         gain = self.noise_resSE(gain)
         if width != self.image_size:
             gain = F.interpolate(gain, size=(1, width), mode="bilinear", align_corners=False)
-        return gain
+        result: Tensor = gain
+        return result
 
     def _high_pass(self, spectrum: Tensor) -> Tensor:
         """The filter, [B, 1, H, W]."""

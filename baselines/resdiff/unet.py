@@ -145,7 +145,7 @@ class ResDiffUNet(nn.Module):
         self.final_conv = norm_act_conv(channels, channels_out, config.norm_groups)
         if config.prediction == "residual":
             # Untrained it changes nothing of the CNN's prediction.
-            for parameter in self.final_conv["block"][-1].parameters():
+            for parameter in self.final_conv.get_submodule("block.3").parameters():
                 nn.init.zeros_(parameter)
 
     def _block(self, channels_in: int, channels_out: int, *, attention: bool) -> ResidualAttentionBlock:

@@ -59,7 +59,8 @@ class _ResidualBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         h = self.conv1(F.silu(self.norm1(x)))
         h = self.conv2(F.silu(self.norm2(h)))
-        return h + (self.nin_shortcut(x) if hasattr(self, "nin_shortcut") else x)
+        result: Tensor = h + (self.nin_shortcut(x) if hasattr(self, "nin_shortcut") else x)
+        return result
 
 
 class _Attention(nn.Module):
@@ -77,7 +78,8 @@ class _Attention(nn.Module):
         h = self.norm(x)
         q, k, v = (part(h).flatten(2).transpose(1, 2).contiguous() for part in (self.q, self.k, self.v))
         attended = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(x.shape)
-        return x + self.proj_out(attended)
+        result: Tensor = x + self.proj_out(attended)
+        return result
 
 
 class _Halve(nn.Module):
@@ -87,7 +89,8 @@ class _Halve(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         # The official network pads below and to the right only.
-        return self.conv(F.pad(x, (0, 1, 0, 1)))
+        result: Tensor = self.conv(F.pad(x, (0, 1, 0, 1)))
+        return result
 
 
 class _Double(nn.Module):
@@ -96,7 +99,8 @@ class _Double(nn.Module):
         self.conv = nn.Conv2d(channels, channels, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.conv(F.interpolate(x, scale_factor=2, mode="nearest"))
+        result: Tensor = self.conv(F.interpolate(x, scale_factor=2, mode="nearest"))
+        return result
 
 
 def _middle(channels: int) -> nn.ModuleDict:
@@ -156,7 +160,8 @@ class Encoder(nn.Module):
             h = level(h)
         for layer in self.mid.values():
             h = layer(h)
-        return self.conv_out(F.silu(self.norm_out(h)))
+        result: Tensor = self.conv_out(F.silu(self.norm_out(h)))
+        return result
 
 
 class Decoder(nn.Module):
@@ -186,7 +191,8 @@ class Decoder(nn.Module):
             h = layer(h)
         for level in reversed(self.up):
             h = level(h)
-        return self.conv_out(F.silu(self.norm_out(h)))
+        result: Tensor = self.conv_out(F.silu(self.norm_out(h)))
+        return result
 
 
 class VqAutoencoder(nn.Module):
@@ -208,7 +214,8 @@ class VqAutoencoder(nn.Module):
     @property
     def factor(self) -> int:
         """How much smaller the sides of a latent are than the image's."""
-        return 2 ** (len(self.config.ch_mult) - 1)
+        multiple: int = 2 ** (len(self.config.ch_mult) - 1)
+        return multiple
 
     def encode(self, image: Tensor) -> Tensor:
         """Images [B, 3, H, W] in -1..1 to latents [B, embed_dim, H / factor, W / factor], not quantised.
@@ -220,7 +227,8 @@ class VqAutoencoder(nn.Module):
             raise MethodError(
                 f"autoencoder: input {list(image.shape)}, height and width must be multiples of {self.factor}"
             )
-        return self.quant_conv(self.encoder(image))
+        result: Tensor = self.quant_conv(self.encoder(image))
+        return result
 
     def nearest_codes(self, latent: Tensor) -> Tensor:
         """Replace every vector of [B, embed_dim, h, w] by the codebook entry nearest to it (equation 2)."""
@@ -232,7 +240,8 @@ class VqAutoencoder(nn.Module):
 
     def decode(self, latent: Tensor) -> Tensor:
         """Latents [B, embed_dim, h, w] to images [B, 3, factor h, factor w], about -1..1, unclipped."""
-        return self.decoder(self.post_quant_conv(self.nearest_codes(latent)))
+        result: Tensor = self.decoder(self.post_quant_conv(self.nearest_codes(latent)))
+        return result
 
 
 def load_autoencoder(path: Path, config: AutoencoderConfig | None = None) -> VqAutoencoder:

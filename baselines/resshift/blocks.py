@@ -33,7 +33,8 @@ class Upsample(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, C, H, W] to [B, C, 2 H, 2 W]."""
-        return self.conv(F.interpolate(x, scale_factor=2, mode="nearest"))
+        result: Tensor = self.conv(F.interpolate(x, scale_factor=2, mode="nearest"))
+        return result
 
 
 class Downsample(nn.Module):
@@ -49,7 +50,8 @@ class Downsample(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, C, H, W] to [B, C_out, H / 2, W / 2]."""
-        return self.op(x)
+        result: Tensor = self.op(x)
+        return result
 
 
 class ResidualBlock(nn.Module):
@@ -113,4 +115,5 @@ class ResidualBlock(nn.Module):
         else:
             h = norm(h + shift)
         h = convolution(dropout(activation(h)))
-        return self.skip_connection(self.resample(x)) + h
+        result: Tensor = self.skip_connection(self.resample(x)) + h
+        return result

@@ -88,7 +88,8 @@ class WindowAttention(nn.Module):
         if mask is not None:
             bias = (bias + mask[:, None]).repeat(count // len(mask), 1, 1, 1)
         x = F.scaled_dot_product_attention(query, key, value, attn_mask=bias)
-        return self.proj(x.transpose(1, 2).reshape(count, pixels, channels))
+        result: Tensor = self.proj(x.transpose(1, 2).reshape(count, pixels, channels))
+        return result
 
 
 class Mlp(nn.Module):
@@ -102,7 +103,8 @@ class Mlp(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, C, H, W] to the same shape."""
-        return self.drop(self.fc2(self.drop(F.gelu(self.fc1(x)))))
+        result: Tensor = self.drop(self.fc2(self.drop(F.gelu(self.fc1(x)))))
+        return result
 
 
 class SwinBlock(nn.Module):
@@ -157,7 +159,8 @@ class SwinBlock(nn.Module):
         if self.shift:
             h = torch.roll(h, (self.shift, self.shift), dims=(2, 3))
         x = x + h
-        return x + self.mlp(self.norm2(x))
+        result: Tensor = x + self.mlp(self.norm2(x))
+        return result
 
 
 class _Projection(nn.Module):
@@ -169,7 +172,8 @@ class _Projection(nn.Module):
         self.norm = nn.GroupNorm(NORM_GROUPS, channels_out) if norm else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.norm(self.proj(x))
+        result: Tensor = self.norm(self.proj(x))
+        return result
 
 
 class SwinLayer(nn.Module):
@@ -221,4 +225,5 @@ class SwinLayer(nn.Module):
         x = self.patch_embed(x)
         for block in self.blocks:
             x = block(x)
-        return self.patch_unembed(x)
+        result: Tensor = self.patch_unembed(x)
+        return result

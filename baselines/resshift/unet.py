@@ -268,7 +268,8 @@ class ResShiftUNet(nn.Module):
             side = self.config.image_size >> level
             if side in self.config.attention_resolutions or level == levels - 1:
                 needed = math.lcm(needed, min(side, self.config.window_size) << level)
-        return needed
+        multiple: int = needed
+        return multiple
 
     def forward(self, x: Tensor, step: Tensor, low: Tensor) -> Tensor:
         """Predict the clear image.
@@ -307,7 +308,8 @@ class ResShiftUNet(nn.Module):
         h = self.middle_block(h, embedding)
         for stage in self.output_blocks:
             h = stage(torch.cat([h, skips.pop()], dim=1), embedding)
-        return self.out(h)
+        result: Tensor = self.out(h)
+        return result
 
 
 def load_unet(path: Path, config: ResShiftUNetConfig = REALSR_X4) -> ResShiftUNet:

@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from baselines.lp_diff import checkpoint
 from baselines.lp_diff.network import LPDiff, LPDiffConfig
+from baselines.lp_diff.released import released_buffers
 from mdlp_bench.errors import MdlpBenchError, MethodError, MissingWeightsError
 
 _TINY = {"widths": (8, 8, 16, 16), "inner_channels": 8, "channel_mults": (1, 2)}
@@ -141,7 +142,7 @@ def test_the_parity_configuration_is_read_off_its_keys(parity: object, tmp_path:
     state = vectors.state()
     reference = LPDiffConfig.preset("paper", "released")
     state.update(
-        LPDiff(_released().config.model_copy(update={"diffusion_steps": 1000})).schedule.released_buffers()
+        released_buffers(LPDiff(_released().config.model_copy(update={"diffusion_steps": 1000})).schedule)
     )
     torch.save(state, tmp_path / "gen.pth")
     model = checkpoint.load_released(tmp_path / "gen.pth", norm_groups=8)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from baselines.lp_diff.dfm import DFM, MeanFusion, ReleasedDFM, fusion, pool
+from baselines.lp_diff.dfm import DFM, MeanFusion, fusion, pool
+from baselines.lp_diff.released import ReleasedDFM
 
 
 def _streams(count: int, seed: int = 0) -> list[torch.Tensor]:

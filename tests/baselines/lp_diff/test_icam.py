@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from baselines.lp_diff.icam import ICAM, PairConv, ReleasedCrossAttention
+from baselines.lp_diff.icam import ICAM, PairConv
+from baselines.lp_diff.released import ReleasedCrossAttention
 
 
 @pytest.mark.parametrize("dfm", [True, False])

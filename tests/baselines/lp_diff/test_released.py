@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from baselines.lp_diff.network import LPDiff, LPDiffConfig
+from baselines.lp_diff.released import released_buffers
 from baselines.lp_diff.unet import attention_levels
 from mdlp_bench.errors import MethodError
 
@@ -34,7 +35,7 @@ def test_reproduces_the_released_numbers(parity: Callable[..., object]) -> None:
     vectors = parity("lpdiff")
     model = LPDiff(_config(vectors.config)).eval()
     vectors.check_keys(model)
-    tables = model.schedule.released_buffers()
+    tables = released_buffers(model.schedule)
     model.load_state_dict(vectors.state() | tables)
     inputs = vectors.tensors
     with torch.no_grad():

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from baselines.lp_diff.rcdm import diffuse, target, to_x0
+from baselines.lp_diff.released import released_buffers
 from baselines.lp_diff.schedule import Schedule, log_snr
 from mdlp_bench.errors import MethodError
 
@@ -63,7 +64,7 @@ def test_zero_terminal_levels_are_shifted_and_scaled() -> None:
 
 
 def test_released_tables() -> None:
-    tables = Schedule(steps=50, beta_end=0.1).released_buffers()
+    tables = released_buffers(Schedule(steps=50, beta_end=0.1))
     assert len(tables) == 12
     total = tables["posterior_mean_coef1"] + tables["posterior_mean_coef2"] * tables["sqrt_alphas_cumprod"]
     # The posterior mean of x_t = a_t x_0 is a_{t-1} x_0.

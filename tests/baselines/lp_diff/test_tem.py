@@ -7,7 +7,8 @@ import math
 import pytest
 import torch
 
-from baselines.lp_diff.tem import TEM, ReleasedTEM, curvature
+from baselines.lp_diff.released import ReleasedTEM
+from baselines.lp_diff.tem import TEM, curvature
 
 
 def _grid(size: int, dx: float, dy: float) -> tuple[torch.Tensor, torch.Tensor]:
