@@ -20,8 +20,7 @@ from mdlp_bench.errors import MethodError
 from mdlp_bench.files import seed_for
 
 if TYPE_CHECKING:
-    from baselines.lp_diff.released import ReleasedConditioner, released_buffers
-from baselines.lp_diff.sampler import Solver
+    from baselines.lp_diff.sampler import Solver
 
 __all__ = ["LPDiff", "LPDiffConfig", "TrainingLosses"]
 
