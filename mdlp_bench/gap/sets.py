@@ -20,7 +20,8 @@ from mdlp_bench.synth.build import synthesise_rendered, synthesise_samples
 from mdlp_bench.synth.degrade import Recipe, load_recipe
 
 RENDER: Final = "render"
-_AT: Final = "@"
+# SOURCE@RECIPE; a recipe may carry its version: SOURCE@motion@2.
+_SOURCE_AT_RECIPE: Final = re.compile(r"(.*?)@([^@]*(?:@[^@/]+)?)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +44,13 @@ class SetSpec:
         Raises:
             DataError: `render` without a recipe, or an empty part.
         """
-        source, at, recipe = (text, "", "") if Path(text).exists() else text.rpartition(_AT)
-        if not at:
-            source = text
-        if not source or (at and not recipe):
+        found = None if Path(text).exists() else _SOURCE_AT_RECIPE.fullmatch(text)
+        source, recipe = found.groups() if found else (text, None)
+        if not source or recipe == "":
             raise DataError(f"{text!r}: give FOLDER, FOLDER@RECIPE or render@RECIPE")
-        if source == RENDER and not at:
+        if source == RENDER and recipe is None:
             raise DataError(f"{RENDER}: say by which recipe, such as {RENDER}@surveillance")
-        return cls(source, recipe or None)
+        return cls(source, recipe)
 
     @property
     def name(self) -> str:

@@ -95,7 +95,7 @@ def synthesise_rendered(
     )
     prepare = partial(rendered_row, seed=seed, provinces=provinces, ratios=dict(ratios))
     rows = synthesise(islice(wanted, n), recipe, prepare=prepare, seed=seed, n_frames=n_frames, engine=engine)
-    return write_parquet(rows, out, name=f"rendered-{recipe.name}", progress=progress)
+    return write_parquet(rows, out, name=f"rendered-{recipe.id}", progress=progress)
 
 
 def synthesise_samples(
@@ -130,7 +130,7 @@ def synthesise_samples(
         raise DataError(f"{clean.name}: {n} samples asked for, there are {len(clean)}")
     chosen = clean if n is None else clean.select(sample_ids=clean.sample_ids[:n])
     rows = synthesise(_resplit(chosen, ratios), recipe, seed=seed, n_frames=n_frames, engine=engine)
-    return write_parquet(rows, out, name=f"{clean.name.replace('/', '-')}-{recipe.name}", progress=progress)
+    return write_parquet(rows, out, name=f"{clean.name.replace('/', '-')}-{recipe.id}", progress=progress)
 
 
 def _resplit(samples: Samples, ratios: Ratios) -> Iterator[dict[str, Any]]:

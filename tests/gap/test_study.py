@@ -87,6 +87,7 @@ def test_all_pairs_are_compared(planted: dict[float, Measured]) -> None:
 
 def test_specs_name_folders_recipes_and_the_renderer(tmp_path: Path) -> None:
     assert SetSpec.parse("render@surveillance") == SetSpec("render", "surveillance")
+    assert SetSpec.parse("render@surveillance@2") == SetSpec("render", "surveillance@2")
     assert SetSpec.parse("a/b@my.yaml").name == "b-my"
     (tmp_path / "odd@name").mkdir()
     assert SetSpec.parse(str(tmp_path / "odd@name")) == SetSpec(str(tmp_path / "odd@name"), None)

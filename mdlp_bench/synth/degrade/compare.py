@@ -117,5 +117,5 @@ def compare_recipes(
         if legibility is not None and texts is not None:
             read = legibility([frames[-1] for frames in made], list(texts) * repeats)
             table[READER_NED] = np.array(read, np.float64)
-        measured[recipe.name] = table
+        measured[recipe.id] = table
     return RecipeComparison(reference, measured)

@@ -145,9 +145,14 @@ class Recipe(_Model):
     steps: tuple[Item, ...] = Field(min_length=1)
     output: Output = Output()
 
+    @property
+    def id(self) -> str:
+        """What `load_recipe` finds a packaged recipe by: the name, with `@version` for all but version 1."""
+        return self.name if self.version == "1" else f"{self.name}@{self.version}"
+
 
 def recipe_names() -> list[str]:
-    """The names of the recipes that come with the package, sorted."""
+    """The ids of the recipes that come with the package, sorted: `motion` (version 1), `motion@2` ..."""
     folder = resources.files("mdlp_bench.synth.degrade") / "recipes"
     return sorted(
         entry.name.removesuffix(_SUFFIX) for entry in folder.iterdir() if entry.name.endswith(_SUFFIX)
@@ -156,6 +161,8 @@ def recipe_names() -> list[str]:
 
 def load_recipe(name_or_path: str | Path) -> Recipe:
     """Load a recipe of the package by name, or any recipe by the path of its YAML file.
+
+    `motion@2` is version 2 of `motion`; a name alone is version 1 (`motion@1`).
 
     Raises:
         DataError: No such recipe, not readable, not YAML, or against the format; names file and field.
@@ -166,7 +173,7 @@ def load_recipe(name_or_path: str | Path) -> Recipe:
             return parse_recipe(path.read_text(encoding="utf-8"), str(path))
         except (OSError, UnicodeDecodeError) as error:
             raise DataError(f"{path}: recipe cannot be read ({error})") from error
-    return _packaged(name_or_path)
+    return _packaged(name_or_path.removesuffix("@1"))
 
 
 @lru_cache(maxsize=32)

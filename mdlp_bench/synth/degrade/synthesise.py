@@ -55,7 +55,7 @@ def synthesise_sample(clean: Mapping[str, Any], recipe: Recipe, *, seed: int, n_
         "frames": [{"bytes": b, "path": f"img_{i}.{suffix}"} for i, b in enumerate(done.frames, start=1)],
         "frame_indices": list(range(1, n_frames + 1)),
         "gt": {"bytes": gt["bytes"], "path": gt.get("path")},
-        "recipe": recipe.name,
+        "recipe": recipe.id,
         "degradation": json.dumps(done.parameters, ensure_ascii=False, separators=(",", ":")),
     }
 

@@ -18,7 +18,7 @@ from mdlp_bench.synth.degrade.draws import Draw, pick, reflect
 
 N = 10_000
 N_BSRGAN = 4_000
-NAMES = ["bicubic", "bsrgan", "gaussian", "motion", "realesrgan", "surveillance"]
+NAMES = ["bicubic", "bsrgan", "gaussian", "motion", "motion@2", "realesrgan", "surveillance"]
 
 
 def draws_of(name, n=N, n_frames=1):
@@ -56,8 +56,18 @@ def test_the_named_recipes_are_there():
     assert recipe_names() == NAMES
     for name in NAMES:
         recipe = load_recipe(name)
-        assert recipe.name == name
+        assert recipe.id == name
         assert recipe.version
+
+
+def test_a_version_is_loaded_by_its_number():
+    assert load_recipe("surveillance@1") is load_recipe("surveillance")
+    assert (load_recipe("surveillance@2").name, load_recipe("surveillance@2").version) == (
+        "surveillance",
+        "2",
+    )
+    with pytest.raises(DataError, match="no recipe 'surveillance@9'"):
+        load_recipe("surveillance@9")
 
 
 # --- the draws ------------------------------------------------------------
