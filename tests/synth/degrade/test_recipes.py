@@ -62,10 +62,8 @@ def test_the_named_recipes_are_there():
 
 def test_a_version_is_loaded_by_its_number():
     assert load_recipe("surveillance@1") is load_recipe("surveillance")
-    assert (load_recipe("surveillance@2").name, load_recipe("surveillance@2").version) == (
-        "surveillance",
-        "2",
-    )
+    second = load_recipe("motion@2")
+    assert (second.name, second.version, second.id) == ("motion", "2", "motion@2")
     with pytest.raises(DataError, match="no recipe 'surveillance@9'"):
         load_recipe("surveillance@9")
 
