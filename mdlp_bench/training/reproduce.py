@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mdlp_bench.errors import DataError, MethodError, first_fault, reason
 from mdlp_bench.files import atomic_path
+
+if TYPE_CHECKING:
+    from mdlp_bench.training.registry import Recipe
 
 POOL: Final = "pool"
 READER: Final = "reader"
@@ -50,7 +53,7 @@ class Phase(BaseModel):
     Attributes:
         config: Its YAML file, in the trainable's folder beside `bundled.yaml`.
         trainable: What is trained, where it is not called like the method.
-        options: Set over those of the configuration: variants of one method share its file.
+        options: Set over those of the configuration, within `network` too: variants share its file.
         plates: The first so many of the pool; None for all.
         stop_after: Leave after this step, before the configuration's cosine ends; None to finish it.
     """
@@ -218,15 +221,36 @@ def _method_steps(method: str, phases: Sequence[Phase], recipes: Path, out: Path
     return steps
 
 
+def recipe_of(method: str, phase: Phase, recipes: Path) -> Recipe:
+    """The recipe of one phase of a method, with the phase's own options set over its configuration.
+
+    Raises:
+        MethodError: The configuration is wrong.
+    """
+    from mdlp_bench.training.registry import read_recipe
+
+    recipe = read_recipe(str(recipes / (phase.trainable or method) / phase.config))
+    return replace(recipe, options=_set_over(recipe.options, phase.options))
+
+
+def _set_over(options: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Options with some set differently, within mappings such as `network` too."""
+    merged = dict(options)
+    for name, value in changes.items():
+        known = merged.get(name)
+        if isinstance(known, Mapping) and isinstance(value, Mapping):
+            value = _set_over(known, value)  # noqa: PLW2901 - the merged mapping takes its place
+        merged[name] = value
+    return merged
+
+
 def _phase_step(
     method: str, phase: Phase, recipes: Path, out: Path, start: Path | None, *, last: bool
 ) -> Step:
     from mdlp_bench.training.loop import WEIGHTS
-    from mdlp_bench.training.registry import read_recipe
 
     trainable = phase.trainable or method
-    recipe = read_recipe(str(recipes / trainable / phase.config))
-    recipe = replace(recipe, options={**recipe.options, **phase.options})
+    recipe = recipe_of(method, phase, recipes)
     folder = out / method / phase.name
     target = min(recipe.training.steps, phase.stop_after or recipe.training.steps)
 

@@ -10,9 +10,10 @@ from baselines.lp_diff import ablation, checkpoint
 from baselines.lp_diff.ablation import ABLATIONS
 from baselines.lp_diff.config import LPDiffConfig
 from baselines.lp_diff.network import LPDiff
+from baselines.weights import bundled as weight_file
 from mdlp_bench.errors import MethodError, MissingWeightsError
 from mdlp_bench.methods import load_method, registered_ablations, registered_methods
-from mdlp_bench.training.reproduce import read_bundle
+from mdlp_bench.training.reproduce import read_bundle, recipe_of
 
 RECIPES = Path(__file__).parents[3] / "recipes" / "bundled.yaml"
 
@@ -42,6 +43,14 @@ def test_they_are_registered_apart_and_trained_as_named() -> None:
         wanted = {"network": {variant.without: False}} if variant.without else {}
         assert (phase.trainable, phase.options) == ("lp-diff", wanted)
     assert len({phase.config for name in ABLATIONS for phase in bundle.methods[name]}) == 1
+
+
+@pytest.mark.parametrize("name", ["lp-diff", *ABLATIONS])
+def test_the_recipes_make_the_network_of_the_bundled_weights(name: str) -> None:
+    network, _ = checkpoint.load(weight_file(name))
+    for phase in read_bundle(RECIPES).methods[name]:
+        options = recipe_of(name, phase, RECIPES.parent).options
+        assert LPDiffConfig.preset(options["config"], **options["network"]) == network.config
 
 
 @pytest.mark.parametrize("name", ABLATIONS)
