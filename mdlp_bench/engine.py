@@ -34,7 +34,7 @@ Loadable = TypeVar("Loadable")
 _AHEAD: Final = 3
 
 _DIED: Final = (
-    "a worker process died, perhaps for want of memory; run the same command again, with fewer workers "
+    "a worker process died, perhaps for lack of memory; run the same command again, with fewer workers "
     "(a script of your own must do its work under `if __name__ == '__main__':`)"
 )
 
@@ -223,7 +223,7 @@ def engine_named(name: str, workers: int | None = None) -> Engine:
 
 
 class Loaded(Generic[Loadable]):
-    """Something that is loaded rather than pickled: on a worker it is loaded anew, once.
+    """Something that is loaded rather than pickled: on a worker it is loaded again, once.
 
     Attributes:
         value: What was loaded.

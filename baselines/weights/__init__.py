@@ -34,7 +34,7 @@ def bundled(name: str) -> Path:
     if not path.is_file():
         raise MissingWeightsError(
             f"{path}: missing; reinstall mdlp-bench, or train it from the root of the repository: "
-            f"mdlp-bench reproduce bundled --out OUT --only {name}"
+            f"python recipes/reproduce.py bundled --out OUT --only {name}"
         )
     return path
 

@@ -1,1 +1,1 @@
-"""The command line: one thin module a verb group; everything heavy is imported when a verb runs."""
+"""The command line: one thin module per command group; everything heavy is imported when a command runs."""

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def register(app: typer.Typer) -> None:
-    """Add the verbs to the command line."""
+    """Add the commands to the command line."""
     app.command(epilog=_PREDICT_EXAMPLES)(predict)
     app.command(epilog=_SCORE_EXAMPLES)(score)
     app.command(epilog=_BENCH_EXAMPLES)(bench)

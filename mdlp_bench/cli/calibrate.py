@@ -1,4 +1,4 @@
-"""The verb that measures from which confidence a reader can be believed."""
+"""The command that measures from which confidence a reader can be believed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _EXAMPLES = """Examples:\n
 
 
 def register(app: typer.Typer) -> None:
-    """Add the verb to the command line."""
+    """Add the command to the command line."""
     app.command(epilog=_EXAMPLES)(calibrate)
 
 

@@ -1,4 +1,4 @@
-"""What verbs show: progress bars on standard error, tables on standard output."""
+"""What commands show: progress bars on standard error, tables on standard output."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ _Version = Annotated[str, typer.Option("--data-version", help="Version of the da
 
 
 def register(app: typer.Typer) -> None:
-    """Add the verbs to the `data` group."""
+    """Add the commands to the `data` group."""
     app.command(
         "pair",
         epilog="Examples:\n\n  mdlp-bench data pair TRACKS OUT --reader crnn\n\n"

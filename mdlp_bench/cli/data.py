@@ -95,7 +95,7 @@ def open_data(
 def inspect_data(
     path: PathArgument, split: SplitOption = None, source: SourceOption = None, as_json: JsonOption = False
 ) -> None:
-    """Read everything once: counts, sizes, layouts, problems. Exit code 1 when something is to be mended."""
+    """Read everything once: counts, sizes, layouts, problems. Exit code 1 when something is to be fixed."""
     from mdlp_bench.data import open_samples
     from mdlp_bench.data.inspect import inspect
 

@@ -1,4 +1,4 @@
-"""The verb that says what this machine lacks."""
+"""The command that says what this machine lacks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _EXAMPLES = """Examples:\n
 
 
 def register(app: typer.Typer) -> None:
-    """Add the verb to the command line."""
+    """Add the command to the command line."""
     app.command(epilog=_EXAMPLES)(doctor)
 
 

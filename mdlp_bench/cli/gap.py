@@ -1,4 +1,4 @@
-"""The verbs of the domain-gap study; `mdlp-bench gap --real ...` is short for `mdlp-bench gap study ...`."""
+"""The domain-gap study; `mdlp-bench gap --real ...` is short for `mdlp-bench gap study ...`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _DEFAULT = "study"
 
 
 class _StudyByDefault(TyperGroup):
-    """A group whose options, given without a verb, are those of `study`."""
+    """A group whose options, given without a command, are those of `study`."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         if args and args[0].startswith("-") and args[0] not in ctx.help_option_names:

@@ -1,4 +1,4 @@
-"""The leaderboard verbs: pack, validate, run, add, check, build, serve, export."""
+"""The leaderboard commands: pack, validate, run, add, check, build, serve, export."""
 
 from __future__ import annotations
 
@@ -146,7 +146,8 @@ _ADD_BENCH_EXAMPLES = """Example:\n
 @app.command("add-bench", epilog=_ADD_BENCH_EXAMPLES)
 def add_bench(
     folder: Annotated[
-        Path, typer.Argument(help="What `bench`, `demo` or `reproduce results` wrote.", show_default=False)
+        Path,
+        typer.Argument(help="What `bench` or `demo` wrote.", show_default=False),
     ],
     dataset: DatasetOption,
     split: SplitOption = None,
@@ -223,7 +224,7 @@ def build(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the site.")] = Path("site"),
     store: StoreOption = _STORE,
 ) -> None:
-    """Rank everything anew and write the static site; it opens from disk and below any address."""
+    """Rank everything again and write the static site; it opens from disk and below any address."""
     from mdlp_bench.leaderboard.site import build_site
     from mdlp_bench.leaderboard.store import Store
 

@@ -17,7 +17,6 @@ from mdlp_bench.cli import (
     gap,
     leaderboard,
     methods,
-    reproduce,
     synth,
     train,
 )
@@ -37,8 +36,20 @@ synth.register(data.app)
 app.add_typer(data.app, name="data")
 app.add_typer(gap.app, name="gap")
 app.add_typer(leaderboard.app, name="leaderboard")
-for _module in (bench, train, calibrate, reproduce, methods, doctor):
+for _module in (bench, train, calibrate, methods, doctor):
     _module.register(app)
+
+
+@app.command(
+    "reproduce", hidden=True, context_settings={"ignore_unknown_options": True, "help_option_names": []}
+)
+def _reproduce(arguments: Annotated[list[str] | None, typer.Argument()] = None) -> None:
+    """Say where an earlier command went."""
+    rest = " ".join(arguments or [])
+    raise MdlpBenchError(
+        "this command is a script of the repository now; run from its root: "
+        f"python recipes/reproduce.py {rest}".rstrip()
+    )
 
 
 def _show_version(wanted: bool) -> None:

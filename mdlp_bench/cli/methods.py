@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def register(app: typer.Typer) -> None:
-    """Add the verbs to the command line."""
+    """Add the commands to the command line."""
     group = typer.Typer(help="List methods and readers.", no_args_is_help=True)
     group.command("methods", epilog="Example:\n\n  mdlp-bench list methods --json")(list_methods)
     group.command("readers", epilog="Example:\n\n  mdlp-bench list readers --json")(list_readers)

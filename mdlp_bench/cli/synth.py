@@ -1,4 +1,4 @@
-"""The synthetic half of the data verbs: render plates, degrade clean plates."""
+"""The synthetic half of the data commands: render plates, degrade clean plates."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ProvincesOption = Annotated[str, typer.Option("--provinces", help="uniform, or c
 
 
 def register(app: typer.Typer) -> None:
-    """Add the verbs to the data group."""
+    """Add the commands to the data group."""
     app.command("render", epilog=_RENDER_EXAMPLES)(render)
     app.command("synth", epilog=_SYNTH_EXAMPLES)(synth)
 

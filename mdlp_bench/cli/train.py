@@ -1,4 +1,4 @@
-"""The verb that trains: every trainable method through the same loop, and the reader."""
+"""The command that trains: every trainable method through the same loop, and the reader."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _GROUP: Final = "mdlp_bench.trainables"
 
 
 def register(app: typer.Typer) -> None:
-    """Add `train` with one verb a trainable method, and `reader`."""
+    """Add `train` with one command per trainable method, and `reader`."""
     group = typer.Typer(no_args_is_help=True)
     for entry in sorted(entry_points(group=_GROUP)):
         group.command(

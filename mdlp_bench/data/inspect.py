@@ -63,7 +63,7 @@ class Inspection(BaseModel):
         shared_plates: Plate ids that occur in more than one split.
         problems: Number of problems by code.
         examples: The first few of each code.
-        sound: No problem that somebody should mend.
+        sound: No problem that somebody should fix.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

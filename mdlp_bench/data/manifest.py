@@ -67,7 +67,7 @@ class ProblemRecord(BaseModel):
 
     @property
     def is_defect(self) -> bool:
-        """Whether somebody should mend something (see `mdlp_bench.data.samples.NOTES`)."""
+        """Whether somebody should fix something (see `mdlp_bench.data.samples.NOTES`)."""
         return self.code not in NOTES
 
 
@@ -129,7 +129,7 @@ def read_quarantine(folder: Path) -> dict[str, str]:
         return {}
     content = read_json(path)
     if not isinstance(content, dict) or not all(isinstance(reason, str) for reason in content.values()):
-        raise DataError(f"{path}: must be one JSON object of sample_id: reason; mend or delete the file")
+        raise DataError(f"{path}: must be one JSON object of sample_id: reason; fix or delete the file")
     return content
 
 

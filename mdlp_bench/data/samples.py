@@ -53,7 +53,7 @@ class Problem:
 
     @property
     def is_defect(self) -> bool:
-        """Whether somebody should mend something (see `NOTES`)."""
+        """Whether somebody should fix something (see `NOTES`)."""
         return self.code not in NOTES
 
 

@@ -15,7 +15,8 @@ import numpy.typing as npt
 
 from mdlp_bench.engine import SERIAL, Engine, one_thread
 from mdlp_bench.files import seed_for
-from mdlp_bench.gap.plate_clusters import BoolArray, FloatArray, IntArray, PlateUnits
+from mdlp_bench.harness.statistics.clusters import FloatArray
+from mdlp_bench.harness.statistics.two_sets import BoolArray, IntArray, TwoSetClusters
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -48,7 +49,7 @@ class ClassifierOutcome:
 
 def classify(
     images: npt.NDArray[np.uint8],
-    units: PlateUnits,
+    units: TwoSetClusters,
     *,
     folds: int,
     resamples: FloatArray,
@@ -63,7 +64,7 @@ def classify(
         images: uint8 [n, 112, 224, 3], pooled.
         units: Their plates.
         folds: How many.
-        resamples: From `PlateUnits.resamples`, for the interval.
+        resamples: From `TwoSetClusters.resamples`, for the interval.
         confidence: Of the interval.
         seed: Of folds, weights and batches.
         steps: Of each fold's training; every batch has as many samples of one set as of the other.
@@ -84,9 +85,9 @@ def classify(
     return ClassifierOutcome(probability, float(accuracy), float(limits[0]), float(limits[1]))
 
 
-def balanced_accuracy(right: FloatArray, units: PlateUnits, weights: FloatArray) -> FloatArray:
+def balanced_accuracy(right: FloatArray, units: TwoSetClusters, weights: FloatArray) -> FloatArray:
     """[B] mean of both sets' shares told right, for weights [B, U] of the units; `right` is 0 or 1, [n]."""
-    told = np.bincount(units.unit, right, len(units.sizes))
+    told = np.bincount(units.codes, right, len(units.sizes))
     shares = [
         (weights[:, side] @ told[side]) / (weights[:, side] @ units.sizes[side])
         for side in (units.is_first, ~units.is_first)

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mdlp_bench.gap.plate_clusters import (
+from mdlp_bench.harness.statistics.clusters import FloatArray
+from mdlp_bench.harness.statistics.two_sets import (
     BLOCK,
     BoolArray,
-    FloatArray,
-    PlateUnits,
+    TwoSetClusters,
     basic_interval,
     permutation_p_value,
 )
@@ -50,14 +50,14 @@ class PooledValues:
         units: Their plates.
     """
 
-    def __init__(self, values: FloatArray, units: PlateUnits) -> None:
+    def __init__(self, values: FloatArray, units: TwoSetClusters) -> None:
         self.units = units
         self._order = np.argsort(values, kind="stable")
         ordered = values[self._order]
         self._steps = np.diff(ordered)
         # Between equal values the distribution functions have not arrived yet.
         self._ends = np.append(self._steps > 0, True)
-        self._unit = units.unit[self._order]
+        self._unit = units.codes[self._order]
 
     def distances(self, first: FloatArray, second: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Wasserstein and KS distances for weights of the units.
@@ -82,7 +82,7 @@ class PooledValues:
 
 def value_gap(
     values: FloatArray,
-    units: PlateUnits,
+    units: TwoSetClusters,
     *,
     permutations: FloatArray,
     resamples: FloatArray,
@@ -93,8 +93,8 @@ def value_gap(
     Args:
         values: [n] pooled values without NaN.
         units: Their plates.
-        permutations: From `PlateUnits.permutations`.
-        resamples: From `PlateUnits.resamples`.
+        permutations: From `TwoSetClusters.permutations`.
+        resamples: From `TwoSetClusters.resamples`.
         confidence: Of the interval.
     """
     pooled = PooledValues(values, units)

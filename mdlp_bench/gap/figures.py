@@ -10,8 +10,8 @@ import numpy as np
 
 from mdlp_bench.files import atomic_path
 from mdlp_bench.gap.measure import INFO, NAMES, Measured
-from mdlp_bench.gap.plate_clusters import FloatArray
 from mdlp_bench.gap.report_model import GapStudy
+from mdlp_bench.harness.statistics.clusters import FloatArray
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mdlp_bench.errors import DataError
-from mdlp_bench.gap.plate_clusters import FloatArray, PlateUnits, permutation_p_value
+from mdlp_bench.harness.statistics.clusters import FloatArray
+from mdlp_bench.harness.statistics.two_sets import TwoSetClusters, permutation_p_value
 
 Kernel = Callable[[FloatArray, FloatArray], FloatArray]
 """[N, D], [M, D] -> [N, M]."""
@@ -51,7 +52,7 @@ class PlateKernel:
         DataError: A set has fewer than three plates, or the features are not finite.
     """
 
-    def __init__(self, features: npt.ArrayLike, units: PlateUnits, kernel: Kernel) -> None:
+    def __init__(self, features: npt.ArrayLike, units: TwoSetClusters, kernel: Kernel) -> None:
         x = np.asarray(features, np.float64)
         if min(units.n_plates) < 3:
             raise DataError(
@@ -61,7 +62,7 @@ class PlateKernel:
         if not np.isfinite(x).all():
             raise DataError("features contain values that are not finite")
         self.units = units
-        order = np.argsort(units.unit, kind="stable")
+        order = np.argsort(units.codes, kind="stable")
         x = x[order]
         starts = np.concatenate([[0], np.cumsum(units.sizes)[:-1]]).astype(np.intp)
         rows = np.concatenate(
@@ -94,7 +95,7 @@ class PlateKernel:
         return float(np.sqrt(variance))
 
     def p_value(self, permutations: FloatArray) -> float:
-        """Of "both sets have one distribution", by relabelling plates ([B, U], `PlateUnits.permutations`)."""
+        """Of "both sets have one distribution", by `TwoSetClusters.permutations`, [B, C]."""
         return permutation_p_value(self.value(), self._values(permutations, 1 - permutations))
 
     def _values(self, a: FloatArray, b: FloatArray) -> FloatArray:

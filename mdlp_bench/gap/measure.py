@@ -14,7 +14,7 @@ from mdlp_bench.data.plate_split import unit_hash
 from mdlp_bench.data.samples import Samples
 from mdlp_bench.engine import SERIAL, Engine
 from mdlp_bench.errors import DataError
-from mdlp_bench.gap.plate_clusters import FloatArray
+from mdlp_bench.harness.statistics.clusters import FloatArray
 from mdlp_bench.images import ImageU8, decode
 from mdlp_bench.metrics.protocol import to_working_size
 from mdlp_bench.metrics.text import ned

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from mdlp_bench.engine import SERIAL, Engine
-from mdlp_bench.gap.plate_clusters import FloatArray
-from mdlp_bench.gap.report_model import Estimate
 from mdlp_bench.gap.trainings import FixedMethod, SetParts, TrainedMethod, Training
 from mdlp_bench.harness.plan import ScoringPlan
 from mdlp_bench.harness.predict import Predictions, predict
 from mdlp_bench.harness.run import Run
 from mdlp_bench.harness.score import score
+from mdlp_bench.harness.statistics.clusters import FloatArray
+from mdlp_bench.harness.statistics.estimate import Estimate
 from mdlp_bench.methods.base import AnyMethod
 
 

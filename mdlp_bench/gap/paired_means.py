@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mdlp_bench.gap.plate_clusters import FloatArray, PlateUnits
-from mdlp_bench.gap.report_model import Estimate
 from mdlp_bench.harness.statistics.agreement import kendall_tau, spearman_rho
+from mdlp_bench.harness.statistics.clusters import FloatArray
+from mdlp_bench.harness.statistics.estimate import Estimate
+from mdlp_bench.harness.statistics.two_sets import TwoSetClusters
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,9 +48,9 @@ class TwoMeans:
             seed: Of the resampling.
             confidence: Of intervals.
         """
-        units = PlateUnits.of(*plates)
+        units = TwoSetClusters(*plates)
         times = units.resamples(resamples, np.random.default_rng(seed))
-        weights = np.concatenate([np.ones((1, times.shape[1])), times])[:, units.unit]
+        weights = np.concatenate([np.ones((1, times.shape[1])), times])[:, units.codes]
         n = len(first)
         means = [
             (part @ values) / part.sum(axis=1, keepdims=True)

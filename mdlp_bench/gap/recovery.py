@@ -10,7 +10,7 @@ import numpy as np
 from mdlp_bench.files import seed_for
 from mdlp_bench.gap.method_runs import MethodRun
 from mdlp_bench.gap.paired_means import TwoMeans
-from mdlp_bench.gap.report_model import Estimate, RankAgreement, RealTestDrop, Recovery, StudySettings
+from mdlp_bench.gap.report_model import RankAgreement, RealTestDrop, Recovery, StudySettings
 from mdlp_bench.gap.trainings import SetParts
 from mdlp_bench.harness.statistics import ClusterBootstrap, paired_differences
 from mdlp_bench.metrics.protocol import MDLP_V1
@@ -98,7 +98,7 @@ class TransferComparison:
                     real_plates=training.real_plates,
                     fine_tuned=training.base is not None,
                     ned=ned,
-                    excess=Estimate(value=excess.value, low=excess.low, high=excess.high),
+                    excess=excess,
                     p_value=pair.p_holm,
                     recovered=1 - excess.value / nothing.difference.value if is_sure else None,
                 )

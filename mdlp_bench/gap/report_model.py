@@ -6,6 +6,8 @@ from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from mdlp_bench.harness.statistics import Estimate
+
 GAP_SCHEMA_VERSION: Final = 1
 
 GAP: Final = "gap.json"
@@ -15,14 +17,6 @@ class Record(BaseModel):
     """Base of all results: frozen, nothing but the stated fields, finite numbers."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Estimate(Record):
-    """A number with its confidence interval; no limits where a single plate leaves the spread unknown."""
-
-    value: float
-    low: float | None = None
-    high: float | None = None
 
 
 class StudySettings(Record):

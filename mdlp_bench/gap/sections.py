@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from mdlp_bench.gap.measure import INFO, READER
-from mdlp_bench.gap.report_model import Estimate, FeatureGap, GapStudy, SetGap
+from mdlp_bench.gap.report_model import FeatureGap, GapStudy, SetGap
+from mdlp_bench.harness.statistics.estimate import Estimate
 
 FRECHET_NAMES: Final = {"reader": ("FRD", "KRD"), "inception": ("FID", "KID")}
 

@@ -16,10 +16,8 @@ from mdlp_bench.gap import classifier
 from mdlp_bench.gap.distances import PooledValues, scale_of, smallest_ks, value_gap
 from mdlp_bench.gap.kernels import PlateKernel, cubic_kernel, gaussian_kernel
 from mdlp_bench.gap.measure import FRAMES, INFO, NAMES, READER, STATISTICS, Measured
-from mdlp_bench.gap.plate_clusters import FloatArray, PlateUnits
 from mdlp_bench.gap.report_model import (
     ClassifierGap,
-    Estimate,
     FeatureGap,
     PairGap,
     SetGap,
@@ -27,6 +25,9 @@ from mdlp_bench.gap.report_model import (
     StudySettings,
 )
 from mdlp_bench.harness.statistics import holm
+from mdlp_bench.harness.statistics.clusters import FloatArray
+from mdlp_bench.harness.statistics.estimate import Estimate
+from mdlp_bench.harness.statistics.two_sets import TwoSetClusters
 from mdlp_bench.metrics.distribution import frechet_distance
 
 SHOWN: Final = 6
@@ -40,13 +41,13 @@ class _Pooled:
 
     real: Measured
     synthetic: Measured
-    units: PlateUnits
+    units: TwoSetClusters
     permutations: FloatArray
     resamples: FloatArray
 
     @classmethod
     def of(cls, real: Measured, synthetic: Measured, settings: StudySettings) -> _Pooled:
-        units = PlateUnits.of(real.plate_ids, synthetic.plate_ids)
+        units = TwoSetClusters(real.plate_ids, synthetic.plate_ids)
         return cls(real, synthetic, units, *_draws(units, settings))
 
     def values(self, name: str) -> FloatArray:
@@ -160,7 +161,7 @@ def pair_gaps(sets: Sequence[Measured]) -> tuple[PairGap, ...]:
 
 def mean_standardised(first: Measured, second: Measured) -> float:
     """Mean over statistics of Wasserstein's distance / pooled standard deviation (see `ValueGap.scale`)."""
-    units = PlateUnits.of(first.plate_ids, second.plate_ids)
+    units = TwoSetClusters(first.plate_ids, second.plate_ids)
     distances = []
     for name in NAMES:
         values = np.concatenate([first.values[name], second.values[name]])
@@ -189,7 +190,7 @@ def embed(sets: Sequence[Measured]) -> tuple[str, list[FloatArray]]:
     return name, np.split(placed, np.cumsum([len(one) for one in sets])[:-1])
 
 
-def _draws(units: PlateUnits, settings: StudySettings) -> tuple[FloatArray, FloatArray]:
+def _draws(units: TwoSetClusters, settings: StudySettings) -> tuple[FloatArray, FloatArray]:
     rng = np.random.default_rng(seed_for(settings.seed, "plates"))
     return units.permutations(settings.permutations, rng), units.resamples(settings.resamples, rng)
 
@@ -224,7 +225,7 @@ def _floors(features: FloatArray, plates: Sequence[str], seed: int) -> tuple[flo
     for _ in range(_HALVES):
         half = np.isin(np.asarray(plates), rng.permutation(names)[: len(names) // 2])
         order = np.argsort(~half, kind="stable")
-        units = PlateUnits.of(np.asarray(plates)[half].tolist(), np.asarray(plates)[~half].tolist())
+        units = TwoSetClusters(np.asarray(plates)[half].tolist(), np.asarray(plates)[~half].tolist())
         frechet.append(frechet_distance(features[half], features[~half]))
         kernel.append(PlateKernel(features[order], units, cubic_kernel).value())
     return float(np.mean(frechet)), float(np.mean(kernel))
@@ -261,7 +262,9 @@ def _pair_gap(first: Measured, second: Measured) -> PairGap:
     kernel = None
     if READER in first.features and READER in second.features:
         features = np.concatenate([first.features[READER], second.features[READER]])
-        kernel = PlateKernel(features, PlateUnits.of(first.plate_ids, second.plate_ids), cubic_kernel).value()
+        kernel = PlateKernel(
+            features, TwoSetClusters(first.plate_ids, second.plate_ids), cubic_kernel
+        ).value()
     return PairGap(
         first=first.name,
         second=second.name,

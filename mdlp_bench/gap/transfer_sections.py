@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import groupby
 
-from mdlp_bench.gap.report_model import Estimate, RankAgreement, Recovery, TransferCell, TransferStudy
+from mdlp_bench.gap.report_model import RankAgreement, Recovery, TransferCell, TransferStudy
 from mdlp_bench.gap.sections import Section, Table, interval, p_text
+from mdlp_bench.harness.statistics.estimate import Estimate
 
 
 def transfer_sections(found: TransferStudy) -> list[Section]:

@@ -18,7 +18,7 @@ from mdlp_bench.errors import ProtocolError, RunError
 from mdlp_bench.harness.run import Run
 from mdlp_bench.harness.statistics import (
     ClusterBootstrap,
-    Interval,
+    Estimate,
     MetricScores,
     Ranking,
     StatisticsError,
@@ -91,7 +91,7 @@ class RunComparison:
     runs: tuple[Run, ...]
     bootstrap: ClusterBootstrap
     ranking: Ranking | None
-    agreement: Mapping[str, Interval]
+    agreement: Mapping[str, Estimate]
 
     @cached_property
     def table(self) -> ScoreTable:
@@ -159,7 +159,7 @@ class RunComparison:
         console.print(to_rich(fitted, intervals=intervals))
         if left_out:
             shown = ", ".join(left_out)
-            console.print(f"Left out for want of width: {shown}; written tables have all.", style="dim")
+            console.print(f"Left out for lack of width: {shown}; written tables have all.", style="dim")
         for reason in self.table.footnotes():
             if reason not in fitted.footnotes():
                 console.print(reason, style="dim", soft_wrap=True)
@@ -314,7 +314,7 @@ def _rank(
 
 def _agreement(
     runs: Sequence[Run], tables: Sequence[pa.Table], bootstrap: ClusterBootstrap
-) -> dict[str, Interval]:
+) -> dict[str, Estimate]:
     # Readers can only differ on images.
     ranked = [
         table

@@ -16,7 +16,7 @@ from mdlp_bench.readers.base import Reader
 class ScoringPlan:
     """What to compute beside the protocol's rules.
 
-    A plan made by `from_names` travels to workers as these names, and is loaded anew there.
+    A plan made by `from_names` travels to workers as these names, and is loaded again there.
 
     Attributes:
         readers: Readers of the text; the first one's columns carry no suffix and rank, the others' columns

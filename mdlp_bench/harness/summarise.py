@@ -38,7 +38,7 @@ def summarise_columns(
         return summary
     intervals = bootstrap.intervals(np.stack([columns[name] for name in measured], axis=1))
     for name, interval in zip(measured, intervals, strict=True):
-        counts = Counts(interval.n, interval.n_clusters, n_failed)
+        counts = Counts(interval.n or 0, interval.n_plates or 0, n_failed)
         summary[name] = _entry(name, counts, interval.value, interval.low, interval.high)
     return summary
 

@@ -13,7 +13,7 @@ from mdlp_bench.errors import RunError, SubmissionError
 from mdlp_bench.files import slugify
 from mdlp_bench.harness.statistics import (
     ClusterBootstrap,
-    Interval,
+    Estimate,
     MetricRank,
     MetricRanking,
     MetricScores,
@@ -149,7 +149,7 @@ class Board:
 
 
 def boards(store: Store) -> list[Board]:
-    """All boards of a store, computed anew from the per-sample scores.
+    """All boards of a store, computed again from the per-sample scores.
 
     Superseded and withdrawn entries are not ranked. Entries marked as ablations stand on a board of their
     own, with the method they take apart. Methods that give text without a picture stand on text-only boards
@@ -359,7 +359,7 @@ def _scores(entry: Entry, measured: dict[str, _Ranked], reader: str, kind: Board
 
 
 def _score(rank: MetricRank) -> Score:
-    interval: Interval = rank.score
+    interval: Estimate = rank.score
     place = Rank(rank.name, rank.rank, rank.low, rank.high)
     return Score(interval.value, interval.low, interval.high, place, rank.group)
 

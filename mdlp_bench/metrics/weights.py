@@ -66,7 +66,7 @@ def is_cached(backbone: Backbone) -> bool:
 def backbone_file(backbone: Backbone, *, download: bool = True) -> tuple[Path, str]:
     """The weight file, downloaded when the cache does not have it, and its SHA-256.
 
-    A file that is in the cache already is trusted, as torch hub trusts it: the same weights saved anew have
+    A file that is in the cache already is trusted, as torch hub trusts it: the same weights saved again have
     another SHA-256. Runs record it, so it shows which file was used.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What the loop is fed with: samples held encoded in memory, decoded and varied anew at every visit.
+"""What the loop is fed with: samples held encoded in memory, decoded and augmented at every visit.
 
 Batch k of a training is a function of (samples, seed, k): independent of threads, and of whether the training
 was interrupted before it.

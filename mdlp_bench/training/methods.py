@@ -1,4 +1,4 @@
-"""One training of a method from a recipe: what `mdlp-bench train METHOD` and `reproduce bundled` run."""
+"""One training of a method from a recipe: what `mdlp-bench train METHOD` runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the CRNN learns from: rendered plates only, kept as a pool on disk and varied anew at every visit."""
+"""What the CRNN learns from: rendered plates only, kept as a pool on disk and varied again at every visit."""
 
 from __future__ import annotations
 

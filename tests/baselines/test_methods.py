@@ -85,7 +85,7 @@ def test_a_missing_wheel_is_one_line_with_the_remedy(name: str, monkeypatch: pyt
 
 
 def test_weights_that_are_not_bundled_say_how_to_get_them() -> None:
-    with pytest.raises(MissingWeightsError, match="mdlp-bench reproduce bundled --out OUT --only nothing"):
+    with pytest.raises(MissingWeightsError, match=r"recipes/reproduce\.py bundled --out OUT --only nothing"):
         bundled("nothing")
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 
 from mdlp_bench.gap.classifier import balanced_accuracy, classify, shrunk
-from mdlp_bench.gap.plate_clusters import PlateUnits
+from mdlp_bench.harness.statistics.two_sets import TwoSetClusters
 
 
 def images(count: int, level: float, seed: int) -> np.ndarray:
@@ -14,7 +14,7 @@ def images(count: int, level: float, seed: int) -> np.ndarray:
 
 def test_a_plain_difference_is_told_on_plates_never_seen_and_equal_sets_are_not() -> None:
     plates = [f"p{i}" for i in range(20)]
-    units = PlateUnits.of(plates, plates)
+    units = TwoSetClusters(plates, plates)
     resamples = units.resamples(199, np.random.default_rng(0))
 
     def accuracy(level: float) -> tuple[float, float, float]:
@@ -30,7 +30,7 @@ def test_a_plain_difference_is_told_on_plates_never_seen_and_equal_sets_are_not(
 
 
 def test_balanced_accuracy_weighs_both_sets_alike() -> None:
-    units = PlateUnits.of(["a"] * 9 + ["b"], ["c", "d"])
+    units = TwoSetClusters(["a"] * 9 + ["b"], ["c", "d"])
     right = np.array([1.0] * 9 + [0.0] + [0.0, 1.0])
     assert balanced_accuracy(right, units, np.ones((1, 4))) == (0.9 + 0.5) / 2
 

@@ -8,15 +8,15 @@ from scipy import stats
 
 from mdlp_bench.gap.distances import PooledValues, ValueGap, scale_of, smallest_ks, value_gap
 from mdlp_bench.gap.kernels import PlateKernel, cubic_kernel, gaussian_kernel
-from mdlp_bench.gap.plate_clusters import PlateUnits
 from mdlp_bench.harness.statistics import holm
+from mdlp_bench.harness.statistics.two_sets import TwoSetClusters
 from mdlp_bench.metrics.distribution import kernel_distance
 
 numbers = st.lists(st.integers(-5, 5).map(float), min_size=1, max_size=15)
 
 
-def own_plates(first: int, second: int) -> PlateUnits:
-    return PlateUnits.of([f"a{i}" for i in range(first)], [f"b{i}" for i in range(second)])
+def own_plates(first: int, second: int) -> TwoSetClusters:
+    return TwoSetClusters([f"a{i}" for i in range(first)], [f"b{i}" for i in range(second)])
 
 
 @given(numbers, numbers)
@@ -37,7 +37,7 @@ def test_weights_of_units_are_repeated_samples() -> None:
     wasserstein, _ = PooledValues(np.concatenate([first, second]), units).distances(
         times * own, times * (1 - own)
     )
-    counts = times[:, units.unit].astype(int)
+    counts = times[:, units.codes].astype(int)
     for found, count in zip(wasserstein, counts, strict=True):
         expected = stats.wasserstein_distance(np.repeat(first, count[:9]), np.repeat(second, count[9:]))
         assert found == pytest.approx(expected)
@@ -51,7 +51,7 @@ def test_the_scale_is_the_pooled_deviation_and_bounds_constants_at_two() -> None
 
 
 def gap(
-    values: np.ndarray, units: PlateUnits, seed: int = 0, *, draws: tuple[int, int] = (199, 199)
+    values: np.ndarray, units: TwoSetClusters, seed: int = 0, *, draws: tuple[int, int] = (199, 199)
 ) -> ValueGap:
     rng = np.random.default_rng(seed)
     return value_gap(
@@ -70,7 +70,7 @@ def test_intervals_cover_a_known_shift_when_samples_of_a_plate_hang_together() -
         names = [f"{set_}{i}" for set_ in "ab" for i in range(60) for _ in range(3)]
         of_plate = np.repeat(rng.normal(size=120), 3)
         values = of_plate + 0.3 * rng.normal(size=360) + 1.5 * (np.arange(360) >= 180)
-        found = gap(values, PlateUnits.of(names[:180], names[180:]), seed, draws=(1, 199))
+        found = gap(values, TwoSetClusters(names[:180], names[180:]), seed, draws=(1, 199))
         covered += found.low <= 1.5 <= found.high
     assert covered >= 51  # 95 % of 60 are 57; fewer than 51 has probability 0.002
 
@@ -81,7 +81,7 @@ def test_relabelling_plates_keeps_the_level_that_counting_samples_would_break() 
         rng = np.random.default_rng(seed)
         names = [f"{set_}{i}" for set_ in "ab" for i in range(20) for _ in range(6)]
         values = np.repeat(rng.normal(size=40), 6) + 0.2 * rng.normal(size=240)
-        by_plate += gap(values, PlateUnits.of(names[:120], names[120:]), seed, draws=(199, 1)).p_value < 0.05
+        by_plate += gap(values, TwoSetClusters(names[:120], names[120:]), seed, draws=(199, 1)).p_value < 0.05
         by_sample += stats.ks_2samp(values[:120], values[120:]).pvalue < 0.05
     assert by_plate <= 11  # 5 expected; more than 11 has probability 0.004
     assert by_sample > 25
@@ -109,9 +109,9 @@ def test_pairs_of_one_plate_do_not_count() -> None:
     first, second = rng.normal(size=(12, 3)), rng.normal(0.5, 1, size=(12, 3))
     alone = PlateKernel(np.concatenate([first, second]), own_plates(12, 12), cubic_kernel).value()
     names = [f"a{i}" for i in range(12)] * 2, [f"b{i}" for i in range(12)] * 2
-    twice = PlateKernel(np.concatenate([first, first, second, second]), PlateUnits.of(*names), cubic_kernel)
+    twice = PlateKernel(np.concatenate([first, first, second, second]), TwoSetClusters(*names), cubic_kernel)
     assert twice.value() == pytest.approx(alone)
-    shared = PlateUnits.of([f"p{i}" for i in range(12)], [f"p{i}" for i in range(12)])
+    shared = TwoSetClusters([f"p{i}" for i in range(12)], [f"p{i}" for i in range(12)])
     same = PlateKernel(np.concatenate([first, first]), shared, cubic_kernel)
     assert same.value() == pytest.approx(0, abs=1e-12) and same.standard_error() == pytest.approx(
         0, abs=1e-12
@@ -146,7 +146,7 @@ def test_no_false_alarm_beyond_the_level_in_fifty_plate_disjoint_halvings() -> N
     for seed in range(50):
         half = np.isin(names, np.random.default_rng(seed).permutation(np.unique(names))[:30])
         pooled = np.concatenate([table[half], table[~half]])
-        units = PlateUnits.of(names[half].tolist(), names[~half].tolist())
+        units = TwoSetClusters(names[half].tolist(), names[~half].tolist())
         p_values = [gap(column, units, seed, draws=(199, 1)).p_value for column in pooled.T]
         any_statistic += holm(p_values).min() < 0.05
         permutations = units.permutations(199, np.random.default_rng(seed))

@@ -111,7 +111,6 @@ def test_light_modules_start_without_torch() -> None:
         "text",
         "distribution",
         "registered",
-        "confusion_figure",
         "weights",
     )
     imports = "; ".join(f"import mdlp_bench.metrics.{name}" for name in names)

@@ -138,9 +138,8 @@ def test_confusion_names_mistakes_and_kinds() -> None:
 
 
 def test_confusion_picture(tmp_path: Path) -> None:
+    from confusion_figure import draw_confusion
     from matplotlib.figure import Figure
-
-    from mdlp_bench.metrics.confusion_figure import draw_confusion
 
     figure = Figure()
     axes = figure.subplots()

@@ -161,7 +161,7 @@ def exact_duplicates(columns: Columns) -> list[tuple[int, ...]]:
 def near_duplicates(
     columns: Columns, config: AuditConfig, exact: Sequence[tuple[int, ...]]
 ) -> Iterator[Finding]:
-    """The same picture, encoded, resized or turned anew; and similar pictures with texts one edit apart."""
+    """The same picture, encoded again, resized or turned; and similar pictures with texts one edit apart."""
     count = len(columns.hashed)
     if count < 2:
         return

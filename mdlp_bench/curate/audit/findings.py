@@ -9,7 +9,7 @@ from typing import Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 Severity = Literal["leak", "defect", "note"]
-"""A leak carries knowledge from one split into another; a defect should be mended; a note should be known."""
+"""A leak carries knowledge from one split into another; a defect should be fixed; a note should be known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ CHECKS: Final = MappingProxyType(
         "track-leak": Check("leak", "one track in several splits", "all but one"),
         "duplicate-leak": Check("leak", "the same image bytes in several splits", "all but one"),
         "near-duplicate-leak": Check(
-            "leak", "the same picture, encoded anew, in several splits", "all but one"
+            "leak", "the same picture, encoded again, in several splits", "all but one"
         ),
         "near-text-leak": Check(
             "leak", "similar pictures with texts one edit apart in several splits", "all but one"
@@ -45,7 +45,7 @@ CHECKS: Final = MappingProxyType(
         "wrong-count": Check("defect", "another number of frames than the rest", "none"),
         "duplicate": Check("defect", "the same image bytes in several samples", "all but one"),
         "near-duplicate": Check(
-            "defect", "the same picture, encoded anew, in several samples", "all but one"
+            "defect", "the same picture, encoded again, in several samples", "all but one"
         ),
         "label-grammar": Check("defect", "the text is no plate", "none"),
         "label-disagrees": Check("defect", "the reader is sure of another text", "none"),

@@ -162,7 +162,7 @@ def _table_track(rows: Sequence[Mapping[str, Any]], track_id: str, base: Path) -
     stamps = [stamp for _, stamp in ordered if stamp is not None]
     if any(later < earlier for earlier, later in pairwise(stamps)):
         raise RejectedError(
-            "frame-order", "the timestamps contradict the order of frame_index; mend one of them"
+            "frame-order", "the timestamps contradict the order of frame_index; fix one of them"
         )
     text, layout, _ = check_text(_agreed(rows, "text") or "", track_id, None)
     return Track(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final, Literal
 
-from mdlp_bench.gap.report_model import Estimate, Record
+from mdlp_bench.gap.report_model import Record
+from mdlp_bench.harness.statistics.estimate import Estimate
 
 FIT_SCHEMA_VERSION: Final = 1
 

@@ -24,7 +24,7 @@ from mdlp_bench.errors import DataError
 from mdlp_bench.gap.distances import scale_of
 from mdlp_bench.gap.fitting.paired import PAIRED_NAMES, paired_statistics
 from mdlp_bench.gap.measure import FRAMES, NAMES, statistics_of
-from mdlp_bench.gap.plate_clusters import FloatArray
+from mdlp_bench.harness.statistics.clusters import FloatArray
 from mdlp_bench.images import ImageU8, decode
 from mdlp_bench.metrics.protocol import to_working_size
 from mdlp_bench.synth.build import rendered_row

@@ -1,6 +1,6 @@
 """The numbers of a recipe that a fit moves: the level and the spread of every distribution of a strength.
 
-Fitted are draws of continuous strengths: no value below 0, not anew in every frame, no angle. Constants and
+Fitted are draws of continuous strengths: no value below 0, not drawn per frame, no angle. Constants and
 choices are the recipe's decisions and stay; so do the sizes, which are read off the real frames, and where
 the car and the crop are. What is multiplied by the camera's motion is fitted through the camera. The same
 draw of the same parameter at several places of a recipe is one.

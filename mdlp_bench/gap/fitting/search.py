@@ -14,7 +14,7 @@ from scipy.optimize import least_squares
 
 from mdlp_bench.errors import DataError
 from mdlp_bench.files import write_text
-from mdlp_bench.gap.plate_clusters import FloatArray
+from mdlp_bench.harness.statistics.clusters import FloatArray
 
 PRIOR: Final = 0.05
 """What moving one number by a factor of e costs, beside the distance, in root mean squares."""

@@ -4,7 +4,7 @@ Needs numpy and scipy only.
 """
 
 from mdlp_bench.harness.statistics.agreement import Correlation, rank_correlation
-from mdlp_bench.harness.statistics.bootstrap import ClusterBootstrap, Interval, IntervalMethod
+from mdlp_bench.harness.statistics.bootstrap import ClusterBootstrap, IntervalMethod
 from mdlp_bench.harness.statistics.clusters import Clusters, StatisticsError
 from mdlp_bench.harness.statistics.comparison import (
     Comparison,
@@ -15,6 +15,7 @@ from mdlp_bench.harness.statistics.comparison import (
     minimum_detectable_difference,
     paired_differences,
 )
+from mdlp_bench.harness.statistics.estimate import Estimate
 from mdlp_bench.harness.statistics.ranking import (
     MetricRank,
     MetricRanking,
@@ -31,7 +32,7 @@ __all__ = [
     "Clusters",
     "Comparison",
     "Correlation",
-    "Interval",
+    "Estimate",
     "IntervalMethod",
     "MetricRank",
     "MetricRanking",

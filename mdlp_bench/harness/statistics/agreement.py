@@ -7,8 +7,9 @@ from typing import Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
-from mdlp_bench.harness.statistics.bootstrap import ClusterBootstrap, Interval, interval_limits
+from mdlp_bench.harness.statistics.bootstrap import ClusterBootstrap, interval_limits
 from mdlp_bench.harness.statistics.clusters import FloatArray, StatisticsError
+from mdlp_bench.harness.statistics.estimate import Estimate
 from mdlp_bench.harness.statistics.ranking import rank_bounds
 
 Correlation = Literal["kendall", "spearman"]
@@ -53,7 +54,7 @@ def rank_correlation(
     second: npt.ArrayLike,
     *,
     kind: Correlation = "kendall",
-) -> Interval:
+) -> Estimate:
     """Agreement of two orders of the same methods, with its interval over resampled plates.
 
     The order of the methods is that of their means in each resample. The interval is always the percentile
@@ -100,7 +101,7 @@ def rank_correlation(
     limits = interval_limits(correlations[1:, None], correlations[:1], bootstrap.confidence)[0]
     known = n_clusters > 1 and not np.isnan(limits).any()
     low, high = (float(limits[0]), float(limits[1])) if known else (None, None)
-    return Interval(float(correlations[0]), low, high, n, n_clusters)
+    return Estimate(value=float(correlations[0]), low=low, high=high, n=n, n_plates=n_clusters)
 
 
 def _direction(one: FloatArray, others: FloatArray) -> npt.NDArray[np.int8]:

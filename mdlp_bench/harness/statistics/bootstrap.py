@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
@@ -17,30 +16,12 @@ from mdlp_bench.harness.statistics.clusters import (
     StatisticsError,
     column_sums,
 )
+from mdlp_bench.harness.statistics.estimate import Estimate
 
 IntervalMethod = Literal["bca", "percentile"]
 
 _BLOCK_DRAWS = 1 << 22  # draws a block: 32 MB as float64
 _HELD_BYTES = 1 << 27  # larger sets of resamples are drawn again from the seed for each use
-
-
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """An estimate with its confidence interval.
-
-    Attributes:
-        value: The estimate on the samples themselves.
-        low: Lower limit; None when a single cluster leaves the spread unknown.
-        high: Upper limit; None with `low`.
-        n: Samples with a value.
-        n_clusters: Clusters (plates) with at least one such sample.
-    """
-
-    value: float
-    low: float | None
-    high: float | None
-    n: int
-    n_clusters: int
 
 
 class ClusterBootstrap:
@@ -119,7 +100,7 @@ class ClusterBootstrap:
         """
         return self._replicates(self.clusters.sums(values))
 
-    def intervals(self, values: npt.ArrayLike) -> tuple[Interval, ...]:
+    def intervals(self, values: npt.ArrayLike) -> tuple[Estimate, ...]:
         """Mean and confidence interval of each column of `values` ([n] or [n, m], NaN = no value).
 
         Raises:
@@ -127,7 +108,7 @@ class ClusterBootstrap:
         """
         return self.intervals_and_replicates(values)[0]
 
-    def intervals_and_replicates(self, values: npt.ArrayLike) -> tuple[tuple[Interval, ...], FloatArray]:
+    def intervals_and_replicates(self, values: npt.ArrayLike) -> tuple[tuple[Estimate, ...], FloatArray]:
         """`intervals` together with the `replicates` they were taken from."""
         sums = self.clusters.sums(values)
         means = sums.means()
@@ -136,18 +117,12 @@ class ClusterBootstrap:
         limits = interval_limits(replicates, means, self.confidence, acceleration)
         n, n_clusters = (np.broadcast_to(count, means.shape) for count in (sums.n, sums.n_clusters))
         intervals = tuple(
-            Interval(
-                float(means[j]),
-                float(limits[j, 0]) if n_clusters[j] > 1 else None,
-                float(limits[j, 1]) if n_clusters[j] > 1 else None,
-                int(n[j]),
-                int(n_clusters[j]),
-            )
+            _estimate(means[j], limits[j] if n_clusters[j] > 1 else None, n[j], n_clusters[j])
             for j in range(len(means))
         )
         return intervals, replicates
 
-    def interval(self, values: npt.ArrayLike) -> Interval:
+    def interval(self, values: npt.ArrayLike) -> Estimate:
         """Mean and confidence interval of one column of values, [n] (as in `intervals`)."""
         (interval,) = self.intervals(values)
         return interval
@@ -240,3 +215,8 @@ def interval_limits(
     high_values = np.take_along_axis(ordered, upper, axis=0)
     limits: FloatArray = (low_values + (position - lower) * (high_values - low_values)).T
     return limits
+
+
+def _estimate(value: float, limits: FloatArray | None, n: int, n_plates: int) -> Estimate:
+    low, high = (None, None) if limits is None or np.isnan(limits).any() else map(float, limits)
+    return Estimate(value=float(value), low=low, high=high, n=int(n), n_plates=int(n_plates))

@@ -74,6 +74,11 @@ def column_sums(table: FloatArray) -> FloatArray:
 class Clusters:
     """The partition of samples into clusters (plates), independent of the samples' order.
 
+    Attributes:
+        ids: [C] ids of the clusters, sorted.
+        codes: [n] the cluster of each sample.
+        sizes: [C] samples of each cluster.
+
     Args:
         cluster_ids: One cluster id (plate id) a sample, n of them.
 
@@ -91,15 +96,16 @@ class Clusters:
                     f"sample {position}: plate id {cluster_id!r} is not a text; give every sample a plate id "
                     "(its own sample id when the plate is unknown)"
                 )
-        self.ids, self._codes = np.unique(np.asarray(ids, dtype=np.str_), return_inverse=True)
-        sizes = np.bincount(self._codes)
+        self.ids, self.codes = np.unique(np.asarray(ids, dtype=np.str_), return_inverse=True)
+        sizes = np.bincount(self.codes)
+        self.sizes: FloatArray = sizes.astype(np.float64)
         self._starts = np.concatenate(([0], np.cumsum(sizes)[:-1]))
-        self._order = np.argsort(self._codes, kind="stable")
+        self._order = np.argsort(self.codes, kind="stable")
 
     @property
     def n_samples(self) -> int:
         """Number of samples."""
-        return len(self._codes)
+        return len(self.codes)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -155,7 +161,7 @@ class Clusters:
         else:
             grouped = np.empty_like(columns)
             for index, column in enumerate(columns.T):
-                grouped[:, index] = column[np.lexsort((column, self._codes))]
+                grouped[:, index] = column[np.lexsort((column, self.codes))]
         missing = np.isnan(grouped)
         totals = np.add.reduceat(np.where(missing, 0.0, grouped), self._starts, axis=0)
         # NaN sorts last within its cluster, so columns with the same numbers of missing samples agree here.

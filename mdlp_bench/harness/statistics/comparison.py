@@ -11,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import stdtr, stdtrit
 
-from mdlp_bench.harness.statistics.bootstrap import ClusterBootstrap, Interval
+from mdlp_bench.harness.statistics.bootstrap import ClusterBootstrap
 from mdlp_bench.harness.statistics.clusters import Clusters, FloatArray, StatisticsError
+from mdlp_bench.harness.statistics.estimate import Estimate
 
 _ROUNDING = 1e-12  # differences below this share of the values' size are rounding noise, not evidence
 
@@ -27,7 +28,7 @@ class PairedDifference:
         p_holm: The same after Holm's correction over the comparisons made in one call.
     """
 
-    difference: Interval
+    difference: Estimate
     p_value: float
     p_holm: float
 

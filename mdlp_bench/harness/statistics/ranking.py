@@ -9,9 +9,10 @@ from typing import Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
-from mdlp_bench.harness.statistics.bootstrap import ClusterBootstrap, Interval
+from mdlp_bench.harness.statistics.bootstrap import ClusterBootstrap
 from mdlp_bench.harness.statistics.clusters import FloatArray, StatisticsError
 from mdlp_bench.harness.statistics.comparison import Comparison, common_samples, compare_methods
+from mdlp_bench.harness.statistics.estimate import Estimate
 
 OverallRule = Literal["lexicographic", "borda"]
 IntArray = npt.NDArray[np.int64]
@@ -56,7 +57,7 @@ class Rank:
 class MetricRank(Rank):
     """A method's place in one metric, with its score and its tie groups (letters, see `Comparison`)."""
 
-    score: Interval
+    score: Estimate
     group: str
 
 
@@ -99,7 +100,7 @@ def rank_methods(
     - "lexicographic": by the first metric (give NED first); means equal at its decimals are decided by the
       next metric, and so on. The interval of places is that of the first metric.
     - "borda": by points; in each metric a method gains one point for every method it beats and half a point
-      for every tie at the metric's decimals. The interval counts the points anew in each resample.
+      for every tie at the metric's decimals. The interval counts the points again in each resample.
 
     A method not scored in a metric comes after all scored ones there.
 

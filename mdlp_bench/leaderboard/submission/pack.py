@@ -96,7 +96,7 @@ def _stored(folder: Path, sample_ids: Collection[str] | None, output: Output) ->
         if one.error is not None:
             raise SubmissionError(
                 f"sample {one.sample_id}: the method failed on it ({one.error}); a submission needs "
-                f"every {'reading' if output == 'text' else 'picture'}, mend the method and predict again"
+                f"every {'reading' if output == 'text' else 'picture'}, fix the method and predict again"
             )
         yield one
 

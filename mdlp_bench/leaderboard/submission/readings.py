@@ -79,7 +79,7 @@ def parse_readings(
             continue
         _, text, confidence = cells
         if known is not None and sample_id not in known:
-            faults.add("unknown-id", where, "no sample of the test set", "leave it out, or mend its name")
+            faults.add("unknown-id", where, "no sample of the test set", "leave it out, or fix its name")
         elif not new:
             faults.add("readings", where, "a sample that was read before", "give one line a sample")
         elif not _CONFIDENCE.fullmatch(confidence):

@@ -185,7 +185,7 @@ def _pictures(
         if sample_id is None:
             continue
         if known is not None and sample_id not in known:
-            faults.add("unknown-id", name, "no sample of the test set", "leave it out, or mend its name")
+            faults.add("unknown-id", name, "no sample of the test set", "leave it out, or fix its name")
             continue
         content = archive.read(name, faults)
         if content is None:

@@ -44,7 +44,7 @@ class Draw(BaseModel):
         choice: Values, equally likely or by `weights`.
         weights: Positive weights of `choice`.
         drift: Standard deviation of the latent step between frames; None takes the recipe's. Choices and
-            integers stay constant within a sample unless a drift is given. `independent`: anew each frame.
+            integers stay constant within a sample unless a drift is given. `independent`: one draw per frame.
         times: Multiply by this quantity of the camera (see `camera.MomentState`).
     """
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from bundled_weights import read_bundle, recipe_of
 
 from baselines.lp_diff import ablation, checkpoint
 from baselines.lp_diff.ablation import ABLATIONS
@@ -13,7 +14,6 @@ from baselines.lp_diff.network import LPDiff
 from baselines.weights import bundled as weight_file
 from mdlp_bench.errors import MethodError, MissingWeightsError
 from mdlp_bench.methods import load_method, registered_ablations, registered_methods
-from mdlp_bench.training.reproduce import read_bundle, recipe_of
 
 RECIPES = Path(__file__).parents[3] / "recipes" / "bundled.yaml"
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from mdlp_bench.harness.statistics import ClusterBootstrap, Interval, StatisticsError
+from mdlp_bench.harness.statistics import ClusterBootstrap, Estimate, StatisticsError
 from mdlp_bench.harness.statistics import bootstrap as module
 from mdlp_bench.harness.statistics.bootstrap import interval_limits, jackknife_acceleration
 from mdlp_bench.harness.statistics.clusters import Clusters
@@ -81,7 +81,7 @@ class TestCoverage:
         return ids, simulate(rng, sizes, cls.runs)
 
     @staticmethod
-    def coverage(intervals: tuple[Interval, ...], truth: float) -> float:
+    def coverage(intervals: tuple[Estimate, ...], truth: float) -> float:
         return float(np.mean([i.low <= truth <= i.high for i in intervals]))
 
     @pytest.mark.parametrize("method", ["percentile", "bca"])
@@ -165,15 +165,19 @@ class TestResampling:
         values = np.stack([self.values, self.values], axis=1)
         values[:3, 1] = np.nan
         complete, partial = ClusterBootstrap(self.ids, 500).intervals(values)
-        assert (complete.n, complete.n_clusters) == (6, 3)
-        assert (partial.n, partial.n_clusters) == (3, 1)
+        assert (complete.n, complete.n_plates) == (6, 3)
+        assert (partial.n, partial.n_plates) == (3, 1)
         assert partial.value == pytest.approx(self.values[3:].mean())
         assert (partial.low, partial.high) == (None, None)
 
     def test_equal_values_give_an_interval_of_no_width(self) -> None:
-        assert ClusterBootstrap(singletons(30), 200).interval(np.full(30, 0.1)) == Interval(
-            pytest.approx(0.1), pytest.approx(0.1), pytest.approx(0.1), 30, 30
-        )
+        assert ClusterBootstrap(singletons(30), 200).interval(np.full(30, 0.1)).model_dump() == {
+            "value": pytest.approx(0.1),
+            "low": pytest.approx(0.1),
+            "high": pytest.approx(0.1),
+            "n": 30,
+            "n_plates": 30,
+        }
 
     def test_no_warning_on_degenerate_columns(self) -> None:
         values = np.stack([np.zeros(30), np.eye(30)[0], np.where(np.arange(30) < 2, 1.0, np.nan)], axis=1)

@@ -193,7 +193,7 @@ class TestRankCorrelation:
         skill = np.linspace(0, 1, 8)
         first = skill + rng.normal(0, 0.2, (300, 8))
         same = rank_correlation(ClusterBootstrap(plates(300, 2), 500), first, first * 2 + 1, kind=kind)
-        assert (same.value, same.low, same.high, same.n, same.n_clusters) == (1, 1, 1, 300, 150)
+        assert (same.value, same.low, same.high, same.n, same.n_plates) == (1, 1, 1, 300, 150)
         reverse = rank_correlation(ClusterBootstrap(plates(300, 2), 500), first, -first, kind=kind)
         assert (reverse.low, reverse.high) == (-1, -1)
         noise = rank_correlation(

@@ -7,7 +7,7 @@ Run once by whoever changes the set of fonts; the results are part of the packag
         @fontsource/{rajdhani,sofia-sans-condensed,archivo-narrow,overpass}@5.3.0
     python make_fonts.py node_modules
 
-Needs fontTools. Every output is named anew (family `Plate ...`), hinting and layout features are dropped, and
+Needs fontTools. Every output is renamed (family `Plate ...`), hinting and layout features are dropped, and
 the licence text of each source is copied beside it.
 """
 

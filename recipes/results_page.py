@@ -7,19 +7,19 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+from confusion_figure import draw_confusion
+from cost_figure import cost_figure
 
 from mdlp_bench.errors import RunError
 from mdlp_bench.files import atomic_path, write_bytes, write_text
 from mdlp_bench.harness.compare import RunComparison
-from mdlp_bench.harness.cost_figure import cost_figure
 from mdlp_bench.harness.figure import FIGURE_FILE, glyph_font
 from mdlp_bench.harness.run import Run
 from mdlp_bench.harness.tables import Row, ScoreTable, to_markdown
 from mdlp_bench.images import decode, encode
-from mdlp_bench.metrics.confusion_figure import draw_confusion
 from mdlp_bench.metrics.text import Confusion, confusion
 
-BEGIN: Final = "<!-- results: written by mdlp-bench reproduce results; what stands here is replaced -->"
+BEGIN: Final = "<!-- results: written by recipes/reproduce.py results; what stands here is replaced -->"
 END: Final = "<!-- end of results -->"
 _MISTAKES: Final = 8
 

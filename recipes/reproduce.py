@@ -2,32 +2,31 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mdlp_bench.cli.options import WorkersOption, show_progress
+from mdlp_bench.errors import MdlpBenchError
 
 if TYPE_CHECKING:
     from mdlp_bench.harness.tables import Row
 
 
-def register(app: typer.Typer) -> None:
-    """Add `reproduce` to the command line."""
-    group = typer.Typer(
-        help="Make again what the package comes with, from the root of the repository.", no_args_is_help=True
-    )
-    group.command("bundled", epilog=_BUNDLED_EXAMPLES)(bundled)
-    group.command("results", epilog=_RESULTS_EXAMPLES)(results)
-    app.add_typer(group, name="reproduce")
-
+app = typer.Typer(
+    help="Make again what the package comes with, from the root of the repository.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
 
 _BUNDLED_EXAMPLES = """Examples:\n
-  mdlp-bench reproduce bundled --out out --list\n
-  mdlp-bench reproduce bundled --out out --only srcnn --only hat"""
+  python recipes/reproduce.py bundled --out out --list\n
+  python recipes/reproduce.py bundled --out out --only srcnn --only hat"""
 
 
+@app.command(epilog=_BUNDLED_EXAMPLES)
 def bundled(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the pool, the runs and the weights.")],
     recipes: Annotated[
@@ -46,8 +45,7 @@ def bundled(
     A stopped run continues where it was. The finished weights are OUT/weights/NAME.safetensors.
     """
     import torch
-
-    from mdlp_bench.training.reproduce import plan, reproduce
+    from bundled_weights import plan, reproduce
 
     steps = plan(recipes, out, only=only or (), workers=workers or 1)
     if listing:
@@ -60,9 +58,10 @@ def bundled(
 
 
 _RESULTS_EXAMPLES = """Example:\n
-  mdlp-bench reproduce results --out out/results"""
+  python recipes/reproduce.py results --out out/results"""
 
 
+@app.command(epilog=_RESULTS_EXAMPLES)
 def results(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for data, predictions and runs.")],
     plates: Annotated[int, typer.Option("--plates", min=2, help="Plates to render and test on.")] = 1000,
@@ -74,8 +73,9 @@ def results(
 
     The plates are those of `mdlp-bench demo`: its first 200 are the same. A stopped run continues.
     """
+    from results_page import write_results
+
     from mdlp_bench.harness.demo import demo, demo_ablations
-    from mdlp_bench.harness.results import write_results
 
     comparison = demo(out, plates=plates, progress=show_progress())
     ablations = demo_ablations(out, plates=plates, progress=show_progress())
@@ -104,3 +104,11 @@ def _published_rows() -> list[Row]:
         )
         for name, scores in board.rows
     ]
+
+
+if __name__ == "__main__":
+    try:
+        app()
+    except MdlpBenchError as error:
+        typer.secho(f"error: {error}", fg=typer.colors.RED, err=True)
+        sys.exit(2)

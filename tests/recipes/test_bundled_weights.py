@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from bundled_weights import plan, read_bundle, reproduce
+from reproduce import app
 from safetensors import safe_open
 from safetensors.torch import load_file
 from typer.testing import CliRunner
 
-from mdlp_bench.cli.main import app
 from mdlp_bench.errors import MethodError
 from mdlp_bench.methods import registered_ablations
 from mdlp_bench.training.registry import trainable_names
-from mdlp_bench.training.reproduce import plan, read_bundle, reproduce
 
 RECIPES = Path(__file__).parents[2] / "recipes" / "bundled.yaml"
 
@@ -88,7 +88,7 @@ def test_variants_share_a_configuration(recipes: Path, tmp_path: Path) -> None:
 
 
 def test_the_command_lists_and_names_what_is_wrong(recipes: Path, tmp_path: Path) -> None:
-    options = ["reproduce", "bundled", "--out", str(tmp_path / "out"), "--recipes", str(recipes)]
+    options = ["bundled", "--out", str(tmp_path / "out"), "--recipes", str(recipes)]
     shown = CliRunner().invoke(app, [*options, "--list", "--only", "srcnn"])
     assert shown.output.splitlines() == [
         "[ ] pool: 6 plates of the split train, recipe bicubic, seed 3",

@@ -6,14 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mdlp_bench.errors import DataError
-from mdlp_bench.gap.plate_clusters import PlateUnits, basic_interval, permutation_p_value
+from mdlp_bench.harness.statistics.two_sets import TwoSetClusters, basic_interval, permutation_p_value
 
 plates = st.lists(st.sampled_from("abcdefgh"), min_size=1, max_size=12)
 
 
 @given(plates, plates)
 def test_units_are_plates_of_a_set_and_pairs_are_plates_of_both(first: list[str], second: list[str]) -> None:
-    units = PlateUnits.of(first, second)
+    units = TwoSetClusters(first, second)
     pairs, only_first, only_second = units.strata()
     assert len(pairs) == len(set(first) & set(second))
     assert len(only_first) == len(set(first) - set(second))
@@ -27,7 +27,7 @@ def test_units_are_plates_of_a_set_and_pairs_are_plates_of_both(first: list[str]
 
 @given(plates, plates, st.integers(0, 99))
 def test_random_draws_keep_plates_and_strata_together(first: list[str], second: list[str], seed: int) -> None:
-    units = PlateUnits.of(first, second)
+    units = TwoSetClusters(first, second)
     pairs, only_first, only_second = units.strata()
     labels = units.permutations(20, np.random.default_rng(seed))
     alone = np.concatenate([only_first, only_second])
@@ -56,14 +56,14 @@ def test_taking_samples_is_grouping_them_anew(
     right = [plate for plate, keep in zip(second, kept[len(first) :], strict=True) if keep]
     if not left or not right:
         return
-    taken, anew = PlateUnits.of(first, second).take(kept), PlateUnits.of(left, right)
+    taken, anew = TwoSetClusters(first, second).take(kept), TwoSetClusters(left, right)
     assert taken.n_plates == anew.n_plates and len(taken.strata()[0]) == len(anew.strata()[0])
-    assert taken.sizes.tolist() == anew.sizes.tolist() and taken.unit.tolist() == anew.unit.tolist()
+    assert taken.sizes.tolist() == anew.sizes.tolist() and taken.codes.tolist() == anew.codes.tolist()
 
 
 def test_an_empty_set_is_refused() -> None:
     with pytest.raises(DataError, match="both sets"):
-        PlateUnits.of([], ["a"])
+        TwoSetClusters([], ["a"])
 
 
 def test_p_values_are_never_zero_and_count_ties() -> None:

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from conftest import sample_row
 from PIL import Image
+from reproduce import _published_rows
+from results_page import BEGIN, END, confusion_of, with_published, write_results
 
-from mdlp_bench.cli.reproduce import _published_rows
 from mdlp_bench.data.samples import Samples
 from mdlp_bench.errors import RunError
 from mdlp_bench.harness.bench import bench
 from mdlp_bench.harness.plan import ScoringPlan
-from mdlp_bench.harness.results import BEGIN, END, confusion_of, with_published, write_results
 from mdlp_bench.harness.scorers import FidelityScorer
 from mdlp_bench.images import ImageU8
 from mdlp_bench.readers import Reader, ReaderDescriptor, Reading

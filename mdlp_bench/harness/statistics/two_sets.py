@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from mdlp_bench.errors import DataError
+from mdlp_bench.harness.statistics.clusters import Clusters, FloatArray
 
-FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.intp]
 BoolArray = npt.NDArray[np.bool_]
 
@@ -19,62 +18,50 @@ BoolArray = npt.NDArray[np.bool_]
 BLOCK: Final = 1 << 22
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class PlateUnits:
+class TwoSetClusters(Clusters):
     """The pooled samples of two sets, the first set's before the second's, grouped by (set, plate).
 
-    A plate that both sets have makes two units, a pair: its content is the same in both, so whatever is drawn
-    at random treats the two together.
+    A plate that both sets have makes two clusters, a pair: its content is the same in both, so whatever is
+    drawn at random treats the two together.
 
     Attributes:
-        unit: [n] the unit of each pooled sample.
-        sizes: [U] samples of each unit.
-        is_first: [U] whether the unit is of the first set.
-        plate: [U] the plate's number; units of one plate have the same.
+        is_first: [C] whether the cluster is of the first set.
+        plate: [C] the plate's number; both clusters of a pair have the same.
+
+    Args:
+        first: Plate ids of the first set's samples.
+        second: Of the second set's.
+
+    Raises:
+        DataError: A set has no samples.
     """
 
-    unit: IntArray
-    sizes: FloatArray
-    is_first: BoolArray
-    plate: IntArray
-
-    @classmethod
-    def of(cls, first: Sequence[str], second: Sequence[str]) -> PlateUnits:
-        """Group samples by the plate ids of both sets.
-
-        Raises:
-            DataError: A set has no samples.
-        """
+    def __init__(self, first: Sequence[str], second: Sequence[str]) -> None:
         if not len(first) or not len(second):
             raise DataError("a comparison needs samples in both sets")
-        names, plates = np.unique(np.asarray([*first, *second], np.str_), return_inverse=True)
-        second_set = np.arange(len(plates)) >= len(first)
-        codes, unit = np.unique(plates + len(names) * second_set, return_inverse=True)
-        return cls(
-            unit.astype(np.intp),
-            np.bincount(unit).astype(np.float64),
-            codes < len(names),
-            (codes % len(names)).astype(np.intp),
-        )
+        super().__init__([*(f"1/{plate}" for plate in first), *(f"2/{plate}" for plate in second)])
+        self.is_first: BoolArray = np.char.startswith(self.ids, "1/")
+        _, plate = np.unique([name[2:] for name in self.ids.tolist()], return_inverse=True)
+        self.plate: IntArray = plate.astype(np.intp)
 
     @property
     def sample_is_first(self) -> BoolArray:
         """[n] whether a pooled sample is of the first set."""
-        return self.is_first[self.unit]
+        return self.is_first[self.codes]
 
     @property
     def n_plates(self) -> tuple[int, int]:
         """Plates of the first and of the second set."""
         return int(self.is_first.sum()), int((~self.is_first).sum())
 
-    def take(self, kept: BoolArray) -> PlateUnits:
-        """The units of the kept samples alone ([n] mask)."""
-        names = self.plate[self.unit].astype(np.str_)
+    def take(self, kept: BoolArray) -> TwoSetClusters:
+        """The clusters of the kept samples alone ([n] mask)."""
+        names = self.plate[self.codes].astype(np.str_)
         first = self.sample_is_first
-        return PlateUnits.of(names[kept & first].tolist(), names[kept & ~first].tolist())
+        return TwoSetClusters(names[kept & first].tolist(), names[kept & ~first].tolist())
 
     def strata(self) -> tuple[IntArray, IntArray, IntArray]:
-        """Units of pairs, [P, 2] (first set, second set), and those of plates only one set has, [.] each."""
+        """Clusters of pairs, [P, 2] (first set, second set), and of plates only one set has, [.] each."""
         order = np.argsort(self.plate, kind="stable")
         twice = np.flatnonzero(np.diff(self.plate[order]) == 0)
         pairs = np.stack([order[twice], order[twice + 1]], axis=1)
@@ -89,7 +76,7 @@ class PlateUnits:
         probability 1/2.
 
         Returns:
-            [count, U]: 1 where the unit counts as of the first set, else 0.
+            [count, C]: 1 where the cluster counts as of the first set, else 0.
         """
         pairs, first, second = self.strata()
         labels = np.zeros((count, len(self.plate)))
@@ -101,9 +88,9 @@ class PlateUnits:
         return labels
 
     def resamples(self, count: int, rng: np.random.Generator) -> FloatArray:
-        """Bootstrap multiplicities of the units, [count, U]: plates drawn with replacement in each stratum.
+        """Bootstrap multiplicities, [count, C]: plates drawn with replacement in each stratum.
 
-        Both units of a pair are drawn together.
+        Both clusters of a pair are drawn together.
         """
         pairs, first, second = self.strata()
         drawn = np.zeros((count, len(self.plate)))
@@ -122,7 +109,7 @@ class PlateUnits:
         for units in (pairs[:, 0] if len(pairs) else first[:0], first, second):
             of_plate[self.plate[rng.permutation(units)]] = (np.arange(len(units)) + offset) % count
             offset += len(units)
-        folds: IntArray = of_plate[self.plate[self.unit]]
+        folds: IntArray = of_plate[self.plate[self.codes]]
         return folds
 
 
