@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import cv2
 import numpy as np
@@ -68,15 +67,27 @@ def _check_quad(quad: np.ndarray[tuple[int, ...], np.dtype[np.float64]], width: 
         raise DataError(f"the corners lie outside the {width} x {height} image")
 
 
-def as_corners(points: Sequence[Sequence[float]]) -> Corners:
-    """Four points in any order as `Corners`: sorted by angle, beginning at the one nearest the left top.
+def as_corners(points: Any) -> Corners:
+    """Points in any order as `Corners`: sorted by angle, beginning at the one nearest the left top.
+
+    Args:
+        points: Four points (x, y); or two, opposite corners of an upright box; or the eight or four numbers
+            of either in one row.
 
     Raises:
-        DataError: Not four distinct points.
+        DataError: It is neither.
     """
-    quad = np.asarray(points, np.float64)
+    try:
+        quad = np.asarray(points, np.float64)
+    except (TypeError, ValueError) as error:
+        raise DataError("a plate needs four corners (x, y), or two of a box") from error
+    if quad.shape in ((8,), (4,)):
+        quad = quad.reshape(-1, 2)
+    if quad.shape == (2, 2):
+        (left, top), (right, bottom) = quad
+        quad = np.array([(left, top), (right, top), (right, bottom), (left, bottom)])
     if quad.shape != (4, 2) or not np.isfinite(quad).all():
-        raise DataError("a plate needs four corners (x, y)")
+        raise DataError("a plate needs four corners (x, y), or two of a box")
     offset = quad - quad.mean(axis=0)
     quad = quad[np.argsort(np.arctan2(offset[:, 1], offset[:, 0]), kind="stable")]
     quad = np.roll(quad, -int(np.argmin(quad.sum(axis=1))), axis=0)

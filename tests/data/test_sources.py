@@ -57,18 +57,89 @@ def test_lrlpr_cut_out_through_corners(lrlpr: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "code"),
+    ("content", "codes"),
     [
-        ("{", "text-missing"),
-        ("[]", "text-missing"),
-        ('{"plate_text": "皖"}', "text-grammar"),
-        ("[" * 9999, "text-missing"),
+        ("{", ["annotation", "text-missing"]),
+        ("[]", ["annotation", "text-missing"]),
+        ('{"plate_text": "皖"}', ["text-grammar"]),
+        ("[" * 9999, ["annotation", "text-missing"]),
     ],
 )
-def test_lrlpr_annotations_that_are_wrong(lrlpr: Path, content: str, code: str) -> None:
+def test_lrlpr_annotations_that_are_wrong(lrlpr: Path, content: str, codes: list[str]) -> None:
     (lrlpr / "train/Scenario-A/Brazilian/track_00001/annotations.json").write_text(content, "utf-8")
     samples = open_samples(lrlpr, split="train")
-    assert len(samples) == 1 and [p.code for p in samples.problems] == [code]
+    assert len(samples) == 1 and [p.code for p in samples.problems] == codes
+
+
+@pytest.mark.parametrize(
+    "corners", [[], None, 7, {"lr-001.png": []}, {"lr-001.png": None}, {"lr-001.png": {"top-left": "x"}}]
+)
+def test_corners_that_cannot_be_used_leave_text_and_layout(lrlpr: Path, corners: Any) -> None:
+    content = {"plate_layout": "Brazilian", "plate_text": "ABC1234", "corners": corners}
+    path = lrlpr / "train/Scenario-A/Brazilian/track_00001/annotations.json"
+    path.write_text(json.dumps(content))
+    samples = open_samples(lrlpr, split="train")
+    row = next(samples.rows())
+    assert (row["text"], row["layout"]) == ("ABC1234", "brazilian")
+    (note,) = samples.problems
+    assert note.code == "annotation" and not note.rejected and "annotations.json" in note.message
+
+
+@pytest.mark.parametrize("points", [[[2, 2], [45, 15]], [[45, 15], [2, 2]], [2, 2, 45, 2, 45, 15, 2, 15]])
+def test_corners_as_a_box_or_in_one_row(lrlpr: Path, points: list[Any]) -> None:
+    names = [f"{kind}-{n:03d}.png" for kind in ("lr", "hr") for n in range(1, 6)]
+    content = {"plate_text": "ABC1234", "corners": dict.fromkeys(names, points)}
+    path = lrlpr / "train/Scenario-A/Brazilian/track_00001/annotations.json"
+    path.write_text(json.dumps(content))
+    row = next(open_samples(lrlpr, split="train", source="lrlpr-rectified").rows())
+    assert images.decode(row["frames"][0]["bytes"], "f").shape[:2] == (13, 43)
+
+
+def ufpr_track(folder: Path, draw: Draw, shape: dict[str, Any]) -> Path:
+    """A track of five LR and five HR images with the same LabelMe shape."""
+    folder.mkdir(parents=True)
+    for kind, size in (("lr", (48, 17)), ("hr", (100, 40))):
+        for n in range(1, 6):
+            (folder / f"{kind}-{n:03d}.png").write_bytes(draw(n, *size, "png"))
+            (folder / f"{kind}-{n:03d}.json").write_text(json.dumps({"shapes": [shape]}))
+    (folder / "plate-000001_ABC1234.txt").write_text("ABC1234")
+    return folder
+
+
+def test_a_labelme_rectangle_of_two_points_is_a_box(tmp_path: Path, draw: Draw) -> None:
+    shape = {"label": "plate", "shape_type": "rectangle", "points": [[44, 15], [2, 3]]}
+    ufpr_track(tmp_path / "d/train/plate-000001", draw, shape)
+    samples = open_samples(tmp_path / "d", source="ufpr-rectified")
+    row = next(samples.rows())
+    assert not samples.problems and images.decode(row["frames"][0]["bytes"], "f").shape[:2] == (12, 42)
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [{}, {"points": None}, {"points": [[1, 1]]}, {"points": [[1, 1], [2, 2], [3, 3]]}, {"points": "x"}],
+)
+def test_labelme_shapes_that_are_no_plate_leave_the_text(tmp_path: Path, draw: Draw, shape: Any) -> None:
+    ufpr_track(tmp_path / "d/train/plate-000001", draw, shape)
+    samples = open_samples(tmp_path / "d")
+    assert next(samples.rows())["text"] == "ABC1234"
+    assert {p.code for p in samples.problems} == {"annotation"} and len(samples.problems) == 10
+
+
+def test_a_text_file_that_contradicts_its_name_is_told(tmp_path: Path, draw: Draw) -> None:
+    track = ufpr_track(tmp_path / "d/plate-000001", draw, {"points": [[2, 3], [44, 15]]})
+    (track / "plate-000001_ABC1234.txt").write_text("A8C1234")
+    samples = open_samples(tmp_path / "d")
+    assert next(samples.rows())["text"] == "ABC1234"
+    (conflict,) = samples.problems
+    assert "the name says ABC1234, the file A8C1234" in conflict.message
+
+
+def test_the_conflict_of_the_public_sample(shared_dir: Path) -> None:
+    samples = open_samples(shared_dir / "real/ufpr_sr")
+    texts = {row["sample_id"]: row["text"] for row in samples.rows(["sample_id", "text"])}
+    assert texts["mercosur-plate-002511"] == "TAL7G47"
+    (conflict,) = samples.problems
+    assert conflict.sample_id == "mercosur-plate-002511" and "TIL7G47" in conflict.message
 
 
 def test_ufpr(tmp_path: Path, draw: Draw) -> None:

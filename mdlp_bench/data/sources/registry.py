@@ -9,7 +9,7 @@ from typing import Final
 
 from mdlp_bench.data.parquet import ParquetSamples, find_parquet, has_sample_columns
 from mdlp_bench.data.samples import Samples
-from mdlp_bench.data.sources import ccpd, crops, lpblur, mdlp, table, tracks
+from mdlp_bench.data.sources import ccpd, crops, lpblur, lrlpr, mdlp, table, ufpr
 from mdlp_bench.data.sources.names import printable
 from mdlp_bench.errors import DataError
 
@@ -71,29 +71,29 @@ _ALL: Final = (
         "lrlpr",
         "ICPR 2026 LRLPR tracks",
         "<split>/<scenario>/<layout>/track_<n>/{lr,hr}-<n>.png, annotations.json",
-        tracks.recognise_lrlpr,
-        lambda path, _: tracks.open_lrlpr(Path(path)),
+        lrlpr.recognise,
+        lambda path, _: lrlpr.open_lrlpr(Path(path)),
     ),
     Source(
         "lrlpr-rectified",
         "ICPR 2026 LRLPR tracks, cut out through their corners",
         "as lrlpr",
         _never,
-        lambda path, _: tracks.open_lrlpr(Path(path), rectified=True),
+        lambda path, _: lrlpr.open_lrlpr(Path(path), rectified=True),
     ),
     Source(
         "ufpr",
         "UFPR-SR-Plates tracks",
         "[<split>/]plate-<n>/{lr,hr}-<n>.{png,json}, *_<text>.txt",
-        tracks.recognise_ufpr,
-        lambda path, _: tracks.open_ufpr(Path(path)),
+        ufpr.recognise,
+        lambda path, _: ufpr.open_ufpr(Path(path)),
     ),
     Source(
         "ufpr-rectified",
         "UFPR-SR-Plates tracks, cut out through their LabelMe corners",
         "as ufpr",
         _never,
-        lambda path, _: tracks.open_ufpr(Path(path), rectified=True),
+        lambda path, _: ufpr.open_ufpr(Path(path), rectified=True),
     ),
     Source(
         "lpblur",

@@ -1,0 +1,68 @@
+"""ICPR 2026 LRLPR: `[<split>/][Scenario-X/][<layout>/]track_NNNNN/`, each with an `annotations.json`."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any, Final
+
+from mdlp_bench.data.rectify import Corners, as_corners
+from mdlp_bench.data.sources.lr_hr_tracks import Annotation, TrackSamples, find_tracks, open_tracks
+from mdlp_bench.data.sources.names import Listing, printable, read_file
+from mdlp_bench.errors import DataError, reason
+
+_TRACK: Final = re.compile(r"track[-_][0-9]+", re.IGNORECASE)
+_FILE: Final = "annotations.json"
+
+
+def recognise(path: Path) -> bool:
+    """Whether a folder holds LRLPR tracks."""
+    return next(find_tracks(path, _TRACK), None) is not None
+
+
+def open_lrlpr(path: Path, *, rectified: bool = False) -> TrackSamples:
+    """Open LRLPR tracks (the whole data set, a split, a scenario).
+
+    Raises:
+        DataError: A folder cannot be read.
+    """
+    return open_tracks(path, _TRACK, "lrlpr", read_annotation, rectified=rectified)
+
+
+def read_annotation(folder: Path, listing: Listing) -> Annotation:
+    """`{plate_layout, plate_text, corners: {<image>: {<corner>: [x, y]}}}`; each part stands by itself."""
+    if _FILE not in listing.others:
+        return Annotation()
+    where = printable(str(folder / _FILE))
+    try:
+        found = json.loads(read_file(folder / _FILE))
+    except (ValueError, DataError, RecursionError) as error:
+        return Annotation(faults=(f"{where}: not an annotation ({reason(error)})",))
+    if not isinstance(found, dict):
+        return Annotation(faults=(f"{where}: not an annotation (must be one JSON object)",))
+    layout = found.get("plate_layout")
+    text = found.get("plate_text")
+    corners, faults = _corners(found.get("corners", {}), where)
+    return Annotation(
+        text=None if text is None else printable(str(text).strip()) or None,
+        layout=layout.strip().lower() or None if isinstance(layout, str) else None,
+        corners=corners,
+        faults=faults,
+    )
+
+
+def _corners(found: Any, where: str) -> tuple[dict[str, Corners], tuple[str, ...]]:
+    """The corners by image name, and what is wrong with those that cannot be used."""
+    if not isinstance(found, dict):
+        return {}, (f"{where}: corners are {found!r:.40}, not given by image name; they are not used",)
+    corners: dict[str, Corners] = {}
+    wrong: list[str] = []
+    for name, points in found.items():
+        try:
+            corners[name] = as_corners(list(points.values()) if isinstance(points, dict) else points)
+        except DataError:
+            wrong.append(printable(name))
+    if not wrong:
+        return corners, ()
+    return corners, (f"{where}: no usable corners of {', '.join(wrong[:3])} ({len(wrong)} of {len(found)})",)
