@@ -79,7 +79,6 @@ def validate(
     split: SplitOption = None,
 ) -> None:
     """Check a submission; every fault is named with its remedy (exit code 1)."""
-    from mdlp_bench.leaderboard.submission.validate import summary
     from mdlp_bench.leaderboard.submission.validate import validate as check
 
     sample_ids = None
@@ -89,7 +88,7 @@ def validate(
         sample_ids = open_samples(dataset, split=split).sample_ids
     report = check(archive, sample_ids)
     if report.valid:
-        typer.echo(summary(report))
+        typer.echo(str(report))
         return
     for line in report.faults.lines():
         typer.echo(line)

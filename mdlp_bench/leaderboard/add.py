@@ -17,7 +17,7 @@ from mdlp_bench.engine import SERIAL, Engine
 from mdlp_bench.errors import ProtocolError, SubmissionError
 from mdlp_bench.files import sha256_bytes, write_bytes
 from mdlp_bench.harness.plan import ScoringPlan
-from mdlp_bench.harness.predict import Predictions, chunks, decode_frames, decode_ground_truth, predict
+from mdlp_bench.harness.predict import chunks, decode_frames, decode_ground_truth
 from mdlp_bench.harness.run import Run, write_run
 from mdlp_bench.harness.score import score
 from mdlp_bench.images import ImageU8, encode
@@ -38,7 +38,7 @@ from mdlp_bench.leaderboard.store import (
     reader_key,
 )
 from mdlp_bench.leaderboard.submission.form import Submission
-from mdlp_bench.leaderboard.submission.validate import extract
+from mdlp_bench.leaderboard.submission.validate import SubmittedPredictions, read_submission
 from mdlp_bench.metrics.base import METRICS
 from mdlp_bench.metrics.protocol import to_working_size
 from mdlp_bench.metrics.text import accuracy, ned
@@ -124,30 +124,28 @@ def add_all(
 
 @dataclass(frozen=True)
 class _Taken:
-    """A sound submission, unpacked.
+    """A sound submission.
 
     Attributes:
         target: Its folder in the store, not there yet.
-        submission: Its form.
-        predictions: Its pictures or readings.
-        archive_sha256: Of the archive.
+        predictions: Its form, pictures or readings.
     """
 
     target: Path
-    submission: Submission
-    predictions: Predictions
-    archive_sha256: str
+    predictions: SubmittedPredictions
+
+    @property
+    def submission(self) -> Submission:
+        """Its form."""
+        return self.predictions.form
 
 
 def _take(store: Store, slug: str, archive: Path, samples: Samples, work: Path) -> _Taken:
-    submission, method, digest = extract(archive, work / "pictures", samples.sample_ids)
-    target = store.entry_folder(submission, slug)
+    predictions = read_submission(archive, samples, work)
+    target = store.entry_folder(predictions.form, slug)
     if target.exists():
-        raise _versions_stay(target, submission)
-    predictions = predict(
-        method, samples, work / "predictions", seed=submission.seed or 0, device=submission.device
-    )
-    return _Taken(target, submission, predictions, digest)
+        raise _versions_stay(target, predictions.form)
+    return _Taken(target, predictions)
 
 
 def _versions_stay(target: Path, submission: Submission) -> SubmissionError:
@@ -174,7 +172,7 @@ def _written(
         submission=submission,
         dataset=card.slug,
         added=datetime.now(UTC).isoformat(timespec="milliseconds"),
-        archive_sha256=taken.archive_sha256,
+        archive_sha256=taken.predictions.archive_sha256,
         claimed_vs_recomputed=claimed,
         flags=flags_of(submission, claimed, inspection, run, card, others),
     )

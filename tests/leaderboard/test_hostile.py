@@ -14,15 +14,19 @@ import zipfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from types import SimpleNamespace
+from typing import Final, cast
 
 import cv2
 import numpy as np
 import pytest
 import yaml
 
+from mdlp_bench.data.samples import Samples
 from mdlp_bench.errors import SubmissionError
-from mdlp_bench.leaderboard.submission.validate import extract, validate
+from mdlp_bench.images import decode
+from mdlp_bench.leaderboard.submission.validate import read_submission, validate
+from mdlp_bench.leaderboard.submission.yaml_strict import load_yaml
 
 IDS = ["s0000", "s0001"]
 ZipOf = Callable[..., bytes]
@@ -178,6 +182,20 @@ def _commented(zip_of: ZipOf) -> bytes:
     return _patched(content, len(content) - 2, "<H", len(fake)) + fake
 
 
+def _renamed(content: bytes, name: Callable[[str], str], mac: bool = False) -> bytes:
+    """The archive with other names; with what macOS puts beside every file."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(content)) as old, zipfile.ZipFile(stream, "w") as new:
+        for one in old.namelist():
+            info = zipfile.ZipInfo("placeholder")
+            info.filename = name(one)  # the constructor would replace backslashes on Windows
+            new.writestr(info, old.read(one))
+            if mac:
+                folder, _, base = name(one).rpartition("/")
+                new.writestr(f"__MACOSX/{folder}/._{base}", b"Mac OS X")
+    return stream.getvalue()
+
+
 def _picture(content: bytes) -> Callable[[ZipOf], bytes]:
     return lambda zip_of: zip_of(n=1, **{"predictions/s0001.png": content})
 
@@ -206,7 +224,7 @@ ATTACKS: dict[str, tuple[Callable[[ZipOf], bytes], str]] = {
     "dot component": (_member("predictions/./s0002.png"), "leaves the archive"),
     "empty component": (_member("predictions//s0002.png"), "leaves the archive"),
     "absolute": (_member("/etc/cron.d/evil"), "absolute path"),
-    "backslash": (lambda z: _raw_named(z, b"..\\..\\evil.png"), "backslash"),
+    "backslash": (lambda z: _raw_named(z, b"..\\..\\evil.png"), "leaves the archive"),
     "drive": (_member("C:/evil.png"), "drive"),
     "control characters": (lambda z: _raw_named(z, b"predictions/\x1b[2J.png"), "control"),
     "null byte": (lambda z: _raw_named(z, b"predictions/s0002.png\0.exe"), "control"),
@@ -216,7 +234,7 @@ ATTACKS: dict[str, tuple[Callable[[ZipOf], bytes], str]] = {
     "full-width look-alike": (_member("predictions/ｓ0000.png"), "look-alike"),
     "slash look-alike": (_member("predictions∕s0000.png"), "look-alike"),
     "combining marks": (_member("predictions/se\u0301.png"), "look-alike"),
-    "unmarked encoding": (lambda z: _raw_named(z, "predictions/京.png".encode("gbk")), "not marked as UTF-8"),
+    "unmarked encoding": (lambda z: _raw_named(z, "predictions/京.png".encode("gbk")), "not in UTF-8"),
     "reserved name": (_member("predictions/CON.png"), "reserved on Windows"),
     "trailing dot": (_member("predictions/s0000.png."), "blank or a dot"),
     "very long name": (_member("predictions/" + "a" * 5000 + ".png"), "255 bytes"),
@@ -279,7 +297,7 @@ ATTACKS: dict[str, tuple[Callable[[ZipOf], bytes], str]] = {
     ),
     "local name contradicts": (
         lambda z: z().replace(b"predictions/s0000.png", b"predictions/s0009.png", 1),
-        "called otherwise",
+        "another name",
     ),
     "wrong checksum": (
         lambda z: _patched(
@@ -324,15 +342,15 @@ ATTACKS: dict[str, tuple[Callable[[ZipOf], bytes], str]] = {
     "no readings": (lambda z: z(n=0, form={"output": "text"}), "holds no reading"),
     "readings without a header": (_readings(READ.encode()), "does not begin with its header"),
     "readings of half the samples": (_readings("s0000,京A12345,0.9\n"), "1 of 2 samples have no reading"),
-    "reading given twice": (_readings(READ + "s0000,京A54321,0.9\n"), "a sample that was read before"),
+    "reading given twice": (_readings(READ + "s0000,京A54321,0.9\n"), "a sample that has a line already"),
     "reading of an unknown sample": (_readings(READ + "../evil,京A1,0.9\n"), "no sample of the test set"),
     "reading with markup": (_readings("s0000,<b>,0.9\ns0001,京A1,0.9\n"), "neither a letter, a digit"),
     "reading with look-alikes": (_readings("s0000,АВ12,0.9\ns0001,京A1,0.9\n"), "neither a letter, a digit"),
     "reading of many characters": (_readings(f"s0000,{'A' * 90},0.9\n"), "longer than 16 characters"),
     "reading of a ligature that grows": (_readings(f"s0000,{'ﷺ' * 2},0.9\n"), "longer than 16 characters"),
-    "confidence that is no number": (_readings("s0000,京A1,nan\n"), "no number from 0 to 1"),
-    "confidence above one": (_readings("s0000,京A1,1.5\n"), "no number from 0 to 1"),
-    "confidence of many digits": (_readings(f"s0000,京A1,0.{'9' * 5000}\n"), "no number from 0 to 1"),
+    "confidence that is no number": (_readings("s0000,京A1,nan\n"), "not a number from 0 to 1"),
+    "confidence above one": (_readings("s0000,京A1,1.5\n"), "not a number from 0 to 1"),
+    "confidence of many digits": (_readings(f"s0000,京A1,0.{'9' * 5000}\n"), "not a number from 0 to 1"),
     "reading with quotes and commas": (_readings('s0000,"京,A",0.9\n'), "4 cells, not 3"),
     "readings not in UTF-8": (_readings(b"\xff\xfe"), "not UTF-8"),
     "readings bomb": (_readings(b"0" * 5_000_000), "5,000,000 bytes, at most 2,097,152"),
@@ -352,12 +370,38 @@ ATTACKS: dict[str, tuple[Callable[[ZipOf], bytes], str]] = {
     "infinite score": (lambda z: z(form={"claimed": {"ned": float("inf")}}), "finite number"),
     "long number": (_form(b"seed: " + b"9" * 5000), "cannot be read"),
     "not UTF-8": (_form(b"method: \xff\xfe"), "not UTF-8"),
+    "merge key": (_form(b"<<: {method: a}\n"), "not a field of the form"),
+    "citation that runs a command": (
+        lambda z: z(form={"bibtex": "@misc{a, title={\\input{/etc/passwd}}}"}),
+        "uses the command \\input",
+    ),
+    "citation with a preamble": (lambda z: z(form={"bibtex": "@preamble{{x}}"}), "is an @preamble"),
+    "citation with a second entry": (
+        lambda z: z(form={"bibtex": "@misc{a, title={A}}\n@misc{b, title={B}}"}),
+        "behind the end of its entry",
+    ),
+    "citation with unbalanced braces": (
+        lambda z: z(form={"bibtex": "@misc{a, title={A\\}}"}),
+        "unbalanced braces",
+    ),
+    "folder around it and a file beside that": (
+        lambda z: _renamed(z(**{"other.txt": b"x"}), lambda n: n if n == "other.txt" else f"mine/{n}"),
+        "lies in the folder mine/",
+    ),
     "other protocol": (lambda z: z(form={"protocol": "psnr-y-channel"}), "not the protocol"),
 }
 
 
+@pytest.fixture(scope="module")
+def two_samples() -> Samples:
+    """What `read_submission` asks of a test set."""
+    return cast(Samples, SimpleNamespace(sample_ids=IDS, name="two", fingerprint="0" * 64))
+
+
 @pytest.mark.parametrize("name", ATTACKS)
-def test_attack_is_refused_with_one_clear_line(name: str, zip_of: ZipOf, tmp_path: Path) -> None:
+def test_attack_is_refused_with_one_clear_line(
+    name: str, zip_of: ZipOf, tmp_path: Path, two_samples: Samples
+) -> None:
     build, expected = ATTACKS[name]
     path = tmp_path / "in" / "attack.zip"
     path.parent.mkdir()
@@ -372,9 +416,12 @@ def test_attack_is_refused_with_one_clear_line(name: str, zip_of: ZipOf, tmp_pat
         assert line.isprintable() and len(line) < 1500
         assert "; " in line or line.startswith("..."), line
     with pytest.raises(SubmissionError) as caught:
-        extract(path, tmp_path / "work", IDS)
+        read_submission(path, two_samples, tmp_path / "work")
     assert "\n" not in str(caught.value)
-    assert {p.name for p in tmp_path.iterdir()} == {"in"}
+    assert {p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*") if p.is_file()} <= {
+        "in/attack.zip",
+        "work/pictures.u8",
+    }
 
 
 @pytest.mark.parametrize(
@@ -404,14 +451,82 @@ def test_a_refused_picture_is_not_reported_as_missing_too(name: str, zip_of: Zip
     assert ATTACKS[name][1] in line
 
 
-def test_there_are_enough_attacks_and_the_unharmed_archive_passes(zip_of: ZipOf, tmp_path: Path) -> None:
+def test_there_are_enough_attacks_and_the_unharmed_archive_passes(
+    zip_of: ZipOf, tmp_path: Path, two_samples: Samples
+) -> None:
     assert len(ATTACKS) >= 30
     path = tmp_path / "good.zip"
     path.write_bytes(zip_of())
     report = validate(path, IDS)
     assert list(report.faults.lines()) == []
-    extract(path, tmp_path / "work", IDS)
-    assert sorted(p.name for p in (tmp_path / "work").iterdir()) == ["s0000.png", "s0001.png"]
+    found = read_submission(path, two_samples, tmp_path / "work")
+    assert [one.sample_id for one in found] == IDS
+    assert [p.name for p in (tmp_path / "work").iterdir()] == ["pictures.u8"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        lambda n: f"my submission/{n}",
+        lambda n: f"a/b/{n}",
+        lambda n: n.replace("/", "\\"),
+        lambda n: f"mine\\{n}".replace("/", "\\"),
+        lambda n: n.replace(".png", ".PNG"),
+    ],
+)
+@pytest.mark.parametrize("mac", [False, True])
+def test_archives_from_peoples_machines_are_read(
+    name: Callable[[str], str], mac: bool, zip_of: ZipOf, tmp_path: Path, two_samples: Samples
+) -> None:
+    path = tmp_path / "people.zip"
+    junk = {"predictions/Thumbs.db": b"x", ".DS_Store": b"x", "desktop.ini": b"x"} if mac else {}
+    path.write_bytes(_renamed(zip_of(**junk), name, mac))
+    report = validate(path, IDS)
+    assert list(report.faults.lines()) == []
+    assert report.ignored == (9 if mac else 0)
+    assert ("ignored" in str(report)) is mac
+    found = {one.sample_id: one.image for one in read_submission(path, two_samples, tmp_path / "work")}
+    with zipfile.ZipFile(io.BytesIO(zip_of())) as plain:
+        for sample_id in IDS:
+            expected = decode(plain.read(f"predictions/{sample_id}.png"), sample_id)
+            assert np.array_equal(found[sample_id], expected)
+
+
+def test_pictures_may_have_the_names_of_mdlps_groups(zip_of: ZipOf, tmp_path: Path) -> None:
+    path = tmp_path / "groups.zip"
+    path.write_bytes(zip_of())
+    report = validate(path, ["val-s0000", "val-s0001"])
+    assert list(report.faults.lines()) == [] and report.sample_ids == ["val-s0000", "val-s0001"]
+    lines = list(validate(path, ["val-s0000", "train-s0000", "val-s0001"]).faults.lines())
+    assert "predictions/s0000.png: no sample of the test set" in lines[0]
+    path.write_bytes(zip_of(**{"predictions/val-s0000.png": GOOD}))
+    assert any(
+        "is of the sample of" in line for line in validate(path, ["val-s0000", "val-s0001"]).faults.lines()
+    )
+
+
+def test_many_equal_faults_are_one_line(zip_of: ZipOf, tmp_path: Path) -> None:
+    path = tmp_path / "equal.zip"
+    small = _png(NOISE.integers(0, 256, (56, 112, 3), dtype=np.uint8))
+    ids = [f"s{number:04d}" for number in range(40)]
+    path.write_bytes(zip_of(n=2, **{f"predictions/{i}.png": small for i in ids[2:]}))
+    (line,) = validate(path, ids).faults.lines()
+    assert line.startswith("38 times 112 x 56 pixels, not 224 x 112: predictions/s0002.png, ")
+    assert "and 35 more; save it as" in line
+
+
+def test_a_form_is_read_as_yaml_1_2(form: dict[str, object], zip_of: ZipOf, tmp_path: Path) -> None:
+    text = yaml.safe_dump(form).replace("deterministic: true", "deterministic: yes")
+    text = text.replace("version: '1.0'", "version: 2026-01-01").replace("license: MIT", "license: no")
+    path = tmp_path / "form.zip"
+    path.write_bytes(zip_of(form=text.encode()))
+    found = validate(path, IDS).submission
+    assert found is not None and found.deterministic is True
+    assert (found.version, found.license) == ("2026-01-01", "no")
+    again = found.model_copy(update={"version": "1e5", "contact": "12:30", "license": "true"})
+    for load in (yaml.safe_load, lambda text: load_yaml(text.encode(), "form")):
+        loaded = load(again.to_yaml())
+        assert (loaded["version"], loaded["contact"], loaded["license"]) == ("1e5", "12:30", "true")
 
 
 def test_links_pipes_and_folders_given_as_archives(tmp_path: Path) -> None:

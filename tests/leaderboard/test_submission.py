@@ -16,13 +16,13 @@ from typer.testing import CliRunner
 from mdlp_bench.cli.leaderboard import app
 from mdlp_bench.data.samples import Samples
 from mdlp_bench.errors import SubmissionError
+from mdlp_bench.files import sha256_file
 from mdlp_bench.harness.predict import Predictions, predict
-from mdlp_bench.images import decode
 from mdlp_bench.leaderboard.submission.faults import Faults
 from mdlp_bench.leaderboard.submission.form import Submission, parse_submission
 from mdlp_bench.leaderboard.submission.pack import pack
 from mdlp_bench.leaderboard.submission.readme_txt import ReadmeTxt, parse_readme
-from mdlp_bench.leaderboard.submission.validate import extract, validate
+from mdlp_bench.leaderboard.submission.validate import read_submission, validate
 from mdlp_bench.methods import load_method
 
 Make = Callable[..., Samples]
@@ -45,12 +45,12 @@ def test_packed_predictions_come_out_as_they_went_in(
     samples = make_samples(5)
     archive = submit(samples, runtime_per_image_s=0.5)
     assert validate(archive, samples.sample_ids).valid
-    form, _, digest = extract(archive, tmp_path / "out", samples.sample_ids)
-    assert form.method == "Method bicubic" and form.slug == "method-bicubic" and len(digest) == 64
-    for one in Predictions(archive.parent / "p"):
-        assert one.image is not None
-        image = decode((tmp_path / "out" / f"{one.sample_id}.png").read_bytes(), one.sample_id)
-        assert (image == one.image).all()
+    found = read_submission(archive, samples, tmp_path / "out")
+    assert found.form.method == "Method bicubic" and found.form.slug == "method-bicubic"
+    assert found.archive_sha256 == sha256_file(archive)
+    for one, again in zip(Predictions(archive.parent / "p"), found, strict=True):
+        assert one.sample_id == again.sample_id
+        assert one.image is not None and again.image is not None and (one.image == again.image).all()
     before = archive.read_bytes()
     pack(archive.parent / "p", archive.parent / "submission.yaml", archive)
     assert archive.read_bytes() == before
@@ -66,7 +66,7 @@ def test_every_fault_is_named_at_once_with_its_remedy(
     readme = b"runtime per image [s] : fast\nCPU[1] / GPU[0] : 2\n"
     changes: dict[str, Any] = {"version": 1.1, "test_set_not_trained_on": False, "color": "red"}
     path.write_bytes(
-        zip_of(form=changes, **{"readme.txt": readme, "predictions/s0002.png": b"GIF89a", ".DS_Store": b"x"})
+        zip_of(form=changes, **{"readme.txt": readme, "predictions/s0002.png": b"GIF89a", "notes.txt": b"x"})
     )
     found = CliRunner().invoke(app, ["validate", str(path), "--dataset", str(tmp_path / "tiny")])
     assert found.exit_code == 1
@@ -78,7 +78,7 @@ def test_every_fault_is_named_at_once_with_its_remedy(
         "readme.txt: runtime per image [s]: is 'fast'; write seconds",
         "readme.txt: CPU[1] / GPU[0]: is '2'; write 0 or 1",
         "no line 'Extra Data [1] / No Extra Data [0]'",
-        ".DS_Store: does not belong into a submission of images; keep to",
+        "notes.txt: does not belong into a submission of images; keep to",
         "predictions/s0002.png: not a PNG file; save it as an 8-bit RGB PNG of 224 x 112 pixels",
         "1 of 4 samples have no picture: s0003; give every sample its picture",
     ):

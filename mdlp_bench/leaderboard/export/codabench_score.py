@@ -11,7 +11,7 @@ from mdlp_bench.files import read_json, write_json
 from mdlp_bench.leaderboard.boards import RANKED
 from mdlp_bench.leaderboard.submission.faults import Faults
 from mdlp_bench.leaderboard.submission.pack import repack
-from mdlp_bench.leaderboard.submission.validate import extract
+from mdlp_bench.leaderboard.submission.validate import read_submission
 
 
 def main(source: str, target: str) -> None:
@@ -34,7 +34,6 @@ def scores(reference: Path, result: Path) -> dict[str, float]:
     """
     from mdlp_bench.data import open_samples
     from mdlp_bench.harness.plan import ScoringPlan
-    from mdlp_bench.harness.predict import predict
     from mdlp_bench.harness.score import score
 
     settings = read_json(reference / "settings.json")
@@ -47,8 +46,7 @@ def scores(reference: Path, result: Path) -> dict[str, float]:
         repack(result, archive, faults)
         if len(faults):
             raise faults.error("submission")
-        _, method, _ = extract(archive, Path(work) / "pictures", samples.sample_ids)
-        predictions = predict(method, samples, Path(work) / "predictions")
+        predictions = read_submission(archive, samples, Path(work) / "pictures")
         (run,) = score([predictions], samples, [Path(work) / "run"], plan)
     found = {name: run.summary[name].mean for name in RANKED if name in run.summary}
     if not found:

@@ -3,10 +3,14 @@
 A submission needs very little of the zip format, so only that little is read: one disk, no zip64, no
 encryption, stored or deflated members, central and local headers that agree, members that do not overlap.
 Memory is bounded by the central directory's cap and by one member at a time; nothing is extracted here.
+
+People zip on their own machines: files that macOS and Windows add are ignored, backslashes separate folders,
+and a single folder around the submission is looked through.
 """
 
 from __future__ import annotations
 
+import hashlib
 import stat
 import struct
 import unicodedata
@@ -16,8 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from mdlp_bench.leaderboard.submission.faults import Faults, is_plain_letter, printable
-from mdlp_bench.leaderboard.submission.form import READINGS_FILE
+from mdlp_bench.leaderboard.submission.faults import Faults, is_plain_letter, listed, printable
+from mdlp_bench.leaderboard.submission.form import READINGS_FILE, SUBMISSION_FILE
 
 MAX_MEMBERS: Final = 20_000
 MAX_ARCHIVE_BYTES: Final = 2**30
@@ -33,7 +37,6 @@ _CENTRAL: Final = struct.Struct("<4s6H3I5H2I")
 _LOCAL: Final = struct.Struct("<4s5H3I2H")
 _ENCRYPTED: Final = 0x1 | 0x40 | 0x2000
 _STREAMED: Final = 0x8
-_UTF8: Final = 0x800
 _REPACK: Final = "make the archive with `mdlp-bench leaderboard pack`"
 _EXTRA_ZIP64: Final = 0x0001
 _EXTRA_OTHER_NAME: Final = 0x7075
@@ -41,6 +44,27 @@ _EXTRA_AES: Final = 0x9901
 _RESERVED: Final = frozenset(
     ("con", "prn", "aux", "nul", *(f"com{n}" for n in range(1, 10)), *(f"lpt{n}" for n in range(1, 10)))
 )
+
+
+_JUNK: Final = frozenset(
+    (
+        *("__macosx", ".ds_store", ".appledouble", ".spotlight-v100", ".trashes", ".fseventsd"),
+        *(
+            "thumbs.db",
+            "ehthumbs.db",
+            "desktop.ini",
+            "$recycle.bin",
+            "system volume information",
+            ".directory",
+        ),
+    )
+)
+
+
+def is_junk(name: str) -> bool:
+    """Whether a path is one that macOS, Windows or a Linux desktop adds to folders without being asked."""
+    parts = name.replace("\\", "/").lower().split("/")
+    return any(part in _JUNK or part.startswith("._") for part in parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +86,22 @@ class Archive:
     Attributes:
         members: Files by name.
         refused: Names of what was left out because of a fault of its own.
+        ignored: Number of files that an operating system added.
     """
 
-    def __init__(self, stream: BinaryIO, members: dict[str, Member], refused: Set[str]) -> None:
+    def __init__(self, stream: BinaryIO, members: dict[str, Member], refused: Set[str], ignored: int) -> None:
         self._stream = stream
         self.members = members
         self.refused = refused
+        self.ignored = ignored
+
+    def sha256(self) -> str:
+        """The hash of the whole file."""
+        self._stream.seek(0)
+        digest = hashlib.sha256()
+        while part := self._stream.read(1 << 20):
+            digest.update(part)
+        return digest.hexdigest()
 
     def close(self) -> None:
         """Close the file."""
@@ -88,8 +122,8 @@ class Archive:
         if problem is None:
             _, _, _, _, _, _, _, _, _, name_length, extra_length = _LOCAL.unpack(header)
             local_name = self._stream.read(name_length)
-            if _decoded(local_name, member.flags) != member.name:
-                problem = "is called otherwise in its local header"
+            if _decoded(local_name) != member.name:
+                problem = "has another name in its local header"
             self._stream.seek(extra_length, 1)
         if problem is None:
             content = self._stream.read(member.compressed)
@@ -145,11 +179,11 @@ def open_archive(path: Path, faults: Faults) -> Archive | None:
 
 def size_limit(name: str) -> int:
     """Bytes of a file that are read at most."""
-    return MAX_READINGS_BYTES if name == READINGS_FILE else MAX_MEMBER_BYTES
+    return MAX_READINGS_BYTES if name.rpartition("/")[2] == READINGS_FILE else MAX_MEMBER_BYTES
 
 
-def _read_directory(stream: BinaryIO, size: int, faults: Faults) -> tuple[dict[str, Member], set[str]]:
-    """The members without faults, and the names of the others."""
+def _read_directory(stream: BinaryIO, size: int, faults: Faults) -> tuple[dict[str, Member], set[str], int]:
+    """The members without faults, the names of the others, and the number of ignored files."""
     if size < _END.size:
         raise _ContainerError("zip", "not a zip file")
     stream.seek(size - _END.size)
@@ -180,7 +214,7 @@ def _read_directory(stream: BinaryIO, size: int, faults: Faults) -> tuple[dict[s
     refused: set[str] = set()
     seen: dict[str, str] = {}
     spans: list[tuple[int, int, str]] = []
-    found = 0
+    found = ignored = 0
     for entry in _central_entries(directory):
         if entry is None:
             raise _ContainerError("zip", "its directory is damaged")
@@ -189,6 +223,9 @@ def _read_directory(stream: BinaryIO, size: int, faults: Faults) -> tuple[dict[s
             raise _ContainerError("zip", "its directory holds more files than its end record says")
         member, problem, remedy = entry
         spans.append((member.offset, member.offset + _LOCAL.size + member.compressed, member.name))
+        if is_junk(member.name):
+            ignored += 1
+            continue
         if problem is None:
             problem, remedy = (
                 _clash(member.name, seen),
@@ -211,7 +248,24 @@ def _read_directory(stream: BinaryIO, size: int, faults: Faults) -> tuple[dict[s
             raise _ContainerError(
                 "zip-overlap", f"files overlap near {printable(spans[max(0, position - 1)][2])}"
             )
-    return members, refused
+    return *_unwrapped(members, refused), ignored
+
+
+def _unwrapped(members: dict[str, Member], refused: set[str]) -> tuple[dict[str, Member], set[str]]:
+    """The names without the folder around a submission, where there is one."""
+    forms = [name for name in members if name.rpartition("/")[2] == SUBMISSION_FILE]
+    if SUBMISSION_FILE in members or len(forms) != 1:
+        return members, refused
+    folder = forms[0].removesuffix(SUBMISSION_FILE)
+    outside = [name for name in (*members, *sorted(refused)) if not name.startswith(folder)]
+    if outside:
+        raise _ContainerError(
+            "zip-folder",
+            f"{SUBMISSION_FILE} lies in the folder {printable(folder)}, {listed(outside, 3)} outside it",
+            f"zip what is in the folder, with {SUBMISSION_FILE} at the top",
+        )
+    inner = {name.removeprefix(folder): member for name, member in members.items()}
+    return inner, {name.removeprefix(folder) for name in refused}
 
 
 def _central_entries(directory: bytes) -> Iterator[tuple[Member, str | None, str] | None]:
@@ -231,19 +285,19 @@ def _central_entries(directory: bytes) -> Iterator[tuple[Member, str | None, str
             return
         raw = directory[name_at : name_at + name_length]
         extra = directory[name_at + name_length : name_at + name_length + extra_length]
-        name = _decoded(raw, flags)
+        name = _decoded(raw)
         shown = raw.decode("latin-1") if name is None else name
         member = Member(shown, flags, method, crc, compressed, size, offset)
         problem, remedy = _name_problem(name), "use plain names: submission.yaml, predictions/<sample_id>.png"
         if problem is None:
-            problem, remedy = _member_problem(member, made_by, external, disk, extra), _REPACK
+            problem, remedy = _member_problem(member, made_by, external, disk, extra, raw), _REPACK
         yield member, problem, remedy
 
 
-def _decoded(raw: bytes, flags: int) -> str | None:
-    """The name, or None when its encoding is not told or wrong."""
+def _decoded(raw: bytes) -> str | None:
+    """The name with slashes between folders; None when it is not UTF-8, marked (macOS forgets to) or not."""
     try:
-        return raw.decode("utf-8" if flags & _UTF8 else "ascii")
+        return raw.decode().replace("\\", "/")
     except UnicodeDecodeError:
         return None
 
@@ -251,13 +305,13 @@ def _decoded(raw: bytes, flags: int) -> str | None:
 def _name_problem(name: str | None) -> str | None:
     """Why a member's name is not accepted."""
     if name is None:
-        return "its name is not marked as UTF-8"
+        return "its name is not in UTF-8"
     if not name or len(name.encode()) > 255:
         return "its name is empty or longer than 255 bytes"
     if any(not c.isprintable() for c in name):
         return "its name has control or invisible characters"
-    if "\\" in name or name.startswith("/") or name[1:2] == ":":
-        return "an absolute path, drive or backslash"
+    if name.startswith("/") or name[1:2] == ":":
+        return "an absolute path or a drive"
     parts = name.removesuffix("/").split("/")
     if any(part in ("", ".", "..") for part in parts):
         return "a path that leaves the archive"
@@ -272,7 +326,9 @@ def _name_problem(name: str | None) -> str | None:
     return None
 
 
-def _member_problem(member: Member, made_by: int, external: int, disk: int, extra: bytes) -> str | None:
+def _member_problem(
+    member: Member, made_by: int, external: int, disk: int, extra: bytes, raw: bytes
+) -> str | None:
     """Why a member is not accepted, from what the directory says of it."""
     kind = stat.S_IFMT(external >> 16) if made_by >> 8 == 3 else 0
     is_folder = member.name.endswith("/")
@@ -286,14 +342,15 @@ def _member_problem(member: Member, made_by: int, external: int, disk: int, extr
         return f"compressed by method {member.method}, only stored and deflated files are read"
     if disk:
         return "on another disk of a split archive"
-    kinds = _extra_kinds(extra)
-    if kinds is None:
+    fields = _extra_fields(extra)
+    if fields is None:
         return "its extra field is damaged"
-    if _EXTRA_ZIP64 in kinds or 0xFFFFFFFF in (member.size, member.compressed, member.offset):
+    if _EXTRA_ZIP64 in fields or 0xFFFFFFFF in (member.size, member.compressed, member.offset):
         return "uses zip64"
-    if _EXTRA_OTHER_NAME in kinds:
+    # Behind a version byte and a checksum; archivers repeat names that are not ASCII here.
+    if _EXTRA_OTHER_NAME in fields and fields[_EXTRA_OTHER_NAME][5:] != raw:
         return "carries a second name"
-    if _EXTRA_AES in kinds:
+    if _EXTRA_AES in fields:
         return "encrypted"
     limit = size_limit(member.name)
     if max(member.size, member.compressed) > limit or (is_folder and member.size):
@@ -303,16 +360,19 @@ def _member_problem(member: Member, made_by: int, external: int, disk: int, extr
     return None
 
 
-def _extra_kinds(extra: bytes) -> set[int] | None:
-    kinds = set()
+def _extra_fields(extra: bytes) -> dict[int, bytes] | None:
+    """The content of each extra field by its kind; None when they are damaged."""
+    fields = {}
     position = 0
     while position < len(extra):
         if position + 4 > len(extra):
             return None
         kind, length = struct.unpack_from("<2H", extra, position)
-        kinds.add(kind)
+        if kind in fields:
+            return None
         position += 4 + length
-    return kinds if position == len(extra) else None
+        fields[kind] = extra[position - length : position]
+    return fields if position == len(extra) else None
 
 
 def _clash(name: str, seen: dict[str, str]) -> str | None:

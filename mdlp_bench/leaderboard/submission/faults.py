@@ -1,4 +1,4 @@
-"""What is wrong with a submission: collected, not raised one by one, each with its remedy."""
+"""What is wrong with a submission: collected instead of raised one by one, each fault with its remedy."""
 
 from __future__ import annotations
 
@@ -8,65 +8,77 @@ from typing import Final
 
 from mdlp_bench.errors import SubmissionError
 
-_SHOWN: Final = 40
+_SUMMED: Final = 5
+"""Equal faults beyond this number are summed up in one line."""
+
+_KINDS: Final = 20
+_PLACES: Final = 30
 _MAX_LENGTH: Final = 120
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Fault:
-    """One thing that is wrong.
+    """One thing that is wrong, at one place or at many.
 
     Attributes:
-        code: Kind of fault, e.g. `png-size`; equal kinds are summed up when there are many.
-        where: File or field at fault.
+        code: Kind of fault, e.g. `png-size`.
         problem: What is wrong.
         remedy: What to do about it.
+        places: Files or fields at fault; the first thirty.
+        count: Number of places.
     """
 
     code: str
-    where: str
     problem: str
     remedy: str
+    places: list[str] = field(default_factory=list)
+    count: int = 0
 
-    def __str__(self) -> str:
-        return f"{printable(self.where)}: {self.problem}; {self.remedy}"
+    def lines(self) -> Iterator[str]:
+        """One line per place, or one line for more than five places."""
+        if self.count <= _SUMMED:
+            yield from (f"{printable(place)}: {self.problem}; {self.remedy}" for place in self.places)
+        else:
+            # The fields of a form fit into a line, thousands of files do not.
+            shown = listed(self.places, _PLACES if self.code == "yaml" else 3, total=self.count)
+            yield f"{self.count:,} times {self.problem}: {shown}; {self.remedy}"
 
 
 @dataclass
 class Faults:
-    """A collector of faults; keeps the first of each kind and counts the rest, so memory stays bounded."""
+    """A collector of faults. Equal ones are counted and their number is bounded, and so is the memory."""
 
-    kept: dict[str, list[Fault]] = field(default_factory=dict)
-    counts: dict[str, int] = field(default_factory=dict)
+    _kept: dict[str, dict[tuple[str, str], Fault]] = field(default_factory=dict)
+    _counts: dict[str, int] = field(default_factory=dict)
 
     def add(self, code: str, where: str, problem: str, remedy: str) -> None:
         """Note a fault."""
-        self.counts[code] = self.counts.get(code, 0) + 1
-        of_kind = self.kept.setdefault(code, [])
-        if len(of_kind) < _SHOWN:
-            of_kind.append(Fault(code, where, problem, remedy))
+        self._counts[code] = self._counts.get(code, 0) + 1
+        of_code = self._kept.setdefault(code, {})
+        if (problem, remedy) not in of_code and len(of_code) == _KINDS:
+            return
+        fault = of_code.setdefault((problem, remedy), Fault(code, problem, remedy))
+        fault.count += 1
+        if len(fault.places) < _PLACES:
+            fault.places.append(where)
 
     def __len__(self) -> int:
-        return sum(self.counts.values())
-
-    def __iter__(self) -> Iterator[Fault]:
-        for of_kind in self.kept.values():
-            yield from of_kind
+        return sum(self._counts.values())
 
     def lines(self) -> Iterator[str]:
-        """One line a fault; what goes beyond forty of a kind is summed up."""
-        for code, of_kind in self.kept.items():
-            yield from map(str, of_kind)
-            more = self.counts[code] - len(of_kind)
+        """One line per fault; more than five equal ones, and what goes beyond a limit, are summed up."""
+        for code, of_code in self._kept.items():
+            for fault in of_code.values():
+                yield from fault.lines()
+            more = self._counts[code] - sum(fault.count for fault in of_code.values())
             if more:
                 yield f"... and {more:,} more of this kind ({code})"
 
     def error(self, name: str) -> SubmissionError:
         """The faults as one error of one line."""
-        first = next(iter(self))
-        rest = len(self) - 1
-        more = f" (and {rest:,} more; `mdlp-bench leaderboard validate` lists all)" if rest else ""
-        return SubmissionError(f"{name}: {first}{more}")
+        lines = list(self.lines())
+        more = f" (and {len(lines) - 1:,} more; `mdlp-bench leaderboard validate` lists all)"
+        return SubmissionError(f"{name}: {lines[0]}{more if len(lines) > 1 else ''}")
 
 
 def printable(text: str) -> str:
@@ -75,19 +87,19 @@ def printable(text: str) -> str:
     return shown if len(shown) <= _MAX_LENGTH else f"{shown[:_MAX_LENGTH]}..."
 
 
-def listed(names: Iterable[str], limit: int = 5) -> str:
-    """The first few names, printable."""
+def listed(names: Iterable[str], limit: int = 5, total: int | None = None) -> str:
+    """The first few names, printable, and how many more there are (of `total`, default those given)."""
     found = list(names)
-    more = f" and {len(found) - limit:,} more" if len(found) > limit else ""
-    return ", ".join(printable(name) for name in found[:limit]) + more
-
-
-def _is_deceptive(character: str) -> bool:
-    """Whether a printable character may pass for another: letters that are neither Latin nor Chinese."""
-    return character.isalpha() and not is_plain_letter(character)
+    rest = (len(found) if total is None else total) - min(limit, len(found))
+    return ", ".join(printable(name) for name in found[:limit]) + (f" and {rest:,} more" if rest else "")
 
 
 def is_plain_letter(character: str) -> bool:
     """Whether a letter is Latin (basic or accented) or a Chinese glyph, and in its normal form."""
     code = ord(character)
     return code < 0x250 or 0x4E00 <= code <= 0x9FFF or 0x3400 <= code <= 0x4DBF
+
+
+def _is_deceptive(character: str) -> bool:
+    """Whether a printable character may pass for another: letters that are neither Latin nor Chinese."""
+    return character.isalpha() and not is_plain_letter(character)

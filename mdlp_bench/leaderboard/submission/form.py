@@ -1,17 +1,17 @@
-"""`submission.yaml`: who submits what, under which conditions; versioned, unknown keys refused."""
+"""`submission.yaml`: who submits what, under which conditions; versioned, unknown keys are refused."""
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import Annotated, Any, Final, Literal
 
-import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from mdlp_bench.errors import SubmissionError
-from mdlp_bench.files import slugify
-from mdlp_bench.leaderboard.submission.faults import Faults
-from mdlp_bench.leaderboard.submission.yaml_strict import load_yaml
+from mdlp_bench.files import sha256_bytes, slugify
+from mdlp_bench.leaderboard.submission.faults import Faults, printable
+from mdlp_bench.leaderboard.submission.yaml_strict import dump_yaml, load_yaml
 from mdlp_bench.methods.base import MethodDescriptor, Output
 from mdlp_bench.metrics.base import METRICS
 from mdlp_bench.metrics.protocol import MDLP_V1
@@ -40,6 +40,15 @@ def _url(text: str) -> str:
     return text
 
 
+def _yes_or_no(value: Any) -> Any:
+    """The booleans of YAML 1.1, which people write by hand."""
+    return (
+        {"yes": True, "on": True, "no": False, "off": False}.get(value.lower(), value)
+        if isinstance(value, str)
+        else value
+    )
+
+
 def _bibtex(text: str) -> str:
     if not re.match(r"\s*@\w+\s*\{", text) or text.count("{") != text.count("}"):
         raise ValueError("is not a BibTeX entry (@type{key, ...} with balanced braces)")
@@ -54,6 +63,8 @@ def _claimed(scores: dict[str, float]) -> dict[str, float]:
 
 Line = Annotated[str, Field(max_length=300), AfterValidator(_plain)]
 Url = Annotated[str, Field(max_length=500), AfterValidator(_url)]
+Answer = Annotated[bool, BeforeValidator(_yes_or_no)]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class Submission(BaseModel):
@@ -64,9 +75,11 @@ class Submission(BaseModel):
         protocol: Id of the scoring rules the claimed scores follow.
         method: Name on the board; a method keeps it over its versions.
         version: Version of the method.
-        output: What it gives: an image a sample, or its text alone; the latter stands on text-only boards.
+        output: What it gives: an image per sample, or its text alone; the latter stands on text-only boards.
         authors: Names.
-        contact: Where to ask: e-mail, web address, issue tracker.
+        contact: Where to ask: e-mail, web address, issue tracker. The same for all versions of a method.
+        owner_key_sha256: SHA-256 of a secret that the next version must give as `owner_key`.
+        owner_key: The secret whose hash the latest version gave. It is public from then on: give a new hash.
         paper_url: Paper.
         code_url: Code.
         license: Of code and weights, an SPDX identifier where there is one.
@@ -78,7 +91,7 @@ class Submission(BaseModel):
         deterministic: False when the output depends on the seed.
         seed: Seed of the submitted predictions.
         hardware: What the run time was measured on.
-        runtime_per_image_s: Seconds a sample.
+        runtime_per_image_s: Seconds per sample.
         device: cpu, gpu or other.
         claimed: Scores the authors measured themselves, by the protocol's metric names.
         bibtex: Citation.
@@ -95,15 +108,17 @@ class Submission(BaseModel):
     output: Output = "image"
     authors: Annotated[list[Line], Field(min_length=1, max_length=100)]
     contact: Line
+    owner_key_sha256: Sha256 | None = None
+    owner_key: Line | None = None
     paper_url: Url | None = None
     code_url: Url | None = None
     license: Line
     training_data: Annotated[list[Line], Field(max_length=50)]
-    uses_synthetic: bool
-    extra_data: bool
+    uses_synthetic: Answer
+    extra_data: Answer
     frames_used: Annotated[int, Field(ge=0, le=1000)]
     n_parameters: Annotated[int, Field(ge=0, le=10**13)]
-    deterministic: bool
+    deterministic: Answer
     seed: Annotated[int, Field(ge=0, lt=2**63)] | None = None
     hardware: Line
     runtime_per_image_s: Annotated[float, Field(ge=1e-9, le=1e6)] | None = None
@@ -118,9 +133,15 @@ class Submission(BaseModel):
         """The method's name in paths and addresses."""
         return slugify(self.method)
 
+    def owned_by(self, latest: Submission) -> bool:
+        """Whether this form comes from whom `latest`, the newest version of the method, comes from."""
+        if latest.owner_key_sha256 is not None:
+            return sha256_bytes((self.owner_key or "").encode()) == latest.owner_key_sha256
+        return read_name(self.contact) == read_name(latest.contact)
+
     def to_yaml(self) -> str:
         """The form as YAML."""
-        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=100)
+        return dump_yaml(self.model_dump(mode="json"))
 
     def descriptor(self) -> MethodDescriptor:
         """What runs say about the method."""
@@ -148,7 +169,100 @@ _REMEDIES: Final = {
     "code_url": "give the full address, or leave the line out",
     "output": "write image or text",
     "device": "write cpu, gpu or other",
+    "uses_synthetic": "write true or false",
+    "extra_data": "write true or false",
+    "deterministic": "write true or false",
+    "owner_key_sha256": "give the 64 hexadecimal digits of a SHA-256",
 }
+
+# Characters and pairs that a reader takes for one another in some typefaces.
+_LOOK_ALIKES: Final = str.maketrans("01i528", "ollszb")
+_ENTRY: Final = re.compile(r"\s*@\s*(\w+)\s*\{")
+_COMMAND: Final = re.compile(r"\\([A-Za-z]+|.)", re.DOTALL)
+_PLAIN_COMMANDS: Final = frozenset(
+    (
+        *"\"'`^~=.&%_#${}-\\ ,;:!@/",
+        *(
+            "u",
+            "v",
+            "H",
+            "c",
+            "d",
+            "k",
+            "b",
+            "r",
+            "t",
+            "o",
+            "O",
+            "l",
+            "L",
+            "i",
+            "j",
+            "ae",
+            "AE",
+            "oe",
+            "OE",
+            "aa",
+        ),
+        *("AA", "ss", "dh", "DH", "th", "TH", "dj", "DJ", "ng", "NG", "emph", "textit", "textbf", "textsc"),
+        *("textsf", "texttt", "textrm", "textup", "textsuperscript", "textsubscript", "mathrm", "mathbf"),
+        *(
+            "mathcal",
+            "mathbb",
+            "url",
+            "href",
+            "times",
+            "alpha",
+            "beta",
+            "gamma",
+            "delta",
+            "epsilon",
+            "lambda",
+        ),
+        *("mu", "pi", "psi", "phi", "sigma", "omega", "textasciitilde", "textasciicircum", "textbackslash"),
+        *(
+            "textless",
+            "textgreater",
+            "textendash",
+            "textemdash",
+            "ldots",
+            "TeX",
+            "LaTeX",
+            "BibTeX",
+            "copyright",
+        ),
+        *("textregistered", "textquotesingle", "textunderscore", "enspace", "quad"),
+    )
+)
+
+
+def read_name(name: str) -> str:
+    """A name as people read it: names that are easily taken for one another become equal.
+
+    Case, punctuation, blanks, invisible characters and accents are dropped (a point between digits stays),
+    and look-alikes (0 and O, 1, I and l, 5 and S, 2 and Z, 8 and B, rn and m, vv and w) become one.
+    """
+    folded = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", name).casefold())
+    points = re.sub(r"(?<=\d)\.(?=\d)", "point", folded)
+    letters = "".join(c for c in points if c.isalnum()).translate(_LOOK_ALIKES)
+    return letters.replace("rn", "m").replace("vv", "w") or folded
+
+
+def _bibtex_problem(text: str) -> str | None:
+    """Why a citation is not safe to print into the file of citations."""
+    kinds = [kind.lower() for kind in _ENTRY.findall(text)]
+    if kinds[0] in ("string", "preamble", "comment"):
+        return f"is an @{kinds[0]}, not the citation of a work"
+    depth = 0
+    for position, character in enumerate(text):
+        if character in "{}" and text[position - 1 : position] != "\\":
+            depth += 1 if character == "{" else -1
+            if depth == 0 and text[position + 1 :].strip():
+                return "holds something behind the end of its entry"
+    if depth:
+        return "has unbalanced braces"
+    unknown = [name for name in _COMMAND.findall(text) if name not in _PLAIN_COMMANDS]
+    return f"uses the command \\{printable(unknown[0])}" if unknown else None
 
 
 def parse_submission(content: bytes, faults: Faults) -> Submission | None:
@@ -175,6 +289,13 @@ def parse_submission(content: bytes, faults: Faults) -> Submission | None:
             f"{SUBMISSION_FILE}: protocol",
             f"{found.protocol!r} is not the protocol of this leaderboard",
             f"score under {MDLP_V1.id} and submit again",
+        )
+    if found.bibtex is not None and (citation := _bibtex_problem(found.bibtex)) is not None:
+        faults.add(
+            "yaml",
+            f"{SUBMISSION_FILE}: bibtex",
+            citation,
+            "give one entry, @type{key, ...}, with plain text, accents and mathematics",
         )
     if not found.deterministic and found.seed is None:
         faults.add(

@@ -1,4 +1,4 @@
-"""Make a submission: the form, the readme and one PNG a sample in one zip with the same bytes every time."""
+"""Make a submission: the form, the readme and one PNG per sample in a zip with the same bytes every time."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mdlp_bench.files import atomic_path
 from mdlp_bench.harness.predict import Prediction, Predictions
 from mdlp_bench.harness.run import PredictionsRecord, Run
 from mdlp_bench.images import decode, encode
-from mdlp_bench.leaderboard.submission.archive import size_limit
+from mdlp_bench.leaderboard.submission.archive import is_junk, size_limit
 from mdlp_bench.leaderboard.submission.faults import Faults
 from mdlp_bench.leaderboard.submission.form import (
     PREDICTIONS_FOLDER,
@@ -26,7 +26,7 @@ from mdlp_bench.leaderboard.submission.form import (
 )
 from mdlp_bench.leaderboard.submission.readings import write_readings
 from mdlp_bench.leaderboard.submission.readme_txt import readme_for
-from mdlp_bench.leaderboard.submission.validate import validate
+from mdlp_bench.leaderboard.submission.validate import ids_by_stem, validate
 from mdlp_bench.methods.base import Output
 from mdlp_bench.metrics.protocol import WORKING_SIZE
 from mdlp_bench.readers.base import Reading
@@ -96,7 +96,7 @@ def _stored(folder: Path, sample_ids: Collection[str] | None, output: Output) ->
         if one.error is not None:
             raise SubmissionError(
                 f"sample {one.sample_id}: the method failed on it ({one.error}); a submission needs "
-                f"every {'reading' if output == 'text' else 'picture'}, fix the method and predict again"
+                f"every {'reading' if output == 'text' else 'picture'}, mend the method and predict again"
             )
         yield one
 
@@ -107,16 +107,18 @@ def _read(folder: Path, sample_ids: Collection[str] | None) -> Iterator[tuple[st
 
 def _pictures(folder: Path, sample_ids: Collection[str] | None) -> Iterator[tuple[str, bytes]]:
     if (folder / PredictionsRecord.file_name).is_file():
-        found = _stored(folder, sample_ids, "image")
-        yield from ((one.sample_id, encode(one.image)) for one in found if one.image is not None)
+        stored = _stored(folder, sample_ids, "image")
+        yield from ((one.sample_id, encode(one.image)) for one in stored if one.image is not None)
         return
-    files = sorted(folder.glob("*.png")) if folder.is_dir() else []
+    found = folder.iterdir() if folder.is_dir() else ()
+    files = sorted(path for path in found if path.suffix.lower() == ".png" and not is_junk(path.name))
     if not files:
         raise SubmissionError(
             f"{folder}: no predictions in it; give the folder that `predict` wrote, or of PNGs"
         )
+    ids = {path.stem: path.stem for path in files} if sample_ids is None else ids_by_stem(sample_ids)
     for path in files:
-        if sample_ids is not None and path.stem not in sample_ids:
+        if path.stem not in ids:
             continue
         image = decode(path.read_bytes(), str(path))
         if image.shape[:2] != WORKING_SIZE:
@@ -125,7 +127,7 @@ def _pictures(folder: Path, sample_ids: Collection[str] | None) -> Iterator[tupl
                 f"{path}: {image.shape[1]} x {image.shape[0]} pixels; a submission holds {width} x {height}, "
                 "resize it as the protocol does (`mdlp_bench.metrics.protocol.to_working_size`)"
             )
-        yield path.stem, encode(image)
+        yield ids[path.stem], encode(image)
 
 
 def interview(predictions: Path, run: Path | None, ask: Ask, tell: Callable[[str], None]) -> Submission:
@@ -236,14 +238,14 @@ _QUESTIONS: Final[tuple[tuple[str, str, Callable[[str], Any]], ...]] = (
     ("deterministic", "Same output at every run? (yes/no)", _yes),
     ("seed", "Seed of these predictions (may be empty)", _optional_integer),
     ("hardware", "Hardware of the run time, e.g. 'AMD EPYC 7763, 2 threads'", str.strip),
-    ("runtime_per_image_s", "Seconds a sample (may be empty)", _optional_number),
+    ("runtime_per_image_s", "Seconds per sample (may be empty)", _optional_number),
     ("device", "Device (cpu, gpu, other)", str.strip),
     ("test_set_not_trained_on", "No test sample was used in training or selection? (yes/no)", _yes),
 )
 
 
 def repack(folder: Path, out: Path, faults: Faults) -> None:
-    """Zip a submission that a platform has unpacked, byte for byte; links and odd files are faults."""
+    """Zip a submission that a platform has unpacked, byte for byte; links and special files are faults."""
     with zipfile.ZipFile(out, "w", allowZip64=False) as archive:
         for path in sorted(folder.rglob("*")):
             name = path.relative_to(folder).as_posix()
@@ -251,6 +253,8 @@ def repack(folder: Path, out: Path, faults: Faults) -> None:
                 faults.add("zip-member", name, "not a plain file", "submit what `pack` writes")
             elif path.is_file():
                 if path.stat().st_size > size_limit(name):
-                    faults.add("zip-member", name, "larger than any picture of the size", "submit 112 x 224")
+                    faults.add(
+                        "zip-member", name, "larger than any picture of 224 x 112 pixels", "submit such"
+                    )
                 else:
                     _add(archive, name, path.read_bytes())

@@ -1,6 +1,6 @@
-"""Pictures from strangers: a strict reader of the one kind of PNG a submission holds.
+"""Pictures from strangers: a strict reader of the one kind of PNG that a submission holds.
 
-What passes is rebuilt from its pixels' chunks alone, so no decoder ever sees a stranger's metadata.
+The decoder is given a PNG rebuilt from header and pixel data alone, so it never sees a stranger's metadata.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ import struct
 import zlib
 from typing import Final
 
+from mdlp_bench.errors import DataError
+from mdlp_bench.images import ImageU8, decode
 from mdlp_bench.metrics.protocol import WORKING_SIZE
 
 HEIGHT, WIDTH = WORKING_SIZE
@@ -28,14 +30,14 @@ class PngError(Exception):
         self.remedy = remedy
 
 
-def clean_png(content: bytes) -> bytes:
-    """Check a PNG and rebuild it without metadata.
+def read_png(content: bytes) -> ImageU8:
+    """Check a PNG and decode it.
 
     Args:
         content: The file: 8-bit RGB, 224 x 112 (W x H), not interlaced, not animated.
 
     Returns:
-        A PNG of the same pixels with header, data and end chunk only.
+        Its pixels, uint8 RGB [112, 224, 3].
 
     Raises:
         PngError: It is something else, or damaged.
@@ -62,7 +64,7 @@ def clean_png(content: bytes) -> bytes:
             header = chunk
         elif kind == b"IDAT":
             if data_over:
-                raise PngError("png-damaged", "its picture data are torn apart")
+                raise PngError("png-damaged", "other chunks stand between its picture data")
             data.append(chunk)
         elif kind == b"IEND":
             break
@@ -73,7 +75,11 @@ def clean_png(content: bytes) -> bytes:
         raise PngError("png-damaged", f"{len(content) - position:,} bytes behind its end")
     pixels = b"".join(data)
     _check_pixels(pixels)
-    return _SIGNATURE + _chunk(b"IHDR", header) + _chunk(b"IDAT", pixels) + _chunk(b"IEND", b"")
+    clean = _SIGNATURE + _chunk(b"IHDR", header) + _chunk(b"IDAT", pixels) + _chunk(b"IEND", b"")
+    try:
+        return decode(clean, "picture")
+    except DataError as error:
+        raise PngError("png-damaged", "its picture data are damaged") from error
 
 
 def _check_header(kind: bytes, chunk: bytes) -> None:
@@ -83,7 +89,7 @@ def _check_header(kind: bytes, chunk: bytes) -> None:
     if (width, height) != (WIDTH, HEIGHT):
         raise PngError("png-size", f"{width:,} x {height:,} pixels, not {WIDTH} x {HEIGHT}")
     if depth != 8:
-        raise PngError("png-depth", f"{depth} bits a channel, not 8")
+        raise PngError("png-depth", f"{depth} bits per channel, not 8")
     if colour != 2:
         raise PngError("png-colour", f"{_COLOURS.get(colour, 'unknown')} pixels, not RGB")
     if interlace:

@@ -1,4 +1,4 @@
-"""`readings.csv`: what a method read in each sample, for methods that give text without a picture."""
+"""`readings.csv`: what a method read in each sample, for methods that give a text instead of a picture."""
 
 from __future__ import annotations
 
@@ -8,35 +8,19 @@ from typing import Final
 
 from mdlp_bench.leaderboard.submission.faults import Faults, is_plain_letter
 from mdlp_bench.leaderboard.submission.form import READINGS_FILE
-from mdlp_bench.methods.base import FrameBatch, TextMethod
 from mdlp_bench.plate import normalise
 from mdlp_bench.readers.base import Reading
 
 HEADER: Final = ("sample_id", "text", "confidence")
 MAX_TEXT: Final = 16
-"""Characters of a reading, without separators; the longest plate has eight."""
+"""Most characters of a reading without separators; the longest plate has eight."""
 
 _CONFIDENCE: Final = re.compile(r"(0(\.\d{1,17})?|1(\.0{1,17})?)", re.ASCII)
 _SAVE: Final = "write it with `mdlp-bench leaderboard pack`"
 
 
-class SubmittedReadings(TextMethod):
-    """The readings of a submission, found by sample id; its descriptor is the submission's.
-
-    Args:
-        readings: One a sample.
-    """
-
-    def __init__(self, readings: dict[str, Reading]) -> None:
-        self._readings = readings
-
-    def read_batch(self, batch: FrameBatch) -> list[Reading]:
-        """The stored readings of these samples."""
-        return [self._readings[sample_id] for sample_id in batch.sample_ids]
-
-
 def write_readings(readings: Iterable[tuple[str, Reading]]) -> bytes:
-    """The file: a header, and one line a sample with its id, its text and the confidence in [0, 1]."""
+    """The file: a header, and one line per sample with its id, its text and the confidence in [0, 1]."""
     lines = (f"{sample_id},{r.text},{r.confidence:.6f}\n" for sample_id, r in readings)
     return (",".join(HEADER) + "\n" + "".join(lines)).encode()
 
@@ -52,8 +36,8 @@ def parse_readings(
         sample_ids: The test set's ids; without them any id is taken.
 
     Returns:
-        By sample id the reading, each of whose characters gets an equal share of its confidence, or None
-        where its line is faulty; None in all where the file is none of readings.
+        The reading of each sample id, or None where its line is faulty; each character of a reading gets an
+        equal share of its confidence. None when the file as a whole cannot be read.
     """
     known = None if sample_ids is None else frozenset(sample_ids)
     found: dict[str, Reading | None] = {}
@@ -79,14 +63,14 @@ def parse_readings(
             continue
         _, text, confidence = cells
         if known is not None and sample_id not in known:
-            faults.add("unknown-id", where, "no sample of the test set", "leave it out, or fix its name")
+            faults.add("unknown-id", where, "no sample of the test set", "leave it out, or correct its id")
         elif not new:
-            faults.add("readings", where, "a sample that was read before", "give one line a sample")
+            faults.add("readings", where, "a sample that has a line already", "give one line per sample")
         elif not _CONFIDENCE.fullmatch(confidence):
-            faults.add("readings", where, "its confidence is no number from 0 to 1", "write e.g. 0.93")
+            faults.add("readings", where, "its confidence is not a number from 0 to 1", "write e.g. 0.93")
         elif (problem := _text_problem(text)) is not None:
             faults.add(
-                "readings", where, problem, "give the plate's characters, or nothing when none is seen"
+                "readings", where, problem, "give the plate's characters, or nothing when there are none"
             )
         else:
             found[sample_id] = _reading(normalise(text), float(confidence))

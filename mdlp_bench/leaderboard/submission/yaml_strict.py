@@ -1,7 +1,12 @@
-"""YAML from strangers: no anchors, no tags, no repeated keys, bounded size and depth."""
+"""YAML from strangers: no anchors, tags or repeated keys, bounded size and depth, values as in YAML 1.2.
+
+In YAML 1.1 `no` is a boolean, `12:30` and `010` are odd numbers, `2026-01-01` is a date, and the key `<<`
+merges a mapping. Here they are text (`010` is ten).
+"""
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 import yaml
@@ -59,7 +64,7 @@ def _check_events(text: str, name: str) -> None:
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """`SafeLoader` that refuses a key given twice."""
+    """`SafeLoader` with the plain values of YAML 1.2 that refuses a key given twice."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[str] = set()
@@ -70,3 +75,32 @@ class _StrictLoader(yaml.SafeLoader):
                 )
             seen.add(key.value)
         return super().construct_mapping(node, deep=deep)
+
+
+def _whole_number(loader: _StrictLoader, node: yaml.ScalarNode) -> int:
+    return int(loader.construct_scalar(node).replace("_", ""))
+
+
+class _StrictDumper(yaml.SafeDumper):
+    """Quotes every text that YAML 1.1 or 1.2 would take for something else."""
+
+
+def dump_yaml(content: dict[str, Any]) -> str:
+    """A mapping as YAML that `load_yaml` and readers of YAML 1.1 understand in the same way."""
+    return yaml.dump(content, Dumper=_StrictDumper, sort_keys=False, allow_unicode=True, width=100)
+
+
+_StrictLoader.yaml_implicit_resolvers = {}
+_StrictLoader.add_constructor("tag:yaml.org,2002:int", _whole_number)
+for _kind, _pattern, _first in (
+    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+    ("bool", r"true|True|TRUE|false|False|FALSE", list("tTfF")),
+    ("int", r"[-+]?[0-9][0-9_]*", list("-+0123456789")),
+    (
+        "float",
+        r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
+        list("-+0123456789."),
+    ),
+):
+    for _of in (_StrictLoader, _StrictDumper):
+        _of.add_implicit_resolver(f"tag:yaml.org,2002:{_kind}", re.compile(rf"(?:{_pattern})\Z"), _first)
