@@ -16,7 +16,7 @@ from rapidfuzz.distance import Levenshtein
 from rapidfuzz.process import cpdist
 
 from mdlp_bench.errors import DataError
-from mdlp_bench.plate import ALPHABET, DIGITS, LETTERS, PROVINCES, is_valid, normalise
+from mdlp_bench.plate import ALPHABET, DIGITS, LETTERS, PROVINCES, grammar_of, normalise
 
 Scores = NDArray[np.float64]
 Denominator = Literal["max", "target"]
@@ -219,6 +219,8 @@ def hallucinated(
 ) -> Scores:
     """1 for each output that reads confidently as a valid plate which is the wrong one; float64 [B].
 
+    Valid is a reading of the grammar that the ground truth follows.
+
     Lower is better. An unreadable output is a failure, but one that nobody is accused by; this is the share
     of outputs that would be.
 
@@ -236,11 +238,17 @@ def hallucinated(
         raise DataError(f"{len(confidences)} confidences for {len(read)} readings")
     return np.array(
         [
-            confidence >= threshold and pred != target and is_valid(pred)
+            confidence >= threshold and pred != target and _is_plate_beside(pred, target)
             for pred, target, confidence in zip(read, true, confidences, strict=True)
         ],
         np.float64,
     )
+
+
+def _is_plate_beside(pred: str, target: str) -> bool:
+    """Whether a reading is a plate of the grammar of its ground truth; of any, where that is of none."""
+    found, wanted = grammar_of(pred), grammar_of(target)
+    return found is not None and (wanted is None or found is wanted)
 
 
 def confident_from(

@@ -21,7 +21,9 @@ def recognise(path: Path) -> bool:
     if not path.is_dir():
         return False
     names = list(islice(list_folder(path).images, _PEEK))
-    return bool(names) and sum(plate.is_valid(_text(name)) for name in names) * 2 > len(names)
+    return bool(names) and sum(plate.grammar_of(_text(name)) is plate.CHINESE for name in names) * 2 > len(
+        names
+    )
 
 
 def open_crops(path: Path) -> FileSamples:

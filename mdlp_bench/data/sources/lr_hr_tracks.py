@@ -27,10 +27,6 @@ from mdlp_bench.data.sources.names import (
 from mdlp_bench.errors import DataError
 
 _IMAGE: Final = re.compile(r"(lr|hr)[-_]?[0-9]+", re.IGNORECASE)
-_BRAZILIAN: Final = {
-    "brazilian": re.compile("[A-Z]{3}[0-9]{4}"),
-    "mercosur": re.compile("[A-Z]{3}[0-9][A-Z][0-9]{2}"),
-}
 _DEPTH: Final = 5
 _MDLP_FOLDERS: Final = frozenset({"inputs", "gt"})
 """A data set in the official layout may call its groups `track_<n>` too."""
@@ -181,9 +177,10 @@ def _read_track(
         message = f"sample {sample_id}: no text in the annotations"
         problems.append(Problem("text-missing", message, sample_id, split, rejected=False))
     text = plate.normalise(annotation.text) if annotation.text else None
-    layout = annotation.layout or next((n for n, p in _BRAZILIAN.items() if text and p.fullmatch(text)), None)
-    if text and not (any(p.fullmatch(text) for p in _BRAZILIAN.values()) or plate.is_valid(text)):
-        message = f"sample {sample_id}: {text!r} is neither a Brazilian nor a Mercosur nor a Chinese plate"
+    layouts = plate.parse(text).layouts if text and plate.is_valid(text) else ()
+    layout = annotation.layout or (layouts[0] if len(layouts) == 1 else None)
+    if text and not layouts:
+        message = f"sample {sample_id}: {text!r} is a plate of no known grammar"
         problems.append(Problem("text-grammar", message, sample_id, split, rejected=False))
     base = FileEntry(
         sample_id,

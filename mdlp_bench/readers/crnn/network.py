@@ -8,7 +8,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
-from mdlp_bench.plate import ALPHABET
+from mdlp_bench.plate import ALPHABET, CHINESE
 
 INPUT_HEIGHT: Final = 32
 
@@ -23,6 +23,7 @@ class CrnnConfig(BaseModel):
         hidden: Width of each direction of the LSTM.
         temperature: Divides the logits before the softmax, fitted so that confidences are calibrated.
         believed_from: For each decoding its `ReaderDescriptor.believed_from`.
+        grammars: Names of the plate grammars whose texts it was trained on (see `mdlp_bench.plate.grammars`).
         version: Of the weights.
     """
 
@@ -34,6 +35,7 @@ class CrnnConfig(BaseModel):
     hidden: int = Field(default=96, gt=0)
     temperature: float = Field(default=1.0, gt=0)
     believed_from: dict[str, float | None] = Field(default_factory=dict)
+    grammars: tuple[str, ...] = (CHINESE.name,)
     version: str = "0"
 
     @property

@@ -13,7 +13,7 @@ import torch
 
 from mdlp_bench.files import sha256_file
 from mdlp_bench.images import ImageU8
-from mdlp_bench.readers import grammar
+from mdlp_bench.plate import grammars
 from mdlp_bench.readers.base import Reader, ReaderDescriptor, Reading
 from mdlp_bench.readers.crnn.network import INPUT_HEIGHT, standardise
 from mdlp_bench.readers.crnn.weights import bundled_weights, load_crnn
@@ -52,6 +52,7 @@ class CrnnReader(Reader):
         self.network = load_crnn(path)
         self.config = self.network.config
         self.decoding = decoding
+        self._grammars = [grammars()[name] for name in self.config.grammars]
         self.descriptor = ReaderDescriptor(
             name="crnn" if decoding == "greedy" else f"crnn-{decoding}",
             title="CRNN" if decoding == "greedy" else f"CRNN ({decoding})",
@@ -113,12 +114,20 @@ class CrnnReader(Reader):
                 probabilities,
                 beam=_BEAM,
                 floor=_BEAM_FLOOR,
-                viable=(lambda prefix: grammar.viable(self._spell(prefix))) if constrained else None,
-                complete=(lambda prefix: grammar.complete(self._spell(prefix))) if constrained else None,
+                viable=self._viable if constrained else None,
+                complete=self._complete if constrained else None,
             )
             classes = list(found[0]) if found else []
             confidences = align(probabilities, tuple(classes))
         return Reading(self._spell(classes), tuple(confidences))
+
+    def _viable(self, prefix: Sequence[int]) -> bool:
+        text = self._spell(prefix)
+        return any(grammar.viable(text) for grammar in self._grammars)
+
+    def _complete(self, classes: Sequence[int]) -> bool:
+        text = self._spell(classes)
+        return any(grammar.layouts_of(text) for grammar in self._grammars)
 
     def _spell(self, classes: Sequence[int]) -> str:
         return "".join(self.config.alphabet[index - 1] for index in classes)

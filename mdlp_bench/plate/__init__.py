@@ -1,0 +1,162 @@
+"""Plate texts: the grammar of mainland Chinese plates (GA 36-2018), and parsing by every known grammar.
+
+A Chinese plate reads: one province glyph, one letter of the issuing authority, a serial number. The letters
+I and O are never used. New-energy plates carry one character more: small vehicles a letter in front of the
+digits (`沪AD12345`), large vehicles a letter behind them (`沪A12345D`). Other countries' grammars are data:
+see `mdlp_bench.plate.grammar`.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from types import MappingProxyType
+from typing import Final, Literal, get_args
+
+from mdlp_bench.errors import PlateError
+from mdlp_bench.plate.grammar import Grammar, Template, data_grammars
+
+PROVINCES: Final = "京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼"
+"""The 31 province-level glyphs of civil plates."""
+
+SPECIAL_GLYPHS: Final = "警学挂港澳使领"
+"""Glyphs that stand last (police, training, trailer, Hong Kong, Macao, consulate) or first (embassy)."""
+
+LETTERS: Final = "ABCDEFGHJKLMNPQRSTUVWXYZ"
+"""Latin letters in use: without I and O."""
+
+ENERGY_LETTERS: Final = "ABCDEFGHJK"
+"""Letters that mark a new-energy plate."""
+
+DIGITS: Final = "0123456789"
+
+ALPHABET: Final = PROVINCES + SPECIAL_GLYPHS + DIGITS + LETTERS
+"""Every character that a Chinese plate can carry, in the order readers index it (72 characters)."""
+
+Layout = Literal[
+    "blue", "green_small", "green_large", "yellow", "white_police", "black", "training", "trailer"
+]
+"""Layouts that the renderer draws. `green_small` has the white-to-green gradient, `green_large` the
+yellow-green two-tone."""
+
+LAYOUTS: Final[tuple[Layout, ...]] = get_args(Layout)
+
+_S: Final = LETTERS + DIGITS
+# The serial number of an ordinary plate has at least two digits (GA 36-2018).
+_ORDINARY: Final = Template((PROVINCES, LETTERS, *[_S] * 5), min_digits=2)
+
+
+def _marked(glyphs: str) -> Template:
+    return Template((PROVINCES, LETTERS, *[_S] * 4, glyphs))
+
+
+CHINESE: Final = Grammar(
+    "chinese",
+    "Mainland China",
+    MappingProxyType(
+        {
+            "blue": (_ORDINARY,),
+            "green_small": (Template((PROVINCES, LETTERS, ENERGY_LETTERS, _S, *[DIGITS] * 4)),),
+            "green_large": (Template((PROVINCES, LETTERS, *[DIGITS] * 5, ENERGY_LETTERS)),),
+            "yellow": (_ORDINARY,),
+            "white_police": (_marked("警"),),
+            "black": (Template(("使", *[DIGITS] * 6)), _marked("港澳领"), _ORDINARY),
+            "training": (_marked("学"),),
+            "trailer": (_marked("挂"),),
+        }
+    ),
+    region=PROVINCES + SPECIAL_GLYPHS,
+)
+"""The grammar of GA 36-2018."""
+
+# Separators people write between the authority letter and the serial number.
+_SEPARATORS: Final = " \t·•・.-"
+
+
+@cache
+def grammars() -> Mapping[str, Grammar]:
+    """Every known grammar by name: the Chinese one, then those of the data files.
+
+    Raises:
+        PlateError: See `mdlp_bench.plate.grammar.data_grammars`.
+    """
+    return MappingProxyType({CHINESE.name: CHINESE, **data_grammars()})
+
+
+@cache
+def _separators() -> dict[int, None]:
+    found = _SEPARATORS + "".join(grammar.separators for grammar in grammars().values())
+    return dict.fromkeys(map(ord, found))
+
+
+@dataclass(frozen=True, slots=True)
+class Plate:
+    """A parsed plate.
+
+    Attributes:
+        text: The normalised text, e.g. `京P20S75`.
+        layouts: Every layout whose grammar the text fits (blue and yellow share theirs: colour decides).
+    """
+
+    text: str
+    layouts: tuple[str, ...]
+
+
+def normalise(text: str) -> str:
+    """Return `text` in the form the project compares: NFKC, upper case, without separators and blanks.
+
+    Full-width letters and digits become ASCII; nothing is guessed (an `O` stays an `O` and will not parse).
+    """
+    return unicodedata.normalize("NFKC", text).strip().upper().translate(_separators())
+
+
+def grammar_of(text: str) -> Grammar | None:
+    """The first known grammar that `text` is a plate of; see `normalise` for what is forgiven."""
+    plain = normalise(text)
+    return next((grammar for grammar in grammars().values() if grammar.layouts_of(plain)), None)
+
+
+def parse(text: str, layout: str | None = None) -> Plate:
+    """Parse a plate's text by every known grammar.
+
+    Args:
+        text: The text; see `normalise` for what is forgiven.
+        layout: Demand this layout.
+
+    Raises:
+        PlateError: The text is no plate (of that layout); the message says which character is at fault.
+    """
+    plain = normalise(text)
+    layouts = _layouts_of(plain)
+    if layout is not None:
+        layouts = (layout,) if layout in layouts else ()
+    if not layouts:
+        raise PlateError(f"{text!r} is not a {layout or 'known'} plate: {_complaint(plain, layout)}")
+    return Plate(plain, layouts)
+
+
+def is_valid(text: str, layout: str | None = None) -> bool:
+    """Whether `text` is a plate of a known grammar (of that layout, when given)."""
+    layouts = _layouts_of(normalise(text))
+    return layout in layouts if layout is not None else bool(layouts)
+
+
+def _layouts_of(plain: str) -> tuple[str, ...]:
+    return tuple(name for grammar in grammars().values() for name in grammar.layouts_of(plain))
+
+
+def _complaint(plain: str, layout: str | None) -> str:
+    named = next((g for g in grammars().values() if layout in g.layouts), CHINESE)
+    if named is not CHINESE:
+        return f"it does not follow {named.title}"
+    for position, character in enumerate(plain, start=1):
+        if character not in ALPHABET:
+            hint = " (plates do not use I and O)" if character in "IO" else ""
+            return f"character {position}, {character!r}, is not in the alphabet{hint}"
+    if len(plain) not in CHINESE.lengths:
+        return f"it has {len(plain)} characters, plates have 7 or 8"
+    if plain[0] not in PROVINCES + "使":
+        return f"it starts with {plain[0]!r}, not with a province"
+    return "its letters and digits stand in no order that a layout allows"
