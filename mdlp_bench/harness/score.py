@@ -90,7 +90,7 @@ def score(
     the reader; it has no image scores, and no hallucinations, which are counted in a reader's confidences.
 
     Args:
-        predictions: One entry a method.
+        predictions: One entry per method.
         samples: The data set they were made on.
         outs: A run folder for each.
         plan: Readers and image scorers.
@@ -285,25 +285,17 @@ def _tabulate(
     }
     columns["error"] = own.columns["error"]
     metrics = {n: np.asarray(own.columns[n], np.float64) for s in plan.image_scorers for n in s.metrics}
-    ceilings: dict[str, float] = {}
-    missing: dict[str, str] = {}
-    for position, reader in enumerate(plan.readers):
-        name = reader.descriptor.name
-        readings: list[Reading] = own.columns[f"read@{name}"]
+    truths = []
+    for position, reader in enumerate(record.readers):
+        readings: list[Reading] = own.columns[f"read@{reader.name}"]
         columns[record.column("read_text", position)] = [reading.text for reading in readings]
         columns[record.column("read_confidence", position)] = [reading.confidence for reading in readings]
-        truth = TruthReadings(shared.columns["text"], shared.columns[f"truth@{name}"])
-        scores = text_columns(readings, truth, shared.columns["frame_readings"] if position == 0 else None)
-        if record.method.output == "image":
-            if reader.descriptor.believed_from is None:
-                missing[record.column("hallucination", position)] = (
-                    f"it is not known from which confidence {name} errs at most once in a hundred "
-                    "(see mdlp-bench calibrate)"
-                )
-            else:
-                scores["hallucination"] = hallucinations(readings, truth, reader.descriptor.believed_from)
-        metrics |= {record.column(metric, position): values for metric, values in scores.items()}
-        ceilings |= {record.column(metric, position): value for metric, value in truth.scores().items()}
+        truth: list[Reading | None] = shared.columns[f"truth@{reader.name}"]
+        truths.append(
+            TruthReadings(shared.columns["text"], [None if one is None else one.text for one in truth])
+        )
+    found, missing = reader_columns(record, columns, truths, shared.columns["frame_readings"])
+    metrics |= found
     bootstrap = ClusterBootstrap(
         columns["plate_id"], MDLP_V1.bootstrap.resamples, confidence=MDLP_V1.bootstrap.confidence
     )
@@ -319,8 +311,8 @@ def _tabulate(
         summary |= summarise_distances(names[0], names[1], *sets, counts)
     known = ~np.isnan(metrics["acc"])
     confidences = np.asarray(columns["read_confidence"], np.float64)[known]
-    read = Counts(int(known.sum()), len(bootstrap.clusters), n_failed)
-    summary |= summarise_confidence(confidences.tolist(), metrics["acc"][known] > 0, read)
+    counts = Counts(int(known.sum()), len(bootstrap.clusters), n_failed)
+    summary |= summarise_confidence(confidences.tolist(), metrics["acc"][known] > 0, counts)
     for name, reason in {**plan.unavailable, **missing}.items():
         summary[name] = unavailable(name, reason)
     if record.method.output == "text":
@@ -328,9 +320,53 @@ def _tabulate(
         inception = () if plan.inception is None else ("fid", "kid")
         for name in (*imaged, *plan.unavailable, *inception, "frd", "krd", "hallucination"):
             summary[name] = unavailable(name, _TEXT_ONLY)
-    for name, value in ceilings.items():
+    for name, value in reader_ceilings(record, truths).items():
         summary[name] = summary[name].model_copy(update={"ceiling": value})
     table = pa.table(
         {**columns, **{n: pa.array(v, pa.float64(), from_pandas=True) for n, v in metrics.items()}}
     )
     return table, summary
+
+
+def reader_columns(
+    record: RunRecord,
+    readings: Mapping[str, Sequence[Any]],
+    truths: Sequence[TruthReadings],
+    frame_readings: Sequence[Sequence[str]] | None,
+) -> tuple[dict[str, npt.NDArray[np.float64]], dict[str, str]]:
+    """All columns of a run that follow from what readers read.
+
+    Args:
+        record: The run; names the readers.
+        readings: The columns `read_text` and `read_confidence` of every reader (see `RunRecord.column`).
+        truths: For each reader, the texts and what it reads in the ground truths.
+        frame_readings: What the first reader reads in each sample's frames; None leaves out `invented`.
+
+    Returns:
+        The columns, float64 [n] each, and the reasons of those that cannot be computed.
+    """
+    columns: dict[str, npt.NDArray[np.float64]] = {}
+    missing: dict[str, str] = {}
+    for position, (reader, truth) in enumerate(zip(record.readers, truths, strict=True)):
+        texts = readings[record.column("read_text", position)]
+        scores = text_columns(texts, truth, frame_readings if position == 0 else None)
+        if record.method.output == "image":
+            if reader.believed_from is None:
+                missing[record.column("hallucination", position)] = (
+                    f"it is not known from which confidence {reader.name} errs at most once in a hundred "
+                    "(see mdlp-bench calibrate)"
+                )
+            else:
+                confidences = readings[record.column("read_confidence", position)]
+                scores["hallucination"] = hallucinations(texts, confidences, truth, reader.believed_from)
+        columns |= {record.column(metric, position): values for metric, values in scores.items()}
+    return columns, missing
+
+
+def reader_ceilings(record: RunRecord, truths: Sequence[TruthReadings]) -> dict[str, float]:
+    """By column, the mean of each text metric on the ground truths themselves."""
+    return {
+        record.column(metric, position): value
+        for position, truth in enumerate(truths)
+        for metric, value in truth.scores().items()
+    }

@@ -9,22 +9,21 @@ import numpy as np
 import numpy.typing as npt
 
 from mdlp_bench.metrics import text
-from mdlp_bench.readers.base import Reading
 
 Column = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class TruthReadings:
-    """The texts of a data set and one reader's readings of its ground truths.
+    """The texts of a data set and what one reader reads in its ground truths.
 
     Attributes:
-        texts: One a sample; None or empty where there is none.
-        readings: One a sample; None without a ground truth.
+        texts: One per sample; None or empty where there is none.
+        readings: One per sample; None without a ground truth.
     """
 
     texts: Sequence[str | None]
-    readings: Sequence[Reading | None]
+    readings: Sequence[str | None]
 
     @property
     def known(self) -> tuple[list[int], list[str]]:
@@ -32,49 +31,49 @@ class TruthReadings:
         found = [(index, target) for index, target in enumerate(self.texts) if target]
         return [index for index, _ in found], [target for _, target in found]
 
-    def pairs(self) -> tuple[list[Reading], list[str]]:
-        """Readings and texts of the samples that have both a ground truth and a text."""
-        both = [(r, t) for r, t in zip(self.readings, self.texts, strict=True) if r is not None and t]
-        return [reading for reading, _ in both], [target for _, target in both]
-
     def scores(self) -> dict[str, float]:
         """The mean of every text metric on the ground truths themselves; empty when none can be read."""
-        readings, targets = self.pairs()
-        if not readings:
+        both = [(r, t) for r, t in zip(self.readings, self.texts, strict=True) if r is not None and t]
+        if not both:
             return {}
-        columns = text.text_scores([reading.text for reading in readings], targets)
+        columns = text.text_scores([read for read, _ in both], [target for _, target in both])
         return {name: float(values.mean()) for name, values in columns.items()}
 
 
 def text_columns(
-    readings: Sequence[Reading], truth: TruthReadings, frame_readings: Sequence[Sequence[str]] | None = None
+    readings: Sequence[str], truth: TruthReadings, frame_readings: Sequence[Sequence[str]] | None = None
 ) -> dict[str, Column]:
     """Every per-sample text metric, float64 [n] each; NaN where a sample has no text.
 
     Args:
-        readings: Of the restored images, one a sample.
+        readings: Of the restored images, one per sample.
         truth: Texts and readings of the ground truths.
         frame_readings: Readings of each sample's input frames; with them also `invented`.
     """
     known, targets = truth.known
-    texts = [readings[index].text for index in known]
+    texts = [readings[index] for index in known]
     scores = text.text_scores(texts, targets)
     if frame_readings is not None:
         scores["invented"] = text.invented(texts, targets, [frame_readings[index] for index in known])
     return {name: _spread(values, known, len(readings)) for name, values in scores.items()}
 
 
-def hallucinations(readings: Sequence[Reading], truth: TruthReadings, believed_from: float) -> Column:
+def hallucinations(
+    readings: Sequence[str], confidences: Sequence[float], truth: TruthReadings, believed_from: float
+) -> Column:
     """1 for each confident reading of a valid plate that is the wrong one, float64 [n]; NaN without a text.
 
     Args:
-        readings: Of the restored images, one a sample.
+        readings: Of the restored images, one per sample.
+        confidences: Of these readings, in [0, 1].
         truth: Texts of the ground truths.
         believed_from: The reader's (see `ReaderDescriptor`).
     """
     known, targets = truth.known
-    texts, confidences = [readings[i].text for i in known], [readings[i].confidence for i in known]
-    return _spread(text.hallucinated(texts, targets, confidences, believed_from), known, len(readings))
+    found = text.hallucinated(
+        [readings[i] for i in known], targets, [confidences[i] for i in known], believed_from
+    )
+    return _spread(found, known, len(readings))
 
 
 def _spread(values: Column, places: Sequence[int], size: int) -> Column:
