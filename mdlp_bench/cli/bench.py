@@ -14,6 +14,7 @@ from mdlp_bench.cli.options import (
     EngineOption,
     FidOption,
     JsonOption,
+    LimitOption,
     LpipsOption,
     ReaderOption,
     SeedOption,
@@ -45,6 +46,7 @@ def predict(
     data: DataArgument,
     out: Annotated[Path, typer.Option("--out", "-o", help="The prediction folder; a stopped job resumes.")],
     split: SplitOption = None,
+    limit: LimitOption = None,
     batch_size: BatchOption = 16,
     seed: SeedOption = 0,
     measure: Annotated[
@@ -61,7 +63,7 @@ def predict(
 
     predictions = run_predict(
         method,
-        open_samples(data, split=split),
+        open_samples(data, split=split, limit=limit),
         out,
         batch_size=batch_size,
         seed=seed,
@@ -87,6 +89,7 @@ def score(
     data: DataArgument,
     out: Annotated[Path, typer.Option("--out", "-o", help="The run folder.")],
     split: SplitOption = None,
+    limit: LimitOption = None,
     reader: ReaderOption = None,
     lpips: LpipsOption = "alex",
     fid: FidOption = True,
@@ -102,7 +105,7 @@ def score(
     from mdlp_bench.harness.predict import Predictions
     from mdlp_bench.harness.score import score as run_score
 
-    samples = open_samples(data, split=split)
+    samples = open_samples(data, split=split, limit=limit)
     plan = ScoringPlan.from_names(reader, lpips, fid)
     runs = run_score(
         [Predictions(predictions)],
@@ -127,6 +130,7 @@ def bench(
         Path, typer.Option("--out", "-o", help="Folder for predictions, runs, tables and figure.")
     ],
     split: SplitOption = None,
+    limit: LimitOption = None,
     reader: ReaderOption = None,
     lpips: LpipsOption = "alex",
     fid: FidOption = True,
@@ -148,7 +152,7 @@ def bench(
     names = [name for name in (part.strip() for part in methods.split(",")) if name]
     comparison = run_bench(
         names,
-        open_samples(data, split=split),
+        open_samples(data, split=split, limit=limit),
         out,
         ScoringPlan.from_names(reader, lpips, fid),
         batch_size=batch_size,

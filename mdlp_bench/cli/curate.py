@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mdlp_bench.cli.console import make_console, make_table, progress
-from mdlp_bench.cli.options import EngineOption, JsonOption, SeedOption, WorkersOption
+from mdlp_bench.cli.options import (
+    EngineOption,
+    JsonOption,
+    LimitOption,
+    OrderOption,
+    SeedOption,
+    WorkersOption,
+)
 
 if TYPE_CHECKING:
     from mdlp_bench.curate.audit import Audit, AuditConfig
@@ -96,6 +103,7 @@ def pair_tracks(
             show_default="none",
         ),
     ] = None,
+    order: OrderOption = None,
     name: _Name = None,
     version: _Version = "1.0.0",
     engine: EngineOption = "local",
@@ -111,7 +119,7 @@ def pair_tracks(
     thresholds = make_config(**(_settings(config) | given))
     with progress("pair", unit="track", as_json=as_json) as tick:
         report = pair(
-            tracks, out, thresholds, readers=reader or (), name=name, version=version,
+            tracks, out, thresholds, readers=reader or (), order=order, name=name, version=version,
             engine=engine_named(engine, workers), progress=tick,
         )  # fmt: skip
     if as_json:
@@ -147,6 +155,8 @@ def split_data(
         ),
     ] = False,
     source: _Source = None,
+    order: OrderOption = None,
+    limit: LimitOption = None,
     name: _Name = None,
     version: _Version = "1.0.0",
     supersedes: Annotated[str | None, typer.Option("--supersedes", help="The version it replaces.")] = None,
@@ -165,8 +175,9 @@ def split_data(
     rule = SplitRule(ratios=_ratios(ratios), seed=seed, by=tuple(by or ["plate_id"]), keep=keep)
     with progress("split", unit="sample", as_json=as_json) as tick:
         report = split_dataset(
-            open_samples(dataset, source=source), out, rule, search=search, name=name, version=version,
-            supersedes=supersedes, engine=engine_named(engine, workers), progress=tick,
+            open_samples(dataset, source=source, order=order, limit=limit), out, rule, search=search,
+            name=name, version=version, supersedes=supersedes,
+            engine=engine_named(engine, workers), progress=tick,
         )  # fmt: skip
     if as_json:
         typer.echo(report.model_dump_json(indent=2))
@@ -198,6 +209,8 @@ def audit_data(
         ),
     ] = False,
     source: _Source = None,
+    order: OrderOption = None,
+    limit: LimitOption = None,
     engine: EngineOption = "local",
     workers: WorkersOption = None,
     as_json: JsonOption = False,
@@ -212,7 +225,7 @@ def audit_data(
     if fix and dataset.startswith(HUB_PREFIX):
         raise DataError("--fix needs a folder of your own; export the data set first")
     thresholds = _validated(AuditConfig, _settings(config))
-    samples = open_samples(dataset, source=source)
+    samples = open_samples(dataset, source=source, order=order, limit=limit)
     with progress("audit", unit="sample", as_json=as_json) as tick:
         found = audit(samples, thresholds, reader=reader, engine=engine_named(engine, workers), progress=tick)
     if html is not None:

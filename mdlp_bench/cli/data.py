@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mdlp_bench.cli.console import make_console, make_table, progress
-from mdlp_bench.cli.options import EngineOption, JsonOption, SplitOption, WorkersOption
+from mdlp_bench.cli.options import (
+    EngineOption,
+    JsonOption,
+    LimitOption,
+    OrderOption,
+    SplitOption,
+    WorkersOption,
+)
 
 if TYPE_CHECKING:
     from mdlp_bench.curate.diff import Diff
@@ -59,12 +66,17 @@ def show_layouts(as_json: JsonOption = False) -> None:
     epilog="Examples:\n\n  mdlp-bench data open MDLP\n\n  mdlp-bench data open CCPD2019 --source ccpd --json",
 )
 def open_data(
-    path: PathArgument, split: SplitOption = None, source: SourceOption = None, as_json: JsonOption = False
+    path: PathArgument,
+    split: SplitOption = None,
+    source: SourceOption = None,
+    order: OrderOption = None,
+    limit: LimitOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Say which layout a path has and what it lists, without reading images."""
     from mdlp_bench.data import open_samples
 
-    samples = open_samples(path, split=split, source=source)
+    samples = open_samples(path, split=split, source=source, order=order, limit=limit)
     splits = {name: len(ids) for name, ids in samples.candidates().items()}
     notes = samples.listing_problems()
     first = [sample_id for ids in samples.candidates().values() for sample_id in ids[:_SHOWN]][:_SHOWN]
@@ -93,13 +105,18 @@ def open_data(
     epilog="Examples:\n\n  mdlp-bench data inspect MDLP --split val\n\n  mdlp-bench data inspect OUT --json",
 )
 def inspect_data(
-    path: PathArgument, split: SplitOption = None, source: SourceOption = None, as_json: JsonOption = False
+    path: PathArgument,
+    split: SplitOption = None,
+    source: SourceOption = None,
+    order: OrderOption = None,
+    limit: LimitOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Read everything once: counts, sizes, layouts, problems. Exit code 1 when something is to be fixed."""
     from mdlp_bench.data import open_samples
     from mdlp_bench.data.inspect import inspect
 
-    samples = open_samples(path, split=split, source=source)
+    samples = open_samples(path, split=split, source=source, order=order, limit=limit)
     with progress("inspect", None, as_json=as_json) as tick:
         found = inspect(samples, tick)
     if as_json:
@@ -124,6 +141,8 @@ def export_data(
     ] = "parquet",
     split: SplitOption = None,
     source: SourceOption = None,
+    order: OrderOption = None,
+    limit: LimitOption = None,
     name: Annotated[str | None, typer.Option("--name", help="Name of the data set.")] = None,
     version: Annotated[str, typer.Option("--data-version", help="Version of the data set.")] = "1.0.0",
     supersedes: Annotated[str | None, typer.Option("--supersedes", help="The version it replaces.")] = None,
@@ -159,7 +178,7 @@ def export_data(
     if to in EXPORTS and (engine != "local" or workers is not None):
         raise DataError(f"--to {to}: written by one process; leave --engine and --workers out")
     used = engine_named(engine, workers)
-    samples = open_samples(path, split=split, source=source)
+    samples = open_samples(path, split=split, source=source, order=order, limit=limit)
     total = sum(len(ids) for ids in samples.candidates().values())
     address: str | None = None
     with progress("export", total, as_json=as_json) as tick:

@@ -12,6 +12,24 @@ DataArgument = Annotated[
     Path, typer.Argument(help="A data set: MDLP folder, Parquet folder, ...", show_default=False)
 ]
 SplitOption = Annotated[str | None, typer.Option("--split", help="Only this split.", show_default="all")]
+LimitOption = Annotated[
+    int | None,
+    typer.Option(
+        "--limit",
+        min=1,
+        help="Only this many samples, from all splits alike: for a quick try.",
+        show_default="all",
+    ),
+]
+OrderOption = Annotated[
+    str | None,
+    typer.Option(
+        "--order",
+        help="How the names of frames are read: name (natural order), number:K (the K-th number of a name, "
+        "-1 the last), time (a clock time) or a file that lists the frames in order.",
+        show_default="by what the names hold",
+    ),
+]
 SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Seed of everything random.")]
 BatchOption = Annotated[int, typer.Option("--batch-size", min=1, help="Samples a call of the method.")]
 ReaderOption = Annotated[

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from mdlp_bench.cli.options import DataArgument, JsonOption
+from mdlp_bench.cli.options import DataArgument, JsonOption, LimitOption
 from mdlp_bench.cli.train_reader import train_reader_command
 
 # The group `mdlp_bench.training.registry` loads from; naming it here keeps torch out of the command line.
@@ -80,6 +80,7 @@ def _verb(method: str) -> Callable[..., None]:
         threads: Annotated[
             int | None, typer.Option("--threads", min=1, help="CPU threads.", show_default="one a core")
         ] = None,
+        limit: LimitOption = None,
         as_json: JsonOption = False,
     ) -> None:
         import torch
@@ -91,7 +92,7 @@ def _verb(method: str) -> Callable[..., None]:
         if threads is not None:
             torch.set_num_threads(threads)
         recipe = read_recipe(config, steps=steps, seed=seed)
-        every = open_samples(data)
+        every = open_samples(data, limit=limit)
         held_out = None
         if validation is not None:
             held_out = open_samples(validation)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from pathlib import Path
 
 from mdlp_bench.data.samples import Samples
+from mdlp_bench.data.sources.frame_order import AUTO, OrderRule
 from mdlp_bench.data.sources.names import printable
 from mdlp_bench.data.sources.registry import SOURCES, sniff
 from mdlp_bench.errors import DataError
@@ -12,13 +14,23 @@ from mdlp_bench.errors import DataError
 HUB_PREFIX = "hf://"
 
 
-def open_samples(path: Path | str, *, split: str | None = None, source: str | None = None) -> Samples:
+def open_samples(
+    path: Path | str,
+    *,
+    split: str | None = None,
+    source: str | None = None,
+    order: str | None = None,
+    limit: int | None = None,
+) -> Samples:
     """Open a data set.
 
     Args:
         path: A folder or file of any layout in `mdlp_bench.data.sources.SOURCES`, or `hf://owner/name`.
         split: Take this split only.
         source: The layout's name; without it the folder is looked at.
+        order: How the names of frames are read: `name`, `number:K`, `time` or the path of a list (see
+            `mdlp_bench.data.sources.frame_order`).
+        limit: Take this many samples only, from all splits alike, the first ones of each: for a quick try.
 
     Returns:
         Samples; broken ones are left out and told in `.problems`.
@@ -37,7 +49,22 @@ def open_samples(path: Path | str, *, split: str | None = None, source: str | No
             raise DataError(f"{printable(name)}: no such file or folder")
         else:
             source = sniff(location).name
-    samples = SOURCES[source].open(name, split)
+    if order is not None and not SOURCES[source].named_frames:
+        raise DataError(
+            f"{printable(name)}: the layout {source} says itself which frame is which; leave --order out"
+        )
+    samples = SOURCES[source].open(name, split, AUTO if order is None else OrderRule.parse(order))
     if split is not None and not samples.name.endswith(f"/{split}"):
         samples = samples.select(split=split)
-    return samples
+    return samples if limit is None else _first(samples, limit)
+
+
+def _first(samples: Samples, limit: int) -> Samples:
+    """The first samples, drawn from the splits in turn until there are `limit`."""
+    rounds = zip_longest(*samples.candidates().values())
+    ids = [sample_id for turn in rounds for sample_id in turn if sample_id is not None]
+    if len(ids) <= limit:
+        return samples
+    chosen = samples.select(sample_ids=ids[:limit])
+    chosen.name = f"{samples.name}/first-{limit}"
+    return chosen

@@ -16,6 +16,7 @@ ProblemCode = Literal[
     "several-gt",
     "no-frames",
     "frame-order",
+    "order-unclear",
     "duplicate-id",
     "duplicate-scene",
     "file-name",
@@ -29,7 +30,9 @@ ProblemCode = Literal[
     "quarantined",
 ]
 
-NOTES: frozenset[ProblemCode] = frozenset({"quarantined", "duplicate-scene", "no-plate", "text-missing"})
+NOTES: frozenset[ProblemCode] = frozenset(
+    {"quarantined", "duplicate-scene", "no-plate", "text-missing", "order-unclear"}
+)
 """Codes that report a decision or a gap and no defect: they do not make an inspection fail."""
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Final
 
 import cv2
+import numpy as np
 
 from mdlp_bench.errors import DataError
 from mdlp_bench.images import ImageU8, check_rgb
@@ -74,6 +76,27 @@ def measure_frame(image: ImageU8) -> FrameMeasures:
         clipped=float(((luma <= _DARK) | (luma >= _BRIGHT)).mean()),
         noise=noise_sigma(luma),
         blockiness=blockiness(luma),
+    )
+
+
+def unsteady(sizes: Sequence[tuple[int, int]], tolerance: float = 0.2) -> str | None:
+    """What is odd about the (width, height) of the frames of one track, in order; None when nothing is.
+
+    A vehicle that nears or leaves grows or shrinks steadily. Where the side (square root of the area) falls
+    by more than `tolerance` of what it had been and also rises by more, the frames may be out of order.
+    """
+    sides = np.sqrt([float(width * height) for width, height in sizes])
+    if len(sides) < 3 or not sides.min():
+        return None
+    fall = float((1 - sides / np.maximum.accumulate(sides)).max())
+    rise = float((1 - np.minimum.accumulate(sides) / sides).max())
+    if min(fall, rise) <= tolerance:
+        return None
+    place = int((1 - sides / np.maximum.accumulate(sides)).argmax())
+    shown = ", ".join(f"{width} x {height}" for width, height in sizes[max(0, place - 1) : place + 2])
+    return (
+        f"the plate neither grows nor shrinks steadily ({shown} px at frame {place + 1} of {len(sides)}), "
+        "so the frames may be out of order; --order chooses how names are read"
     )
 
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from mdlp_bench import images
 from mdlp_bench.data import open_samples, write_parquet
 from mdlp_bench.data.sources.labels import read_labels
-from mdlp_bench.data.sources.names import frame_number, natural_key, order_frames, printable, sample_id_of
+from mdlp_bench.data.sources.names import natural_key, printable, sample_id_of
 from mdlp_bench.data.sources.registry import SOURCES, sniff
 from mdlp_bench.errors import DataError
 
@@ -313,18 +313,6 @@ def test_natural_order_is_total(names: list[str], random: Any) -> None:
 def test_natural_order_is_numeric(numbers: list[int]) -> None:
     names = [f"img_{number}.jpg" for number in numbers]
     assert sorted(names, key=natural_key) == [f"img_{number}.jpg" for number in sorted(numbers)]
-
-
-@given(st.lists(st.from_regex(r"[a-z_]{0,4}[0-9]{0,12}\.jpg", fullmatch=True), unique=True, max_size=6))
-def test_frames_are_ordered_or_refused(names: list[str]) -> None:
-    try:
-        ordered, indices = order_frames(names)
-    except DataError:
-        numbers = [frame_number(name) for name in names]
-        assert len(set(numbers)) < len(numbers)
-    else:
-        assert sorted(ordered) == sorted(names)
-        assert indices == sorted(set(indices)) and all(0 <= index < 2**31 for index in indices)
 
 
 @given(st.text(max_size=300), st.text(max_size=300))

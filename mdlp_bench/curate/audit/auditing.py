@@ -34,6 +34,7 @@ _SAMPLES_SHOWN: Final = 4
 
 _PROBLEM_CHECKS: Final[Mapping[ProblemCode, str | None]] = {
     "broken-image": "broken",
+    "order-unclear": "order-unclear",
     # Found again on the rows, where a quarantined or selected-away sample is no longer counted.
     "missing-gt": None,
     "text-grammar": None,

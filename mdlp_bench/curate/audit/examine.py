@@ -19,7 +19,7 @@ from mdlp_bench.errors import DataError
 from mdlp_bench.files import sha256_bytes
 from mdlp_bench.images import ImageU8, decode
 from mdlp_bench.metrics.protocol import WORKING_SIZE
-from mdlp_bench.quality.measures import tenengrad
+from mdlp_bench.quality.measures import tenengrad, unsteady
 from mdlp_bench.quality.statistics import luminance
 from mdlp_bench.readers.base import Reader, Reading
 
@@ -149,6 +149,9 @@ def _order_faults(
     faults: list[tuple[str, str]] = []
     if any(later <= earlier for earlier, later in pairwise(row["frame_indices"])):
         faults.append(("misordered", f"{sample}: frame indices {row['frame_indices']} do not ascend"))
+    frame_sizes = [(frame.shape[1], frame.shape[0]) for frame in frames]
+    if (contradiction := unsteady(frame_sizes)) is not None:
+        faults.append(("unsteady-size", f"{sample}: {contradiction}"))
     if gt is None or not frames:
         return faults
     largest = max(frames, key=lambda frame: frame.shape[0] * frame.shape[1])

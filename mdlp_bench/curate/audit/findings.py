@@ -52,6 +52,8 @@ CHECKS: Final = MappingProxyType(
         "gt-worse": Check("defect", "the ground truth is smaller or less legible than a frame", "none"),
         "misordered": Check("defect", "a frame is sharper than the ground truth, or out of order", "none"),
         "extreme-size": Check("defect", "an image is very small, large, wide or narrow", "none"),
+        "unsteady-size": Check("note", "the sizes of the frames contradict their order", "none"),
+        "order-unclear": Check("note", "the names of the frames allow several orders", "none"),
         "near-text": Check("note", "similar pictures with texts one edit apart in one split", "none"),
         "repeated-plate": Check("note", "one plate in several tracks of a split", "none"),
         "repeated-frame": Check("note", "a sample holds the same frame twice", "none"),

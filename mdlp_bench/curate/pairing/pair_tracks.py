@@ -35,6 +35,7 @@ def pair(
     config: PairingConfig | None = None,
     *,
     readers: Sequence[str] = (),
+    order: str | None = None,
     name: str | None = None,
     version: str = "1.0.0",
     engine: Engine = SERIAL,
@@ -50,6 +51,7 @@ def pair(
         out: Folder to write; must be new, empty or an unfinished build of the same tracks.
         config: Thresholds.
         readers: Names or paths of readers (see `load_reader`); their vote is the text where no label is.
+        order: How the names of frames are read (see `open_tracks`).
         name: Name of the data set (default: that of the tracks).
         version: Version of the data set.
         engine: Where; the bytes do not depend on it.
@@ -64,7 +66,7 @@ def pair(
         MdlpBenchError: The folder cannot be written.
     """
     config = config or PairingConfig()
-    found = open_tracks(tracks)
+    found = open_tracks(tracks, order)
     loaded = Loaded(_load, tuple(readers))
     builder = ReportBuilder(config, [f"{r.descriptor.name} {r.descriptor.version}" for r in loaded.value])
     for note in found.notes:

@@ -16,10 +16,12 @@ from mdlp_bench.curate.tracks import BadTrack, Track
 from mdlp_bench.data.sources.names import sample_id_of
 from mdlp_bench.errors import DataError
 from mdlp_bench.images import ImageU8
-from mdlp_bench.quality.measures import measure_frame
+from mdlp_bench.quality.measures import measure_frame, unsteady
 from mdlp_bench.readers.base import Reader, Reading
 
-NoteCode = Literal["broken-frame", "label-disagrees", "text-grammar", "label-list"]
+NoteCode = Literal[
+    "order-unclear", "unsteady-size", "broken-frame", "label-disagrees", "text-grammar", "label-list"
+]
 
 SHOWN_FRAMES: Final = 3
 
@@ -87,7 +89,9 @@ class _TrackPairing:
 
     def __init__(self, track: Track, config: PairingConfig, readers: Sequence[Reader]) -> None:
         self.track, self.config, self.readers = track, config, readers
-        self.notes: list[tuple[NoteCode, str]] = []
+        self.notes: list[tuple[NoteCode, str]] = [
+            ("order-unclear", f"track {track.track_id}: {note}") for note in track.notes
+        ]
         self.images: list[dict[str, Any] | None] = []
         self.frames: list[Measured] = []
         self.readings: list[tuple[Reading, ...]] = []
@@ -97,6 +101,7 @@ class _TrackPairing:
     def outcome(self) -> Outcome:
         self._measure()
         usable = [p for p, frame in enumerate(self.frames) if frame.measures is not None]
+        self._note_growth()
         if not usable:
             return self._rejected("broken-image", "no frame can be used")
         needed = self.config.n_frames + 1
@@ -149,6 +154,12 @@ class _TrackPairing:
             self.readings[place] = read
             confidence = float(np.mean([reading.confidence for reading in read]))
             self.frames[place] = Measured(self.frames[place].measures, confidence)
+
+    def _note_growth(self) -> None:
+        """Note where the sizes contradict the order: a plate that nears or leaves changes one way."""
+        sizes = [(f.measures.width, f.measures.height) for f in self.frames if f.measures is not None]
+        if (found := unsteady(sizes)) is not None:
+            self.notes.append(("unsteady-size", f"track {self.track.track_id}: {found}"))
 
     def _text(self) -> tuple[str | None, str | None, str | None]:
         """Text, its origin, and what speaks against it."""

@@ -12,15 +12,20 @@ from typing import Final
 import pyarrow as pa
 
 from mdlp_bench.curate.tracks.track import BadTrack, FrameRef, Track, TrackSet
+from mdlp_bench.data.sources.frame_order import AUTO, OrderRule, order_frames
 from mdlp_bench.data.sources.labels import LabelRow, check_text, find_labels, read_labels
-from mdlp_bench.data.sources.names import list_folder, order_frames, printable, sample_id_of
+from mdlp_bench.data.sources.names import list_folder, printable, sample_id_of
 from mdlp_bench.errors import DataError
 
 _DEPTH: Final = 6
 
 
-def open_folder(root: Path) -> TrackSet:
+def open_folder(root: Path, order: OrderRule = AUTO) -> TrackSet:
     """List the folders of frames at any depth; lists of labels (track,text) may lie beside them.
+
+    Args:
+        root: The folder.
+        order: How the names of the frames are read.
 
     Raises:
         DataError: There are none, or a folder cannot be read.
@@ -31,11 +36,10 @@ def open_folder(root: Path) -> TrackSet:
     )
     if not len(folders):
         raise DataError(f"{printable(str(root))}: no folder in it holds images; one folder a track is needed")
-    tracks = _FolderTracks(root, folders, {})
+    tracks = _FolderTracks(root, folders, {}, order)
     texts, notes = _labels(tracks)
-    return TrackSet(
-        printable(root.resolve().name), len(folders), tuple(notes), _FolderTracks(root, folders, texts)
-    )
+    labelled = _FolderTracks(root, folders, texts, order)
+    return TrackSet(printable(root.resolve().name), len(folders), tuple(notes), labelled)
 
 
 def _track_folders(folder: Path, depth: int) -> Iterator[Path]:
@@ -54,6 +58,7 @@ class _FolderTracks:
     root: Path
     folders: pa.Array
     texts: Mapping[int, str]
+    order: OrderRule
 
     def __iter__(self) -> Iterator[Track | BadTrack]:
         for number, relative in self.paths():
@@ -61,13 +66,15 @@ class _FolderTracks:
             parts = relative.parts or (self.root.resolve().name,)
             track_id = sample_id_of(*map(printable, parts))
             try:
-                names, indices = order_frames(list_folder(folder).images)
+                ordered = order_frames(list_folder(folder).images, self.order, folder.name)
             except DataError as error:
                 yield BadTrack(track_id, "frame-order", f"track {track_id}: {error}")
                 continue
             text, layout, _ = check_text(self.texts.get(number, ""), track_id, None)
-            frames = (FrameRef(i, folder / name) for i, name in zip(indices, names, strict=True))
-            yield Track(track_id, tuple(frames), text, layout)
+            pairs = zip(ordered.indices, ordered.names, strict=True)
+            frames = tuple(FrameRef(index, folder / name) for index, name in pairs)
+            notes = (ordered.note,) if ordered.note is not None else ()
+            yield Track(track_id, frames, text, layout, notes=notes)
 
     def paths(self) -> Iterator[tuple[int, Path]]:
         """Number and relative path of each folder."""

@@ -60,12 +60,13 @@ class Track:
     """One track, in order.
 
     Attributes:
-        track_id: Unique; does as a file name.
+        track_id: Unique; can be a file name.
         frames: At least one.
         text: The label, normalised, when there is one.
         layout: As given, or when the label leaves only one.
         split: Split the samples go to.
         plate_id: As given; else the text decides.
+        notes: What is odd about it.
     """
 
     track_id: str
@@ -74,6 +75,7 @@ class Track:
     layout: str | None = None
     split: str = "all"
     plate_id: str | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,9 @@ from typing import Any
 
 from mdlp_bench.data.export.target import export_folder, suffix_of, write_once
 from mdlp_bench.data.samples import Samples
+from mdlp_bench.data.sources.frame_order import order_frames
 from mdlp_bench.data.sources.mdlp import EXTRA_COLUMNS
-from mdlp_bench.data.sources.names import IMAGE_SUFFIXES, order_frames, sample_id_of
+from mdlp_bench.data.sources.names import IMAGE_SUFFIXES, sample_id_of
 from mdlp_bench.errors import DataError
 
 
@@ -111,7 +112,8 @@ def _frame_names(row: dict[str, Any]) -> list[str]:
     indices = list(row["frame_indices"])
     if all(names) and len({name.lower() for name in names}) == len(names):
         try:
-            if order_frames(names) == (names, indices):
+            ordered = order_frames(names)
+            if (ordered.names, ordered.indices) == (tuple(names), tuple(indices)):
                 return names
         except DataError:
             pass

@@ -286,6 +286,11 @@ def stray_files(listing: Listing, folder: Path, split: str | None) -> list[Probl
     ]
 
 
+def order_note(sample_id: str, split: str | None, note: str) -> Problem:
+    """The note of `order_frames` about the frames of one sample."""
+    return Problem("order-unclear", f"sample {sample_id}: {note}", sample_id, split, rejected=False)
+
+
 def _project(rows: list[dict[str, Any]], columns: Sequence[str]) -> pa.RecordBatch:
     if unknown := sorted(set(columns) - set(SAMPLE_SCHEMA.names)):
         raise DataError(f"no column {unknown[0]!r}; there are: {', '.join(SAMPLE_SCHEMA.names)}")

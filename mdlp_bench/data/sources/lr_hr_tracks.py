@@ -16,11 +16,18 @@ from mdlp_bench import images, plate
 from mdlp_bench.data.manifest import read_quarantine
 from mdlp_bench.data.rectify import Corners, rectify
 from mdlp_bench.data.samples import Problem
-from mdlp_bench.data.sources.base import FileEntry, LazySamples, RejectedError, image_of, stray_files
+from mdlp_bench.data.sources.base import (
+    FileEntry,
+    LazySamples,
+    RejectedError,
+    image_of,
+    order_note,
+    stray_files,
+)
+from mdlp_bench.data.sources.frame_order import AUTO, OrderRule, order_frames
 from mdlp_bench.data.sources.names import (
     Listing,
     list_folder,
-    order_frames,
     printable,
     sample_id_of,
 )
@@ -107,7 +114,13 @@ class TrackSamples(LazySamples[TrackEntry]):
 
 
 def open_tracks(
-    path: Path, pattern: re.Pattern[str], source: str, annotation: ReadAnnotation, *, rectified: bool
+    path: Path,
+    pattern: re.Pattern[str],
+    source: str,
+    annotation: ReadAnnotation,
+    *,
+    rectified: bool,
+    order: OrderRule = AUTO,
 ) -> TrackSamples:
     """Open every track below a folder: the whole data set, a split, a scenario.
 
@@ -117,6 +130,7 @@ def open_tracks(
         source: Name of the source, for the samples.
         annotation: Reads what lies beside the images of a track.
         rectified: Cut the plates out through their corners.
+        order: How the names of the frames are read.
 
     Raises:
         DataError: A folder cannot be read.
@@ -129,7 +143,7 @@ def open_tracks(
         split = parts[0] if len(parts) > 1 and not parts[0].lower().startswith("scenario") else root
         sample_id = sample_id_of(*(parts if parts[0] == split else (split, *parts)))
         try:
-            entry, notes = _read_track(folder, sample_id, split, source, annotation)
+            entry, notes = _read_track(folder, sample_id, split, source, annotation, order)
         except RejectedError as error:
             problems.append(Problem(error.code, f"sample {sample_id}: {error}", sample_id, split))
         except DataError as error:
@@ -156,7 +170,7 @@ def find_tracks(folder: Path, pattern: re.Pattern[str], depth: int = _DEPTH) -> 
 
 
 def _read_track(
-    folder: Path, sample_id: str, split: str, source: str, read: ReadAnnotation
+    folder: Path, sample_id: str, split: str, source: str, read: ReadAnnotation, order: OrderRule
 ) -> tuple[TrackEntry, list[Problem]]:
     listing = list_folder(folder)
     kinds: dict[str, list[str]] = {"lr": [], "hr": []}
@@ -166,9 +180,11 @@ def _read_track(
         (kinds[match[1].lower()] if match else strays).append(name)
     if not kinds["lr"]:
         raise RejectedError("no-frames", f"no LR image in {printable(str(folder))}")
-    frames, indices = order_frames(kinds["lr"])
-    hr, _ = order_frames(kinds["hr"])
+    frames = order_frames(kinds["lr"], order, folder.name)
+    hr = order_frames(kinds["hr"], order, folder.name).names
     problems = stray_files(Listing((), tuple(strays), ()), folder, split)
+    if frames.note is not None:
+        problems.append(order_note(sample_id, split, frames.note))
     annotation = read(folder, listing)
     for fault in annotation.faults:
         message = f"sample {sample_id}: {fault}"
@@ -186,8 +202,8 @@ def _read_track(
         sample_id,
         split,
         source,
-        tuple(folder / name for name in frames),
-        tuple(indices),
+        tuple(folder / name for name in frames.names),
+        frames.indices,
         None,
         text,
         "label" if text else None,

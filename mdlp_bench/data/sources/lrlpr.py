@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from mdlp_bench.data.rectify import Corners, as_corners
+from mdlp_bench.data.sources.frame_order import AUTO, OrderRule
 from mdlp_bench.data.sources.lr_hr_tracks import Annotation, TrackSamples, find_tracks, open_tracks
 from mdlp_bench.data.sources.names import Listing, printable, read_file
 from mdlp_bench.errors import DataError, reason
@@ -21,13 +22,13 @@ def recognise(path: Path) -> bool:
     return next(find_tracks(path, _TRACK), None) is not None
 
 
-def open_lrlpr(path: Path, *, rectified: bool = False) -> TrackSamples:
+def open_lrlpr(path: Path, *, rectified: bool = False, order: OrderRule = AUTO) -> TrackSamples:
     """Open LRLPR tracks (the whole data set, a split, a scenario).
 
     Raises:
         DataError: A folder cannot be read.
     """
-    return open_tracks(path, _TRACK, "lrlpr", read_annotation, rectified=rectified)
+    return open_tracks(path, _TRACK, "lrlpr", read_annotation, rectified=rectified, order=order)
 
 
 def read_annotation(folder: Path, listing: Listing) -> Annotation:

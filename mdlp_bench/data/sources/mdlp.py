@@ -10,13 +10,13 @@ from typing import Any, Final
 
 from mdlp_bench.data.manifest import read_quarantine
 from mdlp_bench.data.samples import Problem
-from mdlp_bench.data.sources.base import FileEntry, FileSamples, RejectedError, stray_files
+from mdlp_bench.data.sources.base import FileEntry, FileSamples, RejectedError, order_note, stray_files
+from mdlp_bench.data.sources.frame_order import AUTO, OrderRule, order_frames
 from mdlp_bench.data.sources.labels import LabelRow, check_text, find_labels, read_labels
 from mdlp_bench.data.sources.names import (
     Listing,
     list_folder,
     natural_key,
-    order_frames,
     printable,
     sample_id_of,
 )
@@ -38,16 +38,17 @@ def recognise(path: Path) -> bool:
     return bool(_split_folders(path))
 
 
-def open_mdlp(path: Path, split: str | None = None) -> FileSamples:
+def open_mdlp(path: Path, split: str | None = None, *, order: OrderRule = AUTO) -> FileSamples:
     """Open a folder in the official layout, or one of its splits.
 
     Sample and track id are `<split>-<group>` (see `sample_id_of`); `plate_id` is the normalised text when it
-    is known, else the sample id. Every frame of a group is taken, in numeric order; methods choose among
-    them. Ground truth and labels are optional: without a `gt` folder every `gt` is null.
+    is known, else the sample id. Every frame of a group is taken, in the order of `order_frames`; methods
+    choose among them. Ground truth and labels are optional: without a `gt` folder every `gt` is null.
 
     Args:
         path: The data set, or the folder of one split.
         split: List this split only.
+        order: How the names of the frames are read.
 
     Raises:
         DataError: There is no such split, a label list or folder cannot be read.
@@ -60,7 +61,7 @@ def open_mdlp(path: Path, split: str | None = None) -> FileSamples:
     entries: dict[_Key, FileEntry] = {}
     problems: list[Problem] = []
     for name, folder in folders.items():
-        found, notes = _scan_split(name, folder)
+        found, notes = _scan_split(name, folder, order)
         entries.update(found)
         problems += notes
     entries, notes = _label(path, folders, entries, split is not None)
@@ -77,7 +78,7 @@ def _split_folders(path: Path) -> dict[str, Path]:
     return {printable(name): path / name for name in names if (path / name / "inputs").is_dir()}
 
 
-def _scan_split(split: str, folder: Path) -> tuple[dict[_Key, FileEntry], list[Problem]]:
+def _scan_split(split: str, folder: Path, order: OrderRule) -> tuple[dict[_Key, FileEntry], list[Problem]]:
     inputs, gt_root = folder / "inputs", folder / "gt"
     listing = list_folder(inputs)
     problems = stray_files(listing, inputs, split)
@@ -91,7 +92,7 @@ def _scan_split(split: str, folder: Path) -> tuple[dict[_Key, FileEntry], list[P
         group = printable(name)
         sample_id = sample_id_of(split, group)
         try:
-            frames, indices, notes = _frames(inputs / name, split)
+            frames, indices, notes = _frames(inputs / name, sample_id, split, order)
             gt, gt_notes = _ground_truth(gt_root / name, split) if name in gt_groups else (None, [])
         except RejectedError as error:
             problems.append(Problem(error.code, f"sample {sample_id}: {error}", sample_id, split))
@@ -110,16 +111,20 @@ def _scan_split(split: str, folder: Path) -> tuple[dict[_Key, FileEntry], list[P
     return entries, problems
 
 
-def _frames(folder: Path, split: str) -> tuple[tuple[Path, ...], tuple[int, ...], list[Problem]]:
+def _frames(
+    folder: Path, sample_id: str, split: str, order: OrderRule
+) -> tuple[tuple[Path, ...], tuple[int, ...], list[Problem]]:
     listing = _list_group(folder)
     if not listing.images:
         raise RejectedError("no-frames", f"no image in {printable(str(folder))}")
     try:
-        names, indices = order_frames(listing.images)
+        ordered = order_frames(listing.images, order, folder.name)
     except DataError as error:
         raise RejectedError("frame-order", str(error)) from error
     notes = stray_files(replace(listing, images=()), folder, split)
-    return tuple(folder / name for name in names), tuple(indices), notes
+    if ordered.note is not None:
+        notes.append(order_note(sample_id, split, ordered.note))
+    return tuple(folder / name for name in ordered.names), ordered.indices, notes
 
 
 def _ground_truth(folder: Path, split: str) -> tuple[Path | None, list[Problem]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
@@ -17,10 +16,10 @@ IMAGE_SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
 
 # What operating systems and archivers leave behind; nobody put these there as data.
 _JUNK: Final = frozenset({"thumbs.db", "desktop.ini", "__macosx", "lost+found"})
-_INT32_MAX: Final = 2**31 - 1
 _UNSAFE: Final = re.compile(r"[^\w.-]")
 _MAX_ID_BYTES: Final = 200
-_DIGITS = re.compile(r"[0-9]+")
+_DIGITS: Final = re.compile(r"[0-9]+")
+_SUFFIX: Final = re.compile(r"(?<=.)\.[A-Za-z][A-Za-z0-9]{1,4}$")
 
 MAX_FILE_BYTES: Final = 256 << 20
 """Larger files are no pictures of a plate; reading one would exhaust the memory."""
@@ -48,48 +47,20 @@ def sample_id_of(*parts: str) -> str:
 
 
 def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:
-    """Sort key that compares runs of digits as numbers of any length: `img_2` before `img_10`."""
-    parts = _DIGITS.split(name), _DIGITS.findall(name)
-    key: list[tuple[int, int, str]] = []
-    for position, text in enumerate(parts[0]):
-        key.append((1, 0, text))
-        if position < len(parts[1]):
-            number = parts[1][position].lstrip("0")
-            key.append((0, len(number), number))
-    return (*key, (2, len(name), name))
+    """Sort key that compares runs of digits as numbers of any length: `img_2` before `img_10`.
 
-
-def frame_number(name: str) -> int | None:
-    """The last run of digits of a file name's stem, or None when there is none that fits 32 bits."""
-    runs = _DIGITS.findall(Path(name).stem)
-    number = runs[-1].lstrip("0") or "0" if runs else ""
-    if not number or len(number) > len(str(_INT32_MAX)):
-        return None
-    return int(number) if int(number) <= _INT32_MAX else None
-
-
-def order_frames(names: Sequence[str]) -> tuple[list[str], list[int]]:
-    """Put frame files in numeric order.
-
-    Returns:
-        The names and their indices: the last number in each name, or 0, 1, 2, ... in natural order when not
-        every name has one.
-
-    Raises:
-        DataError: Two files carry the same number, so their order is unknown.
+    A name that ends is before one that continues, whatever its suffix: `car.png` before `car2.png`.
     """
-    numbers = {name: frame_number(name) for name in names}
-    if any(number is None for number in numbers.values()):
-        ordered = sorted(names, key=natural_key)
-        return ordered, list(range(len(ordered)))
-    ordered = sorted(names, key=lambda name: (numbers[name] or 0, natural_key(name)))
-    indices = [numbers[name] or 0 for name in ordered]
-    for first, second, left, right in zip(indices, indices[1:], ordered, ordered[1:], strict=False):
-        if first == second:
-            raise DataError(
-                f"frames {printable(left)} and {printable(right)} carry the same number; rename or remove one"
-            )
-    return ordered, indices
+    stem = _SUFFIX.sub("", name)
+    texts, numbers = _DIGITS.split(stem), _DIGITS.findall(stem)
+    key: list[tuple[int, int, str]] = []
+    for position, text in enumerate(texts):
+        if text:
+            key.append((2, 0, text))
+        if position < len(numbers):
+            number = numbers[position].lstrip("0")
+            key.append((1, len(number), number))
+    return (*key, (0, len(name), name))
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from typing import Final
 from mdlp_bench.data.parquet import ParquetSamples, find_parquet, has_sample_columns
 from mdlp_bench.data.samples import Samples
 from mdlp_bench.data.sources import ccpd, crops, lpblur, lrlpr, mdlp, table, ufpr
+from mdlp_bench.data.sources.frame_order import OrderRule
 from mdlp_bench.data.sources.names import printable
 from mdlp_bench.errors import DataError
 
@@ -23,14 +24,17 @@ class Source:
         title: In tables.
         layout: What the files look like, in one line.
         recognise: Whether a path is of this layout; looks at names and headers only.
-        open: Open it; the second argument asks for one split, which a source may use to read less.
+        open: Open it; the second argument asks for one split, which a source may use to read less, the third
+            says how the names of frames are read.
+        named_frames: The order of the frames comes from their names, so the third argument counts.
     """
 
     name: str
     title: str
     layout: str
     recognise: Callable[[Path], bool]
-    open: Callable[[str, str | None], Samples]
+    open: Callable[[str, str | None, OrderRule], Samples]
+    named_frames: bool = False
 
 
 def _is_parquet(path: Path) -> bool:
@@ -51,77 +55,82 @@ _ALL: Final = (
         "Parquet folder of sample rows",
         "data/<split>-<number>.parquet with manifest.json",
         _is_parquet,
-        lambda path, _: ParquetSamples(Path(path)),
+        lambda path, *_: ParquetSamples(Path(path)),
     ),
     Source(
         "mdlp",
         "MDLP, official layout",
         "<split>/inputs/<group>/img_<n>.jpg, <split>/gt/<group>/<name>.jpg, labels.csv",
         mdlp.recognise,
-        lambda path, split: mdlp.open_mdlp(Path(path), split),
+        lambda path, split, order: mdlp.open_mdlp(Path(path), split, order=order),
+        named_frames=True,
     ),
     Source(
         "ccpd",
         "CCPD 2019 and 2020 (green)",
         "[<subset>/]<seven fields joined by ->.jpg, splits/<split>.txt",
         ccpd.recognise,
-        lambda path, _: ccpd.open_ccpd(Path(path)),
+        lambda path, *_: ccpd.open_ccpd(Path(path)),
     ),
     Source(
         "lrlpr",
         "ICPR 2026 LRLPR tracks",
         "<split>/<scenario>/<layout>/track_<n>/{lr,hr}-<n>.png, annotations.json",
         lrlpr.recognise,
-        lambda path, _: lrlpr.open_lrlpr(Path(path)),
+        lambda path, _, order: lrlpr.open_lrlpr(Path(path), order=order),
+        named_frames=True,
     ),
     Source(
         "lrlpr-rectified",
         "ICPR 2026 LRLPR tracks, cut out through their corners",
         "as lrlpr",
         _never,
-        lambda path, _: lrlpr.open_lrlpr(Path(path), rectified=True),
+        lambda path, _, order: lrlpr.open_lrlpr(Path(path), rectified=True, order=order),
+        named_frames=True,
     ),
     Source(
         "ufpr",
         "UFPR-SR-Plates tracks",
         "[<split>/]plate-<n>/{lr,hr}-<n>.{png,json}, *_<text>.txt",
         ufpr.recognise,
-        lambda path, _: ufpr.open_ufpr(Path(path)),
+        lambda path, _, order: ufpr.open_ufpr(Path(path), order=order),
+        named_frames=True,
     ),
     Source(
         "ufpr-rectified",
         "UFPR-SR-Plates tracks, cut out through their LabelMe corners",
         "as ufpr",
         _never,
-        lambda path, _: ufpr.open_ufpr(Path(path), rectified=True),
+        lambda path, _, order: ufpr.open_ufpr(Path(path), rectified=True, order=order),
+        named_frames=True,
     ),
     Source(
         "lpblur",
         "LPBlur",
         "<split>/{blur,sharp}/<name>.jpg, plate_info.txt",
         lpblur.recognise,
-        lambda path, _: lpblur.open_lpblur(Path(path)),
+        lambda path, *_: lpblur.open_lpblur(Path(path)),
     ),
     Source(
         "crops",
         "Plate crops named by their text",
         "<text>.jpg",
         crops.recognise,
-        lambda path, _: crops.open_crops(Path(path)),
+        lambda path, *_: crops.open_crops(Path(path)),
     ),
     Source(
         "table",
         "CSV, TSV or Parquet table",
         "columns frames or frame_1, frame_2, ..., gt, text, split, sample_id",
         table.recognise,
-        lambda path, _: table.open_table(Path(path)),
+        lambda path, *_: table.open_table(Path(path)),
     ),
     Source(
         "hub",
         "Hugging Face hub",
         "hf://owner/name",
         _never,
-        table.open_hub,
+        lambda path, split, _: table.open_hub(path, split),
     ),
 )
 

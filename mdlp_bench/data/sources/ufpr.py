@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from mdlp_bench import plate
 from mdlp_bench.data.rectify import Corners, as_corners
+from mdlp_bench.data.sources.frame_order import AUTO, OrderRule
 from mdlp_bench.data.sources.lr_hr_tracks import Annotation, TrackSamples, find_tracks, open_tracks
 from mdlp_bench.data.sources.names import Listing, printable, read_file
 from mdlp_bench.errors import DataError, reason
@@ -24,13 +25,13 @@ def recognise(path: Path) -> bool:
     return next(find_tracks(path, _TRACK), None) is not None
 
 
-def open_ufpr(path: Path, *, rectified: bool = False) -> TrackSamples:
+def open_ufpr(path: Path, *, rectified: bool = False, order: OrderRule = AUTO) -> TrackSamples:
     """Open UFPR tracks.
 
     Raises:
         DataError: A folder cannot be read.
     """
-    return open_tracks(path, _TRACK, "ufpr", read_annotation, rectified=rectified)
+    return open_tracks(path, _TRACK, "ufpr", read_annotation, rectified=rectified, order=order)
 
 
 def read_annotation(folder: Path, listing: Listing) -> Annotation:

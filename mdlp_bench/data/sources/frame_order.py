@@ -1,0 +1,478 @@
+"""The order of the frames of a folder, from their names: one rule for every source.
+
+A name holds numbers (`frame_012_conf87` holds 12 and 87; 58.125 is one number). Numbers that are the same in
+every name say nothing. Of the others the one that counts is, in this order: the one that a word names as a
+counter (`frame`, `img`), a clock time, the one whose values form a run (1, 2, 3 or 10, 20, 30), the one with
+leading zeros, the first. A number that a word names as something else (`conf`, `x`) never counts. Where
+another number or reading gives another order, the result carries a note; `--order` chooses.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Final
+
+from mdlp_bench.data.sources.names import natural_key, printable, read_file
+from mdlp_bench.errors import DataError
+
+# 58.125 is one number; 10.00.58 is three.
+_NUMBER: Final = re.compile(r"(?<![0-9.])[0-9]+\.[0-9]+(?!\.?[0-9])|[0-9]+")
+_WORD_BEFORE: Final = re.compile(r"([^\W\d_]+)[^\w]*_*$")
+_WORD_AFTER: Final = re.compile(r"^[^\W\d_]+|^%")
+_COUNTERS: Final = re.compile(
+    "frames?|frm|fr|f|img|images?|im|pic|picture|photo|idx|index|no|num|number|n|seq|帧|第"
+)
+_MEASURES: Final = re.compile(
+    "conf|confidence|score|prob|probability|p|acc|iou|q|quality|x|y|w|h|width|height|size|area|scale|id|cam|"
+    "camera|lane|ch|channel|blur|sharp|sharpness|psnr|ssim|dist|pct|percent|%|置信度"
+)
+_CLOCK_MARKS: Final = re.compile(r"[-_.:：, ]|[hms]|min|[时点分秒]", re.IGNORECASE)
+_FRACTION_MARKS: Final = re.compile(r"[-_.,: ]|s|秒", re.IGNORECASE)
+_BARE_GAP: Final = re.compile(r"[\s_\-.(（#]*[0-9]")
+_DAY: Final = 24 * 3600
+_INT32_MAX: Final = 2**31 - 1
+
+Value = tuple[int, str]
+"""A number in a name: its whole part and the digits behind the point."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ordered:
+    """Frames in order.
+
+    Attributes:
+        names: File names.
+        indices: Their numbers, ascending; 0, 1, 2, ... where the order does not come from one whole number.
+        note: What else the names could mean and how to choose, or None when they can mean only this.
+    """
+
+    names: tuple[str, ...]
+    indices: tuple[int, ...]
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OrderRule:
+    """How the names of frames are read.
+
+    Attributes:
+        kind: `auto` (see the module), `name` (natural order of the names), `number` (one number of the
+            names), `time` (a clock time in the names) or `listed` (the order in a file).
+        number: Which number of a name counts: 1 is the first, -1 the last.
+        places: Place of each path in the file, by its last one and two components.
+        source: Name of the file.
+    """
+
+    kind: str = "auto"
+    number: int = 0
+    places: dict[str, int] | None = None
+    source: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> OrderRule:
+        """Read what `--order` says: `name`, `number:K`, `time`, or the path of a list of frames.
+
+        Raises:
+            DataError: It is none of these; or the list cannot be read or names a frame twice.
+        """
+        if text in ("auto", "name", "time"):
+            return cls(text)
+        if match := re.fullmatch(r"number:(-?[1-9][0-9]?)", text):
+            return cls("number", int(match[1]))
+        path = Path(text)
+        if not path.is_file():
+            raise DataError(
+                f"--order {printable(text)}: write name, number:K (the K-th number of a name; -1 is the "
+                "last), time, or a file that lists the frames in order"
+            )
+        return cls("listed", places=_places(path), source=printable(text))
+
+
+AUTO: Final = OrderRule()
+
+
+def order_frames(names: Sequence[str], rule: OrderRule = AUTO, folder: str = "") -> Ordered:
+    """Put the frame files of one folder in order.
+
+    Args:
+        names: File names, without folders.
+        rule: How to read them.
+        folder: Name of the folder, for a list that names frames as `<folder>/<frame>`.
+
+    Raises:
+        DataError: Two names carry the same number, or the rule does not fit the names.
+    """
+    if rule.kind == "listed":
+        return _listed(names, rule, folder)
+    columns = _Columns(sorted(names, key=natural_key))
+    if rule.kind == "name":
+        return columns.by_name()
+    if rule.kind == "number":
+        return columns.by_number(rule.number)
+    if rule.kind == "time":
+        return columns.by_time()
+    return columns.by_themselves()
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """One possible order: the key of each name, and the option that asks for it."""
+
+    option: str
+    title: str
+    keys: tuple[Any, ...]
+    order: tuple[str, ...]
+    note: str | None = None
+
+
+class _Columns:
+    """The numbers of the names as a table: a row per name, in natural order."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.names = list(names)
+        stems = [Path(name).stem for name in names]
+        self.bare = _bare_first(stems)
+        """Position of the one name without a number of its own, as in `car`, `car2`, `car3`."""
+        matches = [list(_NUMBER.finditer(stem)) for stem in stems]
+        self.stems, self.matches = stems, matches
+        rows = [found for i, found in enumerate(matches) if i != self.bare]
+        counts = {len(found) for found in rows}
+        self.count = counts.pop() if len(counts) == 1 else None
+        self.least = min(map(len, rows), default=0)
+
+    # The options -----------------------------------------------------------------------------------------
+
+    def by_name(self) -> Ordered:
+        return Ordered(tuple(self.names), tuple(range(len(self.names))))
+
+    def by_number(self, number: int) -> Ordered:
+        for i in self._rows():
+            if (found := len(self.matches[i])) < abs(number):
+                raise DataError(
+                    f"frame {printable(self.names[i])} has {found} numbers in its name, so --order "
+                    f"number:{number} does not fit"
+                )
+        position = number - 1 if number > 0 else number
+        return self._result(self._reading(f"number:{number}", position))
+
+    def by_time(self) -> Ordered:
+        clock, _ = self._clock()
+        if clock is None:
+            raise DataError(
+                f"frame {printable(self.names[0])} has no clock time in its name that all frames share, so "
+                "--order time does not fit"
+            )
+        return self._result(clock, indexed=False)
+
+    def by_themselves(self) -> Ordered:
+        if len(self.names) < 2:
+            return self._single()
+        if self.least == 0:
+            return self._without_numbers()
+        readings = self._readings()
+        if not readings:
+            return self._same_numbers()
+        best = readings[0]
+        other = next((reading for reading in readings[1:] if reading.order != best.order), None)
+        notes = [best.note] if best.note else []
+        if other is not None:
+            notes.append(
+                f"frames are taken in the order of {best.title} ({printable(best.order[0])} first); "
+                f"{other.title} would give another order ({printable(other.order[0])} first), "
+                f"--order {other.option} takes that"
+            )
+        ordered = self._result(best, indexed=best.option.startswith("number"))
+        return Ordered(ordered.names, ordered.indices, "; ".join(notes) or None)
+
+    # What the numbers can mean ---------------------------------------------------------------------------
+
+    def _readings(self) -> list[_Reading]:
+        """Every order that the names allow without a tie, the most likely one first."""
+        varying = self._varying()
+        named = [p for p in varying if not self._is_measure(p)] or varying
+        clock, timed = self._clock()
+        distinct = [p for p in named if p not in timed and len(set(self._values(p))) == len(self._rows())]
+        distinct.sort(
+            key=lambda p: (not self._is_counter(p), not _is_run(self._values(p)), not self._padded(p))
+        )
+        numbers = [self._reading(f"number:{p + 1 if p >= 0 else p}", p) for p in distinct]
+        if clock is not None and len(set(clock.keys)) == len(clock.keys):
+            counted = bool(distinct) and self._is_counter(distinct[0])
+            return [numbers[0], clock, *numbers[1:]] if counted else [clock, *numbers]
+        joint = self._joint(named)
+        if joint is None:
+            return numbers
+        if distinct and (
+            self._is_counter(distinct[0]) or _is_run(self._values(distinct[0])) or self._padded(distinct[0])
+        ):
+            # What a word names as the counter needs no second opinion from unnamed numbers.
+            return [numbers[0], joint] if self._is_counter(distinct[0]) else [*numbers, joint]
+        return [joint, *numbers] if not numbers or numbers[0].order != joint.order else [*numbers, joint]
+
+    def _rows(self) -> list[int]:
+        return [i for i in range(len(self.names)) if i != self.bare]
+
+    def _varying(self) -> list[int]:
+        """Positions of the numbers that differ; with unequal counts the first and the last of each name."""
+        positions = range(self.count) if self.count is not None else (0, -1)
+        return [p for p in positions if len(set(self._values(p))) > 1]
+
+    def _values(self, position: int) -> list[Value]:
+        return [_value(self.matches[i][position].group()) for i in self._rows()]
+
+    def _digits(self, position: int) -> list[str]:
+        return [self.matches[i][position].group() for i in self._rows()]
+
+    def _is_counter(self, position: int) -> bool:
+        return any(map(_COUNTERS.fullmatch, self._words(position, after=False)))
+
+    def _is_measure(self, position: int) -> bool:
+        return any(map(_MEASURES.fullmatch, self._words(position) | self._words(position, after=False)))
+
+    def _words(self, position: int, *, after: bool = True) -> set[str]:
+        """The words right behind (else: right before) a number, lower case, in any of the names."""
+        words: set[str] = set()
+        for i in self._rows():
+            match, stem = self.matches[i][position], self.stems[i]
+            if after and (found := _WORD_AFTER.search(stem[match.end() :])):
+                words.add(found[0].lower())
+            elif not after and (found := _WORD_BEFORE.search(stem[: match.start()])):
+                words.add(found[1].lower())
+        return words
+
+    def _padded(self, position: int) -> bool:
+        digits = self._digits(position)
+        return len(set(map(len, digits))) == 1 and any(d.startswith("0") and len(d) > 1 for d in digits)
+
+    def _reading(self, option: str, position: int) -> _Reading:
+        values = {i: _value(self.matches[i][position].group()) for i in self._rows()}
+        if self.bare is not None:
+            lowest = min(values.values())[0]
+            values[self.bare] = (lowest - 1, "")
+        keys = tuple(values[i] for i in range(len(self.names)))
+        title = f"number {position + 1} of their names" if position >= 0 else "the last number of their names"
+        return _Reading(option, title, keys, self._sorted(keys))
+
+    def _joint(self, positions: Sequence[int]) -> _Reading | None:
+        """All differing numbers, the first one counting most; None where two names tie."""
+        if self.count is None:
+            keys: tuple[Any, ...] = tuple(natural_key(stem) for stem in self.stems)
+        else:
+            found = {i: tuple(_value(self.matches[i][p].group()) for p in positions) for i in self._rows()}
+            keys = tuple(found.get(i, ()) for i in range(len(self.names)))
+        if len(set(keys)) < len(keys):
+            return None
+        return _Reading("name", "their names", keys, self._sorted(keys))
+
+    def _clock(self) -> tuple[_Reading | None, range]:
+        """A clock time in the names (hours, minutes, seconds, fraction), and the numbers it is made of."""
+        if self.bare is None and self.count:
+            # Behind a date first: in 2024-01-31_23-59-58 the numbers 01-31-23 look like a time too.
+            for first in sorted(range(self.count), key=lambda p: not self._dated(p)):
+                found, stop = self._clock_at(first)
+                if found is not None:
+                    return found, range(0 if self._dated(first) else first, stop)
+        return None, range(0)
+
+    def _clock_at(self, first: int) -> tuple[_Reading | None, int]:
+        """The clock that starts at a number, unrolled where it passes zero, and where it stops."""
+        fields = self._clock_fields(first)
+        if fields is None:
+            return None, first
+        seconds, fraction, stop, period = fields
+        if not any(p in range(first, stop) for p in self._varying()):
+            return None, first
+        times = list(zip(seconds, fraction, strict=True))
+        dated = self._dated(first)
+        start = None if dated else _start_of_day(sorted(set(seconds)), period)
+        if start is not None:
+            times = [((s - start) % period, f) for s, f in times]
+        before = [tuple(self._values(p)[i] for p in range(first)) for i in range(len(self.names))]
+        behind = [tuple(self._values(p)[i] for p in range(stop, self.count or 0)) for i in range(len(times))]
+        front: Sequence[Any] = before if dated else [()] * len(times)
+        keys = tuple(zip(front, times, behind, strict=True))
+        order = self._sorted(keys)
+        passes = {_DAY: "midnight", 3600: "the full hour", 60: "the full minute"}[period]
+        note = None
+        if start is not None:
+            note = (
+                f"the clock in the names passes {passes}, so {printable(order[0])} is first and "
+                f"{printable(order[-1])} last; --order name takes the names as they are"
+            )
+        return _Reading("time", "the clock time in their names", keys, order, note), stop
+
+    def _clock_fields(self, first: int) -> tuple[list[int], list[str], int, int] | None:
+        """Seconds and fraction of each name, where the clock stops and its period in seconds."""
+        last = self.count or 0
+        digits = self._digits(first)
+        if all(re.fullmatch(r"(?:[01][0-9]|2[0-3])(?:[0-5][0-9]){2}(?:[0-9]{3})?", d) for d in digits):
+            if len(set(map(len, digits))) == 1:
+                seconds = [int(d[:2]) * 3600 + int(d[2:4]) * 60 + int(d[4:6]) for d in digits]
+                fraction, stop = self._fraction([d[6:] for d in digits], first + 1)
+                return seconds, fraction, stop, _DAY
+            return None
+        parts: list[list[int]] = []
+        tail = [""] * len(digits)
+        stop = first
+        while stop < last and len(parts) < 3:
+            digits = self._digits(stop)
+            if parts and not self._between(stop, _CLOCK_MARKS):
+                break
+            wholes = [d.split(".")[0] for d in digits]
+            if any(len(w) != 2 or int(w) > 59 for w in wholes):
+                break
+            parts.append([int(w) for w in wholes])
+            stop += 1
+            if any("." in d for d in digits):
+                tail = [d.partition(".")[2] for d in digits]
+                break
+        if len(parts) == 3 and max(parts[0]) > 23:
+            return None
+        fraction, stop = (tail, stop) if any(tail) else self._fraction(tail, stop)
+        if len(parts) < 2 and not (parts and any(fraction)):
+            return None
+        seconds = [sum(v * 60**e for e, v in enumerate(reversed(row))) for row in zip(*parts, strict=True)]
+        return seconds, fraction, stop, 60 ** len(parts) if len(parts) < 3 else _DAY
+
+    def _fraction(self, given: list[str], position: int) -> tuple[list[str], int]:
+        """The fraction of a second behind a clock: digits of one width, or milliseconds without zeros."""
+        if any(given) or position >= (self.count or 0) or not self._between(position, _FRACTION_MARKS):
+            return given, position
+        digits = self._digits(position)
+        if any("." in d or len(d) > 9 for d in digits):
+            return given, position
+        widths = set(map(len, digits))
+        if len(widths) == 1:
+            return (digits, position + 1) if widths & {3, 6, 9} else (given, position)
+        if max(widths) == 3 and not any(d.startswith("0") and len(d) > 1 for d in digits):
+            return [d.zfill(3) for d in digits], position + 1
+        return given, position
+
+    def _between(self, position: int, marks: re.Pattern[str]) -> bool:
+        """Whether the text between a number and the one before it is one such mark, the same in all names."""
+        texts = {
+            self.stems[i][self.matches[i][position - 1].end() : self.matches[i][position].start()]
+            for i in self._rows()
+        }
+        return len(texts) == 1 and marks.fullmatch(texts.pop()) is not None
+
+    def _dated(self, first: int) -> bool:
+        """Whether a date stands before the clock: eight digits, or a year, a month and a day."""
+        if first >= 1 and all(re.fullmatch("(19|20)[0-9]{6}", d) for d in self._digits(first - 1)):
+            return True
+        return first >= 3 and all(re.fullmatch("(19|20)[0-9]{2}", d) for d in self._digits(first - 3))
+
+    # Results ---------------------------------------------------------------------------------------------
+
+    def _sorted(self, keys: Sequence[Any]) -> tuple[str, ...]:
+        places = sorted(range(len(self.names)), key=lambda i: keys[i])
+        return tuple(self.names[i] for i in places)
+
+    def _result(self, reading: _Reading, *, indexed: bool = True) -> Ordered:
+        keys = sorted(reading.keys)
+        for (earlier, later), (left, right) in zip(pairwise(keys), pairwise(reading.order), strict=True):
+            if earlier == later:
+                raise DataError(
+                    f"frames {printable(left)} and {printable(right)} carry the same number; rename or "
+                    "remove one, or choose the order with --order"
+                )
+        whole = indexed and all(not tail and 0 <= value <= _INT32_MAX for value, tail in keys)
+        indices = tuple(value for value, _ in keys) if whole else tuple(range(len(keys)))
+        return Ordered(reading.order, indices, reading.note)
+
+    def _single(self) -> Ordered:
+        found = self.matches[0] if self.names else []
+        value, tail = _value(found[-1].group()) if found else (0, "")
+        index = value if not tail and value <= _INT32_MAX else 0
+        return Ordered(tuple(self.names), (index,) if self.names else ())
+
+    def _without_numbers(self) -> Ordered:
+        named = next(n for n, found in zip(self.names, self.matches, strict=True) if not found)
+        note = f"frame {printable(named)} has no number in its name, so the names give the order"
+        return Ordered(tuple(self.names), tuple(range(len(self.names))), f"{note}; --order FILE takes a list")
+
+    def _same_numbers(self) -> Ordered:
+        """No number tells the names apart: an error where they are equal, else the order of the names."""
+        if self.count is not None:
+            seen: dict[tuple[Value, ...], str] = {}
+            for i in self._rows():
+                values = tuple(_value(match.group()) for match in self.matches[i])
+                if (other := seen.setdefault(values, self.names[i])) != self.names[i]:
+                    raise DataError(
+                        f"frames {printable(other)} and {printable(self.names[i])} carry the same number; "
+                        "rename or remove one, or choose the order with --order"
+                    )
+        note = "the numbers in the names of the frames repeat, so they are in the order of their names"
+        return Ordered(tuple(self.names), tuple(range(len(self.names))), f"{note}; --order FILE takes a list")
+
+
+def _bare_first(stems: Sequence[str]) -> int | None:
+    """The one stem that all others continue with a number (`car`, `car2`; `img`, `img (1)`)."""
+    if len(stems) < 2:
+        return None
+    place = min(range(len(stems)), key=lambda i: len(stems[i]))
+    bare = stems[place].lower()
+    for i, stem in enumerate(stems):
+        if i == place:
+            continue
+        rest = stem.lower().removeprefix(bare)
+        if len(rest) == len(stem) or not _BARE_GAP.match(rest):
+            return None
+        if bare[-1:].isdigit() and rest[0].isdigit():
+            return None
+    return place
+
+
+def _value(digits: str) -> Value:
+    whole, _, tail = digits.partition(".")
+    return int(whole), tail.rstrip("0")
+
+
+def _is_run(values: Sequence[Value]) -> bool:
+    """Whether whole numbers are evenly spaced once they are sorted."""
+    if any(tail for _, tail in values):
+        return False
+    ordered = sorted(value for value, _ in values)
+    return len({later - earlier for earlier, later in pairwise(ordered)}) <= 1
+
+
+def _start_of_day(seconds: Sequence[int], period: int) -> int | None:
+    """The time at which frames that pass zero start: behind a gap of over three quarters of the period."""
+    gaps = [(later - earlier, later) for earlier, later in pairwise(seconds)]
+    widest, start = max(gaps, default=(0, 0))
+    return start if widest * 4 > period * 3 else None
+
+
+def _places(path: Path) -> dict[str, int]:
+    where = printable(str(path))
+    try:
+        lines = read_file(path).decode("utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise DataError(f"{where}: not UTF-8; save the list as UTF-8") from error
+    places: dict[str, int] = {}
+    for number, line in enumerate(lines, start=1):
+        parts = [part for part in line.strip().replace("\\", "/").split("/") if part not in ("", ".")]
+        if not parts:
+            continue
+        key = "/".join(parts[-2:])
+        if key in places:
+            raise DataError(f"{where}:{number}: {printable(key)} stands at line {places[key]} already")
+        places[key] = number
+    return places
+
+
+def _listed(names: Sequence[str], rule: OrderRule, folder: str) -> Ordered:
+    places = rule.places or {}
+    found: dict[str, int] = {}
+    for name in names:
+        keys = (f"{folder}/{name}", name, f"{folder}/{Path(name).stem}", Path(name).stem)
+        place = next((places[key] for key in keys if key in places), None)
+        if place is None:
+            raise DataError(f"frame {printable(name)} is not in {rule.source}; add a line for it")
+        found[name] = place
+    ordered = sorted(names, key=found.__getitem__)
+    return Ordered(tuple(ordered), tuple(range(len(ordered))))
