@@ -17,9 +17,9 @@ from baselines.weights import TRAINED_ON
 from mdlp_bench.files import sha256_file
 from mdlp_bench.images import ImageU8
 from mdlp_bench.methods import FrameBatch, Method, MethodDescriptor
+from mdlp_bench.methods.tensors import to_images, to_tensor
 from mdlp_bench.metrics.cost import count_parameters
 from mdlp_bench.metrics.protocol import WORKING_SIZE, to_working_size
-from mdlp_bench.training.images import to_images, to_tensor
 
 FramePolicy = Literal["last", "best", "mean"]
 """What a single-image method sees: the last of the first three frames, the sharpest one, or their mean."""

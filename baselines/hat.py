@@ -18,8 +18,8 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor
 
-from baselines.checkpoints import read_state_dict
 from baselines.spandrel_models import LoadedNetwork, load_with_spandrel
+from mdlp_bench.methods.weights import read_state_dict
 
 if TYPE_CHECKING:
     from torch import nn

@@ -12,7 +12,8 @@ from torch.nn import functional as F
 from baselines.adapters import FramePolicy, SingleImageMethod, trained_single_image
 from baselines.hat import PLATE, HatConfig, build_hat, start_as_enlargement
 from baselines.trainables import RegressionTrainable, parse_options, shrink
-from baselines.weights import bundled, load_network
+from baselines.weights import bundled
+from mdlp_bench.methods.weights import load_network
 
 _INPUT_SIZE = (28, 56)
 CITATION = "Chen et al.: Activating More Pixels in Image Super-Resolution Transformer, CVPR 2023"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from mdlp_bench.errors import MethodError, reason
+from mdlp_bench.methods.weights import without_wrappers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -41,20 +42,22 @@ def load_with_spandrel(
     """Build the first of `architectures` whose keys `state` has, and load the weights into it.
 
     Args:
-        state: Parameter name to tensor.
+        state: Parameter name to tensor, with or without wrappers' prefixes.
         source: What to call the weights in errors, usually their path.
         architectures: spandrel architectures to try, in this order.
 
     Raises:
         MethodError: The keys fit none of them, shapes contradict each other, or it is not RGB to RGB.
     """
-    state = {key: value.float() if value.is_floating_point() else value for key, value in state.items()}
-    architecture = next((candidate for candidate in architectures if candidate.detect(state)), None)
+    unwrapped = ((one, table) for table in without_wrappers(state) for one in architectures)
+    architecture, state = next(((one, table) for one, table in unwrapped if one.detect(table)), (None, state))
     if architecture is None:
         names = " or ".join(candidate.name for candidate in architectures)
-        raise MethodError(f"{source}: not a checkpoint of {names}")
+        raise MethodError(f"{source}: not a checkpoint of {names} (it begins with {next(iter(state), '')!r})")
     try:
-        descriptor = architecture.load(state)
+        descriptor = architecture.load(
+            {k: v.float() if v.is_floating_point() else v for k, v in state.items()}
+        )
     except (RuntimeError, KeyError, ValueError, IndexError, ZeroDivisionError) as error:
         raise MethodError(
             f"{source}: not a complete {architecture.name} checkpoint ({reason(error)})"

@@ -13,7 +13,8 @@ from torch import nn
 from baselines.adapters import FramePolicy, SingleImageMethod, trained_single_image
 from baselines.srcnn import SRCNN_915, SRCNN_955, Srcnn, SrcnnConfig, srcnn_loss
 from baselines.trainables import RegressionTrainable, parse_options
-from baselines.weights import bundled, load_network
+from baselines.weights import bundled
+from mdlp_bench.methods.weights import load_network
 from mdlp_bench.metrics.protocol import WORKING_SIZE
 
 _NETWORKS = {"955": SRCNN_955, "915": SRCNN_915}

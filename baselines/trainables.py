@@ -11,9 +11,8 @@ from pydantic import BaseModel, ValidationError
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from baselines.checkpoints import load_exactly, read_state_dict
-from baselines.weights import save_network
 from mdlp_bench.errors import MethodError, first_fault
+from mdlp_bench.methods.weights import load_exactly, read_state_dict, save_network
 from mdlp_bench.training.trainable import Trainable, TrainingBatch
 
 OptionsT = TypeVar("OptionsT", bound=BaseModel)

@@ -18,7 +18,7 @@ from baselines.lp_diff.checkpoint import load
 from baselines.lp_diff.network import LPDiff
 from baselines.weights import bundled
 from mdlp_bench.harness.demo import lpips_net
-from mdlp_bench.training.images import to_tensor
+from mdlp_bench.methods.tensors import to_tensor
 
 PLATES = 64
 
@@ -87,7 +87,7 @@ def main() -> None:
     plates = demo_plates(PLATES + BATCH)
     frames = to_tensor(plates.frames)
     seeds = seeds_of(plates)
-    full, _ = load(bundled("lp-diff"))
+    full = load(bundled("lp-diff"))
     models = {"32 bits": full, "8 bits": quantise(full, frames[PLATES:], seeds[PLATES:])}
     judge = Judge(plates, lpips_net())
     found = {name: judge(restore(model, frames[:PLATES], seeds)) for name, model in models.items()}

@@ -28,13 +28,13 @@ from mdlp_bench.data import open_samples
 from mdlp_bench.data.decode import DecodedBatch, decode_batch
 from mdlp_bench.files import seed_for
 from mdlp_bench.harness.demo import RECIPE, SEED, lpips_net
+from mdlp_bench.methods.tensors import to_images, to_tensor
 from mdlp_bench.metrics.fidelity import psnr
 from mdlp_bench.metrics.lpips import Lpips
 from mdlp_bench.metrics.text import ned
 from mdlp_bench.readers.crnn.reader import CrnnReader
 from mdlp_bench.synth.build import synthesise_rendered
 from mdlp_bench.synth.degrade import load_recipe
-from mdlp_bench.training.images import to_images, to_tensor
 
 if TYPE_CHECKING:
     from baselines.lp_diff.sampler import Solver
@@ -217,7 +217,7 @@ def main() -> None:
     parser.add_argument("--slow", type=int, default=8, help="of them restored with 1000 steps")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    model, _ = load(arguments.weights or bundled("lp-diff"))
+    model = load(arguments.weights or bundled("lp-diff"))
     gains_table(model)
     quality_table(model, demo_plates(arguments.plates), arguments.slow)
 

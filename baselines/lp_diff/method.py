@@ -54,7 +54,7 @@ def described(
         MissingWeightsError: The file is not there.
         MethodError: It is no LP-Diff weight file.
     """
-    network, _ = load(path)
+    network = load(path)
     descriptor = MethodDescriptor(
         name=name,
         title=title,
@@ -80,7 +80,7 @@ def lp_diff_psi(weights: Path | None = None, name: str = "lp-diff-psi") -> Sampl
     Args and errors as in `lp_diff`.
     """
     path = weights or bundled("lp-diff")
-    network, _ = load(path)
+    network = load(path)
     descriptor = MethodDescriptor(
         name=name,
         title="LP-Diff, psi alone",

@@ -10,12 +10,13 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
-from baselines.lp_diff import checkpoint
+from baselines.lp_diff.checkpoint import METHOD, load
 from baselines.lp_diff.config import LPDiffConfig, Size
 from baselines.lp_diff.network import LPDiff
 from baselines.real_esrgan.losses import SQUEEZENET_WEIGHTS, PerceptualLoss, squeezenet_features
 from baselines.trainables import parse_options
 from mdlp_bench.errors import MethodError
+from mdlp_bench.methods.weights import save_network
 from mdlp_bench.training.reader_loss import ReaderLoss
 from mdlp_bench.training.trainable import Trainable, TrainingBatch
 
@@ -99,7 +100,7 @@ class LPDiffTrainable(Trainable):
     def save(self, network: nn.Module, path: Path, notes: Mapping[str, str]) -> None:
         """Write half-precision safetensors."""
         assert isinstance(network, LPDiff)  # noqa: S101 - the first player's kind
-        checkpoint.save(network, path, notes, torch.float16)
+        save_network(network, network.config, METHOD, path, notes)
 
     def load(self, path: Path) -> None:
         """Start from stored weights of the same configuration.
@@ -108,7 +109,7 @@ class LPDiffTrainable(Trainable):
             MissingWeightsError: The file does not exist.
             MethodError: It is of another configuration, or no LP-Diff weight file.
         """
-        stored, _ = checkpoint.load(path)
+        stored = load(path)
         if stored.config != self.model.config:
             raise MethodError(f"{path}: holds another configuration of lp-diff; give that one's options")
         self.model.load_state_dict(stored.state_dict())

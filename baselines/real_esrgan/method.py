@@ -11,9 +11,10 @@ from baselines.adapters import FramePolicy, SingleImageMethod, trained_single_im
 from baselines.real_esrgan.networks import CompactConfig, build_compact
 from baselines.real_esrgan.official import OfficialName, load_official, official_files
 from baselines.trainables import shrink
-from baselines.weights import bundled, load_network
+from baselines.weights import bundled
 from mdlp_bench.files import sha256_file
 from mdlp_bench.methods import MethodDescriptor
+from mdlp_bench.methods.weights import load_network
 
 INPUT_SIZE = (28, 56)
 """What the networks enlarge four times to the working size."""

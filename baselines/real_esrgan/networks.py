@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from baselines.checkpoints import read_state_dict
 from baselines.spandrel_models import LoadedNetwork, load_with_spandrel
+from mdlp_bench.methods.weights import read_state_dict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -15,7 +15,8 @@ from baselines.resdiff.chain import Power, ResDiffChain
 from baselines.resdiff.cnn import SimpleCnn, cnn_loss
 from baselines.resdiff.unet import PLATE, ResDiffUNet, ResDiffUNetConfig
 from baselines.trainables import NetworkTrainable, one_frame, parse_options, shrink
-from baselines.weights import bundled, load_network
+from baselines.weights import bundled
+from mdlp_bench.methods.weights import load_network
 from mdlp_bench.training.trainable import TrainingBatch
 
 _INPUT_SIZE = (28, 56)

@@ -14,8 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from baselines.checkpoints import load_exactly, read_state_dict
 from mdlp_bench.errors import MethodError
+from mdlp_bench.methods.weights import load_exactly, read_state_dict
 
 _GROUPS = 32
 

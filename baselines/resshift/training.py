@@ -16,7 +16,8 @@ from baselines.adapters import FramePolicy, SingleImageMethod, trained_single_im
 from baselines.resshift.chain import PLATE_4, CleanPredictor, ResShiftChain
 from baselines.resshift.unet import PLATE, PLATE_UNSHUFFLED, ResShiftUNet, ResShiftUNetConfig
 from baselines.trainables import NetworkTrainable, one_frame, parse_options, shrink
-from baselines.weights import bundled, load_network
+from baselines.weights import bundled
+from mdlp_bench.methods.weights import load_network
 from mdlp_bench.metrics.protocol import WORKING_SIZE
 from mdlp_bench.training.trainable import TrainingBatch
 

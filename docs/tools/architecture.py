@@ -39,6 +39,7 @@ ROWS: tuple[tuple[tuple[str, str], ...], ...] = (
         ("files", "atomic writes"),
         ("engine", "where work is done"),
         ("userfiles", "file.py:name"),
+        ("device", "CPU or GPU"),
     ),
     (("errors", "one line each, with the remedy"),),
 )

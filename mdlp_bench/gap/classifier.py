@@ -176,6 +176,6 @@ def _train(
 
 
 def _tensor(images: npt.NDArray[np.uint8]) -> Tensor:
-    from mdlp_bench.training.images import to_tensor
+    from mdlp_bench.methods.tensors import to_tensor
 
     return to_tensor(images)

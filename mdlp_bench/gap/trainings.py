@@ -24,8 +24,8 @@ from mdlp_bench.gap.report_model import PartSizes
 from mdlp_bench.gap.sets import GapSet
 from mdlp_bench.methods import Method
 from mdlp_bench.methods.base import FrameBatch, MethodDescriptor
+from mdlp_bench.methods.tensors import to_images, to_tensor
 from mdlp_bench.metrics.cost import count_parameters
-from mdlp_bench.training.images import to_images, to_tensor
 from mdlp_bench.training.loop import WEIGHTS
 from mdlp_bench.training.methods import train_method
 from mdlp_bench.training.registry import Recipe, load_trainable, read_recipe, trainable_names

@@ -19,8 +19,8 @@ from mdlp_bench.data.samples import Samples
 from mdlp_bench.errors import DataError
 from mdlp_bench.files import seed_for
 from mdlp_bench.images import ImageU8
+from mdlp_bench.methods.tensors import to_tensor
 from mdlp_bench.metrics.protocol import WORKING_SIZE, to_working_size
-from mdlp_bench.training.images import to_tensor
 from mdlp_bench.training.trainable import TrainingBatch
 
 _COLUMNS = ["sample_id", "frames", "gt", "text"]

@@ -14,9 +14,9 @@ from mdlp_bench.data.samples import Samples
 from mdlp_bench.errors import DataError
 from mdlp_bench.files import seed_for, write_bytes
 from mdlp_bench.images import encode
+from mdlp_bench.methods.tensors import to_images, to_tensor
 from mdlp_bench.metrics.fidelity import psnr
 from mdlp_bench.training.config import TrainingConfig
-from mdlp_bench.training.images import to_images, to_tensor
 from mdlp_bench.training.trainable import Trainable
 
 _BATCH: Final = 16

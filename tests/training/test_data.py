@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from mdlp_bench.data.decode import NativeSample
 from mdlp_bench.data.samples import Samples
 from mdlp_bench.errors import DataError
+from mdlp_bench.methods.tensors import to_images, to_tensor
 from mdlp_bench.training.data import TrainingData, choose, vary
-from mdlp_bench.training.images import to_images, to_tensor
 
 MakeSamples = Callable[..., Samples]
 

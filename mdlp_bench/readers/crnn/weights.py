@@ -69,6 +69,8 @@ def load_crnn(path: Path) -> CRNN:
             raise ReaderError(
                 f"{path}: tensor {name} is {_shape(got)}, its configuration wants {_shape(want)}"
             )
+        if not tensors[name].isfinite().all():
+            raise ReaderError(f"{path}: tensor {name} holds values that are not finite; the file is damaged")
     network.load_state_dict(tensors, strict=False)
     return network.eval()
 

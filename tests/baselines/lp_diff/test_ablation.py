@@ -14,6 +14,7 @@ from baselines.lp_diff.network import LPDiff
 from baselines.weights import bundled as weight_file
 from mdlp_bench.errors import MethodError, MissingWeightsError
 from mdlp_bench.methods import load_method, registered_ablations, registered_methods
+from mdlp_bench.methods.weights import save_network
 
 RECIPES = Path(__file__).parents[3] / "recipes" / "bundled.yaml"
 
@@ -31,7 +32,7 @@ def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def _write(folder: Path, name: str, **changes: object) -> None:
     network = LPDiff(LPDiffConfig.preset("small", **changes))
-    checkpoint.save(network, folder / f"{name}.safetensors")
+    save_network(network, network.config, checkpoint.METHOD, folder / f"{name}.safetensors")
 
 
 def test_they_are_registered_apart_and_trained_as_named() -> None:
@@ -47,7 +48,7 @@ def test_they_are_registered_apart_and_trained_as_named() -> None:
 
 @pytest.mark.parametrize("name", ["lp-diff", *ABLATIONS])
 def test_the_recipes_make_the_network_of_the_bundled_weights(name: str) -> None:
-    network, _ = checkpoint.load(weight_file(name))
+    network = checkpoint.load(weight_file(name))
     for phase in read_bundle(RECIPES).methods[name]:
         options = recipe_of(name, phase, RECIPES.parent).options
         assert LPDiffConfig.preset(options["config"], **options["network"]) == network.config

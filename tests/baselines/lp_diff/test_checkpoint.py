@@ -11,9 +11,11 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from baselines.lp_diff import checkpoint
+from baselines.lp_diff.checkpoint import METHOD
 from baselines.lp_diff.network import LPDiff, LPDiffConfig
 from baselines.lp_diff.released import released_buffers
 from mdlp_bench.errors import MdlpBenchError, MethodError, MissingWeightsError
+from mdlp_bench.methods.weights import read_card, save_network
 
 _TINY = {"widths": (8, 8, 16, 16), "inner_channels": 8, "channel_mults": (1, 2)}
 
@@ -29,6 +31,10 @@ def _released(**changes: object) -> LPDiff:
     return LPDiff(LPDiffConfig.preset("paper", "released", **{**fields, **changes}))
 
 
+def _save(model: LPDiff, path: Path, dtype: torch.dtype | None = None) -> None:
+    save_network(model, model.config, METHOD, path, {"seed": "3"}, dtype)
+
+
 def _error(path: Path, released: bool = False) -> str:
     with pytest.raises(MdlpBenchError) as error:
         checkpoint.load_released(path) if released else checkpoint.load(path)
@@ -41,9 +47,10 @@ def _error(path: Path, released: bool = False) -> str:
 @pytest.mark.parametrize("changes", [{}, {"n_frames": 5, "dfm": False}, {"prediction": "v"}])
 def test_round_trip(tmp_path: Path, changes: dict[str, object]) -> None:
     model, path = _described(**changes), tmp_path / "weights.safetensors"
-    checkpoint.save(model, path, {"seed": "3"})
-    loaded, notes = checkpoint.load(path)
-    assert notes == {"seed": "3"}
+    _save(model, path)
+    loaded = checkpoint.load(path)
+    card = read_card(path)
+    assert card.pop("seed") == "3" and set(card) == {"method", "config", "sha256"}
     assert loaded.config == model.config
     assert not loaded.training
     assert all(p.requires_grad for p in loaded.parameters())
@@ -56,18 +63,15 @@ def test_round_trip(tmp_path: Path, changes: dict[str, object]) -> None:
 
 def test_half_precision_files_are_half_as_large_and_load_as_float32(tmp_path: Path) -> None:
     model = _described()
-    checkpoint.save(model, tmp_path / "full")
-    checkpoint.save(model, tmp_path / "half", dtype=torch.float16)
-    assert (tmp_path / "half").stat().st_size < 0.65 * (tmp_path / "full").stat().st_size
-    loaded, _ = checkpoint.load(tmp_path / "half")
+    _save(model, tmp_path / "full.safetensors")
+    _save(model, tmp_path / "half.safetensors", torch.float16)
+    assert (tmp_path / "half.safetensors").stat().st_size < 0.65 * (
+        tmp_path / "full.safetensors"
+    ).stat().st_size
+    loaded = checkpoint.load(tmp_path / "half.safetensors")
     for name, tensor in model.state_dict().items():
         assert loaded.state_dict()[name].dtype == torch.float32
         torch.testing.assert_close(loaded.state_dict()[name], tensor, atol=1e-3, rtol=1e-3)
-
-
-def test_reserved_notes_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="reserved"):
-        checkpoint.save(_described(), tmp_path / "w", {"config": "{}"})
 
 
 def test_wrong_safetensors_files(tmp_path: Path) -> None:
@@ -75,27 +79,34 @@ def test_wrong_safetensors_files(tmp_path: Path) -> None:
     with pytest.raises(MissingWeightsError, match="no such weight file"):
         checkpoint.load(path)
     path.write_bytes(b"not a tensor in sight")
-    assert "not a readable safetensors file" in _error(path)
+    assert "not a readable weight file" in _error(path)
     save_file({"a": torch.zeros(1)}, path)
-    assert "not an LP-Diff weight file" in _error(path)
-    checkpoint.save(_described(), path)
+    assert "not weights of lp-diff" in _error(path)
+    _save(_described(), path)
     path.write_bytes(path.read_bytes()[:-100])
-    assert "not a readable safetensors file" in _error(path)
+    assert "not a readable weight file" in _error(path)
+    _save(_described(), path)
+    path.write_bytes(path.read_bytes()[:-4] + b"\0\0\0\x3f")
+    assert "damaged" in _error(path)
 
     def rewrite(metadata: dict[str, str] | None = None, **tensors: torch.Tensor | None) -> str:
-        checkpoint.save(_described(), path)
+        _save(_described(), path)
         state = {**load_file(path), **tensors}
-        config = {"format": checkpoint.FORMAT, "config": _described().config.model_dump_json()}
+        # What files said before they named their method and held a hash.
+        config = {"format": "lp-diff-1", "config": _described().config.model_dump_json()}
         save_file({k: v for k, v in state.items() if v is not None}, path, config | (metadata or {}))
+        if not metadata and not tensors:
+            return str(checkpoint.load(path).config)
         return _error(path)
 
+    assert rewrite() == str(_described().config)
     name = "MTA.encoder.stages.0.0.weight"
-    assert f"the tensor '{name}' is missing" in rewrite(**{name: None})
-    assert f"'{name}' has shape [1], but the network needs [8, 3, 3, 3]" in rewrite(**{name: torch.ones(1)})
+    assert f"lacks {name}" in rewrite(**{name: None})
+    assert f"{name} is [1], the network has [8, 3, 3, 3]" in rewrite(**{name: torch.ones(1)})
     assert "not finite" in rewrite(**{name: torch.full((8, 3, 3, 3), torch.nan)})
-    assert "the tensor 'extra' does not belong" in rewrite(extra=torch.zeros(1))
-    assert "configuration: " in rewrite({"config": json.dumps({"size": 3})})
-    assert "configuration: " in rewrite({"config": "{"})
+    assert "has unknown extra" in rewrite(extra=torch.zeros(1))
+    assert "unreadable configuration" in rewrite({"config": json.dumps({"size": 3})})
+    assert "unreadable configuration" in rewrite({"config": "{"})
 
 
 @pytest.mark.parametrize(
@@ -125,8 +136,8 @@ def test_released_files_say_what_they_are(tmp_path: Path, changes: dict[str, obj
             loaded.predict(psi, level, psi, frames), model.predict(psi, level, psi, frames)
         )  # fmt: skip
     converted = tmp_path / "converted.safetensors"
-    checkpoint.save(loaded, converted)
-    assert checkpoint.load(converted)[0].config == loaded.config
+    _save(loaded, converted)
+    assert checkpoint.load(converted).config == loaded.config
 
 
 def test_norm_groups_leave_no_trace_and_must_be_told(tmp_path: Path) -> None:
@@ -173,9 +184,9 @@ def test_wrong_released_files(tmp_path: Path) -> None:
         path.write_bytes(content)
         assert _error(path, released=True)
     torch.save({"epoch": 1, "iter": 2, "scheduler": None, "optimizer": {"state": {}}}, path)
-    assert "give the file that ends in _gen.pth" in _error(path, released=True)
+    assert "an optimiser's state and no weights" in _error(path, released=True)
     torch.save([1, 2], path)
-    assert "no table of tensors" in _error(path, released=True)
+    assert "holds no weights" in _error(path, released=True)
     torch.save({"conv.weight": torch.zeros(3)}, path)
     assert "no tensor 'betas'" in _error(path, released=True)
     good = _released().state_dict()
@@ -184,7 +195,7 @@ def test_wrong_released_files(tmp_path: Path) -> None:
         torch.save({k: v for k, v in {**good, **tensors}.items() if v is not None}, path)
         return _error(path, released=True)
 
-    assert "is missing" in changed(**{"MTA.crossatt.fc1.bias": None})
+    assert "lacks MTA.crossatt.fc1.bias" in changed(**{"MTA.crossatt.fc1.bias": None})
     assert "levels do not line up" in changed(**{"denoise_fn.downs.1.res_block.block1.block.3.weight": None})
     assert "not linear" in changed(betas=torch.rand(50).sort().values * 0.01)
     assert "odd shapes" in changed(betas=torch.zeros(()))
@@ -194,7 +205,7 @@ def test_wrong_released_files(tmp_path: Path) -> None:
 def test_a_file_with_code_in_it_is_refused_unread(tmp_path: Path) -> None:
     path, target = tmp_path / "I1_E1_gen.pth", tmp_path / "executed"
     torch.save({"betas": torch.zeros(2), "bomb": _Bomb(target)}, path)
-    with pytest.raises(MethodError, match="holds other objects than tensors"):
+    with pytest.raises(MethodError, match="carries Python objects"):
         checkpoint.load_released(path)
     path.write_bytes(pickle.dumps(_Bomb(target)))
     with pytest.raises(MethodError):

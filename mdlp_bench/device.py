@@ -1,0 +1,114 @@
+"""Where and how networks compute: the device, the precision and the numerics that a user asks for."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal, Self, get_args
+
+from mdlp_bench.errors import MdlpBenchError
+
+if TYPE_CHECKING:
+    import torch
+
+Precision = Literal["fp32", "bf16", "fp16"]
+Numerics = Literal["exact", "batched"]
+
+_DEVICE: Final = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
+
+
+@dataclass(frozen=True)
+class Compute:
+    """A resolved choice of device, precision and numerics; see `Compute.resolve`.
+
+    Attributes:
+        device: `cpu`, `mps`, `cuda` or `cuda:N`.
+        precision: Of matrix products and convolutions; `bf16` and `fp16` run under autocast.
+        numerics: `exact` restores sample by sample on one CPU thread, so the bytes do not depend on batch or
+            workers. `batched` calls the network on whole batches, on any device.
+    """
+
+    device: str = "cpu"
+    precision: Precision = "fp32"
+    numerics: Numerics = "exact"
+
+    def __post_init__(self) -> None:
+        for value, known in ((self.precision, Precision), (self.numerics, Numerics)):
+            if value not in get_args(known):
+                raise MdlpBenchError(f"{value!r}: choose from {', '.join(get_args(known))}")
+        if self.numerics == "exact" and (self.device, self.precision) != ("cpu", "fp32"):
+            raise MdlpBenchError(
+                f"exact numerics are those of the CPU in fp32, not of {self.device} in {self.precision}; "
+                "take batched numerics"
+            )
+
+    @classmethod
+    def resolve(
+        cls,
+        device: str = "auto",
+        precision: Precision = "fp32",
+        numerics: Numerics | None = None,
+        *,
+        remote: bool = False,
+    ) -> Self:
+        """What a user's words mean on this machine.
+
+        Args:
+            device: `auto` (a GPU when there is one), `cpu`, `cuda`, `cuda:N` or `mps`.
+            precision: See the class.
+            numerics: See the class; default `batched` on GPUs and in short precisions, else `exact`.
+            remote: The work is done on other machines: the device is looked for there, not here.
+
+        Raises:
+            MdlpBenchError: The device is unknown or not there, or exact numerics are asked of a GPU.
+        """
+        if device == "auto":
+            # Exact numerics and work elsewhere are the CPU's unless a device is named.
+            device = "cpu" if numerics == "exact" or remote else _best()
+        elif not remote:
+            check_device(device)
+        elif not _DEVICE.fullmatch(device):
+            raise _unknown(device)
+        wanted = numerics or ("exact" if (device, precision) == ("cpu", "fp32") else "batched")
+        return cls(device, precision, wanted)
+
+    @property
+    def dtype(self) -> torch.dtype | None:
+        """The type of autocast, None in `fp32`."""
+        import torch
+
+        return {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}[self.precision]
+
+
+def check_device(name: str) -> None:
+    """Return when the device is there.
+
+    Args:
+        name: `cpu`, `mps`, `cuda` or `cuda:N`.
+
+    Raises:
+        MdlpBenchError: It is unknown or not there; says what is.
+    """
+    if not _DEVICE.fullmatch(name) or name == "auto":
+        raise _unknown(name)
+    if name == "cpu":
+        return
+    import torch
+
+    kind, _, number = name.partition(":")
+    count = torch.cuda.device_count() if kind == "cuda" else int(torch.backends.mps.is_available())
+    if count <= int(number or 0):
+        there = f"{count} CUDA device{'s' if count > 1 else ''} and the CPU" if count else "the CPU"
+        raise MdlpBenchError(f"device {name}: not on this machine, which has {there}; take --device auto")
+
+
+def _best() -> str:
+    import torch
+
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def _unknown(name: str) -> MdlpBenchError:
+    return MdlpBenchError(f"device {name!r}: choose from auto, cpu, cuda, cuda:N and mps")

@@ -1,0 +1,275 @@
+"""Weights on disk: the one file format of networks trained here, and a strict reader of other people's files.
+
+A file of this format is safetensors; its metadata hold
+
+    method    whose network it is
+    config    the network's configuration as JSON
+    sha256    of the tensors, so that a damaged file is not mistaken for weights
+    ...       its card: what the training noted (recipe, data, step)
+
+Files written before the hash was stored still load. No file can run code: pickles go through PyTorch's
+weights-only loader.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Final, TypeVar
+
+import torch
+from pydantic import BaseModel, ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from mdlp_bench.errors import MethodError, MissingWeightsError, first_fault, reason
+from mdlp_bench.files import atomic_path
+
+StateDict = dict[str, Tensor]
+ConfigT = TypeVar("ConfigT", bound=BaseModel)
+NetworkT = TypeVar("NetworkT", bound=nn.Module)
+
+RESERVED: Final = ("method", "config", "sha256")
+
+# Training frameworks nest weights under these names. The moving average, which papers report, comes first.
+_NESTED: Final = (
+    "params_ema",
+    "generator_ema",
+    "model_ema",
+    "ema_model",
+    "g_ema",
+    "ema",
+    "params",
+    "state_dict",
+    "generator",
+    "net_g",
+    "netG",
+    "model_state_dict",
+    "model",
+    "network",
+    "net",
+)
+# Wrappers put these in front of every name; a file may hold the average, or other networks, beside it.
+_PREFIXES: Final = tuple(f"{name}." for name in ("module", *_NESTED))
+
+
+def save_network(
+    network: nn.Module,
+    config: BaseModel | None,
+    method: str,
+    path: Path,
+    notes: Mapping[str, str] | None = None,
+    dtype: torch.dtype | None = torch.float16,
+) -> None:
+    """Write a network, its configuration and its card atomically.
+
+    Args:
+        network: Whose state dict is written.
+        config: What builds it; None for a network of one shape.
+        method: Whose network it is.
+        path: Where to; `.safetensors` by convention.
+        notes: The card: further metadata.
+        dtype: Type of the floating-point tensors; None keeps theirs.
+
+    Raises:
+        MethodError: A weight is not finite, perhaps only in half precision.
+        MdlpBenchError: The file cannot be written.
+        ValueError: A note uses a reserved key.
+    """
+    if notes and set(RESERVED) & notes.keys():
+        raise ValueError(f"the notes {', '.join(RESERVED)} are reserved")
+    state = {
+        name: tensor.detach().cpu().to(dtype if tensor.is_floating_point() else None).contiguous().clone()
+        for name, tensor in network.state_dict().items()
+    }
+    _check_finite(state, f"{path}: not written")
+    own = {"method": method, "config": config.model_dump_json() if config else "{}", "sha256": _digest(state)}
+    with atomic_path(path) as temporary:
+        save_file(state, temporary, {**(notes or {}), **own})
+
+
+def load_network(
+    path: Path, method: str, config_type: type[ConfigT], build: Callable[[ConfigT], NetworkT]
+) -> NetworkT:
+    """Read a network written by `save_network`: float32, on the CPU, in evaluation mode.
+
+    Args:
+        path: The file.
+        method: Whose network it must be.
+        config_type: Its configuration.
+        build: Makes the network of a configuration.
+
+    Raises:
+        MissingWeightsError: The file does not exist.
+        MethodError: It is no such file, of another method, damaged or does not fit its configuration.
+    """
+    state = read_state_dict(path)
+    card = read_card(path)
+    # LP-Diff's files named their format first.
+    if card.get("method", card.get("format", "").removesuffix("-1")) != method:
+        raise MethodError(f"{path}: not weights of {method} trained here (its metadata does not say so)")
+    try:
+        config = config_type.model_validate_json(card.get("config", ""))
+    except ValidationError as error:
+        raise MethodError(f"{path}: unreadable configuration ({first_fault(error)})") from error
+    network = build(config)
+    load_exactly(network, state, str(path))
+    return network.float().eval()
+
+
+def read_card(path: Path) -> dict[str, str]:
+    """The metadata of a safetensors file; empty for files of other kinds.
+
+    Raises:
+        MissingWeightsError: The file does not exist.
+        MethodError: It is not a readable safetensors file.
+    """
+    if not path.is_file():
+        raise MissingWeightsError(f"{path}: no such weight file")
+    if path.suffix != ".safetensors":
+        return {}
+    try:
+        with safe_open(path, framework="pt") as file:
+            return dict(file.metadata() or {})
+    except (SafetensorError, OSError) as error:
+        raise MethodError(f"{path}: not a readable weight file ({reason(error)})") from error
+
+
+def read_state_dict(path: Path) -> StateDict:
+    """Read a `.pth`/`.pt`/`.ckpt` or `.safetensors` file without running any code it may carry.
+
+    Of a nested checkpoint the moving average comes first (`params_ema`, `generator_ema`, `model_ema`), then
+    `params`, `state_dict` and what training frameworks call the generator, at any depth. The part that
+    `torch.compile` adds to names (`_orig_mod.`) is removed; for the prefixes of wrappers see
+    `without_wrappers`.
+
+    Args:
+        path: The weight file.
+
+    Returns:
+        Parameter name to tensor, on the CPU.
+
+    Raises:
+        MissingWeightsError: There is no such file.
+        MethodError: It cannot be read, holds other objects than tensors, holds no weights, or weights that
+            are not finite.
+    """
+    if not path.is_file():
+        raise MissingWeightsError(f"{path}: no such weight file")
+    try:
+        if path.suffix == ".safetensors":
+            content: object = load_file(path)
+        else:
+            with warnings.catch_warnings(action="ignore"):
+                content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise MethodError(
+            f"{path}: refused: not a weight file, or one that carries Python objects beside tensors; "
+            "save its state dict alone"
+        ) from error
+    except (OSError, RuntimeError, EOFError, ValueError, KeyError, IndexError, SafetensorError) as error:
+        raise MethodError(f"{path}: not a readable weight file ({reason(error)})") from error
+    state = _tensors_of(content, path)
+    stored = read_card(path).get("sha256")
+    if stored is not None and stored != _digest(state):
+        raise MethodError(f"{path}: damaged: its tensors are not those that were written")
+    _check_finite(state, str(path))
+    return {name.replace("_orig_mod.", ""): tensor for name, tensor in state.items()}
+
+
+def without_wrappers(state: Mapping[str, Tensor]) -> Iterator[Mapping[str, Tensor]]:
+    """The state dicts that a file may stand for: as it is, then what lies under each wrapper's prefix.
+
+    Data-parallel training, averaging and Lightning put `module.`, `ema_model.`, `model.`, `generator.` and
+    others in front of every name, also nested. Averaged weights come before others. Beside the prefix a file
+    may hold a discriminator or a counter, which are left out.
+    """
+    yield state
+    for prefix in _PREFIXES:
+        inner = {k.removeprefix(prefix): tensor for k, tensor in state.items() if k.startswith(prefix)}
+        if inner:
+            yield from without_wrappers(inner)
+
+
+def load_exactly(
+    module: nn.Module, state: Mapping[str, Tensor], source: str, derived: tuple[str, ...] = ()
+) -> None:
+    """Load weights into `module` when every key and shape agrees.
+
+    Args:
+        module: The network, changed in place.
+        state: Parameter name to tensor, with or without wrappers' prefixes; half precision is converted.
+        source: What to call the weights in errors, usually their path.
+        derived: Endings of buffer names the network computes itself; a file may leave these out.
+
+    Raises:
+        MethodError: A key is missing, unknown or of another shape, or a value is not finite; names the
+            first and counts the others.
+    """
+    own = module.state_dict()
+    needed = {key for key in own if not key.endswith(derived or ("\0",))}
+    unwrapped = list(without_wrappers(state))
+    fitting = (table for table in unwrapped if needed <= table.keys() <= own.keys())
+    # Where none fits, the error is about the one that comes closest.
+    state = next(fitting, max(unwrapped, key=lambda table: len(own.keys() & table.keys())))
+    if not own.keys() & state.keys():
+        _name_prefix(next(iter(needed), ""), state, source)
+    missing = [key for key in own if key not in state and key in needed]
+    unknown = [key for key in state if key not in own]
+    reshaped = [key for key in own if key in state and own[key].shape != state[key].shape]
+    for problem, keys in (("lacks", missing), ("has unknown", unknown)):
+        if keys:
+            raise MethodError(
+                f"{source}: {problem} {keys[0]} and {len(keys) - 1} more; other network or configuration?"
+            )
+    if reshaped:
+        key = reshaped[0]
+        raise MethodError(
+            f"{source}: {key} is {list(state[key].shape)}, the network has {list(own[key].shape)} "
+            f"({len(reshaped)} such); other configuration?"
+        )
+    module.load_state_dict({**own, **state})
+
+
+def _name_prefix(wanted: str, state: Mapping[str, Tensor], source: str) -> None:
+    """Raise an error that names the prefix which the network's names have in a file, if that is the fault."""
+    prefixes = [key.removesuffix(wanted) for key in state if wanted and key.endswith(f".{wanted}")]
+    if prefixes:
+        raise MethodError(f"{source}: its names start with {prefixes[0]!r}; store them without it")
+
+
+def _tensors_of(content: object, path: Path) -> StateDict:
+    while isinstance(content, Mapping):
+        inner = next((content[n] for n in _NESTED if isinstance(content.get(n), Mapping)), None)
+        if inner is None:
+            break
+        content = inner
+    if not isinstance(content, Mapping) or not content:
+        raise MethodError(f"{path}: holds no weights")
+    others = [str(key) for key, value in content.items() if not isinstance(value, Tensor)]
+    if any(name.startswith("optimizer") for name in others):
+        raise MethodError(f"{path}: holds an optimiser's state and no weights; give the network's file")
+    if others:
+        raise MethodError(f"{path}: {others[0]} is not a tensor; expected a state dict")
+    return {str(key): value for key, value in content.items()}
+
+
+def _check_finite(state: Mapping[str, Tensor], source: str) -> None:
+    for name, tensor in state.items():
+        if tensor.is_floating_point() and not tensor.isfinite().all():
+            raise MethodError(
+                f"{source}: {name} holds values that are not finite; damaged, or the training diverged"
+            )
+
+
+def _digest(state: Mapping[str, Tensor]) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(state):
+        tensor = state[name].contiguous()
+        digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}".encode())
+        digest.update(tensor.flatten().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()

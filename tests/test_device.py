@@ -1,0 +1,45 @@
+"""What a user's words for a device mean on this machine."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from mdlp_bench.device import Compute, check_device
+from mdlp_bench.errors import MdlpBenchError
+
+
+def test_the_cpu_is_exact_and_short_precision_is_batched(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    assert Compute.resolve() == Compute("cpu", "fp32", "exact")
+    assert Compute.resolve("cpu", "bf16").numerics == "batched"
+    assert Compute.resolve("cpu", numerics="batched") == Compute("cpu", "fp32", "batched")
+
+
+def test_auto_takes_a_gpu_unless_exact_numerics_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert Compute.resolve() == Compute("cuda", "fp32", "batched")
+    assert Compute.resolve("cuda:1", "fp16") == Compute("cuda:1", "fp16", "batched")
+    assert Compute.resolve(numerics="exact").device == "cpu"
+    assert Compute.resolve(remote=True).device == "cpu"
+    with pytest.raises(MdlpBenchError, match=r"cuda:2: not on this machine, which has 2 CUDA devices"):
+        check_device("cuda:2")
+
+
+def test_what_is_not_there_or_unknown_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    for name in ("cuda", "cuda:3", "mps"):
+        with pytest.raises(MdlpBenchError, match=f"device {name}: not on this machine, which has the CPU"):
+            Compute.resolve(name)
+    # Other machines may have what this one lacks, but not what no machine has.
+    assert Compute.resolve("cuda", remote=True).device == "cuda"
+    for remote in (False, True):
+        for name in ("gpu", "cuda:", "cuda:x", "CPU", ""):
+            with pytest.raises(MdlpBenchError, match="choose from auto, cpu, cuda, cuda:N and mps"):
+                Compute.resolve(name, remote=remote)
+    for wrong in ({"numerics": "exact", "precision": "bf16"}, {"precision": "fp8"}, {"numerics": "fast"}):
+        with pytest.raises(MdlpBenchError):
+            Compute.resolve("cpu", **wrong)  # type: ignore[arg-type]
