@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import io
+import struct
+import zlib
 from typing import Literal
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from mdlp_bench import images
 from mdlp_bench.errors import DataError
@@ -139,3 +141,101 @@ def test_what_is_no_picture_is_named(wrong: object, says: str) -> None:
         images.check_rgb(wrong, "the crop")
     with pytest.raises(DataError, match=r"^expected"):
         images.check_rgb(wrong)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "JPEG"])
+def test_exif_orientation_is_applied_in_every_format(kind: str, orientation: int) -> None:
+    smooth = Image.fromarray(PICTURE).resize((48, 32), Image.Resampling.BICUBIC)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    options = {"lossless": True} if kind == "WEBP" else {"quality": 95}
+    content = saved(smooth, kind, exif=exif.tobytes(), **options)
+    reference = np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(content))).convert("RGB")).astype(
+        int
+    )
+    decoded = images.decode(content, "p").astype(int)
+    assert decoded.shape == reference.shape and np.abs(decoded - reference).max() <= 2
+
+
+def test_exif_counts_wherever_it_stands() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    smooth = Image.fromarray(PICTURE).resize((48, 32), Image.Resampling.BICUBIC)
+    plain = saved(smooth, "JPEG")
+    segment = b"\xff\xe1" + (len(exif.tobytes()) + 2).to_bytes(2, "big") + exif.tobytes()
+    padding = b"\xff\xe2" + (60_002).to_bytes(2, "big") + bytes(60_000)
+    assert images.decode(plain[:2] + padding * 3 + segment + plain[2:], "p").shape == (48, 32, 3)
+    png = saved(smooth, "PNG")
+    body = exif.tobytes().removeprefix(b"Exif\0\0")
+    chunk = len(body).to_bytes(4, "big") + b"eXIf" + body + zlib.crc32(b"eXIf" + body).to_bytes(4, "big")
+    assert images.decode(png[:-12] + chunk + png[-12:], "p").shape == (48, 32, 3)
+    broken = plain[:2] + b"\xff\xe1\x00\x0eExif\0\0MM\0\x2a\xff\xff" + plain[2:]
+    assert images.decode(broken, "p").shape == (32, 48, 3)
+
+
+@pytest.mark.parametrize("behind", [bytes(5000), b"\0" * 70_000 + b"ftypmp42", JPEG])
+def test_data_behind_the_end_is_no_damage(behind: bytes) -> None:
+    assert images.verify(JPEG + behind, "p") == images.verify(PNG + behind, "p") == (20, 30)
+
+
+def test_a_thumbnail_does_not_end_a_picture() -> None:
+    thumb = saved(Image.new("RGB", (8, 8)), "JPEG")
+    whole = JPEG[:2] + b"\xff\xe2" + (len(thumb) + 2).to_bytes(2, "big") + thumb + JPEG[2:]
+    assert images.decode(whole, "p").shape == PICTURE.shape
+    with pytest.raises(DataError, match="truncated JPEG"):
+        images.decode(whole[: len(whole) // 2 + len(thumb)], "p")
+
+
+def bomb(kind: str, side: int = 30_000) -> bytes:
+    """A small file whose header claims side x side pixels."""
+    if kind == "BMP":
+        return (
+            b"BM" + struct.pack("<IIIIiiHHIIiiII", 1080, 0, 1078, 40, side, -side, 1, 8, 1, 2, 0, 0, 256, 0)
+            + bytes(1024) + b"\0\1"
+        )  # fmt: skip
+    if kind == "OS/2 BMP":
+        return b"BM" + struct.pack("<IIIIHHHH", 26, 0, 26, 12, side, side, 1, 24) + bytes(64)
+    if kind == "TIFF":
+        return b"II*\0" + struct.pack("<I", 8) + bytes(100)
+    if kind == "GIF":
+        return b"GIF89a" + struct.pack("<HH", side, side) + bytes(40)
+    if kind == "JPEG":
+        content = bytearray(JPEG)
+        start = JPEG.index(b"\xff\xc0")
+        content[start + 5 : start + 9] = struct.pack(">HH", side, side)
+        return bytes(content)
+    lossless = kind == "WebP lossless"
+    content = bytearray(saved(Image.fromarray(PICTURE), "WEBP", lossless=lossless))
+    side = min(side, 16_383)
+    at = 21 if lossless else 26
+    size = (side - 1) | (side - 1) << 14 if lossless else side | side << 16
+    content[at : at + 4] = struct.pack("<I", size)
+    return bytes(content)
+
+
+@pytest.mark.parametrize("kind", ["BMP", "OS/2 BMP", "TIFF", "GIF", "JPEG", "WebP", "WebP lossless"])
+def test_the_size_is_checked_before_decoding(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def decoded(*_: object) -> None:
+        raise AssertionError("decoded")
+
+    monkeypatch.setattr("cv2.imdecode", decoded)
+    with pytest.raises(DataError, match="not a readable image" if kind in ("TIFF", "GIF") else "at most"):
+        images.verify(bomb(kind), "p")
+
+
+@pytest.mark.parametrize("kind", ["BMP", "WEBP"])
+def test_cut_files_of_every_format_are_refused(kind: str) -> None:
+    content = saved(Image.fromarray(PICTURE), kind)
+    for share in (0.2, 0.5, 0.9):
+        with pytest.raises(DataError, match="truncated"):
+            images.decode(content[: int(len(content) * share)], "p")
+
+
+@pytest.mark.parametrize(
+    ("start", "says"),
+    [(b"\0\0\0\x18ftypheic", "HEIC"), (b"II*\0", "TIFF"), (b"version https://git-lfs", "LFS")],
+)
+def test_other_formats_are_named(start: bytes, says: str) -> None:
+    with pytest.raises(DataError, match=says):
+        images.decode(start + bytes(80), "p")

@@ -12,7 +12,7 @@ from typing import Final
 
 from mdlp_bench.errors import DataError
 
-IMAGE_SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
+IMAGE_SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".jfif", ".png", ".bmp", ".webp"})
 
 # What operating systems and archivers leave behind; nobody put these there as data.
 _JUNK: Final = frozenset({"thumbs.db", "desktop.ini", "__macosx", "lost+found"})
