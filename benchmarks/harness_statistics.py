@@ -1,21 +1,128 @@
-"""Statistics: a leaderboard's ranking, and the vectorised bootstrap against scipy's, method by method.
+"""Statistics: their speed, and by simulation whether intervals cover and letters keep their error level.
 
-Run with `python benchmarks/harness_statistics.py`; both sides of each ratio are measured in the same run.
+`python benchmarks/harness_statistics.py` times a leaderboard's ranking, and the vectorised bootstrap against
+scipy's in the same run. `--coverage` simulates the intervals of shares, `--errors` the family-wise error of
+tie groups (half a minute each), both by the rules of mdlp-v1 and of mdlp-v2.
 """
 
 from __future__ import annotations
 
+import argparse
+import itertools
 import time
 from collections.abc import Callable
+from typing import Final
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 from scipy import stats
 
-from mdlp_bench.harness.statistics import ClusterBootstrap, MetricScores, rank_correlation, rank_methods
+from mdlp_bench.harness.statistics import (
+    ClusterBootstrap,
+    Clusters,
+    MetricScores,
+    compare_methods,
+    rank_correlation,
+    rank_methods,
+)
 
 ENTRIES, SAMPLES, RESAMPLES = 200, 2000, 2000
+SHARES: Final = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3)
+CORRELATIONS: Final = (0.0, 0.3, 1.0)
+TABLES: Final = 1000
+"""Simulated test sets per case."""
+
+
+def heavy_tailed(n_plates: int, largest: int) -> np.ndarray:
+    """[n_plates] samples per plate, from 1 to `largest`, equally many per factor."""
+    return np.maximum(1, np.round(largest ** ((np.arange(n_plates) + 0.5) / n_plates))).astype(int)
+
+
+PLATES: Final = {
+    "10 of 1": np.ones(10, int),
+    "36 of 1": np.ones(36, int),
+    "100 of 1": np.ones(100, int),
+    "1,000 of 1": np.ones(1000, int),
+    "7 of 5": np.full(7, 5),
+    "60 of 5": np.full(60, 5),
+    "200 of 5": np.full(200, 5),
+    "7 of 1 to 50": heavy_tailed(7, 50),
+    "21 of 1 to 200": heavy_tailed(21, 200),
+    "35 of 1 to 200": heavy_tailed(35, 200),
+}
+
+
+def plate_ids(sizes: np.ndarray) -> list[str]:
+    return [f"plate-{i:04d}" for i, size in enumerate(sizes) for _ in range(size)]
+
+
+def shares(rng: np.random.Generator, share: float, sizes: np.ndarray, correlation: float) -> np.ndarray:
+    """[samples, TABLES] zeros and ones; the rates of plates are beta distributed around the share."""
+    shape = (len(sizes), TABLES)
+    if correlation in (0.0, 1.0):
+        rates = (rng.random(shape) < share).astype(float) if correlation else np.full(shape, share)
+    else:
+        scale = 1 / correlation - 1
+        rates = rng.beta(share * scale, (1 - share) * scale, shape)
+    rates = np.repeat(rates, sizes, axis=0)
+    return (rng.random(rates.shape) < rates).astype(float)
+
+
+def coverage() -> Table:
+    """How often 95 % intervals of a share cover it, over shares and correlations within plates."""
+    table = Table(title=f"95 % intervals of shares from 0.001 to 0.3, {TABLES} test sets per case")
+    for heading in ("plates of samples", "BCa, lowest", "BCa, mean", "exact, lowest", "exact, mean", "width"):
+        table.add_column(heading, justify="right")
+    for name, sizes in PLATES.items():
+        found: dict[bool, list[float]] = {True: [], False: []}
+        widths: dict[bool, list[float]] = {True: [], False: []}
+        for share, correlation in itertools.product(SHARES, CORRELATIONS if sizes.max() > 1 else (0.0,)):
+            values = shares(np.random.default_rng(0), share, sizes, correlation)
+            for exact in (True, False):
+                bootstrap = ClusterBootstrap(plate_ids(sizes), 500, exact_shares=exact)
+                limits = np.array([(i.low, i.high) for i in bootstrap.intervals(values, True)], float)
+                found[exact].append(float(np.mean((limits[:, 0] <= share) & (share <= limits[:, 1]))))
+                widths[exact].append(float(np.mean(limits[:, 1] - limits[:, 0])))
+        table.add_row(
+            name,
+            *(f"{100 * f(found[exact]):.1f} %" for exact in (False, True) for f in (min, np.mean)),
+            f"{np.mean(widths[True]) / np.mean(widths[False]):.1f}x",
+        )
+    return table
+
+
+def errors() -> Table:
+    """How often five equal methods have a pair that is called separable, nominally 5 %."""
+    table = Table(title=f"Family-wise error of the letters of five equal methods, {TABLES} tables per case")
+    for heading in ("plates of samples", "effective", "values", "CR1 (mdlp-v1)", "CR2 (mdlp-v2)"):
+        table.add_column(heading, justify="right")
+    cases = {
+        "2 of 20": np.full(2, 20),
+        "5 of 10": np.full(5, 10),
+        "10 of 3": np.full(10, 3),
+        "35 of 4": np.full(35, 4),
+        "5 of 1, 2, 5, 20, 60": np.array([1, 2, 5, 20, 60]),
+        "10 of 1 to 50": heavy_tailed(10, 50),
+        "35 of 1 to 200": heavy_tailed(35, 200),
+        "150 of 1 to 200": heavy_tailed(150, 200),
+    }
+    names = list("abcde")
+    for (label, sizes), kind in itertools.product(cases.items(), ("NED", "ACC")):
+        rng = np.random.default_rng(1)
+        clusters = [Clusters(plate_ids(sizes), correction=correction) for correction in ("cr1", "cr2")]
+        wrong = np.zeros(2)
+        for _ in range(TABLES):
+            latent = rng.normal(size=(len(sizes), 1)) + rng.normal(size=(len(sizes), 5))
+            latent = np.repeat(latent, sizes, axis=0) + rng.normal(size=(sizes.sum(), 5))
+            ned = np.clip(np.round(7 * (0.4 + 0.15 * latent)) / 7, 0, 1)
+            values = ned if kind == "NED" else (latent > 1).astype(float)
+            results = [compare_methods(one, names, values, higher_is_better=False) for one in clusters]
+            wrong += [result.p_values.min() < 0.05 for result in results]
+        table.add_row(
+            label, f"{results[1].n_effective:.1f}", kind, *(f"{100 * w / TABLES:.1f} %" for w in wrong)
+        )
+    return table
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -36,6 +143,19 @@ def scores(rng: np.random.Generator, binary: bool = False) -> np.ndarray:
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--coverage", action="store_true", help="simulate intervals of shares")
+    parser.add_argument("--errors", action="store_true", help="simulate the error of the tie groups")
+    asked = parser.parse_args()
+    simulated = [work() for work, wanted in ((coverage, asked.coverage), (errors, asked.errors)) if wanted]
+    if simulated:
+        Console(width=110).print(*simulated)
+    else:
+        speed()
+
+
+def speed() -> None:
+    """Time the ranking of a leaderboard, and intervals against scipy's."""
     rng = np.random.default_rng(0)
     ned, acc, psnr, ssim, lpips = (
         scores(rng),

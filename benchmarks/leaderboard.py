@@ -25,7 +25,7 @@ from mdlp_bench.leaderboard.store import (
 )
 from mdlp_bench.leaderboard.submission.form import Submission
 from mdlp_bench.metrics.base import METRICS
-from mdlp_bench.metrics.protocol import MDLP_V1
+from mdlp_bench.metrics.protocol import CURRENT
 from mdlp_bench.readers.base import ReaderDescriptor
 
 READER = ReaderDescriptor(name="crnn", title="CRNN", version="1", weights_sha256="0" * 64, licence="none")
@@ -96,8 +96,8 @@ def make_store(root: Path, n_entries: int, n_samples: int) -> Store:
             for name, column in values.items()
         }
         record = RunRecord(
-            protocol=MDLP_V1.id,
-            protocol_sha256=MDLP_V1.fingerprint(),
+            protocol=CURRENT.id,
+            protocol_sha256=CURRENT.fingerprint(),
             method=submission.descriptor(),
             dataset=DatasetRecord(name="bench", fingerprint="0" * 64, n_samples=n_samples),
             readers=(READER,),

@@ -16,6 +16,7 @@ from mdlp_bench.cli.options import (
     JsonOption,
     LimitOption,
     LpipsOption,
+    ProtocolOption,
     ReaderOption,
     SeedOption,
     SplitOption,
@@ -93,6 +94,7 @@ def score(
     reader: ReaderOption = None,
     lpips: LpipsOption = "alex",
     fid: FidOption = True,
+    protocol: ProtocolOption = None,
     engine: EngineOption = "local",
     workers: WorkersOption = None,
     as_json: JsonOption = False,
@@ -106,7 +108,7 @@ def score(
     from mdlp_bench.harness.score import score as run_score
 
     samples = open_samples(data, split=split, limit=limit)
-    plan = ScoringPlan.from_names(reader, lpips, fid)
+    plan = ScoringPlan.from_names(reader, lpips, fid, protocol)
     runs = run_score(
         [Predictions(predictions)],
         samples,
@@ -134,6 +136,7 @@ def bench(
     reader: ReaderOption = None,
     lpips: LpipsOption = "alex",
     fid: FidOption = True,
+    protocol: ProtocolOption = None,
     batch_size: BatchOption = 16,
     seed: SeedOption = 0,
     engine: EngineOption = "local",
@@ -154,7 +157,7 @@ def bench(
         names,
         open_samples(data, split=split, limit=limit),
         out,
-        ScoringPlan.from_names(reader, lpips, fid),
+        ScoringPlan.from_names(reader, lpips, fid, protocol),
         batch_size=batch_size,
         seed=seed,
         engine=engine_named(engine, workers),

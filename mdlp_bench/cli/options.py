@@ -45,6 +45,10 @@ LpipsOption = Annotated[
     str,
     typer.Option("--lpips", help="LPIPS net: alex (the protocol's), squeeze, vgg, or none to leave it out."),
 ]
+ProtocolOption = Annotated[
+    str | None,
+    typer.Option("--protocol", help="Id of the rules of scoring.", show_default="that of this version"),
+]
 FidOption = Annotated[
     bool,
     typer.Option(

@@ -13,7 +13,6 @@ from mdlp_bench.gap.paired_means import TwoMeans
 from mdlp_bench.gap.report_model import RankAgreement, RealTestDrop, Recovery, StudySettings
 from mdlp_bench.gap.trainings import SetParts
 from mdlp_bench.harness.statistics import ClusterBootstrap, paired_differences
-from mdlp_bench.metrics.protocol import MDLP_V1
 
 FEWEST_RANKED: Final = 3
 """Methods that a rank correlation takes."""
@@ -75,10 +74,12 @@ class TransferComparison:
 
     def _recovered(self, synthetic: str, rows: Sequence[MethodRun], best: MethodRun) -> list[Recovery]:
         """One entry a row; the first has seen no real data."""
+        rules = best.run.record.rules.bootstrap
         bootstrap = ClusterBootstrap(
             best.run.per_sample()["plate_id"].to_pylist(),
-            MDLP_V1.bootstrap.resamples,
+            rules.resamples,
             confidence=self.settings.confidence,
+            correction=rules.correction or "cr1",
         )
         values = np.stack([one.values("ned") for one in rows], axis=1)
         compared = paired_differences(bootstrap, values, best.values("ned"))

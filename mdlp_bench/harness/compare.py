@@ -27,7 +27,6 @@ from mdlp_bench.harness.statistics import (
 )
 from mdlp_bench.harness.tables import Cell, Column, Row, ScoreTable, to_rich, write_table
 from mdlp_bench.metrics.base import METRICS
-from mdlp_bench.metrics.protocol import MDLP_V1
 
 if TYPE_CHECKING:
     from rich.console import Console, Group
@@ -246,7 +245,8 @@ def compare(runs: Sequence[Run]) -> RunComparison:
     """Put runs side by side.
 
     Raises:
-        ProtocolError: They were made under different protocols, readers or data sets.
+        ProtocolError: They were made under different protocols, readers or data sets, or under rules that
+            this version does not know.
         RunError: There is none, or per-sample tables do not hold the same samples.
     """
     if not runs:
@@ -263,10 +263,7 @@ def compare(runs: Sequence[Run]) -> RunComparison:
         if table["sample_id"] != tables[0]["sample_id"]:
             raise RunError(f"{run.folder}: its samples are not those of {first.folder}; score it again")
     names = _names(runs)
-    rules = MDLP_V1.bootstrap
-    bootstrap = ClusterBootstrap(
-        tables[0]["plate_id"].to_pylist(), rules.resamples, confidence=rules.confidence
-    )
+    bootstrap = ClusterBootstrap.by_rules(tables[0]["plate_id"].to_pylist(), first.record.rules.bootstrap)
     ranking = _rank(runs, names, tables, bootstrap)
     return RunComparison(names, tuple(runs), bootstrap, ranking, _agreement(runs, tables, bootstrap))
 
@@ -308,7 +305,7 @@ def _rank(
         values = np.stack([_column(tables[i], name) for i in ranked], axis=1) if ranked else np.empty((0, 0))
         if values.size and not np.isnan(values).all():
             info = METRICS[name]
-            metrics.append(MetricScores(name, values, info.higher_is_better, info.decimals))
+            metrics.append(MetricScores(name, values, info.higher_is_better, info.decimals, info.is_share))
     return rank_methods(bootstrap, [names[i] for i in ranked], metrics) if metrics else None
 
 

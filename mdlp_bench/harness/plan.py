@@ -1,4 +1,4 @@
-"""What a scoring computes beside the protocol's rules: readers, image scorers, distribution distances."""
+"""What a scoring computes and by which rules: readers, image scorers, distribution distances."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any, Self, SupportsIndex
 
 from mdlp_bench.errors import MissingWeightsError
 from mdlp_bench.harness.scorers import FidelityScorer, ImageScorer, LpipsScorer, RegisteredScorer, SetFeatures
-from mdlp_bench.metrics.protocol import MDLP_V1
+from mdlp_bench.metrics.protocol import CURRENT, Protocol, protocol_named
 from mdlp_bench.readers.base import Reader
 
 
 @dataclass(frozen=True)
 class ScoringPlan:
-    """What to compute beside the protocol's rules.
+    """What to compute, and by which rules.
 
     A plan made by `from_names` travels to workers as these names, and is loaded again there.
 
@@ -24,6 +24,7 @@ class ScoringPlan:
         image_scorers: PSNR and SSIM, plain and aligned, and LPIPS where its weights are there.
         inception: Makes the features of FID and KID; None leaves the two out.
         unavailable: Metrics that cannot be computed, with the reason that tables and runs give.
+        protocol: The rules.
         asked: The arguments of `from_names` that made it.
     """
 
@@ -31,7 +32,8 @@ class ScoringPlan:
     image_scorers: tuple[ImageScorer[Any], ...]
     unavailable: Mapping[str, str] = field(default_factory=dict)
     inception: SetFeatures | None = None
-    asked: tuple[tuple[str, ...], str, bool] | None = None
+    protocol: Protocol = CURRENT
+    asked: tuple[tuple[str, ...], str, bool, str] | None = None
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> str | tuple[Any, ...]:
         if self.asked is None:
@@ -39,7 +41,13 @@ class ScoringPlan:
         return (type(self).from_names, self.asked)
 
     @classmethod
-    def from_names(cls, readers: Sequence[str] | None = None, lpips: str = "alex", fid: bool = False) -> Self:
+    def from_names(
+        cls,
+        readers: Sequence[str] | None = None,
+        lpips: str = "alex",
+        fid: bool = False,
+        protocol: str | None = None,
+    ) -> Self:
         """The plan for what a user asked for.
 
         Args:
@@ -47,16 +55,18 @@ class ScoringPlan:
             lpips: `alex`, `squeeze`, `vgg`, or `none`. Without its weights the column is marked unavailable
                 with its reason; no other net takes its place.
             fid: Also FID and KID, when Inception's weights are in torch hub's cache; they are never fetched,
-                and without them the two are marked unavailable. Takes about 0.2 s an image and CPU.
+                and without them the two are marked unavailable. Takes about 0.2 s per image and CPU.
+            protocol: The id of the rules; default the current ones.
 
         Raises:
             ReaderError: There is no such reader.
-            ProtocolError: There is no such LPIPS net.
+            ProtocolError: There is no such LPIPS net or protocol.
         """
         from mdlp_bench.readers import PANEL, load_reader
 
+        rules = CURRENT if protocol is None else protocol_named(protocol)
         names = [
-            n for name in readers or [MDLP_V1.text.reader] for n in (PANEL if name == "panel" else (name,))
+            n for name in readers or [rules.text.reader] for n in (PANEL if name == "panel" else (name,))
         ]
         loaded = tuple(load_reader(name) for name in dict.fromkeys(names))
         scorers: list[ImageScorer[Any]] = [FidelityScorer(), RegisteredScorer()]
@@ -74,7 +84,9 @@ class ScoringPlan:
                 inception = InceptionFeatures(download=False)
             except MissingWeightsError as error:
                 unavailable |= dict.fromkeys(("fid", "kid"), str(error))
-        return cls(loaded, tuple(scorers), unavailable, inception, (tuple(names), lpips, fid))
+        return cls(
+            loaded, tuple(scorers), unavailable, inception, rules, (tuple(names), lpips, fid, rules.id)
+        )
 
     @property
     def weights(self) -> dict[str, str]:

@@ -17,9 +17,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from mdlp_bench.errors import DataError, RunError
+from mdlp_bench.errors import DataError, ProtocolError, RunError
 from mdlp_bench.files import atomic_path, read_json, write_json
 from mdlp_bench.methods.base import MethodDescriptor
+from mdlp_bench.metrics.protocol import Protocol, protocol_named
 from mdlp_bench.readers.base import ReaderDescriptor
 from mdlp_bench.records import Record
 
@@ -166,6 +167,20 @@ class RunRecord(_Record):
     milliseconds_per_image: float | None
     cost: CostRecord | None = None
     environment: Environment
+
+    @property
+    def rules(self) -> Protocol:
+        """The protocol it was scored under.
+
+        Raises:
+            ProtocolError: This version has no protocol of that id, or one with other rules.
+        """
+        protocol = protocol_named(self.protocol)
+        if protocol.fingerprint() != self.protocol_sha256:
+            raise ProtocolError(
+                f"scored under {self.protocol} with other rules than this version's; score again"
+            )
+        return protocol
 
     @property
     def comparable(self) -> tuple[object, ...]:

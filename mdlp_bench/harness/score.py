@@ -40,7 +40,7 @@ from mdlp_bench.harness.summarise import (
 from mdlp_bench.harness.text_columns import TruthReadings, hallucinations, text_columns
 from mdlp_bench.images import ImageU8
 from mdlp_bench.methods.base import Output
-from mdlp_bench.metrics.protocol import MDLP_V1, WORKING_SIZE, to_working_size
+from mdlp_bench.metrics.protocol import WORKING_SIZE, to_working_size
 from mdlp_bench.readers.base import Reader, Reading
 
 _CHUNK: Final = 64
@@ -126,8 +126,8 @@ def score(
 def _run_record(made: PredictionsRecord, plan: ScoringPlan) -> RunRecord:
     """What the run of these predictions under this plan, by this code, says of itself."""
     return RunRecord(
-        protocol=MDLP_V1.id,
-        protocol_sha256=MDLP_V1.fingerprint(),
+        protocol=plan.protocol.id,
+        protocol_sha256=plan.protocol.fingerprint(),
         method=made.method,
         dataset=made.dataset,
         readers=tuple(reader.descriptor for reader in plan.readers),
@@ -296,10 +296,9 @@ def _tabulate(
         )
     found, missing = reader_columns(record, columns, truths, shared.columns["frame_readings"])
     metrics |= found
-    bootstrap = ClusterBootstrap(
-        columns["plate_id"], MDLP_V1.bootstrap.resamples, confidence=MDLP_V1.bootstrap.confidence
-    )
-    n_failed = sum(error is not None for error in columns["error"])
+    bootstrap = ClusterBootstrap.by_rules(columns["plate_id"], plan.protocol.bootstrap)
+    failed = np.array([error is not None for error in columns["error"]])
+    n_failed = int(failed.sum())
     summary = summarise_columns(metrics, bootstrap, n_failed)
     with_truth = sum(shared.columns["has_truth"])
     counts = Counts(with_truth, len(bootstrap.clusters), n_failed)
@@ -308,11 +307,13 @@ def _tabulate(
         distances.append(("inception", "fid", "kid"))
     for features, *names in distances:
         sets = own.stacked_features(features), shared.stacked_features(features)
-        summary |= summarise_distances(names[0], names[1], *sets, counts)
+        summary |= summarise_distances(names[0], names[1], *sets, counts, plan.protocol.bootstrap.confidence)
     known = ~np.isnan(metrics["acc"])
-    confidences = np.asarray(columns["read_confidence"], np.float64)[known]
+    confidences = np.asarray(columns["read_confidence"], np.float64)
+    if plan.protocol.text.failed == "worst":
+        confidences[failed] = 1.0
     counts = Counts(int(known.sum()), len(bootstrap.clusters), n_failed)
-    summary |= summarise_confidence(confidences.tolist(), metrics["acc"][known] > 0, counts)
+    summary |= summarise_confidence(confidences[known].tolist(), metrics["acc"][known] > 0, counts)
     for name, reason in {**plan.unavailable, **missing}.items():
         summary[name] = unavailable(name, reason)
     if record.method.output == "text":
@@ -338,7 +339,8 @@ def reader_columns(
 
     Args:
         record: The run; names the readers.
-        readings: The columns `read_text` and `read_confidence` of every reader (see `RunRecord.column`).
+        readings: The columns `read_text` and `read_confidence` of every reader (see `RunRecord.column`), and
+            `error`.
         truths: For each reader, the texts and what it reads in the ground truths.
         frame_readings: What the first reader reads in each sample's frames; None leaves out `invented`.
 
@@ -347,9 +349,11 @@ def reader_columns(
     """
     columns: dict[str, npt.NDArray[np.float64]] = {}
     missing: dict[str, str] = {}
+    rules = record.rules.text
+    failed = np.array([error is not None for error in readings["error"]])
     for position, (reader, truth) in enumerate(zip(record.readers, truths, strict=True)):
         texts = readings[record.column("read_text", position)]
-        scores = text_columns(texts, truth, frame_readings if position == 0 else None)
+        scores = text_columns(texts, truth, rules, frame_readings if position == 0 else None)
         if record.method.output == "image":
             if reader.believed_from is None:
                 missing[record.column("hallucination", position)] = (
@@ -359,7 +363,10 @@ def reader_columns(
             else:
                 confidences = readings[record.column("read_confidence", position)]
                 scores["hallucination"] = hallucinations(texts, confidences, truth, reader.believed_from)
-        columns |= {record.column(metric, position): values for metric, values in scores.items()}
+        for metric, values in scores.items():
+            if rules.failed == "worst":
+                values[failed & ~np.isnan(values)] = worst_value(metric)
+            columns[record.column(metric, position)] = values
     return columns, missing
 
 
@@ -368,5 +375,5 @@ def reader_ceilings(record: RunRecord, truths: Sequence[TruthReadings]) -> dict[
     return {
         record.column(metric, position): value
         for position, truth in enumerate(truths)
-        for metric, value in truth.scores().items()
+        for metric, value in truth.scores(record.rules.text).items()
     }

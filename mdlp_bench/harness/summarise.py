@@ -14,7 +14,6 @@ from mdlp_bench.harness.run import MetricSummary
 from mdlp_bench.harness.statistics import ClusterBootstrap
 from mdlp_bench.metrics import distribution, text
 from mdlp_bench.metrics.base import METRICS, MetricInfo
-from mdlp_bench.metrics.protocol import MDLP_V1
 
 _MIN_FOR_DISTANCE: Final = 8
 
@@ -36,7 +35,8 @@ def summarise_columns(
     measured = [name for name, values in columns.items() if not np.isnan(values).all()]
     if not measured:
         return summary
-    intervals = bootstrap.intervals(np.stack([columns[name] for name in measured], axis=1))
+    is_share = [_info(name).is_share for name in measured]
+    intervals = bootstrap.intervals(np.stack([columns[name] for name in measured], axis=1), is_share)
     for name, interval in zip(measured, intervals, strict=True):
         counts = Counts(interval.n or 0, interval.n_plates or 0, n_failed)
         summary[name] = _entry(name, counts, interval.value, interval.low, interval.high)
@@ -49,6 +49,7 @@ def summarise_distances(
     restored: npt.NDArray[np.float32] | None,
     truth: npt.NDArray[np.float32] | None,
     counts: Counts,
+    confidence: float,
 ) -> dict[str, MetricSummary]:
     """FRD and KRD, or FID and KID: how far features of restored plates, [N, D], are from those of clear ones.
 
@@ -62,7 +63,7 @@ def summarise_distances(
     if restored is None or truth is None or reason is not None:
         return {name: unavailable(name, str(reason)) for name in (frechet_name, kernel_name)}
     kernel = distribution.kernel_distance(restored, truth)
-    margin = float(ndtri((1 + MDLP_V1.bootstrap.confidence) / 2)) * kernel.standard_error
+    margin = float(ndtri((1 + confidence) / 2)) * kernel.standard_error
     frechet = distribution.frechet_distance(restored, truth)
     return {
         frechet_name: _entry(frechet_name, counts, frechet),

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mdlp_bench.metrics import text
+from mdlp_bench.metrics.protocol import TextRules
 
 Column = npt.NDArray[np.float64]
 
@@ -31,28 +32,32 @@ class TruthReadings:
         found = [(index, target) for index, target in enumerate(self.texts) if target]
         return [index for index, _ in found], [target for _, target in found]
 
-    def scores(self) -> dict[str, float]:
+    def scores(self, rules: TextRules) -> dict[str, float]:
         """The mean of every text metric on the ground truths themselves; empty when none can be read."""
         both = [(r, t) for r, t in zip(self.readings, self.texts, strict=True) if r is not None and t]
         if not both:
             return {}
-        columns = text.text_scores([read for read, _ in both], [target for _, target in both])
+        columns = text.text_scores([read for read, _ in both], [target for _, target in both], rules.cer_cap)
         return {name: float(values.mean()) for name, values in columns.items()}
 
 
 def text_columns(
-    readings: Sequence[str], truth: TruthReadings, frame_readings: Sequence[Sequence[str]] | None = None
+    readings: Sequence[str],
+    truth: TruthReadings,
+    rules: TextRules,
+    frame_readings: Sequence[Sequence[str]] | None = None,
 ) -> dict[str, Column]:
     """Every per-sample text metric, float64 [n] each; NaN where a sample has no text.
 
     Args:
         readings: Of the restored images, one per sample.
         truth: Texts and readings of the ground truths.
+        rules: Of the protocol.
         frame_readings: Readings of each sample's input frames; with them also `invented`.
     """
     known, targets = truth.known
     texts = [readings[index] for index in known]
-    scores = text.text_scores(texts, targets)
+    scores = text.text_scores(texts, targets, rules.cer_cap)
     if frame_readings is not None:
         scores["invented"] = text.invented(texts, targets, [frame_readings[index] for index in known])
     return {name: _spread(values, known, len(readings)) for name, values in scores.items()}

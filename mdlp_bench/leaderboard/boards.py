@@ -25,7 +25,6 @@ from mdlp_bench.harness.statistics.comparison import common_samples
 from mdlp_bench.harness.statistics.ranking import borda_keys, lexicographic_ranks, rank_bounds
 from mdlp_bench.leaderboard.store import DatasetCard, Entry, Store, reader_key
 from mdlp_bench.metrics.base import METRICS, MetricInfo
-from mdlp_bench.metrics.protocol import MDLP_V1
 from mdlp_bench.readers.base import ReaderDescriptor
 
 FloatArray = npt.NDArray[np.float64]
@@ -258,10 +257,9 @@ class _Ranker:
         for entry in entries:
             ids = entry.table["sample_id"].to_pylist()
             if self._bootstrap is None:
-                rules = MDLP_V1.bootstrap
                 plates = entry.table["plate_id"].to_pylist()
                 self._sample_ids = ids
-                self._bootstrap = ClusterBootstrap(plates, rules.resamples, confidence=rules.confidence)
+                self._bootstrap = ClusterBootstrap.by_rules(plates, entry.run.record.rules.bootstrap)
             elif ids != self._sample_ids:
                 raise RunError(f"{entry.folder}: its samples are not those of {self.card.slug}; restore it")
 
@@ -276,7 +274,7 @@ class _Ranker:
     def _compute(self, keys: list[str], name: str, values: FloatArray) -> _Ranked:
         info = METRICS[name]
         bootstrap = self._resamples
-        scores = MetricScores(name, values, info.higher_is_better, info.decimals)
+        scores = MetricScores(name, values, info.higher_is_better, info.decimals, info.is_share)
         found = rank_methods(bootstrap, keys, [scores])
         (ranking,) = found.metrics
         scored = np.flatnonzero(~np.isnan(values).all(axis=0))

@@ -8,9 +8,10 @@ from typing import Final
 
 import numpy as np
 
-from mdlp_bench.errors import MdlpBenchError
+from mdlp_bench.errors import MdlpBenchError, ProtocolError
 from mdlp_bench.harness.run import RunRecord
-from mdlp_bench.leaderboard.boards import column
+from mdlp_bench.harness.summarise import worst_value
+from mdlp_bench.leaderboard.boards import TEXT_METRICS, column
 from mdlp_bench.leaderboard.store import (
     DATASETS,
     ENTRIES,
@@ -23,8 +24,8 @@ from mdlp_bench.leaderboard.store import (
     reader_key,
 )
 from mdlp_bench.leaderboard.submission.faults import Faults
-from mdlp_bench.metrics.protocol import MDLP_V1
-from mdlp_bench.metrics.text import accuracy, cer, ned
+from mdlp_bench.metrics.protocol import TextRules
+from mdlp_bench.metrics.text import text_scores
 
 TOLERANCE: Final = 0.001
 """By how much a stored mean may differ from the mean of its samples."""
@@ -32,7 +33,6 @@ TOLERANCE: Final = 0.001
 _ENTRY_FILES: Final = frozenset(
     (EntryRecord.file_name, RunRecord.file_name, "summary.json", "per_sample.parquet")
 )
-_TEXT_SCORES: Final = {"ned": ned, "acc": accuracy, "cer": cer}
 _RESTORE: Final = "restore it from the version control"
 
 
@@ -83,8 +83,11 @@ def _folders(root: Path, depth: int) -> Iterator[Path]:
 def _check_entry(store: Store, entry: Entry, faults: Faults) -> None:
     where = _named(store, entry.folder)
     record = entry.run.record
-    if record.protocol != MDLP_V1.id or record.protocol_sha256 != MDLP_V1.fingerprint():
-        faults.add("protocol", where, f"scored under {record.protocol} with other rules", "score it again")
+    try:
+        rules = record.rules.text
+    except ProtocolError as error:
+        faults.add("protocol", where, str(error), "score it again")
+        return
     if record.method != entry.record.submission.descriptor():
         faults.add("record", where, f"its run is of {record.method.name}", _RESTORE)
     try:
@@ -107,7 +110,7 @@ def _check_entry(store: Store, entry: Entry, faults: Faults) -> None:
             faults.add(
                 "scores", where, f"{name} is {summary.mean:.4f}, its samples' mean {mean:.4f}", _RESTORE
             )
-    for problem in _text_problems(entry):
+    for problem in _text_problems(entry, rules):
         faults.add("scores", where, problem, _RESTORE)
     for claim in entry.record.claimed_vs_recomputed:
         found = entry.run.summary.get(claim.metric)
@@ -126,16 +129,20 @@ def _check_entry(store: Store, entry: Entry, faults: Faults) -> None:
             faults.add("thumbnail", card.slug, f"no ground truth of {sample.sample_id}", _RESTORE)
 
 
-def _text_problems(entry: Entry) -> Iterator[str]:
+def _text_problems(entry: Entry, rules: TextRules) -> Iterator[str]:
     """Where a sample's text scores do not follow from its reading and its text."""
     texts = entry.table["text"].to_pylist()
     known = [i for i, text in enumerate(texts) if text]
+    failed = np.array([entry.table["error"][i].as_py() is not None for i in known])
     for reader in entry.run.record.readers:
         key = reader_key(reader)
         read = entry.table[column(entry, "read_text", key)].to_pylist()
-        for name, compute in _TEXT_SCORES.items():
+        computed = text_scores([read[i] for i in known], [texts[i] for i in known], rules.cer_cap)
+        for name in TEXT_METRICS:
             stored = np.asarray(entry.table[column(entry, name, key)].to_numpy(zero_copy_only=False), float)
-            again = compute([read[i] for i in known], [texts[i] for i in known])
+            again = computed[name]
+            if rules.failed == "worst":
+                again[failed] = worst_value(name)
             differing = int((~(np.abs(stored[known] - again) <= TOLERANCE)).sum())
             if differing:
                 yield f"{name} by {reader.name} does not follow from the readings of {differing:,} samples"

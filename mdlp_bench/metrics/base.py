@@ -25,6 +25,7 @@ class MetricInfo:
         decimals: Digits behind the point in tables.
         level: `sample` (one value an image, averaged) or `set` (one value a test set).
         source: Paper or definition.
+        is_share: Whether a sample's value is a share of something, within [0, 1].
     """
 
     name: str
@@ -36,6 +37,7 @@ class MetricInfo:
     decimals: int
     level: Level
     source: str
+    is_share: bool = False
 
 
 _WANG = "Wang et al., IEEE TIP 13(4), 2004"
@@ -67,6 +69,7 @@ METRICS: Final[Mapping[str, MetricInfo]] = MappingProxyType(
             3,
             "sample",
             "share of outputs that could be aligned",
+            is_share=True,
         ),
         "lpips": MetricInfo("lpips", "LPIPS", False, 1.0, 0.0, "", 3, "sample", f"{_ZHANG}, AlexNet"),
         "lpips_squeeze": MetricInfo(
@@ -96,28 +99,68 @@ METRICS: Final[Mapping[str, MetricInfo]] = MappingProxyType(
             "krd", "KRD", False, None, 0.0, "", 4, "set", "kernel distance of the reader's features"
         ),
         "ned": MetricInfo(
-            "ned", "NED", False, 1.0, 0.0, "", 3, "sample", f"{_EDIT} / length of the longer text"
+            "ned",
+            "NED",
+            False,
+            1.0,
+            0.0,
+            "",
+            3,
+            "sample",
+            f"{_EDIT} / length of the longer text",
+            is_share=True,
         ),
         "ned_gt": MetricInfo(
-            "ned_gt", "NED (gt)", False, 1.0, 0.0, "", 3, "sample", f"{_EDIT} / length of truth, <= 1"
+            "ned_gt",
+            "NED (gt)",
+            False,
+            1.0,
+            0.0,
+            "",
+            3,
+            "sample",
+            f"{_EDIT} / length of truth, <= 1",
+            is_share=True,
         ),
         "acc": MetricInfo(
-            "acc", "ACC", True, 0.0, 1.0, "", 3, "sample", "share of plates read without error"
+            "acc", "ACC", True, 0.0, 1.0, "", 3, "sample", "share of plates read without error", is_share=True
         ),
-        "cer": MetricInfo("cer", "CER", False, 1.0, 0.0, "", 3, "sample", f"{_EDIT} / length of truth"),
-        "within_1": MetricInfo("within_1", "≥ n-1 right", True, 0.0, 1.0, "", 3, "sample", f"{_EDIT} <= 1"),
-        "within_2": MetricInfo("within_2", "≥ n-2 right", True, 0.0, 1.0, "", 3, "sample", f"{_EDIT} <= 2"),
+        "cer": MetricInfo("cer", "CER", False, 2.0, 0.0, "", 3, "sample", f"{_EDIT} / length of truth"),
+        "within_1": MetricInfo(
+            "within_1", "≥ n-1 right", True, 0.0, 1.0, "", 3, "sample", f"{_EDIT} <= 1", is_share=True
+        ),
+        "within_2": MetricInfo(
+            "within_2", "≥ n-2 right", True, 0.0, 1.0, "", 3, "sample", f"{_EDIT} <= 2", is_share=True
+        ),
         "ned_alnum": MetricInfo(
-            "ned_alnum", "NED (A-Z 0-9)", False, 1.0, 0.0, "", 3, "sample", "NED of A-Z and 0-9"
+            "ned_alnum",
+            "NED (A-Z 0-9)",
+            False,
+            1.0,
+            0.0,
+            "",
+            3,
+            "sample",
+            "NED of A-Z and 0-9",
+            is_share=True,
         ),
         "ned_gt_alnum": MetricInfo(
-            "ned_gt_alnum", "NED (gt, A-Z 0-9)", False, 1.0, 0.0, "", 3, "sample", "NED (gt) of A-Z and 0-9"
+            "ned_gt_alnum",
+            "NED (gt, A-Z 0-9)",
+            False,
+            1.0,
+            0.0,
+            "",
+            3,
+            "sample",
+            "NED (gt) of A-Z and 0-9",
+            is_share=True,
         ),
         "acc_alnum": MetricInfo(
-            "acc_alnum", "ACC (A-Z 0-9)", True, 0.0, 1.0, "", 3, "sample", "ACC of A-Z and 0-9"
+            "acc_alnum", "ACC (A-Z 0-9)", True, 0.0, 1.0, "", 3, "sample", "ACC of A-Z and 0-9", is_share=True
         ),
         "cer_alnum": MetricInfo(
-            "cer_alnum", "CER (A-Z 0-9)", False, 1.0, 0.0, "", 3, "sample", "CER of A-Z and 0-9"
+            "cer_alnum", "CER (A-Z 0-9)", False, 2.0, 0.0, "", 3, "sample", "CER of A-Z and 0-9"
         ),
         "within_1_alnum": MetricInfo(
             "within_1_alnum",
@@ -129,6 +172,7 @@ METRICS: Final[Mapping[str, MetricInfo]] = MappingProxyType(
             3,
             "sample",
             f"{_EDIT} <= 1 of A-Z and 0-9",
+            is_share=True,
         ),
         "within_2_alnum": MetricInfo(
             "within_2_alnum",
@@ -140,6 +184,7 @@ METRICS: Final[Mapping[str, MetricInfo]] = MappingProxyType(
             3,
             "sample",
             f"{_EDIT} <= 2 of A-Z and 0-9",
+            is_share=True,
         ),
         "hallucination": MetricInfo(
             "hallucination",
@@ -151,6 +196,7 @@ METRICS: Final[Mapping[str, MetricInfo]] = MappingProxyType(
             3,
             "sample",
             "confident, valid and wrong readings",
+            is_share=True,
         ),
         "invented": MetricInfo(
             "invented",
@@ -162,6 +208,7 @@ METRICS: Final[Mapping[str, MetricInfo]] = MappingProxyType(
             3,
             "sample",
             "share of characters that no frame supports",
+            is_share=True,
         ),
         "ece": MetricInfo(
             "ece", "ECE", False, None, 0.0, "", 3, "set", "Guo et al., ICML 2017, eq. 3, 15 bins"

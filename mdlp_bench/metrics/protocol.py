@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import MappingProxyType
 from typing import Final, Literal
 
 import cv2
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
+from mdlp_bench.errors import ProtocolError
 from mdlp_bench.files import sha256_bytes
 from mdlp_bench.images import check_rgb
 
@@ -51,21 +53,36 @@ class SsimRules(_Rules):
 
 
 class TextRules(_Rules):
-    """How readings are compared with the truth."""
+    """How readings are compared with the ground truth's text.
+
+    Attributes:
+        cer_cap: The largest CER of a sample, which is that of a failed one; None for no limit.
+        failed: What a failed sample gets: the worst value of every text metric, and a wrong reading of full
+            confidence where readings are compared with confidences; None for an empty reading.
+    """
 
     reader: str = "crnn"
     normalisation: Literal["NFKC, upper case, no separators"] = "NFKC, upper case, no separators"
     ned_denominator: Literal["max"] = "max"
     ned_gt_denominator: Literal["target"] = "target"
+    cer_cap: float | None = None
+    failed: Literal["worst"] | None = None
 
 
 class BootstrapRules(_Rules):
-    """How intervals are drawn: whole plates are resampled, never single images."""
+    """How intervals are drawn: whole plates are resampled, never single images.
+
+    Attributes:
+        shares: Limits of means of zeros and ones; None for the resampled ones of any mean.
+        correction: How comparisons allow for few and unequal plates; None for CR1, which allows for few only.
+    """
 
     unit: Literal["plate_id"] = "plate_id"
     interval: Literal["bca"] = "bca"
     resamples: int = 2000
     confidence: float = 0.95
+    shares: Literal["clopper-pearson"] | None = None
+    correction: Literal["cr2"] | None = None
 
 
 class Protocol(_Rules):
@@ -87,16 +104,47 @@ class Protocol(_Rules):
     bootstrap: BootstrapRules = BootstrapRules()
 
     def fingerprint(self) -> str:
-        """The SHA-256 of the rules' canonical JSON (sorted keys, no blanks), 64 hexadecimal digits."""
-        canonical = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        """The SHA-256 of the rules' canonical JSON (sorted keys, no blanks), 64 hexadecimal digits.
+
+        A rule that is None does not exist in that protocol and is left out, so that a protocol keeps its
+        fingerprint when later ones have more rules.
+        """
+        rules = self.model_dump(mode="json", exclude_none=True)
+        canonical = json.dumps(rules, sort_keys=True, separators=(",", ":"))
         return sha256_bytes(canonical.encode())
 
 
 MDLP_V1: Final = Protocol(id="mdlp-v1")
-"""The protocol of this benchmark."""
+"""The first protocol of this benchmark."""
 
-WORKING_SIZE: Final = (MDLP_V1.resize.height, MDLP_V1.resize.width)
+MDLP_V2: Final = Protocol(
+    id="mdlp-v2",
+    text=TextRules(cer_cap=2.0, failed="worst"),
+    bootstrap=BootstrapRules(shares="clopper-pearson", correction="cr2"),
+)
+"""As the first, but: failed samples get the worst values, shares exact limits, unequal plates CR2."""
+
+PROTOCOLS: Final = MappingProxyType({protocol.id: protocol for protocol in (MDLP_V1, MDLP_V2)})
+"""All protocols by id. They share their image rules; `WORKING_SIZE` and the metrics' constants are theirs."""
+
+CURRENT: Final = MDLP_V1
+"""The protocol of new runs where nothing else is asked for."""
+
+WORKING_SIZE: Final = (CURRENT.resize.height, CURRENT.resize.width)
 """Height and width at which images are compared."""
+
+
+def protocol_named(name: str) -> Protocol:
+    """The protocol of an id.
+
+    Raises:
+        ProtocolError: There is none.
+    """
+    try:
+        return PROTOCOLS[name]
+    except KeyError:
+        known = ", ".join(PROTOCOLS)
+        raise ProtocolError(f"no protocol {name!r}; there are {known} (or update mdlp-bench)") from None
 
 
 def to_working_size(image: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -62,8 +62,7 @@ def accuracy(preds: Sequence[str], targets: Sequence[str]) -> Scores:
 def cer(preds: Sequence[str], targets: Sequence[str]) -> Scores:
     """Character error rate `d(pred, target) / len(target)` of each reading, lower is better, range [0, inf).
 
-    Unlike NED it is not limited to 1: inserted characters count in full. A failed sample counts as an empty
-    reading, that is 1.
+    Unlike NED it is not limited to 1: inserted characters count in full.
 
     Returns:
         float64 [B].
@@ -87,8 +86,15 @@ def within(preds: Sequence[str], targets: Sequence[str], wrong: int) -> Scores:
     return (edit_distances(preds, targets) <= wrong).astype(np.float64)
 
 
-def text_scores(preds: Sequence[str], targets: Sequence[str]) -> dict[str, Scores]:
+def text_scores(
+    preds: Sequence[str], targets: Sequence[str], cer_cap: float | None = None
+) -> dict[str, Scores]:
     """Every per-sample text score, float64 [B] each, by its name in `base.METRICS`; with and without glyphs.
+
+    Args:
+        preds: Readings.
+        targets: Ground truth texts.
+        cer_cap: The largest CER of a sample; None for no limit.
 
     Raises:
         DataError: The sequences differ in length, or a truth has no letter or digit.
@@ -102,7 +108,7 @@ def text_scores(preds: Sequence[str], targets: Sequence[str]) -> dict[str, Score
         columns[f"ned{suffix}"] = _ned(edits, read, true, "max")
         columns[f"ned_gt{suffix}"] = _ned(edits, read, true, "target")
         columns[f"acc{suffix}"] = (edits == 0).astype(np.float64)
-        columns[f"cer{suffix}"] = edits / _lengths(true)
+        columns[f"cer{suffix}"] = np.minimum(edits / _lengths(true), np.inf if cer_cap is None else cer_cap)
         columns[f"within_1{suffix}"] = (edits <= 1).astype(np.float64)
         columns[f"within_2{suffix}"] = (edits <= 2).astype(np.float64)
     return columns

@@ -21,9 +21,10 @@ from mdlp_bench.harness.score import score
 from mdlp_bench.harness.scorers import FidelityScorer
 from mdlp_bench.images import ImageU8, decode
 from mdlp_bench.methods import load_method, method
+from mdlp_bench.metrics.base import METRICS
 from mdlp_bench.metrics.distribution import frechet_distance, kernel_distance
-from mdlp_bench.metrics.protocol import to_working_size
-from mdlp_bench.metrics.text import ned
+from mdlp_bench.metrics.protocol import MDLP_V1, MDLP_V2, to_working_size
+from mdlp_bench.metrics.text import ned, text_scores
 from mdlp_bench.readers import Reader, ReaderDescriptor, Reading
 
 Make = Callable[..., Samples]
@@ -119,6 +120,60 @@ def test_a_failed_sample_counts_as_the_floor(make_samples: Make, tmp_path: Path)
     assert (row["psnr"], row["ssim"], row["ned"], row["acc"]) == (0.0, -1.0, 1.0, 0.0)
     assert row["error"] == "RuntimeError: out of luck"
     assert run.summary["psnr"].n == 6 and run.summary["psnr"].n_failed == 1
+
+
+def test_under_the_second_protocol_a_failed_sample_gets_the_worst_value_of_every_metric(
+    make_samples: Make, tmp_path: Path
+) -> None:
+    samples = make_samples(rows=readable_rows(6))
+    calls = iter(range(100))
+
+    @method(name="failing", frames=1)
+    def failing(frames: np.ndarray) -> np.ndarray:
+        if next(calls):
+            raise RuntimeError("out of luck")
+        return frames[:, 0]
+
+    found = predict(failing, samples, tmp_path / "p", batch_size=1)
+    plan = dataclasses.replace(PLAN, protocol=MDLP_V2)
+    (failed,) = score([found], samples, [tmp_path / "r"], plan)
+    assert failed.record.protocol == "mdlp-v2"
+    columns = failed.per_sample().to_pydict()
+    for name, info in METRICS.items():
+        if name in columns and info.level == "sample":
+            assert columns[name][1:] == [info.worst] * 5, name
+    babble = text_scores(["京" * 60], ["京A12345"], MDLP_V2.text.cer_cap)
+    assert columns["cer"][1:] == babble["cer"].tolist() * 5 == [2.0] * 5
+    assert failed.summary["ece"].mean == pytest.approx((5 + 0.99**7) / 6)
+    assert failed.summary["acc"].mean == 0 and failed.summary["acc"].high is not None
+    assert failed.summary["acc"].high > 0.3, "none of three plates read is no proof that none ever is"
+
+
+def test_runs_of_two_protocols_are_not_compared_but_each_among_themselves(
+    make_samples: Make, tmp_path: Path
+) -> None:
+    samples = make_samples(rows=readable_rows(12))
+    found = [predict(load_method(name), samples, tmp_path / name) for name in ("bicubic", "lanczos")]
+    for protocol in (MDLP_V1, MDLP_V2):
+        plan = dataclasses.replace(PLAN, protocol=protocol)
+        folders = [tmp_path / f"{one.folder.name}-{protocol.id}" for one in found]
+        comparison = compare(score(found, samples, folders, plan))
+        assert protocol.id in comparison.table.protocol
+        assert comparison.bootstrap.exact_shares == (protocol is MDLP_V2)
+        assert comparison.bootstrap.clusters.correction == ("cr1" if protocol is MDLP_V1 else "cr2")
+    with pytest.raises(ProtocolError, match="differ in protocol"):
+        compare([Run(tmp_path / f"bicubic-{protocol.id}") for protocol in (MDLP_V1, MDLP_V2)])
+
+
+def test_a_run_under_other_rules_of_a_known_protocol_is_refused(make_samples: Make, tmp_path: Path) -> None:
+    samples = make_samples(rows=readable_rows(4))
+    (run,) = scored(samples, tmp_path, "bicubic")
+    run.record.model_copy(update={"protocol_sha256": "0" * 64}).write(run.folder)
+    with pytest.raises(ProtocolError, match="mdlp-v1 with other rules"):
+        compare([Run(run.folder)])
+    run.record.model_copy(update={"protocol": "mdlp-v9"}).write(run.folder)
+    with pytest.raises(ProtocolError, match="no protocol 'mdlp-v9'"):
+        compare([Run(run.folder)])
 
 
 def test_samples_without_truth_or_text_are_left_out_of_the_columns_that_need_them(

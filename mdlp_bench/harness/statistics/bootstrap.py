@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, Self, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -12,11 +12,16 @@ from scipy.special import ndtr, ndtri
 from mdlp_bench.harness.statistics.clusters import (
     Clusters,
     ClusterSums,
+    Correction,
     FloatArray,
     StatisticsError,
     column_sums,
 )
 from mdlp_bench.harness.statistics.estimate import Estimate
+from mdlp_bench.harness.statistics.shares import share_limits
+
+if TYPE_CHECKING:
+    from mdlp_bench.metrics.protocol import BootstrapRules
 
 IntervalMethod = Literal["bca", "percentile"]
 
@@ -42,6 +47,8 @@ class ClusterBootstrap:
         confidence: Nominal coverage of the intervals, within (0, 1).
         method: "bca" (bias-corrected and accelerated, Efron 1987, acceleration by the delete-one-cluster
             jackknife) or "percentile".
+        correction: How standard errors allow for few and unequal plates.
+        exact_shares: Give shares the limits of `share_limits` instead of resampled ones.
 
     Raises:
         StatisticsError: The ids are not usable or a setting is out of range.
@@ -55,6 +62,8 @@ class ClusterBootstrap:
         *,
         confidence: float = 0.95,
         method: IntervalMethod = "bca",
+        correction: Correction = "cr2",
+        exact_shares: bool = True,
     ) -> None:
         if n_resamples < 100:
             raise StatisticsError(f"{n_resamples} resamples are too few for an interval; use at least 100")
@@ -66,19 +75,33 @@ class ClusterBootstrap:
             )
         if seed < 0:
             raise StatisticsError(f"seed {seed} is negative; use 0 or more")
-        self.clusters = Clusters(cluster_ids)
+        self.clusters = Clusters(cluster_ids, correction=correction)
         self.n_resamples = n_resamples
         self.seed = seed
         self.confidence = confidence
         self.method: IntervalMethod = method
+        self.exact_shares = exact_shares
         self._held: list[npt.NDArray[np.uint8]] | None = None
+
+    @classmethod
+    def by_rules(cls, cluster_ids: Sequence[str], rules: BootstrapRules) -> Self:
+        """The resamples that a protocol's rules ask for (errors as of the class)."""
+        return cls(
+            cluster_ids,
+            rules.resamples,
+            confidence=rules.confidence,
+            method=rules.interval,
+            correction=rules.correction or "cr1",
+            exact_shares=rules.shares is not None,
+        )
 
     def describe(self) -> str:
         """One phrase for captions, "95 % BCa intervals, bootstrap of plates (5000 resamples, seed 0)"."""
         name = {"bca": "BCa", "percentile": "percentile"}[self.method]
+        shares = "; shares: Clopper-Pearson on effective numbers of plates" if self.exact_shares else ""
         return (
             f"{100 * self.confidence:g} % {name} intervals, bootstrap of plates "
-            f"({self.n_resamples} resamples, seed {self.seed})"
+            f"({self.n_resamples} resamples, seed {self.seed}){shares}"
         )
 
     def means(self, values: npt.ArrayLike) -> FloatArray:
@@ -100,21 +123,34 @@ class ClusterBootstrap:
         """
         return self._replicates(self.clusters.sums(values))
 
-    def intervals(self, values: npt.ArrayLike) -> tuple[Estimate, ...]:
+    def intervals(
+        self, values: npt.ArrayLike, is_share: bool | Sequence[bool] = False
+    ) -> tuple[Estimate, ...]:
         """Mean and confidence interval of each column of `values` ([n] or [n, m], NaN = no value).
+
+        Args:
+            values: The columns.
+            is_share: Whether a column's values are shares of something, within [0, 1]; one answer or m. Where
+                all values of such a column are 0 or 1, it gets exact limits (see `exact_shares`).
 
         Raises:
             StatisticsError: As in `Clusters.columns`.
         """
-        return self.intervals_and_replicates(values)[0]
+        return self.intervals_and_replicates(values, is_share)[0]
 
-    def intervals_and_replicates(self, values: npt.ArrayLike) -> tuple[tuple[Estimate, ...], FloatArray]:
-        """`intervals` together with the `replicates` they were taken from."""
-        sums = self.clusters.sums(values)
+    def intervals_and_replicates(
+        self, values: npt.ArrayLike, is_share: bool | Sequence[bool] = False
+    ) -> tuple[tuple[Estimate, ...], FloatArray]:
+        """`intervals` together with the `replicates` of the means."""
+        columns = self.clusters.columns(values)
+        sums = self.clusters.sums(columns)
         means = sums.means()
         acceleration = jackknife_acceleration(sums) if self.method == "bca" else None
         replicates = self._replicates(sums)
         limits = interval_limits(replicates, means, self.confidence, acceleration)
+        if self.exact_shares and np.any(is_share):
+            exact = is_share & np.all((columns == 0) | (columns == 1) | np.isnan(columns), axis=0)
+            limits = np.where(exact[:, None], share_limits(sums, self.confidence), limits)
         n, n_clusters = (np.broadcast_to(count, means.shape) for count in (sums.n, sums.n_clusters))
         intervals = tuple(
             _estimate(means[j], limits[j] if n_clusters[j] > 1 else None, n[j], n_clusters[j])
@@ -122,9 +158,9 @@ class ClusterBootstrap:
         )
         return intervals, replicates
 
-    def interval(self, values: npt.ArrayLike) -> Estimate:
+    def interval(self, values: npt.ArrayLike, *, is_share: bool = False) -> Estimate:
         """Mean and confidence interval of one column of values, [n] (as in `intervals`)."""
-        (interval,) = self.intervals(values)
+        (interval,) = self.intervals(values, is_share)
         return interval
 
     def _replicates(self, sums: ClusterSums) -> FloatArray:

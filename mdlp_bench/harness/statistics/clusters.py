@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,14 @@ import numpy.typing as npt
 from mdlp_bench.errors import MdlpBenchError
 
 FloatArray = npt.NDArray[np.float64]
+
+Correction = Literal["cr1", "cr2"]
+"""How standard errors allow for few and unequal clusters.
+
+"cr2": every cluster's residual is divided by the root of 1 minus its share of the samples, which makes the
+variance unbiased for equal samples, and Student's t has the degrees of freedom of Bell and McCaffrey (2002).
+"cr1": the factor C / (C - 1) and C - 1 degrees of freedom, right for equal clusters only.
+"""
 
 
 class StatisticsError(MdlpBenchError):
@@ -25,10 +34,12 @@ class ClusterSums:
         totals: [C, m] sum of the measured values of each cluster.
         counts: [C, m] number of measured values of each cluster, or [C, 1] when all columns miss the same
             samples.
+        correction: How `standard_errors` and `degrees_of_freedom` allow for few and unequal clusters.
     """
 
     totals: FloatArray
     counts: FloatArray
+    correction: Correction = "cr2"
 
     @property
     def n(self) -> npt.NDArray[np.int64]:
@@ -54,15 +65,38 @@ class ClusterSums:
     def standard_errors(self) -> FloatArray:
         """[m]: cluster-robust (sandwich) standard error of the mean.
 
-        sqrt(C / (C - 1) * sum_c r_c^2) / n, with r_c the residual sum of cluster c (Liang and Zeger, 1986,
-        with the usual small-sample factor). With one sample a cluster it is the ordinary s / sqrt(n). With a
-        single cluster it is NaN: nothing is known about the spread between clusters.
+        sqrt(sum_c a_c r_c^2) / n, with r_c the residual sum of cluster c (Liang and Zeger, 1986) and a_c the
+        correction: 1 / (1 - n_c / n) by CR2, C / (C - 1) by CR1. With one sample per cluster both are the
+        ordinary s / sqrt(n). With a single cluster it is NaN: nothing is known about the spread between
+        clusters.
         """
-        clusters = self.n_clusters.astype(np.float64)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            factor = np.where(clusters > 1, clusters / (clusters - 1), np.nan)
-        errors: FloatArray = np.sqrt(factor * column_sums(self.residuals() ** 2)) / column_sums(self.counts)
+        weighted = self.inflation() * self.residuals() ** 2
+        errors: FloatArray = np.sqrt(column_sums(weighted)) / column_sums(self.counts)
         return errors
+
+    def inflation(self) -> FloatArray:
+        """[C, m] or [C, 1]: the factor of each cluster's squared residual; NaN with a single cluster."""
+        n, clusters = column_sums(self.counts), self.n_clusters.astype(np.float64)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            if self.correction == "cr1":
+                factor = np.broadcast_to(clusters / (clusters - 1), self.counts.shape)
+            else:
+                factor = 1 / (1 - self.counts / n)
+        inflation: FloatArray = np.where(clusters > 1, factor, np.nan)
+        return inflation
+
+    def degrees_of_freedom(self) -> FloatArray:
+        """[m] or [1]: of Student's t for the mean over its standard error; 0 with a single cluster.
+
+        By CR2 those of Bell and McCaffrey (Survey Methodology 28(2), 2002), with independent samples as the
+        working model; equal clusters give C - 1, as CR1 does for all.
+        """
+        if self.correction == "cr1":
+            return self.n_clusters.astype(np.float64) - 1
+        n, a, w = column_sums(self.counts), self.inflation(), self.counts
+        squares = column_sums((a * w) ** 2 * (1 - 2 * w / n)) + (column_sums(a * w**2) / n) ** 2
+        freedom: FloatArray = np.where(self.n_clusters > 1, n**2 / squares, 0.0)
+        return freedom
 
 
 def column_sums(table: FloatArray) -> FloatArray:
@@ -80,13 +114,19 @@ class Clusters:
         sizes: [C] samples of each cluster.
 
     Args:
-        cluster_ids: One cluster id (plate id) a sample, n of them.
+        cluster_ids: One cluster id (plate id) per sample, n of them.
+        correction: As in `ClusterSums`.
 
     Raises:
-        StatisticsError: There is no sample, or an id is empty or not a text.
+        StatisticsError: There is no sample, an id is empty or not a text, or there is no such correction.
     """
 
-    def __init__(self, cluster_ids: Sequence[str]) -> None:
+    def __init__(self, cluster_ids: Sequence[str], *, correction: Correction = "cr2") -> None:
+        if correction not in get_args(Correction):
+            raise StatisticsError(
+                f"unknown correction {correction!r}; use one of {', '.join(get_args(Correction))}"
+            )
+        self.correction = correction
         ids = list(cluster_ids)
         if not ids:
             raise StatisticsError("no samples: a statistic needs at least one scored sample")
@@ -166,4 +206,5 @@ class Clusters:
         totals = np.add.reduceat(np.where(missing, 0.0, grouped), self._starts, axis=0)
         # NaN sorts last within its cluster, so columns with the same numbers of missing samples agree here.
         present = ~(missing[:, :1] if (missing == missing[:, :1]).all() else missing)
-        return ClusterSums(totals, np.add.reduceat(present.astype(np.float64), self._starts, axis=0))
+        counts = np.add.reduceat(present.astype(np.float64), self._starts, axis=0)
+        return ClusterSums(totals, counts, self.correction)

@@ -6,14 +6,23 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count, pairwise, product
 from string import ascii_lowercase
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 from scipy.special import stdtr, stdtrit
 
 from mdlp_bench.harness.statistics.bootstrap import ClusterBootstrap
-from mdlp_bench.harness.statistics.clusters import Clusters, FloatArray, StatisticsError
+from mdlp_bench.harness.statistics.clusters import Clusters, ClusterSums, FloatArray, StatisticsError
 from mdlp_bench.harness.statistics.estimate import Estimate
+
+FEWEST_PLATES: Final = 5
+"""Effective plates below which nothing is called separable and no tie groups are formed.
+
+The effective number is the degrees of freedom plus one: the number of equal plates that would tell as much.
+Below four degrees of freedom Satterthwaite's approximation is not to be trusted (Tipton, Psychological
+Methods 20(3), 2015).
+"""
 
 _ROUNDING = 1e-12  # differences below this share of the values' size are rounding noise, not evidence
 
@@ -38,7 +47,8 @@ class Comparison:
     """All methods of a table against each other in one metric.
 
     Two methods are *separable* if their paired difference is significant at `alpha` after Holm's correction
-    over all pairs. Two methods share a tie-group letter exactly if they are not separable.
+    over all pairs. Two methods share a tie-group letter exactly if they are not separable. With too few
+    plates (`FEWEST_PLATES`) no pair is separable and there are no letters.
 
     Attributes:
         names: Methods, best mean first (equal means in alphabetical order), m of them.
@@ -46,10 +56,11 @@ class Comparison:
         differences: [m, m] mean of the row's method minus mean of the column's.
         p_values: [m, m] Holm-corrected p-values; 1 on the diagonal.
         letters: Tie-group letters of each method, e.g. ("a", "ab", "b"); a group is named by its best
-            method's place, "a" holding the best method.
+            method's place, "a" holding the best method. Empty texts with too few plates.
         alpha: Family-wise error level.
         n: Samples on which every method has a value; only these are compared.
         n_clusters: Plates among them.
+        n_effective: The number of equal plates that would tell as much as these.
     """
 
     names: tuple[str, ...]
@@ -60,6 +71,7 @@ class Comparison:
     alpha: float
     n: int
     n_clusters: int
+    n_effective: float
 
     @property
     def groups(self) -> dict[str, str]:
@@ -97,9 +109,10 @@ def paired_differences(
 ) -> tuple[PairedDifference, ...]:
     """Compare columns pair by pair on the same samples and the same resamples.
 
-    The p-value is that of Student's t with C - 1 degrees of freedom and the cluster-robust standard error (C
-    plates): counting resamples cannot resolve p-values below 1 / B, which Holm's correction over many methods
-    needs. With one sample a plate it is the paired t test. A single plate gives p = 1.
+    The p-value is that of Student's t from the cluster-robust standard error and its degrees of freedom (see
+    `Correction`): counting resamples cannot resolve p-values below 1 / B, which Holm's correction over many
+    methods needs. With one sample per plate it is the paired t test. Too few plates (`FEWEST_PLATES`) give
+    p = 1.
 
     Args:
         bootstrap: Resamples of the test set.
@@ -118,12 +131,7 @@ def paired_differences(
     delta = a - b
     delta[np.abs(delta) <= _ROUNDING * np.fmax(np.abs(a), np.abs(b))] = 0.0
     sums = bootstrap.clusters.sums(delta)
-    p_values = np.array(
-        [
-            _p_value(d, e, int(c))
-            for d, e, c in np.broadcast(sums.means(), sums.standard_errors(), sums.n_clusters)
-        ]
-    )
+    p_values = _p_values(sums.means(), sums.standard_errors(), sums)
     return tuple(
         PairedDifference(interval, float(p), float(q))
         for interval, p, q in zip(bootstrap.intervals(delta), p_values, holm(p_values), strict=True)
@@ -160,18 +168,17 @@ def compare_methods(
 
     differences = means[:, None] - means
     differences[np.abs(differences) <= _ROUNDING * np.abs(means).max()] = 0.0
-    variances = np.stack([((residuals - residuals[:, i : i + 1]) ** 2).sum(axis=0) for i in range(m)]) / n**2
+    weighted = np.sqrt(sums.inflation()) * residuals
+    variances = np.stack([((weighted - weighted[:, i : i + 1]) ** 2).sum(axis=0) for i in range(m)]) / n**2
     p_values = np.ones((m, m))
     upper = np.triu_indices(m, 1)
-    if n_clusters > 1:
-        errors = np.sqrt(variances[upper] * n_clusters / (n_clusters - 1))
-        with np.errstate(divide="ignore", invalid="ignore"):
-            t = np.where(differences[upper] == 0, 0.0, np.abs(differences[upper]) / errors)
-        p_values[upper] = holm(2 * stdtr(n_clusters - 1, -t))
-        p_values.T[upper] = p_values[upper]
-    letters = compact_letters(p_values < alpha)
+    p_values[upper] = holm(_p_values(differences[upper], np.sqrt(variances[upper]), sums))
+    p_values.T[upper] = p_values[upper]
+    letters = compact_letters(p_values < alpha) if _enough(sums)[0] else ("",) * m
+    n_effective = float(sums.degrees_of_freedom()[0]) + 1
+    names_in_order = tuple(names[i] for i in order)
     return Comparison(
-        tuple(names[i] for i in order), means, differences, p_values, letters, alpha, n, n_clusters
+        names_in_order, means, differences, p_values, letters, alpha, n, n_clusters, n_effective
     )
 
 
@@ -259,9 +266,9 @@ def minimum_detectable_difference(
 ) -> float:
     """The smallest true difference a paired comparison with `n_clusters` plates would find.
 
-    (t_{1 - alpha / 2} + t_{power}) * standard error, with C - 1 degrees of freedom; the cluster-robust
-    standard error of the observed difference is scaled by sqrt(C observed / C asked for), so plates are taken
-    to have the same sizes and spread as those observed.
+    (t_{1 - alpha / 2} + t_{power}) * standard error; the cluster-robust standard error of the observed
+    difference is scaled by sqrt(C observed / C asked for) and its effective plates by the inverse ratio, so
+    plates are taken to have the same sizes and spread as those observed.
 
     Args:
         clusters: Plates of the samples.
@@ -272,7 +279,7 @@ def minimum_detectable_difference(
         alpha: Two-sided level of the single comparison.
 
     Raises:
-        StatisticsError: Fewer than two plates, or `power` or `alpha` out of range.
+        StatisticsError: Too few plates to test with, or `power` or `alpha` out of range.
     """
     if not (0.5 < power < 1 and 0 < alpha < 1):
         raise StatisticsError(f"power {power} must lie between 0.5 and 1, alpha {alpha} between 0 and 1")
@@ -282,13 +289,26 @@ def minimum_detectable_difference(
     if observed < 2 or planned < 2:
         raise StatisticsError("a detectable difference needs at least two plates")
     error = float(sums.standard_errors()[0]) * (observed / planned) ** 0.5
-    return float((stdtrit(planned - 1, 1 - alpha / 2) + stdtrit(planned - 1, power)) * error)
+    freedom = (float(sums.degrees_of_freedom()[0]) + 1) * planned / observed - 1
+    if freedom <= 0:
+        raise StatisticsError(f"{planned} plates of such unequal sizes weigh like one; plan with more")
+    return float((stdtrit(freedom, 1 - alpha / 2) + stdtrit(freedom, power)) * error)
 
 
-def _p_value(difference: float, error: float, n_clusters: int) -> float:
-    if n_clusters < 2 or difference == 0:
-        return 1.0
-    return 0.0 if error == 0 else float(2 * stdtr(n_clusters - 1, -abs(difference) / error))
+def _p_values(differences: FloatArray, errors: FloatArray, sums: ClusterSums) -> FloatArray:
+    """[k] two-sided p-values of differences and their standard errors, [k] each; 1 with too few plates."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        t = np.where(differences == 0, 0.0, np.abs(differences) / errors)
+    freedom = np.broadcast_to(sums.degrees_of_freedom(), t.shape)
+    p_values: FloatArray = np.where(_enough(sums), 2 * stdtr(np.maximum(freedom, 1), -t), 1.0)
+    return p_values
+
+
+def _enough(sums: ClusterSums) -> npt.NDArray[np.bool_]:
+    """[m] or [1]: whether there are plates enough to call anything separable."""
+    fewest = 2 if sums.correction == "cr1" else FEWEST_PLATES
+    # Equal plates must count in full despite rounding.
+    return np.asarray(sums.degrees_of_freedom() + 1 > fewest - 1e-9, np.bool_)
 
 
 def _without_redundant(groups: list[list[int]], m: int) -> list[list[int]]:

@@ -28,12 +28,14 @@ class MetricScores:
             column of NaN = the method has not been scored in this metric.
         higher_is_better: Direction of the metric.
         decimals: Decimals of the metric in tables; means equal to them are ties in the overall order.
+        is_share: Whether the values are shares, within [0, 1] (see `ClusterBootstrap.intervals`).
     """
 
     metric: str
     values: npt.ArrayLike
     higher_is_better: bool
     decimals: int
+    is_share: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +238,7 @@ def _rank_metric(
     comparison = compare_methods(
         bootstrap.clusters, names, columns, higher_is_better=scores.higher_is_better, alpha=alpha
     )
-    intervals, replicates = bootstrap.intervals_and_replicates(columns)
+    intervals, replicates = bootstrap.intervals_and_replicates(columns, scores.is_share)
     if comparison.n_clusters < 2:  # every resample is the same plate: no spread is not certainty
         replicates = np.full_like(replicates, np.nan)
     means = np.array([interval.value for interval in intervals])

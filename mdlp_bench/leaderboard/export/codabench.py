@@ -16,7 +16,7 @@ from mdlp_bench.files import write_bytes
 from mdlp_bench.images import encode
 from mdlp_bench.leaderboard.boards import RANKED
 from mdlp_bench.metrics.base import METRICS
-from mdlp_bench.metrics.protocol import MDLP_V1
+from mdlp_bench.metrics.protocol import CURRENT
 
 if TYPE_CHECKING:
     from mdlp_bench.data.samples import Samples
@@ -64,7 +64,7 @@ def write_codabench(
     with tempfile.TemporaryDirectory(prefix="mdlp-bench-") as work:
         reference = Path(work) / "reference"
         write_parquet(samples.rows(), reference / "data", name=samples.name.replace("/", "-"))
-        settings = {"readers": readers or [MDLP_V1.text.reader], "lpips": lpips}
+        settings = {"readers": readers or [CURRENT.text.reader], "lpips": lpips}
         (reference / "settings.json").write_text(json.dumps(settings), encoding="utf-8")
         members = {
             "competition.yaml": yaml.safe_dump(
@@ -97,7 +97,7 @@ def _competition(title: str, image: str, lpips: str) -> dict[str, Any]:
     return {
         "version": 2,
         "title": title,
-        "description": "Restore licence plates from degraded frames; scores follow protocol " + MDLP_V1.id,
+        "description": "Restore licence plates from degraded frames; scores follow protocol " + CURRENT.id,
         "image": "logo.png",
         "registration_auto_approve": True,
         "docker_image": image,
@@ -162,7 +162,7 @@ def _overview(title: str, samples: Samples) -> str:
 
 def _evaluation() -> str:
     rules = (f"- {METRICS[name].title}: {METRICS[name].source}" for name in RANKED)
-    return "\n".join([f"# Protocol {MDLP_V1.id}", "", *rules, "", "The ranking is by NED, then ACC.", ""])
+    return "\n".join([f"# Protocol {CURRENT.id}", "", *rules, "", "The ranking is by NED, then ACC.", ""])
 
 
 def _logo() -> bytes:

@@ -11,7 +11,7 @@ import numpy as np
 from mdlp_bench.harness.statistics import ClusterBootstrap
 from mdlp_bench.leaderboard.boards import column
 from mdlp_bench.leaderboard.store import Entry
-from mdlp_bench.metrics.protocol import MDLP_V1
+from mdlp_bench.metrics.protocol import BootstrapRules
 from mdlp_bench.metrics.text import confusion, position_accuracy
 
 _CONFUSED: Final = 12
@@ -70,6 +70,7 @@ def breakdown(entry: Entry, reader: str) -> Breakdown | None:
     )
     plates = part["plate_id"].to_pylist()
     layouts = [layout or "unknown" for layout in part["layout"].to_pylist()]
+    rules = entry.run.record.rules.bootstrap
     counts = confusion(preds, targets)
     places = position_accuracy(preds, targets)
     kinds = counts.by_kind()
@@ -83,8 +84,8 @@ def breakdown(entry: Entry, reader: str) -> Breakdown | None:
         for i in worst
     )
     return Breakdown(
-        layouts=_parts(layouts, scores, plates, intervals=True),
-        provinces=_parts([target[0] for target in targets], scores, plates, intervals=False),
+        layouts=_parts(layouts, scores, plates, rules),
+        provinces=_parts([target[0] for target in targets], scores, plates, None),
         kinds=tuple(
             (label, float(share), int(total))
             for label, share, total in zip(kinds.labels, kinds.accuracy, kinds.total, strict=True)
@@ -100,18 +101,17 @@ def breakdown(entry: Entry, reader: str) -> Breakdown | None:
     )
 
 
-def _parts(names: list[str], scores: np.ndarray, plates: list[str], *, intervals: bool) -> tuple[Part, ...]:
+def _parts(
+    names: list[str], scores: np.ndarray, plates: list[str], rules: BootstrapRules | None
+) -> tuple[Part, ...]:
     found = []
     groups = np.array(names)
-    rules = MDLP_V1.bootstrap
     for name, n in Counter(names).most_common():
         chosen = np.flatnonzero(groups == name)
         own_plates = [plates[i] for i in chosen]
         low = high = None
-        if intervals:
-            interval = ClusterBootstrap(own_plates, rules.resamples, confidence=rules.confidence).interval(
-                scores[chosen, 1]
-            )
+        if rules is not None:
+            interval = ClusterBootstrap.by_rules(own_plates, rules).interval(scores[chosen, 1], is_share=True)
             low, high = interval.low, interval.high
         acc, ned = scores[chosen].mean(axis=0)
         found.append(Part(name, n, len(set(own_plates)), float(acc), float(ned), low, high))

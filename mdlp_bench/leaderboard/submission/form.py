@@ -14,7 +14,7 @@ from mdlp_bench.leaderboard.submission.faults import Faults, printable
 from mdlp_bench.leaderboard.submission.yaml_strict import dump_yaml, load_yaml
 from mdlp_bench.methods.base import MethodDescriptor, Output
 from mdlp_bench.metrics.base import METRICS
-from mdlp_bench.metrics.protocol import MDLP_V1
+from mdlp_bench.metrics.protocol import CURRENT
 
 SUBMISSION_FILE: Final = "submission.yaml"
 README_FILE: Final = "readme.txt"
@@ -102,7 +102,7 @@ class Submission(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     schema_version: Literal[1]
-    protocol: Annotated[str, Field(max_length=40)] = MDLP_V1.id
+    protocol: Annotated[str, Field(max_length=40)] = CURRENT.id
     method: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ,._+()-]*$", max_length=60)]
     version: Annotated[str, Field(pattern=r"^[A-Za-z0-9](?:[A-Za-z0-9._+-]*[A-Za-z0-9])?$", max_length=40)]
     output: Output = "image"
@@ -283,12 +283,12 @@ def parse_submission(content: bytes, faults: Faults) -> Submission | None:
         for one in error.errors(include_url=False):
             _note(one, faults)
         return None
-    if found.protocol != MDLP_V1.id:
+    if found.protocol != CURRENT.id:
         faults.add(
             "protocol",
             f"{SUBMISSION_FILE}: protocol",
             f"{found.protocol!r} is not the protocol of this leaderboard",
-            f"score under {MDLP_V1.id} and submit again",
+            f"score under {CURRENT.id} and submit again",
         )
     if found.bibtex is not None and (citation := _bibtex_problem(found.bibtex)) is not None:
         faults.add(

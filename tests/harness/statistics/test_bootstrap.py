@@ -189,8 +189,13 @@ class TestResampling:
         assert (sparse.low, sparse.high, sparse.n) == (1, 1, 2)
 
     def test_description_states_the_method(self) -> None:
-        text = ClusterBootstrap(self.ids, 1000, 7, method="percentile").describe()
-        assert text == "95 % percentile intervals, bootstrap of plates (1000 resamples, seed 7)"
+        resampled = ClusterBootstrap(self.ids, 1000, 7, method="percentile", exact_shares=False).describe()
+        assert resampled == "95 % percentile intervals, bootstrap of plates (1000 resamples, seed 7)"
+        assert (
+            ClusterBootstrap(self.ids)
+            .describe()
+            .endswith("; shares: Clopper-Pearson on effective numbers of plates")
+        )
 
 
 class TestErrors:

@@ -18,6 +18,7 @@ from mdlp_bench.harness.statistics import (
     minimum_detectable_difference,
     paired_differences,
 )
+from mdlp_bench.harness.statistics.clusters import Correction
 
 
 def plates(n: int, size: int = 1) -> list[str]:
@@ -138,9 +139,59 @@ class TestCompareMethods:
         assert (result.n, result.n_clusters) == (19, 10)
         np.testing.assert_array_equal(values, before)
 
-    def test_one_plate_separates_nothing(self) -> None:
-        result = compare_methods(Clusters(["p"] * 4), ["a", "b"], [[0, 1]] * 4, higher_is_better=True)
-        assert result.letters == ("a", "a")
+    @pytest.mark.parametrize(
+        "sizes", [(4,), (4, 4), (1, 1), (4, 4, 4, 4), (100, 1, 1, 1, 1, 1, 1), (50, 50, *(1,) * 40)]
+    )
+    def test_plates_that_weigh_like_fewer_than_five_separate_nothing(self, sizes: tuple[int, ...]) -> None:
+        ids = [f"p{i}" for i, size in enumerate(sizes) for _ in range(size)]
+        values = [[0.0, 1.0]] * len(ids)
+        result = compare_methods(Clusters(ids), ["a", "b"], values, higher_is_better=True)
+        assert result.n_effective < 5
+        assert result.letters == ("", "") and not result.separable("a", "b")
+        (pair,) = paired_differences(ClusterBootstrap(ids, 200), np.zeros(len(ids)), np.ones(len(ids)))
+        assert pair.p_value == 1
+
+    def test_five_equal_plates_are_enough(self) -> None:
+        result = compare_methods(Clusters(plates(15, 3)), ["a", "b"], [[0, 1]] * 15, higher_is_better=True)
+        assert result.n_effective == pytest.approx(5) and result.letters == ("a", "b")
+
+    def test_cr2_is_the_matrix_formula(self) -> None:
+        """The variance and the degrees of freedom of Bell and McCaffrey, by their matrices."""
+        rng = np.random.default_rng(12)
+        sizes = np.array([1, 2, 2, 5, 9])
+        codes = np.repeat(np.arange(5), sizes)
+        n = len(codes)
+        x = np.ones((n, 1))
+        hat = x @ x.T / n
+        values = rng.normal(size=n)
+        vectors = []
+        for cluster in range(5):
+            rows = np.flatnonzero(codes == cluster)
+            roots, axes = np.linalg.eigh(np.eye(len(rows)) - hat[np.ix_(rows, rows)])
+            adjusted = axes @ np.diag(roots**-0.5) @ axes.T
+            vectors.append((np.eye(n) - hat)[:, rows] @ adjusted @ x[rows, 0] / n)
+        g = np.stack(vectors, axis=1)
+        eigenvalues = np.linalg.eigvalsh(g.T @ g)
+        sums = Clusters([f"p{code}" for code in codes]).sums(values)
+        assert sums.standard_errors()[0] == pytest.approx(np.sqrt(((values @ g) ** 2).sum()))
+        assert sums.degrees_of_freedom()[0] == pytest.approx(eigenvalues.sum() ** 2 / (eigenvalues**2).sum())
+
+    @pytest.mark.parametrize("correction, low, high", [("cr1", 0.10, 0.30), ("cr2", 0.01, 0.07)])
+    def test_family_wise_error_with_35_plates_of_1_to_200_samples(
+        self, correction: Correction, low: float, high: float
+    ) -> None:
+        rng = np.random.default_rng(13)
+        sizes = np.round(200 ** ((np.arange(35) + 0.5) / 35)).astype(int)
+        clusters = Clusters(
+            [f"p{i}" for i, size in enumerate(sizes) for _ in range(size)], correction=correction
+        )
+        names = list("abcde")
+        wrong = 0
+        for _ in range(400):
+            plate = np.repeat(rng.normal(size=(35, 5)), sizes, axis=0)
+            values = plate + rng.normal(size=(len(plate), 5))
+            wrong += compare_methods(clusters, names, values, higher_is_better=True).p_values.min() < 0.05
+        assert low <= wrong / 400 <= high
 
     def test_errors(self) -> None:
         clusters = Clusters(plates(2))

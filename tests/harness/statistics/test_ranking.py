@@ -158,8 +158,8 @@ class TestRankMethods:
             assert [(r.name, r.rank, r.low, r.high) for r in ranks] == [("a", 1, 1, 2), ("b", 2, 1, 2)]
 
     def test_one_method(self) -> None:
-        metrics = [MetricScores("ned", [[0.1], [0.2]], False, 3)]
-        ranking = rank_methods(ClusterBootstrap(["p", "q"], 200), ["a"], metrics)
+        metrics = [MetricScores("ned", [[0.1], [0.2]] * 3, False, 3)]
+        ranking = rank_methods(ClusterBootstrap(plates(6), 200), ["a"], metrics)
         assert [(r.rank, r.low, r.high, r.group) for r in ranking.metrics[0].entries] == [(1, 1, 1, "a")]
 
     def test_errors(self) -> None:
