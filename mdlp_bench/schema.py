@@ -1,19 +1,21 @@
-"""The sample row: the one Arrow schema that every reader, exporter, method and metric of this project uses.
+"""The sample: the type that modules exchange, and the Arrow schema in which samples are stored.
 
-One row is one sample (triplet): the degraded frames, the ground truth and the text. Images are the ORIGINAL
-encoded bytes, never re-encoded, in the struct that Hugging Face `datasets` calls an Image.
+A sample (triplet) is the degraded frames, the ground truth and the text of one plate. Images are the ORIGINAL
+encoded bytes, never re-encoded; in Arrow they are the struct that Hugging Face `datasets` calls an Image.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any, Final, Literal, get_args
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal, Self, get_args
 
 import pyarrow as pa
 
 from mdlp_bench.errors import DataError
+from mdlp_bench.images import ImageU8, decode
 
 SCHEMA_VERSION: Final = 1
 
@@ -42,13 +44,15 @@ _FIELDS: Final = (
     pa.field("degradation", pa.string()),
 )
 
+_SUFFIXES: Final = {b"\xff\xd8\xff": ".jpg", b"\x89PNG": ".png", b"BM": ".bmp", b"RIFF": ".webp"}
+
 # Predictions are exchanged as <sample_id>.png; \w has the province glyphs.
 _FILE_SAFE: Final = re.compile(r"[\w-][\w.-]*")
 
 REQUIRED: Final = frozenset(
     {"sample_id", "plate_id", "track_id", "split", "domain", "source", "frames", "frame_indices"}
 )
-"""Columns without nulls (not said in the Arrow schema: `datasets` reads non-null fields as plain structs)."""
+"""Columns without nulls; the Arrow schema has nullable ones: `datasets` reads others as plain structs."""
 
 
 def _hf_feature(data_type: pa.DataType) -> dict[str, Any]:
@@ -70,42 +74,162 @@ SAMPLE_SCHEMA: Final = pa.schema(
 """The schema, with the metadata that lets `datasets.load_dataset` decode the images of a Parquet file."""
 
 
-def record_batch(rows: Sequence[Mapping[str, Any]]) -> pa.RecordBatch:
-    """Build a record batch from row mappings.
+@dataclass(frozen=True, slots=True)
+class EncodedImage:
+    """An image as it was captured.
 
-    Args:
-        rows: Mappings with the schema's column names; nullable columns may be missing.
-
-    Raises:
-        DataError: A column is unknown, required and missing, or of the wrong type; names the sample.
+    Attributes:
+        content: The encoded bytes of a JPEG, PNG, BMP or WebP file.
+        name: The base name of the file that it came from, when it is known.
     """
-    known = set(SAMPLE_SCHEMA.names)
-    for row in rows:
+
+    content: bytes
+    name: str | None = None
+
+    @property
+    def suffix(self) -> str:
+        """The file ending that the bytes ask for: `.jpg`, `.png`, `.bmp`, `.webp`, else `.bin`."""
+        return next((suffix for start, suffix in _SUFFIXES.items() if self.content.startswith(start)), ".bin")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """One sample.
+
+    Attributes:
+        sample_id: Unique in its data set; usable as a file name.
+        plate_id: The plate: the unit of splits and of the bootstrap.
+        track_id: The track that the frames come from.
+        split: The split.
+        domain: `real` or `synthetic`.
+        source: Where the sample comes from, e.g. `mdlp`.
+        frames: The degraded frames, lowest index first; there may be none.
+        frame_indices: The number of each frame in its track.
+        gt: The ground truth, when there is one.
+        text: The text of the plate, when it is known.
+        text_origin: How the text is known; None without a text.
+        layout: The visual layout of the plate, e.g. `blue`.
+        recipe: The degradation recipe of synthetic frames.
+        degradation: JSON: version and seed of the recipe and every parameter that was sampled.
+    """
+
+    sample_id: str
+    plate_id: str
+    track_id: str
+    split: str
+    domain: Domain
+    source: str
+    frames: tuple[EncodedImage, ...] = ()
+    frame_indices: tuple[int, ...] = ()
+    gt: EncodedImage | None = None
+    text: str | None = None
+    text_origin: TextOrigin | None = None
+    layout: str | None = None
+    recipe: str | None = None
+    degradation: str | None = None
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> Self:
+        """The sample of a mapping with the schema's column names; nullable columns may be missing.
+
+        Raises:
+            DataError: A column is unknown, or a required one is missing; names the sample.
+        """
         name = row.get("sample_id", "<no sample_id>")
-        if unknown := set(row) - known:
+        if unknown := row.keys() - set(SAMPLE_SCHEMA.names):
             raise DataError(f"sample {name}: unknown columns {sorted(unknown)}")
-        missing = sorted(column for column in REQUIRED if row.get(column) is None)
-        if missing:
+        if missing := sorted(column for column in REQUIRED if row.get(column) is None):
             raise DataError(f"sample {name}: columns {missing} are required")
+        images = {
+            "frames": tuple(_encoded(image) for image in row["frames"]),
+            "gt": None if row.get("gt") is None else _encoded(row["gt"]),
+            "frame_indices": tuple(row["frame_indices"]),
+        }
+        return cls(**{**row, **images})
+
+    def to_row(self) -> dict[str, Any]:
+        """The sample as a mapping with every column of the schema: the inverse of `from_row`."""
+        return {name: _plain(getattr(self, name)) for name in SAMPLE_SCHEMA.names}
+
+    def check(self) -> None:
+        """Test what the types cannot say.
+
+        Raises:
+            DataError: The id is not usable as a file name, the domain or the origin of the text is unknown,
+                or frames and frame indices differ in number; names the sample.
+        """
+        name = self.sample_id
         if not _FILE_SAFE.fullmatch(name) or len(name.encode()) > 200:
             raise DataError(
-                f"sample {name!r}: a sample_id must do as a file name (letters, digits, '_', '-', '.'; "
-                "no leading '.'; at most 200 bytes)"
+                f"sample {name!r}: a sample_id must be usable as a file name (letters, digits, '_', '-', "
+                "'.'; no leading '.'; at most 200 bytes)"
             )
-        if row["domain"] not in DOMAINS:
-            raise DataError(f"sample {name}: domain is {row['domain']!r}, not one of {list(DOMAINS)}")
-        if row.get("text_origin") is not None and row["text_origin"] not in TEXT_ORIGINS:
+        if self.domain not in DOMAINS:
+            raise DataError(f"sample {name}: domain is {self.domain!r}, not one of {list(DOMAINS)}")
+        if self.text_origin is not None and self.text_origin not in TEXT_ORIGINS:
             raise DataError(
-                f"sample {name}: text_origin is {row['text_origin']!r}, not one of {list(TEXT_ORIGINS)}"
+                f"sample {name}: text_origin is {self.text_origin!r}, not one of {list(TEXT_ORIGINS)}"
             )
-        if len(row["frames"]) != len(row["frame_indices"]):
+        if len(self.frames) != len(self.frame_indices):
             raise DataError(
-                f"sample {name}: {len(row['frames'])} frames but {len(row['frame_indices'])} frame_indices"
+                f"sample {name}: {len(self.frames)} frames but {len(self.frame_indices)} frame_indices"
             )
-    try:
-        return pa.RecordBatch.from_pylist(
-            [{n: row.get(n) for n in SAMPLE_SCHEMA.names} for row in rows], SAMPLE_SCHEMA
+
+    def named_images(self) -> Iterator[tuple[str, EncodedImage]]:
+        """The frames and then the ground truth, each with what to call it in a message."""
+        for number, frame in enumerate(self.frames):
+            yield f"sample {self.sample_id}, frame {number}", frame
+        if self.gt is not None:
+            yield f"sample {self.sample_id}, ground truth", self.gt
+
+    def decode_frames(self, count: int | None = None) -> tuple[ImageU8, ...]:
+        """The first `count` frames (default all) at the size of their capture, uint8 RGB [h, w, 3] each.
+
+        Raises:
+            DataError: There are no frames, or one is broken; names the sample.
+        """
+        if not self.frames:
+            raise DataError(f"sample {self.sample_id}: has no frames; degrade its ground truth first")
+        return tuple(
+            decode(frame.content, f"sample {self.sample_id}, frame {number}")
+            for number, frame in enumerate(self.frames[:count])
         )
+
+    def decode_gt(self) -> ImageU8 | None:
+        """The ground truth at its own size, uint8 RGB [h, w, 3]; None when there is none.
+
+        Raises:
+            DataError: It is broken; names the sample.
+        """
+        if self.gt is None:
+            return None
+        return decode(self.gt.content, f"sample {self.sample_id}, ground truth")
+
+
+def record_batch(samples: Sequence[Sample]) -> pa.RecordBatch:
+    """Build a record batch of `SAMPLE_SCHEMA`.
+
+    Raises:
+        DataError: As in `Sample.check`, or a value does not have the type of its column; names the sample.
+    """
+    for sample in samples:
+        sample.check()
+    try:
+        return pa.RecordBatch.from_pylist([sample.to_row() for sample in samples], SAMPLE_SCHEMA)
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
-        first = rows[0].get("sample_id") if rows else None
-        raise DataError(f"rows starting at sample {first}: {error}") from error
+        raise DataError(f"rows starting at sample {samples[0].sample_id}: {error}") from error
+
+
+def samples_of(batch: pa.RecordBatch) -> Iterator[Sample]:
+    """The samples of a record batch with all columns of the schema."""
+    yield from map(Sample.from_row, batch.to_pylist())
+
+
+def _encoded(image: Mapping[str, Any]) -> EncodedImage:
+    return EncodedImage(image["bytes"], image.get("path"))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, EncodedImage):
+        return {"bytes": value.content, "path": value.name}
+    return [_plain(item) for item in value] if isinstance(value, tuple) else value

@@ -31,9 +31,12 @@ ROWS: tuple[tuple[tuple[str, str], ...], ...] = (
     (("data", "samples, sources, Parquet, exports"),),
     (("quality", "what is measured on a frame"), ("readers", "text recognisers")),
     (("metrics", "pure functions, the protocol"),),
-    (("records", "versioned JSON"), ("report", "self-contained HTML pages")),
     (
-        ("schema", "the sample row"),
+        ("schema", "the sample"),
+        ("records", "versioned JSON"),
+        ("report", "self-contained HTML pages"),
+    ),
+    (
         ("plate", "the grammar"),
         ("images", "strict decoding"),
         ("files", "atomic writes"),

@@ -99,7 +99,7 @@ _COMPARED = {"frames_sha256": "frames", "gt_sha256": "gt", "text": "text", "plat
 
 
 def _index(samples: Samples) -> dict[str, dict[str, Any]]:
-    rows = samples.index() if isinstance(samples, ParquetSamples) else map(index_row, samples.rows())
+    rows = samples.index() if isinstance(samples, ParquetSamples) else map(index_row, samples)
     return {row["sample_id"]: row for row in rows}
 
 

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import PurePath
-from typing import Any, Final
+from typing import Final
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from mdlp_bench.data.manifest import fingerprint, index_row
+from mdlp_bench.data.manifest import digest_of, fingerprint
 from mdlp_bench.data.samples import Problem, Samples
 from mdlp_bench.errors import DataError
 from mdlp_bench.images import decode
 from mdlp_bench.metrics.protocol import WORKING_SIZE, to_working_size
-from mdlp_bench.schema import SAMPLE_SCHEMA, record_batch
+from mdlp_bench.schema import SAMPLE_SCHEMA, EncodedImage, Sample, record_batch, samples_of
 
 _PIXELS: Final = WORKING_SIZE[0] * WORKING_SIZE[1] * 3
 _HEADER: Final = struct.pack(
@@ -44,7 +45,7 @@ class DecodedSamples(Samples):
     @property
     def fingerprint(self) -> str:
         """See `Samples`."""
-        return fingerprint(index_row(row)["digest"] for row in self.rows())
+        return fingerprint(map(digest_of, self))
 
     @property
     def sample_ids(self) -> Sequence[str]:
@@ -64,16 +65,20 @@ class DecodedSamples(Samples):
         """See `Samples`."""
         return self._base.candidates()
 
-    def load(self, sample_ids: Collection[str]) -> Iterator[dict[str, Any] | Problem]:
+    def load(self, sample_ids: Collection[str]) -> Iterator[Sample | Problem]:
         """See `Samples`."""
-        for row in self._base.load(sample_ids):
-            if isinstance(row, Problem):
-                yield row
+        for found in self._base.load(sample_ids):
+            if isinstance(found, Problem):
+                yield found
                 continue
             try:
-                yield _decoded(row)
+                yield _decoded(found)
             except DataError as error:
-                yield Problem("broken-image", str(error), row["sample_id"], row["split"])
+                yield Problem("broken-image", str(error), found.sample_id, found.split)
+
+    def sample_at(self, position: int) -> Sample:
+        """See `Samples`."""
+        return _decoded(self._base[position])
 
     def batches(self, size: int = 128, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         """See `Samples`."""
@@ -82,7 +87,7 @@ class DecodedSamples(Samples):
             yield from self._base.batches(size, wanted)
             return
         for batch in self._base.batches(size):
-            yield record_batch([_decoded(row) for row in batch.to_pylist()]).select(wanted)
+            yield record_batch(list(map(_decoded, samples_of(batch)))).select(wanted)
 
     def select(
         self, *, split: str | None = None, sample_ids: Collection[str] | None = None
@@ -105,15 +110,14 @@ def pixels_of_bitmap(content: memoryview) -> npt.NDArray[np.uint8] | None:
     return np.frombuffer(content, np.uint8, offset=len(_HEADER)).reshape(*WORKING_SIZE, 3)
 
 
-def _decoded(row: Mapping[str, Any]) -> dict[str, Any]:
-    name = f"sample {row['sample_id']}"
-    frames = [_bitmap(image, f"{name}, frame {number}") for number, image in enumerate(row["frames"])]
-    gt = None if row["gt"] is None else _bitmap(row["gt"], f"{name}, ground truth")
-    return {**row, "frames": frames, "gt": gt}
+def _decoded(sample: Sample) -> Sample:
+    images = [_bitmap(image, name) for name, image in sample.named_images()]
+    gt = None if sample.gt is None else images.pop()
+    return replace(sample, frames=tuple(images), gt=gt)
 
 
-def _bitmap(image: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """The `Image` struct at the working size, as a BMP: lossless, and as quick to read as copying it."""
-    pixels = to_working_size(decode(image["bytes"], name))
+def _bitmap(image: EncodedImage, name: str) -> EncodedImage:
+    """The image at the working size, as a BMP: lossless, and as quick to read as copying it."""
+    pixels = to_working_size(decode(image.content, name))
     content = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR).tobytes()
-    return {"bytes": _HEADER + content, "path": f"{PurePath(image['path'] or 'image').stem}.bmp"}
+    return EncodedImage(_HEADER + content, f"{PurePath(image.name or 'image').stem}.bmp")

@@ -1,4 +1,4 @@
-"""Write the Parquet folder: sample rows with their original image bytes, shard by shard, resumable.
+"""Write the Parquet folder: samples with their original image bytes, shard by shard, resumable.
 
     data/<split>-<number>.parquet    rows of SAMPLE_SCHEMA; image columns uncompressed; page index
     manifest.json, manifest.parquet  see `mdlp_bench.data.manifest`
@@ -47,6 +47,7 @@ from mdlp_bench.data.temp_table import hash_strings
 from mdlp_bench.engine import SERIAL, Engine
 from mdlp_bench.errors import DataError
 from mdlp_bench.files import atomic_path, sha256_file, write_json
+from mdlp_bench.schema import Sample
 
 SHARD_ROWS: Final = 2048
 
@@ -66,7 +67,7 @@ class ShardTask:
 
 
 def write_parquet(
-    samples: Samples | Iterable[Mapping[str, Any]],
+    samples: Samples | Iterable[Sample | Mapping[str, Any]],
     out: Path | str,
     *,
     name: str | None = None,
@@ -80,10 +81,10 @@ def write_parquet(
 
     Images are stored as the bytes they are. From `Samples`, every image is verified on the way; a broken
     sample is left out and told in the manifest. A killed build continues when called again with the same
-    samples. Rows given as mappings are taken as they are, in order; each split keeps its own order.
+    samples. Single samples are taken as they are, in order; each split keeps its own order.
 
     Args:
-        samples: Samples of any source, or row mappings (see `mdlp_bench.schema`).
+        samples: Samples of any source, or an iterable of `Sample` or of mappings for `Sample.from_row`.
         out: Folder to write; must be new, empty or an unfinished build of the same samples.
         name: Name of the data set (default: that of the samples, else of the folder).
         version: Version of the data set.
@@ -157,7 +158,7 @@ class _OpenSplit:
 
 
 def _build_rows(
-    rows: Iterable[Mapping[str, Any]], out: Path, shard_rows: int, progress: Progress | None
+    rows: Iterable[Sample | Mapping[str, Any]], out: Path, shard_rows: int, progress: Progress | None
 ) -> Iterator[ShardRecord]:
     open_splits: dict[str, _OpenSplit] = {}
     numbers: dict[str, int] = {}
@@ -177,18 +178,19 @@ def _build_rows(
 
     try:
         for row in rows:
-            sample_id, split = row.get("sample_id"), row.get("split")
-            if not sample_id or not split:
-                raise DataError(f"sample {sample_id or '<no sample_id>'}: sample_id and split are required")
+            sample = row if isinstance(row, Sample) else Sample.from_row(row)
+            split = sample.split
+            if not sample.sample_id or not split:
+                raise DataError(f"sample {sample.sample_id!r}: sample_id and split must not be empty")
             if split not in numbers:
                 _check_names([*numbers, split])
                 numbers[split] = 0
             if split not in open_splits:
                 open_splits[split] = _OpenSplit(out, split, numbers[split])
             target = open_splits[split]
-            target.ids.append(str(sample_id))
+            target.ids.append(sample.sample_id)
             if target.shard:
-                target.shard.add(row)
+                target.shard.add(sample)
             if len(target.ids) == shard_rows:
                 close(split)
         for split in tuple(open_splits):

@@ -8,7 +8,7 @@ listed, compared and identified without reading a picture.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from mdlp_bench.data.samples import NOTES
 from mdlp_bench.errors import DataError, first_fault
 from mdlp_bench.files import read_json, sha256_bytes
+from mdlp_bench.schema import Sample
 
 MANIFEST: Final = "manifest.json"
 INDEX: Final = "manifest.parquet"
@@ -139,19 +140,24 @@ def row_digest(sample_id: str, text: str | None, frames_sha256: Sequence[str], g
     return sha256(json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()).hexdigest()
 
 
-def index_row(row: Mapping[str, Any]) -> dict[str, Any]:
-    """The `INDEX_SCHEMA` row of a sample row."""
-    frames = [sha256_bytes(image["bytes"]) for image in row["frames"]]
-    gt = None if row.get("gt") is None else sha256_bytes(row["gt"]["bytes"])
+def index_row(sample: Sample) -> dict[str, Any]:
+    """The `INDEX_SCHEMA` row of a sample."""
+    frames = [sha256_bytes(image.content) for image in sample.frames]
+    gt = None if sample.gt is None else sha256_bytes(sample.gt.content)
     return {
-        "sample_id": row["sample_id"],
-        "split": row["split"],
-        "plate_id": row["plate_id"],
-        "text": row.get("text"),
+        "sample_id": sample.sample_id,
+        "split": sample.split,
+        "plate_id": sample.plate_id,
+        "text": sample.text,
         "frames_sha256": frames,
         "gt_sha256": gt,
-        "digest": row_digest(row["sample_id"], row.get("text"), frames, gt),
+        "digest": row_digest(sample.sample_id, sample.text, frames, gt),
     }
+
+
+def digest_of(sample: Sample) -> str:
+    """The digest of a sample: see `row_digest`."""
+    return str(index_row(sample)["digest"])
 
 
 def fingerprint(digests: Iterable[str]) -> str:

@@ -1,11 +1,14 @@
-"""Read a Parquet folder of sample rows (written by `write_parquet`, or by anyone with these columns)."""
+"""Read a Parquet folder of samples (written by `write_parquet`, or by anyone with these columns)."""
 
 from __future__ import annotations
 
 import copy
+from bisect import bisect_right
+from collections import OrderedDict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +33,10 @@ from mdlp_bench.data.sources.names import natural_key, printable
 from mdlp_bench.data.temp_table import Strings, hash_strings
 from mdlp_bench.errors import DataError, reason
 from mdlp_bench.files import sha256_file
-from mdlp_bench.schema import IMAGE_TYPE, REQUIRED, SAMPLE_SCHEMA
+from mdlp_bench.schema import IMAGE_TYPE, REQUIRED, SAMPLE_SCHEMA, Sample, samples_of
+
+_CACHED_BYTES = 64_000_000
+"""Row groups that random access keeps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +52,8 @@ class _File:
 class ParquetSamples(Samples):
     """Rows of `SAMPLE_SCHEMA` in Parquet.
 
-    Opening reads ids and splits only. Nullable columns may be missing; other columns are ignored.
+    Opening reads ids and splits only. `samples[i]` reads the row group of the sample and keeps the latest row
+    groups, up to 64 MB. Nullable columns may be missing; other columns are ignored.
 
     Args:
         path: A folder with `manifest.json`, any folder of Parquet files, or one file.
@@ -73,6 +80,8 @@ class ParquetSamples(Samples):
         self._places = _Places(self._ids)
         self._kept = np.ones(len(self._ids), np.bool_)
         self._fingerprint: str | None = None
+        self._groups = _RowGroups(self._files)
+        self._positions: npt.NDArray[np.int64] | None = None
         self._leave_out_duplicates()
         self._leave_out_quarantined(read_quarantine(folder))
 
@@ -128,12 +137,18 @@ class ParquetSamples(Samples):
         if pending:
             yield _joined(pending)
 
+    def sample_at(self, position: int) -> Sample:
+        """See `Samples`."""
+        if self._positions is None:
+            self._positions = np.flatnonzero(self._kept)
+        return self._groups.sample(int(self._positions[position]))
+
     def select(
         self, *, split: str | None = None, sample_ids: Collection[str] | None = None
     ) -> ParquetSamples:
         """See `Samples`."""
         chosen = copy.copy(self)
-        chosen._kept, chosen._fingerprint = self._kept.copy(), None
+        chosen._kept, chosen._fingerprint, chosen._positions = self._kept.copy(), None, None
         chosen._problems = list(self._problems)
         if split is not None:
             chosen._kept &= np.asarray(pc.equal(self._splits, split))
@@ -178,7 +193,7 @@ class ParquetSamples(Samples):
 
     def _index_rows(self, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
         if self.manifest is None:
-            yield from map(index_row, self.rows())
+            yield from map(index_row, self)
             return
         path = self.path / INDEX
         start = 0
@@ -255,6 +270,49 @@ class ParquetSamples(Samples):
             sample_id, split = self._ids[position].as_py(), self._splits[position].as_py()
             message = f"sample {sample_id}: in quarantine ({quarantine[sample_id]})"
             self._problems.append(Problem("quarantined", message, sample_id, split))
+
+
+class _RowGroups:
+    """Random access to rows: the row group of a row is read as a whole, and the latest ones are kept.
+
+    A copy in another process starts with nothing kept.
+    """
+
+    def __init__(self, files: Sequence[_File]) -> None:
+        self._files = files
+        self._starts: dict[int, list[int]] = {}
+        self._kept: OrderedDict[tuple[int, int], pa.RecordBatch] = OrderedDict()
+
+    def __reduce__(self) -> tuple[type[_RowGroups], tuple[Sequence[_File]]]:
+        return _RowGroups, (self._files,)
+
+    def sample(self, row: int) -> Sample:
+        number = bisect_right(self._files, row, key=lambda file: file.start) - 1
+        place = row - self._files[number].start
+        starts = self._starts_of(number)
+        group = bisect_right(starts, place) - 1
+        (sample,) = samples_of(self._read(number, group).slice(place - starts[group], 1))
+        return sample
+
+    def _starts_of(self, number: int) -> list[int]:
+        if number not in self._starts:
+            path = self._files[number].path
+            with _reading(path), _parquet(path) as parquet:
+                sizes = [parquet.metadata.row_group(g).num_rows for g in range(parquet.num_row_groups)]
+            self._starts[number] = [0, *accumulate(sizes[:-1])]
+        return self._starts[number]
+
+    def _read(self, number: int, group: int) -> pa.RecordBatch:
+        if (batch := self._kept.pop((number, group), None)) is None:
+            file = self._files[number]
+            present = [name for name in SAMPLE_SCHEMA.names if name in file.columns]
+            with _reading(file.path), _parquet(file.path) as parquet:
+                table = parquet.read_row_group(group, columns=present, use_threads=False)
+                batch = _conform(table, SAMPLE_SCHEMA.names, file.path)
+        self._kept[number, group] = batch
+        while len(self._kept) > 1 and sum(kept.nbytes for kept in self._kept.values()) > _CACHED_BYTES:
+            self._kept.popitem(last=False)
+        return batch
 
 
 class _Places:

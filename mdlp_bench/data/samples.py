@@ -1,14 +1,24 @@
-"""Samples: sample rows read lazily, in a fixed order, whatever they are stored in."""
+"""Samples: a data set read lazily, in a fixed order, whatever it is stored in."""
 
 from __future__ import annotations
 
+import operator
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, SupportsIndex, overload
 
 import pyarrow as pa
+
+from mdlp_bench.errors import DataError
+from mdlp_bench.schema import SAMPLE_SCHEMA, Sample, samples_of
+
+if TYPE_CHECKING:
+    import datasets
+    import pandas as pd
+
+    from mdlp_bench.data.torch_samples import TorchSample, TorchSamples
 
 ProblemCode = Literal[
     "broken-image",
@@ -61,10 +71,20 @@ class Problem:
 
 
 class Samples(ABC):
-    """A data set (or one split of it) as a stream of record batches of `SAMPLE_SCHEMA`.
+    """A data set, or a part of it, as a sequence of `Sample`.
 
     The order is fixed and the same on every pass, so a position identifies a sample and long jobs can resume.
     Memory stays flat: nothing but the batch at hand is held.
+
+    Example:
+        >>> import mdlp_bench as mb
+        >>> samples = mb.open("DATA", split="test")
+        >>> samples[0].sample_id == samples.sample_ids[0]
+        True
+        >>> [frame.shape[2] for frame in samples[-1].decode_frames()]
+        [3, 3, 3]
+        >>> len(samples[:2]), sum(1 for sample in samples) == len(samples)
+        (2, True)
 
     Attributes:
         name: Short name for tables and runs, e.g. `mdlp_figures/val`.
@@ -111,7 +131,7 @@ class Samples(ABC):
 
     @property
     def splits(self) -> Mapping[str, int]:
-        """Number of samples by split, in order of first appearance."""
+        """Number of samples of each split, in order of first appearance."""
         counts: Counter[str] = Counter()
         for batch in self.batches(4096, ["split"]):
             counts.update(batch.column("split").to_pylist())
@@ -125,17 +145,101 @@ class Samples(ABC):
                 found.setdefault(split, []).append(sample_id)
         return found
 
-    def load(self, sample_ids: Collection[str]) -> Iterator[dict[str, Any] | Problem]:
-        """Yield, in order, the verified row of each of these candidates, or the reason there is none.
+    def load(self, sample_ids: Collection[str]) -> Iterator[Sample | Problem]:
+        """Yield, in order, each of these candidates after verifying it, or the reason why it is left out.
 
         Unlike `batches` this needs no earlier pass over the data, so a conversion reads everything once.
         """
-        yield from self.select(sample_ids=sample_ids).rows()
+        yield from self.select(sample_ids=sample_ids)
+
+    @abstractmethod
+    def sample_at(self, position: int) -> Sample:
+        """The sample at a position from 0 to `len` - 1; reads little more than it (`samples[i]` checks `i`).
+
+        Raises:
+            DataError: It cannot be read; names the file.
+        """
 
     def __len__(self) -> int:
         return len(self.sample_ids)
 
+    def __iter__(self) -> Iterator[Sample]:
+        for batch in self.batches():
+            yield from samples_of(batch)
+
+    @overload
+    def __getitem__(self, index: SupportsIndex) -> Sample: ...
+    @overload
+    def __getitem__(self, index: slice) -> Samples: ...
+    def __getitem__(self, index: SupportsIndex | slice) -> Sample | Samples:
+        if isinstance(index, slice):
+            if index.step is not None and index.step < 0:
+                raise DataError(f"{self.name}: samples keep their order; take a slice with a positive step")
+            return self.select(sample_ids=self.sample_ids[index])
+        position, count = operator.index(index), len(self)
+        if not -count <= position < count:
+            raise IndexError(f"{self.name}: no sample at {position}; there are {count}")
+        return self.sample_at(position % count)
+
     def rows(self, columns: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
-        """Yield the rows as mappings of Python values."""
+        """Yield the named columns (default all) of each sample as a mapping of Python values."""
         for batch in self.batches(columns=columns):
             yield from batch.to_pylist()
+
+    def torch(
+        self, transform: Callable[[TorchSample], Any] | None = None, *, frames: int = 3
+    ) -> TorchSamples:
+        """A map-style data set for a PyTorch `DataLoader`: see `mdlp_bench.data.torch_samples`.
+
+        Args:
+            transform: Called with each item; what it returns is collated. It must be picklable where workers
+                are spawned.
+            frames: The lowest-numbered frames to take; a sample with fewer repeats its last one. 0 leaves
+                frames out, for samples that have none.
+
+        Example:
+            >>> import mdlp_bench as mb, torch
+            >>> items = mb.open("DATA", split="train").torch(frames=3)
+            >>> batch = next(iter(torch.utils.data.DataLoader(items, batch_size=2)))
+            >>> batch["frames"].shape, batch["gt"].shape, batch["gt"].dtype
+            (torch.Size([2, 3, 3, 112, 224]), torch.Size([2, 3, 112, 224]), torch.uint8)
+            >>> len(batch["text"]), batch["has_gt"].tolist()
+            (2, [True, True])
+        """
+        from mdlp_bench.data.torch_samples import TorchSamples
+
+        return TorchSamples(self, transform, frames)
+
+    def to_datasets(self) -> datasets.Dataset:
+        """The samples as a Hugging Face `Dataset` in memory, with images that decode on access.
+
+        A Parquet folder too large for memory is opened by `datasets.load_dataset("parquet", ...)` as it is.
+
+        Example:
+            >>> import mdlp_bench as mb
+            >>> loaded = mb.open("DATA", split="test").to_datasets()
+            >>> loaded[0]["gt"].size
+            (224, 112)
+        """
+        import datasets
+
+        return datasets.Dataset(pa.Table.from_batches(self.batches(), SAMPLE_SCHEMA))
+
+    def to_pandas(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
+        """The samples as a table with one row per sample.
+
+        Args:
+            columns: Columns of the schema; default all but the images (`frames`, `gt`).
+
+        Raises:
+            DataError: There is no such column.
+
+        Example:
+            >>> import mdlp_bench as mb
+            >>> mb.open("DATA").to_pandas(["split", "text"])["split"].nunique()
+            3
+        """
+        names = [n for n in SAMPLE_SCHEMA.names if n not in ("frames", "gt")] if columns is None else columns
+        schema = pa.schema([SAMPLE_SCHEMA.field(n) for n in names if n in SAMPLE_SCHEMA.names])
+        table: pd.DataFrame = pa.Table.from_batches(self.batches(4096, names), schema).to_pandas()
+        return table

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
@@ -17,7 +16,7 @@ from mdlp_bench.data.manifest import ProblemRecord, Shard, index_row
 from mdlp_bench.data.samples import Problem
 from mdlp_bench.errors import DataError
 from mdlp_bench.files import atomic_path, read_json, sha256_file, write_json
-from mdlp_bench.schema import SAMPLE_SCHEMA, record_batch
+from mdlp_bench.schema import SAMPLE_SCHEMA, Sample, record_batch
 
 BUILD: Final = ".build"
 """Folder of the records of finished shards, in an unfinished build."""
@@ -68,7 +67,7 @@ class ShardWriter:
         self._target = out / "data" / f"{stem_of(split, number)}.parquet"
         self._index: list[dict[str, Any]] = []
         self._problems: list[Problem] = []
-        self._group: list[Mapping[str, Any]] = []
+        self._group: list[Sample] = []
         self._group_bytes = 0
         self._files = ExitStack()
         temporary = self._files.enter_context(atomic_path(self._target))
@@ -92,8 +91,8 @@ class ShardWriter:
     ) -> None:
         self._files.__exit__(kind, error, trace)
 
-    def add(self, item: Mapping[str, Any] | Problem) -> None:
-        """Add a sample row, or the reason why there is none.
+    def add(self, item: Sample | Problem) -> None:
+        """Add a sample, or the reason why there is none.
 
         Raises:
             DataError: See `record_batch`.
@@ -103,7 +102,7 @@ class ShardWriter:
             return
         self._index.append(index_row(item))
         self._group.append(item)
-        self._group_bytes += sum(len(image["bytes"]) for image in (*item["frames"], item.get("gt")) if image)
+        self._group_bytes += sum(len(image.content) for _, image in item.named_images())
         if len(self._group) == ROW_GROUP or self._group_bytes >= ROW_GROUP_BYTES:
             self._flush()
 

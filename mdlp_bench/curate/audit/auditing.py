@@ -243,12 +243,12 @@ def _load(spec: str | None) -> Reader | None:
 def _pictures(samples: Samples, shown: set[str]) -> Iterator[tuple[str, tuple[Picture, ...]]]:
     """By sample id the pictures of a report: frames, then ground truth."""
     wanted = [i for ids in samples.candidates().values() for i in ids if i in shown]
-    for row in samples.load(wanted):
-        if isinstance(row, Problem):
+    for sample in samples.load(wanted):
+        if isinstance(sample, Problem):
             continue
-        named = [(f, f"frame {n}") for n, f in zip(row["frame_indices"], row["frames"], strict=True)]
-        named += [(row["gt"], "ground truth")] if row.get("gt") else []
-        yield row["sample_id"], tuple(_picture(image["bytes"], caption) for image, caption in named)
+        captions = [*(f"frame {number}" for number in sample.frame_indices), "ground truth"]
+        named = zip(captions, sample.named_images(), strict=False)
+        yield sample.sample_id, tuple(_picture(image.content, caption) for caption, (_, image) in named)
 
 
 def _picture(content: bytes, caption: str) -> Picture:

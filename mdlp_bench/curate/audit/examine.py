@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 import cv2
 import numpy as np
@@ -22,6 +21,7 @@ from mdlp_bench.metrics.protocol import WORKING_SIZE
 from mdlp_bench.quality.measures import tenengrad, unsteady
 from mdlp_bench.quality.statistics import luminance
 from mdlp_bench.readers.base import Reader, Reading
+from mdlp_bench.schema import Sample
 
 # Pixels, at the size at which sharpness is compared.
 _SMOOTHING = 1.5
@@ -68,32 +68,30 @@ def examine_ids(
         yield item if isinstance(item, Problem) else examine(item, config, reader)
 
 
-def examine(row: Mapping[str, Any], config: AuditConfig, reader: Reader | None = None) -> Examined:
-    """Look at one sample row; a function of its arguments alone."""
-    sample_id = row["sample_id"]
+def examine(sample: Sample, config: AuditConfig, reader: Reader | None = None) -> Examined:
+    """Look at one sample; a function of its arguments alone."""
+    sample_id, n_frames = sample.sample_id, len(sample.frames)
     faults: list[tuple[str, str]] = []
     images: list[ImageU8 | None] = []
-    encoded = [*row["frames"], *([row["gt"]] if row.get("gt") else [])]
-    for number, image in enumerate(encoded):
-        name = f"sample {sample_id}, {_name(number, len(row['frames']))}"
+    for name, image in sample.named_images():
         try:
-            images.append(decode(image["bytes"], name))
+            images.append(decode(image.content, name))
         except DataError as error:
             images.append(None)
             faults.append(("broken", str(error)))
         else:
             faults += _size_faults(images[-1], name, config)
-    frames = [image for image in images[: len(row["frames"])] if image is not None]
-    gt = images[-1] if row.get("gt") else None
-    text = plate.normalise(row.get("text") or "") or None
-    faults += _order_faults(row, frames, gt)
-    digests = [int(sha256_bytes(image["bytes"])[:16], 16) for image in encoded]
-    if len(set(digests[: len(row["frames"])])) < len(row["frames"]):
+    frames = [image for image in images[:n_frames] if image is not None]
+    gt = images[-1] if sample.gt is not None else None
+    text = plate.normalise(sample.text or "") or None
+    faults += _order_faults(sample, frames, gt)
+    digests = [int(sha256_bytes(image.content)[:16], 16) for _, image in sample.named_images()]
+    if len(set(digests[:n_frames])) < n_frames:
         faults.append(("repeated-frame", f"sample {sample_id}: holds the same frame twice"))
     if gt is not None and digests[-1] in digests[:-1]:
         same = f"the ground truth is frame {digests.index(digests[-1])}, byte for byte"
         faults.append(("gt-worse", f"sample {sample_id}: {same}"))
-    layout = row.get("layout")
+    layout = sample.layout
     if text and not plate.is_valid(text) and (layout is None or layout in plate.LAYOUTS):
         faults.append(("label-grammar", f"sample {sample_id}: {text!r} is no plate of the grammar"))
     if reader is not None and text and gt is not None:
@@ -102,13 +100,13 @@ def examine(row: Mapping[str, Any], config: AuditConfig, reader: Reader | None =
     hashes, signature = (None, None) if largest is None else describe(largest)
     return Examined(
         sample_id=sample_id,
-        split=row["split"],
-        plate_id=row["plate_id"],
-        track_id=row["track_id"],
+        split=sample.split,
+        plate_id=sample.plate_id,
+        track_id=sample.track_id,
         text=text,
         layout=layout,
-        n_frames=len(row["frames"]),
-        has_gt=row.get("gt") is not None,
+        n_frames=n_frames,
+        has_gt=sample.gt is not None,
         digests=np.array(digests, np.uint64),
         hashes=hashes,
         signature=signature,
@@ -126,10 +124,6 @@ def comparable_sharpness(image: ImageU8) -> float:
     return tenengrad(np.asarray(cv2.GaussianBlur(luma, (0, 0), _SMOOTHING), np.float32))
 
 
-def _name(number: int, n_frames: int) -> str:
-    return f"frame {number}" if number < n_frames else "ground truth"
-
-
 def _size_faults(image: ImageU8 | None, name: str, config: AuditConfig) -> list[tuple[str, str]]:
     if image is None:
         return []
@@ -142,27 +136,24 @@ def _size_faults(image: ImageU8 | None, name: str, config: AuditConfig) -> list[
     return [("extreme-size", f"{name}: {width} x {height} px")] if odd else []
 
 
-def _order_faults(
-    row: Mapping[str, Any], frames: Sequence[ImageU8], gt: ImageU8 | None
-) -> list[tuple[str, str]]:
-    sample = f"sample {row['sample_id']}"
+def _order_faults(sample: Sample, frames: Sequence[ImageU8], gt: ImageU8 | None) -> list[tuple[str, str]]:
+    name, indices = f"sample {sample.sample_id}", list(sample.frame_indices)
     faults: list[tuple[str, str]] = []
-    if any(later <= earlier for earlier, later in pairwise(row["frame_indices"])):
-        faults.append(("misordered", f"{sample}: frame indices {row['frame_indices']} do not ascend"))
-    frame_sizes = [(frame.shape[1], frame.shape[0]) for frame in frames]
-    if (contradiction := unsteady(frame_sizes)) is not None:
-        faults.append(("unsteady-size", f"{sample}: {contradiction}"))
+    if any(later <= earlier for earlier, later in pairwise(indices)):
+        faults.append(("misordered", f"{name}: frame indices {indices} do not ascend"))
+    if (contradiction := unsteady([(frame.shape[1], frame.shape[0]) for frame in frames])) is not None:
+        faults.append(("unsteady-size", f"{name}: {contradiction}"))
     if gt is None or not frames:
         return faults
     largest = max(frames, key=lambda frame: frame.shape[0] * frame.shape[1])
     if largest.shape[0] * largest.shape[1] > gt.shape[0] * gt.shape[1]:
         sizes = f"{gt.shape[1]} x {gt.shape[0]} px, a frame {largest.shape[1]} x {largest.shape[0]}"
-        faults.append(("gt-worse", f"{sample}: the ground truth has {sizes}"))
+        faults.append(("gt-worse", f"{name}: the ground truth has {sizes}"))
     sharpest = max(map(comparable_sharpness, frames))
     truth = comparable_sharpness(gt)
     if sharpest > truth:
         faults.append(
-            ("misordered", f"{sample}: a frame has sharpness {sharpest:.0f}, the ground truth {truth:.0f}")
+            ("misordered", f"{name}: a frame has sharpness {sharpest:.0f}, the ground truth {truth:.0f}")
         )
     return faults
 

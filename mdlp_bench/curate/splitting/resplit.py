@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import Any
+from dataclasses import replace
+from functools import cached_property
 
 import pyarrow as pa
 
 from mdlp_bench.curate.splitting.config import SplitRule
 from mdlp_bench.data.samples import Problem, Samples
 from mdlp_bench.errors import DataError
-from mdlp_bench.schema import SAMPLE_SCHEMA
+from mdlp_bench.schema import SAMPLE_SCHEMA, Sample
 
 
 class ResplitSamples(Samples):
@@ -29,12 +30,12 @@ class ResplitSamples(Samples):
     @property
     def fingerprint(self) -> str:
         """See `Samples`; the split is no part of it."""
-        return self._base.select(sample_ids=set(self._places)).fingerprint
+        return self._chosen.fingerprint
 
     @property
     def sample_ids(self) -> Sequence[str]:
-        """See `Samples`."""
-        return [i for ids in self.candidates().values() for i in ids]
+        """See `Samples`; in the order of the base."""
+        return self._chosen.sample_ids
 
     def candidates(self) -> Mapping[str, Sequence[str]]:
         """See `Samples`; the splits in the order of the rule, the samples in that of the base."""
@@ -44,10 +45,21 @@ class ResplitSamples(Samples):
             found[split].append(sample_id)
         return {split: ids for split, ids in found.items() if ids}
 
-    def load(self, sample_ids: Collection[str]) -> Iterator[dict[str, Any] | Problem]:
+    def load(self, sample_ids: Collection[str]) -> Iterator[Sample | Problem]:
         """See `Samples`."""
-        for row in self._base.load(sample_ids):
-            yield row if isinstance(row, Problem) else row | {"split": self._places[row["sample_id"]]}
+        for item in self._base.load(sample_ids):
+            yield item if isinstance(item, Problem) else self._moved(item)
+
+    def sample_at(self, position: int) -> Sample:
+        """See `Samples`."""
+        return self._moved(self._chosen[position])
+
+    def _moved(self, sample: Sample) -> Sample:
+        return replace(sample, split=self._places[sample.sample_id])
+
+    @cached_property
+    def _chosen(self) -> Samples:
+        return self._base.select(sample_ids=self._places.keys())
 
     def listing_problems(self) -> Sequence[Problem]:
         """See `Samples`."""
@@ -57,8 +69,7 @@ class ResplitSamples(Samples):
         """See `Samples`; in the order of the base."""
         names = SAMPLE_SCHEMA.names if columns is None else list(columns)
         needed = list(dict.fromkeys([*names, "sample_id"]))
-        base = self._base.select(sample_ids=set(self._places))
-        for batch in base.batches(size, needed):
+        for batch in self._chosen.batches(size, needed):
             ids = batch.column("sample_id").to_pylist()
             splits = pa.array([self._places[sample_id] for sample_id in ids], pa.string())
             arrays = [splits if name == "split" else batch.column(name) for name in names]

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
-from mdlp_bench import images
 from mdlp_bench.data.plate_split import unit_hash
 from mdlp_bench.data.samples import Problem, Samples
+from mdlp_bench.schema import Sample
 
 LEVELS: Final[tuple[tuple[str, float], ...]] = (
     ("below 9 px", 9.0),
@@ -39,33 +39,32 @@ def gather_facts(samples: Samples, by: Sequence[str]) -> tuple[list[SampleFacts]
     facts: list[SampleFacts] = []
     left_out = 0
     for ids in samples.candidates().values():
-        for row in samples.load(ids):
-            if isinstance(row, Problem):
+        for sample in samples.load(ids):
+            if isinstance(sample, Problem):
                 left_out += 1
                 continue
-            text = row.get("text")
             facts.append(
                 SampleFacts(
-                    row["sample_id"],
-                    row["split"],
-                    tuple(str(row.get(c) or row["sample_id"]) for c in by),
-                    row.get("layout") or "unknown",
-                    text[0] if text else "unknown",
-                    degradation_level(row),
+                    sample.sample_id,
+                    sample.split,
+                    tuple(str(getattr(sample, column) or sample.sample_id) for column in by),
+                    sample.layout or "unknown",
+                    sample.text[0] if sample.text else "unknown",
+                    degradation_level(sample),
                 )
             )
     return facts, left_out
 
 
-def degradation_level(row: Mapping[str, Any]) -> str:
-    """The level of `LEVELS` of a sample row, or `no frames`.
+def degradation_level(sample: Sample) -> str:
+    """The level of `LEVELS` of a sample, or `no frames`.
 
     Raises:
         DataError: A frame is broken.
     """
-    heights = [images.decode(f["bytes"], f"sample {row['sample_id']}").shape[0] for f in row["frames"]]
-    if not heights:
+    if not sample.frames:
         return "no frames"
+    heights = [frame.shape[0] for frame in sample.decode_frames()]
     return next(level for level, bound in LEVELS if np.mean(heights) < bound)
 
 

@@ -7,19 +7,19 @@ from abc import abstractmethod
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import pyarrow as pa
 
 from mdlp_bench import images
-from mdlp_bench.data.manifest import fingerprint, index_row
+from mdlp_bench.data.manifest import digest_of, fingerprint
 from mdlp_bench.data.samples import Problem, ProblemCode, Samples
 from mdlp_bench.data.sources.names import Listing, printable, read_file
 from mdlp_bench.errors import DataError
-from mdlp_bench.schema import SAMPLE_SCHEMA, Domain, TextOrigin, record_batch
+from mdlp_bench.schema import SAMPLE_SCHEMA, Domain, EncodedImage, Sample, TextOrigin, record_batch
 
 _IMAGE_COLUMNS = frozenset({"frames", "gt"})
 _WINDOW = 1024
@@ -93,8 +93,8 @@ class LazySamples(Samples, Generic[E]):
         self._entries = list(unique.values())
 
     @abstractmethod
-    def read(self, entry: E, *, with_images: bool) -> dict[str, Any]:
-        """Make the row of an entry; the columns `frames` and `gt` may be left out unless `with_images`.
+    def read(self, entry: E, *, with_images: bool) -> Sample:
+        """Make the sample of an entry; `frames` and `gt` may be left out unless `with_images`.
 
         Raises:
             DataError: A file cannot be read; names it.
@@ -130,7 +130,7 @@ class LazySamples(Samples, Generic[E]):
             found.setdefault(entry.split, []).append(entry.sample_id)
         return found
 
-    def load(self, sample_ids: Collection[str]) -> Iterator[dict[str, Any] | Problem]:
+    def load(self, sample_ids: Collection[str]) -> Iterator[Sample | Problem]:
         """See `Samples`."""
         if self._by_id is None:
             self._by_id = {entry.sample_id: entry for entry in self._entries}
@@ -148,8 +148,12 @@ class LazySamples(Samples, Generic[E]):
         with_images = not _IMAGE_COLUMNS.isdisjoint(wanted)
         for start in range(0, len(self._entries), size):
             chunk = self._entries[start : start + size]
-            rows = [self.read(entry, with_images=with_images) for entry in chunk]
-            yield _project(rows, wanted)
+            yield _project([self.read(entry, with_images=with_images) for entry in chunk], wanted)
+
+    def sample_at(self, position: int) -> Sample:
+        """See `Samples`."""
+        self._admit()
+        return self.read(self._entries[position], with_images=True)
 
     def select(self, *, split: str | None = None, sample_ids: Collection[str] | None = None) -> Samples:
         """See `Samples`."""
@@ -181,20 +185,16 @@ class LazySamples(Samples, Generic[E]):
         self._entries = [entry for entry in self._entries if entry.sample_id in wanted]
         self._problems = [p for p in self._problems if p.sample_id in wanted]
 
-    def _verified(self, entry: E) -> dict[str, Any] | Problem:
+    def _verified(self, entry: E) -> Sample | Problem:
         try:
-            row = self.read(entry, with_images=True)
-            for number, image in enumerate(row["frames"]):
-                images.verify(image["bytes"], f"sample {entry.sample_id}, frame {image['path'] or number}")
-            if row.get("gt") is not None:
-                images.verify(
-                    row["gt"]["bytes"], f"sample {entry.sample_id}, ground truth {row['gt']['path']}"
-                )
-            record_batch([row])
+            sample = self.read(entry, with_images=True)
+            for name, image in sample.named_images():
+                images.verify(image.content, name if image.name is None else f"{name} ({image.name})")
+            record_batch([sample])
         except DataError as error:
             code = error.code if isinstance(error, RejectedError) else "broken-image"
             return Problem(code, str(error), entry.sample_id, entry.split)
-        return row
+        return sample
 
     def _admit(self) -> dict[str, str]:
         """Check every image once; keep the digests of the sound samples."""
@@ -203,8 +203,8 @@ class LazySamples(Samples, Generic[E]):
         digests: dict[str, str] = {}
 
         def check(entry: E) -> str | Problem:
-            row = self._verified(entry)
-            return row if isinstance(row, Problem) else str(index_row(row)["digest"])
+            found = self._verified(entry)
+            return found if isinstance(found, Problem) else digest_of(found)
 
         pending = iter(self._entries)
         with ThreadPoolExecutor() as pool:
@@ -237,42 +237,42 @@ class FileEntry:
     track_id: str | None = None
     recipe: str | None = None
 
-    def columns(self) -> dict[str, Any]:
-        """The row without its images."""
-        return {
-            "sample_id": self.sample_id,
-            "plate_id": self.plate_id or self.text or self.sample_id,
-            "track_id": self.track_id or self.sample_id,
-            "split": self.split,
-            "domain": self.domain,
-            "source": self.source,
-            "frame_indices": list(self.frame_indices),
-            "text": self.text,
-            "text_origin": self.text_origin if self.text is not None else None,
-            "layout": self.layout,
-            "recipe": self.recipe,
-        }
+    def sample(self) -> Sample:
+        """The sample without its images."""
+        return Sample(
+            sample_id=self.sample_id,
+            plate_id=self.plate_id or self.text or self.sample_id,
+            track_id=self.track_id or self.sample_id,
+            split=self.split,
+            domain=self.domain,
+            source=self.source,
+            frame_indices=self.frame_indices,
+            text=self.text,
+            text_origin=self.text_origin if self.text is not None else None,
+            layout=self.layout,
+            recipe=self.recipe,
+        )
 
 
 class FileSamples(LazySamples[FileEntry]):
     """Samples whose images are the bytes of files as they lie on the disk."""
 
-    def read(self, entry: FileEntry, *, with_images: bool) -> dict[str, Any]:
+    def read(self, entry: FileEntry, *, with_images: bool) -> Sample:
         """See `LazySamples`."""
-        row = entry.columns()
-        if with_images:
-            row["frames"] = [image_of(path) for path in entry.frames]
-            row["gt"] = None if entry.gt is None else image_of(entry.gt)
-        return row
+        sample = entry.sample()
+        if not with_images:
+            return sample
+        gt = None if entry.gt is None else image_of(entry.gt)
+        return replace(sample, frames=tuple(map(image_of, entry.frames)), gt=gt)
 
 
-def image_of(path: Path) -> dict[str, Any]:
-    """The `Image` struct of a file: its bytes and its base name.
+def image_of(path: Path) -> EncodedImage:
+    """The bytes and the base name of an image file.
 
     Raises:
         DataError: The file cannot be read.
     """
-    return {"bytes": read_file(path), "path": printable(path.name)}
+    return EncodedImage(read_file(path), printable(path.name))
 
 
 def stray_files(listing: Listing, folder: Path, split: str | None) -> list[Problem]:
@@ -291,10 +291,11 @@ def order_note(sample_id: str, split: str | None, note: str) -> Problem:
     return Problem("order-unclear", f"sample {sample_id}: {note}", sample_id, split, rejected=False)
 
 
-def _project(rows: list[dict[str, Any]], columns: Sequence[str]) -> pa.RecordBatch:
+def _project(samples: list[Sample], columns: Sequence[str]) -> pa.RecordBatch:
     if unknown := sorted(set(columns) - set(SAMPLE_SCHEMA.names)):
         raise DataError(f"no column {unknown[0]!r}; there are: {', '.join(SAMPLE_SCHEMA.names)}")
     if "frames" in columns or "gt" in columns:
-        return record_batch(rows).select(list(columns))
+        return record_batch(samples).select(list(columns))
     fields = [SAMPLE_SCHEMA.field(name) for name in columns]
-    return pa.RecordBatch.from_pylist([{n: row.get(n) for n in columns} for row in rows], pa.schema(fields))
+    arrays = [pa.array([getattr(sample, f.name) for sample in samples], f.type) for f in fields]
+    return pa.RecordBatch.from_arrays(arrays, schema=pa.schema(fields))

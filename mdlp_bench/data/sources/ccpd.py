@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -23,6 +23,7 @@ from mdlp_bench.data.sources.base import LazySamples
 from mdlp_bench.data.sources.labels import check_text
 from mdlp_bench.data.sources.names import list_folder, printable, read_file, sample_id_of
 from mdlp_bench.errors import DataError, PlateError
+from mdlp_bench.schema import EncodedImage, Sample
 
 PROVINCES: Final = "皖沪津渝冀晋蒙辽吉黑苏浙京闽赣鲁豫鄂湘粤桂琼川贵云藏陕甘青宁新警学O"
 ALPHABETS: Final = "ABCDEFGHJKLMNPQRSTUVWXYZO"
@@ -172,23 +173,11 @@ class CcpdEntry:
 class CcpdSamples(LazySamples[CcpdEntry]):
     """The rectified plates of CCPD scenes."""
 
-    def read(self, entry: CcpdEntry, *, with_images: bool) -> dict[str, Any]:
+    def read(self, entry: CcpdEntry, *, with_images: bool) -> Sample:
         """See `LazySamples`."""
         name = CcpdName.parse(entry.path.name)
         text, layout, _ = check_text(name.text or "", entry.sample_id, entry.split)
-        row: dict[str, Any] = {
-            "sample_id": entry.sample_id,
-            "plate_id": text or entry.sample_id,
-            "track_id": entry.sample_id,
-            "split": entry.split,
-            "domain": "real",
-            "source": "ccpd",
-            "frames": [],
-            "frame_indices": [],
-            "text": text,
-            "text_origin": "filename" if text else None,
-            "layout": layout or ("blue" if text and plate.is_valid(text, "blue") else None),
-        }
+        gt = None
         if with_images:
             where = printable(str(entry.path))
             scene = images.decode(read_file(entry.path), where)
@@ -196,8 +185,19 @@ class CcpdSamples(LazySamples[CcpdEntry]):
                 crop = rectify(scene, name.corners)
             except DataError as error:
                 raise DataError(f"{where}: {error}") from error
-            row["gt"] = {"bytes": images.encode(crop), "path": f"{entry.sample_id}.png"}
-        return row
+            gt = EncodedImage(images.encode(crop), f"{entry.sample_id}.png")
+        return Sample(
+            sample_id=entry.sample_id,
+            plate_id=text or entry.sample_id,
+            track_id=entry.sample_id,
+            split=entry.split,
+            domain="real",
+            source="ccpd",
+            gt=gt,
+            text=text,
+            text_origin="filename" if text else None,
+            layout=layout or ("blue" if text and plate.is_valid(text, "blue") else None),
+        )
 
 
 def recognise(path: Path) -> bool:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from mdlp_bench import images, plate
 from mdlp_bench.data.manifest import read_quarantine
@@ -32,6 +32,7 @@ from mdlp_bench.data.sources.names import (
     sample_id_of,
 )
 from mdlp_bench.errors import DataError
+from mdlp_bench.schema import EncodedImage, Sample
 
 _IMAGE: Final = re.compile(r"(lr|hr)[-_]?[0-9]+", re.IGNORECASE)
 _DEPTH: Final = 5
@@ -87,21 +88,22 @@ class TrackSamples(LazySamples[TrackEntry]):
 
     rectified: bool = False
 
-    def read(self, entry: TrackEntry, *, with_images: bool) -> dict[str, Any]:
+    def read(self, entry: TrackEntry, *, with_images: bool) -> Sample:
         """See `LazySamples`."""
-        row = entry.base.columns()
-        if with_images:
-            row["frames"] = [self._image(path, entry)[0] for path in entry.base.frames]
-            candidates = [self._image(path, entry) for path in entry.hr]
-            # max() keeps the first of equals: reversed, that is the latest.
-            row["gt"] = max(reversed(candidates), key=lambda found: found[1])[0] if candidates else None
-        return row
+        sample = entry.base.sample()
+        if not with_images:
+            return sample
+        frames = tuple(self._image(path, entry)[0] for path in entry.base.frames)
+        candidates = [self._image(path, entry) for path in entry.hr]
+        # max() keeps the first of equals: reversed, that is the latest.
+        gt = max(reversed(candidates), key=lambda found: found[1])[0] if candidates else None
+        return replace(sample, frames=frames, gt=gt)
 
-    def _image(self, path: Path, entry: TrackEntry) -> tuple[dict[str, Any], int]:
+    def _image(self, path: Path, entry: TrackEntry) -> tuple[EncodedImage, int]:
         """An image of the track and its number of pixels."""
         image = image_of(path)
         where = printable(str(path))
-        pixels = images.decode(image["bytes"], where)
+        pixels = images.decode(image.content, where)
         if self.rectified:
             if path.name not in entry.corners:
                 raise RejectedError("annotation", f"{where}: no corners in the annotations")
@@ -109,7 +111,7 @@ class TrackSamples(LazySamples[TrackEntry]):
                 pixels = rectify(pixels, entry.corners[path.name], margin=0.0)
             except DataError as error:
                 raise RejectedError("annotation", f"{where}: {error}") from error
-            image = {"bytes": images.encode(pixels), "path": printable(f"{path.stem}.png")}
+            image = EncodedImage(images.encode(pixels), printable(f"{path.stem}.png"))
         return image, pixels.shape[0] * pixels.shape[1]
 
 

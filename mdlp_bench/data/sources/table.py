@@ -33,7 +33,7 @@ from mdlp_bench.data.sources.base import LazySamples, RejectedError, image_of
 from mdlp_bench.data.sources.labels import check_text
 from mdlp_bench.data.sources.names import natural_key, printable, read_file, sample_id_of
 from mdlp_bench.errors import DataError, MissingDependencyError, reason
-from mdlp_bench.schema import DOMAINS, TEXT_ORIGINS
+from mdlp_bench.schema import DOMAINS, TEXT_ORIGINS, EncodedImage, Sample
 
 ID_COLUMNS: Final = ("sample_id", "id", "name")
 FRAME_COLUMNS: Final = ("frames", "lr", "inputs")
@@ -85,7 +85,7 @@ class TableSamples(LazySamples[TableEntry]):
 
     base: Path = Path()
 
-    def read(self, entry: TableEntry, *, with_images: bool) -> dict[str, Any]:
+    def read(self, entry: TableEntry, *, with_images: bool) -> Sample:
         """See `LazySamples`."""
         cells = entry.rows.row(entry.position)
         roles = _roles(entry.rows.columns)
@@ -108,24 +108,24 @@ class TableSamples(LazySamples[TableEntry]):
             "sample_id": entry.sample_id,
             "split": entry.split,
             "text": text,
-            "frame_indices": _indices(cells, len(frames), entry.sample_id),
+            "frame_indices": tuple(_indices(cells, len(frames), entry.sample_id)),
         }
         row["text_origin"] = row["text_origin"] if text else None
         if with_images:
-            row["frames"] = [self._image(cell, entry) for cell in frames]
+            row["frames"] = tuple(self._image(cell, entry) for cell in frames)
             gt = cells.get(roles.gt) if roles.gt else None
             row["gt"] = None if gt is None or gt == "" else self._image(gt, entry)
             if not row["frames"] and row["gt"] is None:
                 raise RejectedError("row", f"sample {entry.sample_id}: neither frames nor ground truth")
-        return row
+        return Sample(**row)
 
-    def _image(self, cell: Any, entry: TableEntry) -> dict[str, Any]:
+    def _image(self, cell: Any, entry: TableEntry) -> EncodedImage:
         if isinstance(cell, Mapping):
             if cell.get("bytes") is not None:
-                return {"bytes": bytes(cell["bytes"]), "path": Path(cell.get("path") or "").name or None}
+                return EncodedImage(bytes(cell["bytes"]), Path(cell.get("path") or "").name or None)
             cell = cell.get("path")
         if isinstance(cell, bytes):
-            return {"bytes": cell, "path": None}
+            return EncodedImage(cell)
         if isinstance(cell, str) and cell.strip():
             return image_of(self.base / cell.strip())
         raise RejectedError(

@@ -13,7 +13,7 @@ from PIL import Image
 from mdlp_bench.engine import Engine
 from mdlp_bench.errors import DataError
 from mdlp_bench.images import decode, encode
-from mdlp_bench.schema import SAMPLE_SCHEMA, record_batch
+from mdlp_bench.schema import SAMPLE_SCHEMA, Sample, record_batch
 from mdlp_bench.synth.degrade import (
     degrade_triplet,
     frame_statistics,
@@ -146,7 +146,7 @@ def test_real_scenes_through_every_recipe(shared_dir):
 
 def test_rows_fit_the_schema_and_replay():
     rows = list(synthesise(clean_rows(5), load_recipe("surveillance"), seed=0))
-    batch = record_batch(rows)
+    batch = record_batch(list(map(Sample.from_row, rows)))
     assert batch.schema.equals(SAMPLE_SCHEMA)
     for row in batch.to_pylist():
         assert row["domain"] == "synthetic"
