@@ -25,10 +25,6 @@ class FrameMethod(Method):
         self.descriptor = descriptor
         self._function = function
 
-    def restore(self, frames: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-        """Restore frames given at one size; uint8 [B, N, H, W, 3] to uint8 [B, 112, 224, 3]."""
-        return np.stack([self._function(tuple(sample)) for sample in frames])
-
     def restore_batch(self, batch: FrameBatch) -> npt.NDArray[np.uint8]:
         """Restore from the frames as captured; uint8 [B, 112, 224, 3]."""
         return np.stack([self._function(frames[:3]) for frames in batch.native])
@@ -93,14 +89,6 @@ class GroundTruth(Method):
     descriptor = MethodDescriptor(
         name="ground-truth", title="Ground truth", frames_used=0, frame_policy="none", provenance="oracle"
     )
-
-    def restore(self, frames: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-        """Not possible: frames alone do not hold the ground truth; `restore_batch` is used.
-
-        Raises:
-            TypeError: Always.
-        """
-        raise TypeError("the ground truth cannot be computed from frames")
 
     def restore_batch(self, batch: FrameBatch) -> npt.NDArray[np.uint8]:
         """The ground truths at the working size; uint8 [B, 112, 224, 3]."""

@@ -9,10 +9,11 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 from torch.nn import functional as F
 
-from baselines.adapters import FramePolicy, SingleImageMethod, trained_single_image
 from baselines.hat import PLATE, HatConfig, build_hat, start_as_enlargement
-from baselines.trainables import RegressionTrainable, parse_options, shrink
+from baselines.single_image import FramePolicy, in_unit_range, trained_single_image
+from baselines.trainables import RegressionTrainable, parse_options
 from baselines.weights import bundled
+from mdlp_bench.methods.network import NetworkMethod
 from mdlp_bench.methods.weights import load_network
 
 _INPUT_SIZE = (28, 56)
@@ -49,7 +50,7 @@ def trainable(options: Mapping[str, Any]) -> RegressionTrainable:
     return RegressionTrainable(network, config, "hat", size=_INPUT_SIZE, loss=loss)
 
 
-def hat(weights: Path | None = None, frame: FramePolicy = "last", name: str = "hat") -> SingleImageMethod:
+def hat(weights: Path | None = None, frame: FramePolicy = "last", name: str = "hat") -> NetworkMethod:
     """HAT on one frame.
 
     Args:
@@ -66,7 +67,7 @@ def hat(weights: Path | None = None, frame: FramePolicy = "last", name: str = "h
     return trained_single_image(
         network,
         path,
-        lambda image, seed: network(shrink(image, _INPUT_SIZE) / 2 + 0.5) * 2 - 1,
+        in_unit_range(_INPUT_SIZE),
         name=name,
         title="HAT (small)",
         frame=frame,

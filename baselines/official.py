@@ -6,13 +6,13 @@ one's own makes `that_file.py:x2plus` a method of every command.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from baselines.adapters import POLICY_WORDS, FramePolicy, SingleImageMethod
 from baselines.hat import load_hat
 from baselines.hat_method import CITATION as HAT_CITATION
 from baselines.real_esrgan.method import CITATION as REAL_ESRGAN_CITATION
@@ -21,14 +21,16 @@ from baselines.resshift.autoencoder import AutoencoderConfig, load_autoencoder
 from baselines.resshift.chain import REALSR_4, REALSR_15, ResShiftChain
 from baselines.resshift.training import CITATION as RESSHIFT_CITATION
 from baselines.resshift.unet import REALSR_X4, ResShiftUNetConfig, load_unet
+from baselines.single_image import POLICY_WORDS, FramePolicy, in_unit_range, single_image_view
 from baselines.spandrel_models import LoadedNetwork
 from mdlp_bench.files import sha256_file, slugify
 from mdlp_bench.methods import MethodDescriptor
+from mdlp_bench.methods.network import NetworkMethod
 from mdlp_bench.metrics.cost import count_parameters
 from mdlp_bench.metrics.protocol import WORKING_SIZE
 
 
-def real_esrgan(path: Path, frame: FramePolicy = "last") -> SingleImageMethod:
+def real_esrgan(path: Path, frame: FramePolicy = "last") -> NetworkMethod:
     """An official `.pth` file of Real-ESRGAN, RRDBNet or SRVGGNetCompact, of any enlargement.
 
     Args:
@@ -42,7 +44,7 @@ def real_esrgan(path: Path, frame: FramePolicy = "last") -> SingleImageMethod:
     return _enlarging(load_generator(path), path, frame, "BSD-3-Clause", REAL_ESRGAN_CITATION)
 
 
-def hat(path: Path, frame: FramePolicy = "last") -> SingleImageMethod:
+def hat(path: Path, frame: FramePolicy = "last") -> NetworkMethod:
     """An official `.pth` file of HAT, any size and enlargement; arguments and errors as in `real_esrgan`."""
     return _enlarging(load_hat(path), path, frame, "Apache-2.0", HAT_CITATION)
 
@@ -55,7 +57,7 @@ def resshift(
     frame: FramePolicy = "last",
     config: ResShiftUNetConfig = REALSR_X4,
     autoencoder_config: AutoencoderConfig | None = None,
-) -> SingleImageMethod:
+) -> NetworkMethod:
     """The official latent ResShift: the plate is enlarged bicubically, encoded, restored and decoded.
 
     The official windows need latents whose sides are multiples of 64, so plates go in at 64 x 128 pixels and
@@ -78,9 +80,9 @@ def resshift(
     multiple = network.size_multiple
     height = -(-WORKING_SIZE[0] // (4 * multiple)) * multiple
 
-    def restore(image: Tensor, seed: int) -> Tensor:
-        enlarged = F.interpolate(image, scale_factor=coder.factor, mode="bicubic").clamp(-1, 1)
-        return coder.decode(chain.sample(network, coder.encode(enlarged), image, [seed]))
+    def restore(_: nn.Module, images: Tensor, seeds: Sequence[int]) -> Tensor:
+        enlarged = F.interpolate(images, scale_factor=coder.factor, mode="bicubic").clamp(-1, 1)
+        return coder.decode(chain.sample(network, coder.encode(enlarged), images, seeds))
 
     descriptor = _descriptor(
         unet,
@@ -90,24 +92,22 @@ def resshift(
         parameters=count_parameters(network) + count_parameters(coder),
         deterministic=False,
     )
-    return SingleImageMethod(descriptor, restore, size=(height, 2 * height), policy=frame)
+    view = single_image_view(frame, (height, 2 * height))
+    return NetworkMethod(
+        descriptor, nn.ModuleDict({"unet": network, "autoencoder": coder}), restore, view=view
+    )
 
 
 def _enlarging(
     loaded: LoadedNetwork, path: Path, frame: FramePolicy, licence: str, citation: str
-) -> SingleImageMethod:
-    network: nn.Module = loaded.network
-
-    def restore(image: Tensor, seed: int) -> Tensor:
-        enlarged: Tensor = network(image / 2 + 0.5)
-        return enlarged * 2 - 1
-
+) -> NetworkMethod:
     descriptor = _descriptor(
         path, frame, licence=licence, citation=citation, parameters=loaded.parameters, deterministic=True
     )
     # Rounded up where the enlargement does not divide the working size, to which the result is brought.
     height, width = (-(-side // loaded.scale) for side in WORKING_SIZE)
-    return SingleImageMethod(descriptor, restore, size=(height, width), policy=frame)
+    size = (height, width)
+    return NetworkMethod(descriptor, loaded.network, in_unit_range(size), view=single_image_view(frame, size))
 
 
 def _descriptor(

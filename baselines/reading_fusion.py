@@ -7,6 +7,7 @@ fused image; it is what wins reading competitions, and what every restoration ha
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from mdlp_bench.methods import FrameBatch, Method, MethodDescriptor, TextMethod
 from mdlp_bench.metrics.cost import count_parameters
@@ -33,7 +34,7 @@ class ReadingFusion(TextMethod):
         self._restorer = restorer
 
     def read_batch(self, batch: FrameBatch) -> list[Reading]:
-        """One fused reading a sample."""
+        """One fused reading per sample."""
         return [self._fused(batch.single(index)) for index in range(len(batch))]
 
     def _fused(self, sample: FrameBatch) -> Reading:
@@ -41,7 +42,7 @@ class ReadingFusion(TextMethod):
         if self._restorer is None:
             images = [to_working_size(frame) for frame in frames]
         else:
-            alone = [FrameBatch(sample.sample_ids, ((frame,),), sample.seed) for frame in frames]
+            alone = [replace(sample, native=((frame,),)) for frame in frames]
             images = [self._restorer.restore_batch(one)[0] for one in alone]
         return vote(self._reader.read(images))
 

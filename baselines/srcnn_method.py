@@ -10,10 +10,11 @@ import torch
 from pydantic import BaseModel, ConfigDict
 from torch import nn
 
-from baselines.adapters import FramePolicy, SingleImageMethod, trained_single_image
+from baselines.single_image import FramePolicy, in_unit_range, trained_single_image
 from baselines.srcnn import SRCNN_915, SRCNN_955, Srcnn, SrcnnConfig, srcnn_loss
 from baselines.trainables import RegressionTrainable, parse_options
 from baselines.weights import bundled
+from mdlp_bench.methods.network import NetworkMethod
 from mdlp_bench.methods.weights import load_network
 from mdlp_bench.metrics.protocol import WORKING_SIZE
 
@@ -61,7 +62,7 @@ def start_as_identity(network: Srcnn) -> None:
             layer.weight[colour, colour, middle, middle] = 1
 
 
-def srcnn(weights: Path | None = None, frame: FramePolicy = "last", name: str = "srcnn") -> SingleImageMethod:
+def srcnn(weights: Path | None = None, frame: FramePolicy = "last", name: str = "srcnn") -> NetworkMethod:
     """SRCNN on one frame.
 
     Args:
@@ -78,7 +79,7 @@ def srcnn(weights: Path | None = None, frame: FramePolicy = "last", name: str = 
     return trained_single_image(
         network,
         path,
-        lambda image, seed: network(image / 2 + 0.5) * 2 - 1,
+        in_unit_range(WORKING_SIZE),
         name=name,
         title="SRCNN",
         frame=frame,

@@ -80,6 +80,10 @@ class Compute:
         return {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}[self.precision]
 
 
+EXACT: Final = Compute()
+"""The CPU's reference numerics, those of the leaderboard."""
+
+
 def check_device(name: str) -> None:
     """Return when the device is there.
 

@@ -13,10 +13,10 @@ from functools import partial
 from types import MappingProxyType
 from typing import Final, Literal, NamedTuple
 
-from baselines.adapters import SampleMethod
 from baselines.lp_diff.method import described
 from baselines.weights import bundled
 from mdlp_bench.errors import MethodError
+from mdlp_bench.methods.network import NetworkMethod
 
 Part = Literal["icam", "tem", "dfm"]
 
@@ -43,7 +43,7 @@ ABLATIONS: Final[Mapping[str, Ablation]] = MappingProxyType(
 )
 
 
-def ablation(name: str) -> SampleMethod:
+def ablation(name: str) -> NetworkMethod:
     """A variant with its bundled weights.
 
     Args:
@@ -55,8 +55,8 @@ def ablation(name: str) -> SampleMethod:
     """
     variant = ABLATIONS[name]
     path = bundled(name)
-    network, method = described(path, name=name, title=variant.title, is_bundled=True)
-    lacking = [part for part in ("icam", "tem", "dfm") if not getattr(network.config, part)]
+    method = described(path, name=name, title=variant.title, is_bundled=True)
+    lacking = [part for part in ("icam", "tem", "dfm") if not getattr(method.network.config, part)]
     if lacking != ([variant.without] if variant.without else []):
         raise MethodError(f"{path}: lacks {', '.join(lacking) or 'nothing'}, not what {name} lacks")
     return method

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from torch import Tensor
+from torch import Tensor, nn
 
-from baselines.adapters import SampleMethod
 from baselines.lp_diff.checkpoint import load
-from baselines.lp_diff.network import LPDiff
 from baselines.weights import TRAINED_ON, bundled
 from mdlp_bench.files import sha256_file
 from mdlp_bench.methods import MethodDescriptor
+from mdlp_bench.methods.network import NetworkMethod
 from mdlp_bench.metrics.cost import count_parameters
 
 STEPS = 1
@@ -22,7 +22,7 @@ _CITATION = (
 )
 
 
-def lp_diff(weights: Path | None = None, steps: int = STEPS, name: str = "lp-diff") -> SampleMethod:
+def lp_diff(weights: Path | None = None, steps: int = STEPS, name: str = "lp-diff") -> NetworkMethod:
     """The described LP-Diff with trained weights.
 
     Args:
@@ -35,13 +35,11 @@ def lp_diff(weights: Path | None = None, steps: int = STEPS, name: str = "lp-dif
         MethodError: It is no LP-Diff weight file.
     """
     path = weights or bundled("lp-diff")
-    return described(path, name=name, title="LP-Diff", is_bundled=weights is None, steps=steps)[1]
+    return described(path, name=name, title="LP-Diff", is_bundled=weights is None, steps=steps)
 
 
-def described(
-    path: Path, *, name: str, title: str, is_bundled: bool, steps: int = STEPS
-) -> tuple[LPDiff, SampleMethod]:
-    """A described LP-Diff of any configuration, as network and as method.
+def described(path: Path, *, name: str, title: str, is_bundled: bool, steps: int = STEPS) -> NetworkMethod:
+    """A described LP-Diff of any configuration.
 
     Args:
         path: Its weight file.
@@ -68,13 +66,13 @@ def described(
         deterministic=steps == 1 and network.config.zero_terminal,
     )
 
-    def restore(frames: Tensor, seed: int) -> Tensor:
-        return network.sample(frames, [seed], steps=steps)
+    def restore(_: nn.Module, frames: Tensor, seeds: Sequence[int]) -> Tensor:
+        return network.sample(frames, seeds, steps=steps)
 
-    return network, SampleMethod(descriptor, restore)
+    return NetworkMethod(descriptor, network, restore)
 
 
-def lp_diff_psi(weights: Path | None = None, name: str = "lp-diff-psi") -> SampleMethod:
+def lp_diff_psi(weights: Path | None = None, name: str = "lp-diff-psi") -> NetworkMethod:
     """psi alone: what LP-Diff's conditioning network restores, without the diffusion stage.
 
     Args and errors as in `lp_diff`.
@@ -91,4 +89,4 @@ def lp_diff_psi(weights: Path | None = None, name: str = "lp-diff-psi") -> Sampl
         provenance="reimplemented",
         trained_on=() if weights else TRAINED_ON,
     )
-    return SampleMethod(descriptor, lambda frames, seed: network.condition(frames))
+    return NetworkMethod(descriptor, network, lambda _, frames, seeds: network.condition(frames))

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
-from torch import Tensor, nn
-
-from baselines.adapters import FramePolicy, SingleImageMethod, trained_single_image
 from baselines.real_esrgan.networks import CompactConfig, build_compact
 from baselines.real_esrgan.official import OfficialName, load_official, official_files
-from baselines.trainables import shrink
+from baselines.single_image import (
+    FramePolicy,
+    in_unit_range,
+    single_image_view,
+    trained_single_image,
+)
 from baselines.weights import bundled
 from mdlp_bench.files import sha256_file
 from mdlp_bench.methods import MethodDescriptor
+from mdlp_bench.methods.network import NetworkMethod
 from mdlp_bench.methods.weights import load_network
 
 INPUT_SIZE = (28, 56)
@@ -24,7 +26,7 @@ CITATION = (
 )
 
 
-def _official(name: OfficialName, title: str, trained_on: tuple[str, ...]) -> SingleImageMethod:
+def _official(name: OfficialName, title: str, trained_on: tuple[str, ...]) -> NetworkMethod:
     loaded = load_official(name)
     descriptor = MethodDescriptor(
         name=f"real-esrgan-{name}",
@@ -38,22 +40,13 @@ def _official(name: OfficialName, title: str, trained_on: tuple[str, ...]) -> Si
         provenance="official",
         trained_on=trained_on,
     )
-
-    function = _enlarging(loaded.network)
-    return SingleImageMethod(descriptor, function, size=INPUT_SIZE)
-
-
-def _enlarging(network: nn.Module) -> Callable[[Tensor, int], Tensor]:
-    def restore(image: Tensor, seed: int) -> Tensor:
-        enlarged: Tensor = network(shrink(image, INPUT_SIZE) / 2 + 0.5)
-        return enlarged * 2 - 1
-
-    return restore
+    view = single_image_view("last", INPUT_SIZE)
+    return NetworkMethod(descriptor, loaded.network, in_unit_range(INPUT_SIZE), view=view)
 
 
 def real_esrgan(
     weights: Path | None = None, frame: FramePolicy = "last", name: str = "real-esrgan"
-) -> SingleImageMethod:
+) -> NetworkMethod:
     """The compact network trained on plates, on one frame.
 
     Args:
@@ -70,7 +63,7 @@ def real_esrgan(
     return trained_single_image(
         network,
         path,
-        _enlarging(network),
+        in_unit_range(INPUT_SIZE),
         name=name,
         title="Real-ESRGAN (trained on plates)",
         frame=frame,
@@ -79,7 +72,7 @@ def real_esrgan(
     )
 
 
-def x4plus() -> SingleImageMethod:
+def x4plus() -> NetworkMethod:
     """The official general model (RRDBNet, 16.7 M).
 
     Raises:
@@ -88,7 +81,7 @@ def x4plus() -> SingleImageMethod:
     return _official("x4plus", "Real-ESRGAN x4plus (official)", ("DIV2K", "Flickr2K", "OST"))
 
 
-def animevideov3() -> SingleImageMethod:
+def animevideov3() -> NetworkMethod:
     """The official compact video model (0.6 M).
 
     Raises:

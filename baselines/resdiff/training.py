@@ -10,12 +10,13 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
-from baselines.adapters import FramePolicy, SingleImageMethod, trained_single_image
 from baselines.resdiff.chain import Power, ResDiffChain
 from baselines.resdiff.cnn import SimpleCnn, cnn_loss
 from baselines.resdiff.unet import PLATE, ResDiffUNet, ResDiffUNetConfig
+from baselines.single_image import FramePolicy, trained_single_image
 from baselines.trainables import NetworkTrainable, one_frame, parse_options, shrink
 from baselines.weights import bundled
+from mdlp_bench.methods.network import NetworkMethod
 from mdlp_bench.methods.weights import load_network
 from mdlp_bench.training.trainable import TrainingBatch
 
@@ -110,7 +111,7 @@ def trainable(options: Mapping[str, Any]) -> ResDiffTrainable:
 
 def resdiff(
     weights: Path | None = None, frame: FramePolicy = "last", steps: int = STEPS, name: str = "resdiff"
-) -> SingleImageMethod:
+) -> NetworkMethod:
     """ResDiff on one frame.
 
     Args:
@@ -129,7 +130,7 @@ def resdiff(
     return trained_single_image(
         network,
         path,
-        lambda image, seed: chain.sample(network.unet, network.predict(image), [seed], steps=steps),
+        lambda _, images, seeds: chain.sample(network.unet, network.predict(images), seeds, steps=steps),
         name=name,
         title="ResDiff",
         frame=frame,

@@ -12,11 +12,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from baselines.adapters import FramePolicy, SingleImageMethod, trained_single_image
 from baselines.resshift.chain import PLATE_4, CleanPredictor, ResShiftChain
 from baselines.resshift.unet import PLATE, PLATE_UNSHUFFLED, ResShiftUNet, ResShiftUNetConfig
+from baselines.single_image import FramePolicy, trained_single_image
 from baselines.trainables import NetworkTrainable, one_frame, parse_options, shrink
 from baselines.weights import bundled
+from mdlp_bench.methods.network import NetworkMethod
 from mdlp_bench.methods.weights import load_network
 from mdlp_bench.metrics.protocol import WORKING_SIZE
 from mdlp_bench.training.trainable import TrainingBatch
@@ -120,7 +121,7 @@ def trainable(options: Mapping[str, Any]) -> ResShiftTrainable:
 
 def resshift(
     weights: Path | None = None, frame: FramePolicy = "last", steps: int = STEPS, name: str = "resshift"
-) -> SingleImageMethod:
+) -> NetworkMethod:
     """ResShift on one frame.
 
     Args:
@@ -139,7 +140,7 @@ def resshift(
     return trained_single_image(
         network,
         path,
-        lambda image, seed: chain.sample(network, image, [seed], steps),
+        lambda network, images, seeds: chain.sample(network, images, seeds, steps),  # type: ignore[arg-type]
         name=name,
         title="ResShift",
         frame=frame,

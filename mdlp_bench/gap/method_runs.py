@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from mdlp_bench.engine import SERIAL, Engine
-from mdlp_bench.gap.trainings import FixedMethod, SetParts, TrainedMethod, Training
+from mdlp_bench.gap.trainings import FixedMethod, SetParts, Training, trained_method
 from mdlp_bench.harness.plan import ScoringPlan
 from mdlp_bench.harness.predict import Predictions, predict
 from mdlp_bench.harness.run import Run
@@ -84,7 +84,7 @@ def runs_on(
         method: AnyMethod | str = spec
         folder = out / label
         if training is not None:
-            method, folder = TrainedMethod(training, training.weights(out)), training.folder(out)
+            method, folder = trained_method(training, training.weights(out)), training.folder(out)
         folder = folder / "tests" / f"{part.name}-{part.test.fingerprint[:10]}"
         predictions.append(predict(method, part.test, folder / "predictions", engine=engine))
         folders.append(folder / "run")

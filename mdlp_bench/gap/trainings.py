@@ -9,9 +9,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
-import numpy.typing as npt
-
 from mdlp_bench.data import open_samples
 from mdlp_bench.data.build import write_parquet
 from mdlp_bench.data.manifest import MANIFEST
@@ -22,12 +19,9 @@ from mdlp_bench.files import sha256_bytes, sha256_file, slugify
 from mdlp_bench.gap.measure import FRAMES, choose_plates
 from mdlp_bench.gap.report_model import PartSizes
 from mdlp_bench.gap.sets import GapSet
-from mdlp_bench.methods import Method
-from mdlp_bench.methods.base import FrameBatch, MethodDescriptor
-from mdlp_bench.methods.tensors import to_images, to_tensor
-from mdlp_bench.metrics.cost import count_parameters
+from mdlp_bench.methods import Method, MethodDescriptor
 from mdlp_bench.training.loop import WEIGHTS
-from mdlp_bench.training.methods import train_method
+from mdlp_bench.training.methods import method_of, train_method
 from mdlp_bench.training.registry import Recipe, load_trainable, read_recipe, trainable_names
 
 MIXED: Final = (1, 10, 100)
@@ -153,7 +147,7 @@ class Training:
         return train_method(self.method.name, self.data, self.method.recipe, folder, start=start)
 
 
-class TrainedMethod(Method):
+def trained_method(training: Training, weights: Path) -> Method:
     """The network of a finished training, as a method.
 
     Args:
@@ -163,39 +157,16 @@ class TrainedMethod(Method):
     Raises:
         MdlpBenchError: The weights do not fit.
     """
-
-    def __init__(self, training: Training, weights: Path) -> None:
-        import torch
-
-        spec = training.method
-        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self._trainable = load_trainable(spec.name, spec.recipe.options)
-        self._trainable.load(weights)
-        self._trainable.to(self._device).eval()
-        self.descriptor = MethodDescriptor(
-            name=slugify(f"{spec.label}-{training.title}")[:80],
-            title=f"Trained on {training.title}",
-            frames_used=FRAMES,
-            parameters=count_parameters(self._trainable.network),
-            weights_sha256=sha256_file(weights),
-            licence="unknown",
-            trained_on=(training.title,),
-        )
-
-    def restore(self, frames: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-        """Restore with seed 0; uint8 [B, 3, 112, 224, 3] to uint8 [B, 112, 224, 3]."""
-        return self._restored(frames, [0] * len(frames))
-
-    def restore_batch(self, batch: FrameBatch) -> npt.NDArray[np.uint8]:
-        """Restore with each sample's own seed."""
-        return self._restored(batch.frames(FRAMES), batch.seeds)
-
-    def _restored(self, frames: npt.NDArray[np.uint8], seeds: Sequence[int]) -> npt.NDArray[np.uint8]:
-        import torch
-
-        with torch.inference_mode():
-            tensor = to_tensor(frames).to(self._device)
-            return to_images(self._trainable.restore(self._trainable.network, tensor, seeds))
+    spec = training.method
+    descriptor = MethodDescriptor(
+        name=slugify(f"{spec.label}-{training.title}")[:80],
+        title=f"Trained on {training.title}",
+        frames_used=FRAMES,
+        weights_sha256=sha256_file(weights),
+        licence="unknown",
+        trained_on=(training.title,),
+    )
+    return method_of(load_trainable(spec.name, spec.recipe.options), weights, descriptor)
 
 
 def parts_of(one: GapSet, *, limit: int, seed: int, test_share: float = TEST_SHARE) -> SetParts:

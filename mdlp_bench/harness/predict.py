@@ -7,6 +7,7 @@ import itertools
 import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,6 +19,7 @@ import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from mdlp_bench.data.samples import Samples
+from mdlp_bench.device import EXACT, Compute, check_device
 from mdlp_bench.engine import SERIAL, Engine, Loaded, one_thread
 from mdlp_bench.errors import DataError, MethodError, RunError
 from mdlp_bench.files import atomic_path
@@ -51,7 +53,7 @@ SCHEMAS: Final[Mapping[Output, pa.Schema]] = MappingProxyType(
         ),
     }
 )
-"""One row a sample: the restored image as PNG of the working size, or the text, or why there is neither."""
+"""One row per sample: the restored image as PNG of the working size, or the text, or why there is neither."""
 
 _COLUMNS: Final = ("sample_id", "frames", "gt")
 
@@ -125,7 +127,7 @@ def predict(
     batch_size: int = 16,
     shard_size: int = 256,
     seed: int = 0,
-    device: str = "cpu",
+    compute: Compute = EXACT,
     measure: bool = False,
     engine: Engine = SERIAL,
     progress: bool = False,
@@ -140,17 +142,17 @@ def predict(
             itself, while an object is pickled.
         samples: What to restore.
         out: The prediction folder.
-        batch_size: Samples a call of the method.
-        shard_size: Samples a file; also what a stopped job loses at most.
+        batch_size: Samples per call of the method.
+        shard_size: Samples per file; also what a stopped job loses at most.
         seed: Seed of stochastic methods; each sample's own seed is derived from it and the sample id.
-        device: Recorded; the method has already been put there.
+        compute: Device, precision and numerics of networks; recorded.
         measure: Also measure what one image costs, by a few more calls on the first sample, in this process.
-        engine: Where batches are restored, on one thread each, for the bytes not to depend on it; they are
-            written from this process.
+        engine: Where batches are restored; they are written from this process. Under exact numerics a batch
+            is restored on one thread, so the bytes do not depend on the engine.
         progress: Show a bar on standard error.
 
     Raises:
-        RunError: `out` holds predictions of another method, data set or seed.
+        RunError: `out` holds predictions of another method, data set, seed or numerics.
         MethodError: The method does not keep its contract, or fails on every sample of the first shard.
         DataError: A frame cannot be decoded.
         MdlpBenchError: As in `Engine.map`.
@@ -164,7 +166,9 @@ def predict(
         batch_size=batch_size,
         shard_size=shard_size,
         dataset=DatasetRecord(name=samples.name, fingerprint=samples.fingerprint, n_samples=len(samples)),
-        device=device,
+        device=compute.device,
+        precision=compute.precision,
+        numerics=compute.numerics,
         environment=Environment.current(),
     )
     if len(samples) == 0:
@@ -186,12 +190,12 @@ def predict(
         rows = samples.select(sample_ids=rest).rows(_COLUMNS) if rest else iter(())
         # A shard ends with a batch, so that a resumed job cuts the same batches.
         batches = (part for shard in chunks(rows, shard_size) for part in chunks(iter(shard), batch_size))
-        restored = engine.map(partial(_restored, loaded, descriptor, seed), batches)
+        restored = engine.map(partial(_restored, loaded, descriptor, seed, compute), batches)
         for shard, start in enumerate(range(0, len(rest), shard_size), start=done):
             count = -(-min(shard_size, len(rest) - start) // batch_size)
             record = _write_shard(out, shard, itertools.islice(restored, count), record, bar)
     n_failed = _count_failed(out, len(samples))
-    cost = _measure(loaded.value, samples, seed) if measure else record.cost
+    cost = _measure(loaded.value, samples, seed, compute) if measure else record.cost
     record.model_copy(update={"status": "complete", "n_failed": n_failed, "cost": cost}).write(out)
     return Predictions(out)
 
@@ -246,13 +250,19 @@ def _method(given: AnyMethod | str) -> AnyMethod:
 
 
 def _restored(
-    method: Loaded[AnyMethod], descriptor: MethodDescriptor, seed: int, rows: list[dict[str, Any]]
+    method: Loaded[AnyMethod],
+    descriptor: MethodDescriptor,
+    seed: int,
+    compute: Compute,
+    rows: list[dict[str, Any]],
 ) -> _RestoredBatch:
+    # A worker on another machine may lack the device.
+    check_device(compute.device)
     if method.value.descriptor != descriptor:
         raise MethodError(f"method {descriptor.name}: a worker loads other weights or code; make them equal")
-    batch = _frame_batch(rows, descriptor, seed)
+    batch = _frame_batch(rows, descriptor, seed, compute)
     begun = time.perf_counter()
-    with one_thread():
+    with one_thread() if compute.numerics == "exact" else nullcontext():
         found = _restore(method.value, batch)
     seconds = time.perf_counter() - begun
     return _RestoredBatch([_prediction_row(p, descriptor.output) for p in found], seconds)
@@ -306,12 +316,12 @@ def _restore(method: AnyMethod, batch: FrameBatch) -> list[Prediction]:
     return [Prediction(i, image, None) for i, image in zip(batch.sample_ids, images, strict=True)]
 
 
-def _measure(method: AnyMethod, samples: Samples, seed: int) -> CostRecord | None:
+def _measure(method: AnyMethod, samples: Samples, seed: int, compute: Compute) -> CostRecord | None:
     """What the first sample costs; None when the method fails on it."""
     from mdlp_bench.metrics.cost import measure_cost
 
     row = next(samples.select(sample_ids=samples.sample_ids[:1]).rows(_COLUMNS))
-    batch = _frame_batch([row], method.descriptor, seed)
+    batch = _frame_batch([row], method.descriptor, seed, compute)
     try:
         found = measure_cost(lambda: run_on(method, batch))
     except Exception as error:
@@ -320,13 +330,16 @@ def _measure(method: AnyMethod, samples: Samples, seed: int) -> CostRecord | Non
     return CostRecord(**dataclasses.asdict(found))
 
 
-def _frame_batch(rows: Sequence[Mapping[str, Any]], descriptor: MethodDescriptor, seed: int) -> FrameBatch:
+def _frame_batch(
+    rows: Sequence[Mapping[str, Any]], descriptor: MethodDescriptor, seed: int, compute: Compute
+) -> FrameBatch:
     oracle = descriptor.provenance == "oracle"
     return FrameBatch(
         sample_ids=tuple(row["sample_id"] for row in rows),
         native=tuple(decode_frames(row) for row in rows),
         seed=seed,
         ground_truth=tuple(decode_ground_truth(row) for row in rows) if oracle else None,
+        compute=compute,
     )
 
 
@@ -350,7 +363,7 @@ def _resumed(out: Path, started: PredictionsRecord) -> PredictionsRecord:
     if found.identity != started.identity:
         raise RunError(
             f"{out}: holds predictions of {found.method.name} on {found.dataset.name} with other weights, "
-            "data, seed or batch size; choose a new folder or delete it"
+            "data, seed, batch size, device or numerics; choose a new folder or delete it"
         )
     return found
 

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from mdlp_bench.device import Numerics, Precision
 from mdlp_bench.errors import DataError, ProtocolError, RunError
 from mdlp_bench.files import atomic_path, read_json, write_json
 from mdlp_bench.methods.base import MethodDescriptor
@@ -108,6 +109,8 @@ class PredictionsRecord(_Record):
     batch_size: int
     shard_size: int
     device: str
+    precision: Precision = "fp32"
+    numerics: Numerics = "exact"
     environment: Environment
     n_failed: int = 0
     seconds: float = 0.0
@@ -116,7 +119,9 @@ class PredictionsRecord(_Record):
     @property
     def identity(self) -> tuple[object, ...]:
         """What must be equal for a folder to be resumed."""
-        return (self.method, self.dataset, self.seed, self.batch_size, self.shard_size)
+        kind = self.device.partition(":")[0]
+        numerics = (kind, self.precision, self.numerics)
+        return (self.method, self.dataset, self.seed, self.batch_size, self.shard_size, numerics)
 
 
 class MetricSummary(BaseModel):
@@ -163,6 +168,8 @@ class RunRecord(_Record):
     weights: dict[str, str]
     seed: int
     device: str
+    precision: Precision = "fp32"
+    numerics: Numerics = "exact"
     prediction_seconds: float
     milliseconds_per_image: float | None
     cost: CostRecord | None = None

@@ -134,6 +134,8 @@ def _run_record(made: PredictionsRecord, plan: ScoringPlan) -> RunRecord:
         weights=plan.weights,
         seed=made.seed,
         device=made.device,
+        precision=made.precision,
+        numerics=made.numerics,
         prediction_seconds=made.seconds,
         milliseconds_per_image=1000 * made.seconds / made.dataset.n_samples,
         cost=made.cost,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
+from mdlp_bench.device import EXACT, Compute
 from mdlp_bench.errors import MethodError
 from mdlp_bench.files import seed_for
 from mdlp_bench.images import ImageU8
@@ -61,30 +62,39 @@ class FrameBatch:
     """The samples a method restores in one call.
 
     Attributes:
-        sample_ids: One id a sample.
+        sample_ids: One id per sample.
         native: The decoded frames of each sample at the size they were captured, lowest index first;
-            uint8 RGB [h, w, 3], at least one a sample.
+            uint8 RGB [h, w, 3], at least one per sample.
         seed: The run's seed; see `seeds`.
         ground_truth: The decoded ground truth of each sample (None where it has none); for oracles only.
+        compute: Where and how the user wants networks to compute; a method that has none ignores it.
     """
 
     sample_ids: tuple[str, ...]
     native: tuple[tuple[ImageU8, ...], ...]
     seed: int = 0
     ground_truth: tuple[ImageU8 | None, ...] | None = None
+    compute: Compute = EXACT
 
     def __len__(self) -> int:
         return len(self.sample_ids)
 
     @property
+    def device(self) -> str:
+        """The device that the user wants: `cpu`, `mps`, `cuda` or `cuda:N`."""
+        return self.compute.device
+
+    @property
     def seeds(self) -> tuple[int, ...]:
-        """One seed a sample, derived from the run's seed and the sample id: independent of the batch."""
+        """One seed per sample, derived from the run's seed and the sample id: independent of the batch."""
         return tuple(seed_for(self.seed, "restore", sample_id) for sample_id in self.sample_ids)
 
     def single(self, index: int) -> FrameBatch:
         """The batch of one that holds the sample at `index`."""
-        truth = None if self.ground_truth is None else (self.ground_truth[index],)
-        return FrameBatch((self.sample_ids[index],), (self.native[index],), self.seed, truth)
+        gt = None if self.ground_truth is None else (self.ground_truth[index],)
+        return replace(
+            self, sample_ids=(self.sample_ids[index],), native=(self.native[index],), ground_truth=gt
+        )
 
     def frames(self, count: int) -> npt.NDArray[np.uint8]:
         """The `count` lowest-numbered frames of every sample at the protocol's working size.
@@ -100,28 +110,21 @@ class FrameBatch:
 
 
 class Method(ABC):
-    """A restoration method.
-
-    Most methods implement `restore`. One that needs the frames at their captured size, the sample seeds or
-    the ground truth (oracles) overrides `restore_batch` instead.
-    """
+    """A restoration method."""
 
     descriptor: MethodDescriptor
 
     @abstractmethod
-    def restore(self, frames: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-        """Restore a batch.
+    def restore_batch(self, batch: FrameBatch) -> npt.NDArray[np.uint8]:
+        """Restore a batch of samples.
 
         Args:
-            frames: uint8 RGB [B, N, 112, 224, 3] with N = `descriptor.frames_used`.
+            batch: The frames as captured, and `batch.frames(n)` at the working size; the seeds of a
+                stochastic method; where its networks shall compute.
 
         Returns:
             uint8 RGB [B, 112, 224, 3].
         """
-
-    def restore_batch(self, batch: FrameBatch) -> npt.NDArray[np.uint8]:
-        """Restore a batch of samples; uint8 RGB [B, 112, 224, 3]."""
-        return self.restore(batch.frames(self.descriptor.frames_used))
 
 
 class TextMethod(ABC):
@@ -134,7 +137,7 @@ class TextMethod(ABC):
 
     @abstractmethod
     def read_batch(self, batch: FrameBatch) -> list[Reading]:
-        """Read a batch of samples; one reading a sample, in order."""
+        """Read a batch of samples; one reading per sample, in order."""
 
 
 AnyMethod = Method | TextMethod
@@ -146,7 +149,7 @@ def run_on(method: AnyMethod, batch: FrameBatch) -> object:
 
 
 def check_readings(found: object, n_samples: int, name: str) -> list[Reading]:
-    """Return what a text method gave back when it is one reading a sample.
+    """Return what a text method gave back when it is one reading per sample.
 
     Raises:
         MethodError: It is something else; names the method and what it gave.

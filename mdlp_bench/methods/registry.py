@@ -29,9 +29,9 @@ class FunctionMethod(Method):
         self.function = function
         self.descriptor = descriptor
 
-    def restore(self, frames: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-        """Call the function; uint8 [B, N, 112, 224, 3] to uint8 [B, 112, 224, 3]."""
-        return self.function(frames)
+    def restore_batch(self, batch: FrameBatch) -> npt.NDArray[np.uint8]:
+        """Call the function with the first frames at the working size; uint8 [B, 112, 224, 3]."""
+        return self.function(batch.frames(self.descriptor.frames_used))
 
 
 class FolderMethod(Method):
@@ -48,14 +48,6 @@ class FolderMethod(Method):
             frame_policy="unknown: restored elsewhere",
             licence="unknown",
         )
-
-    def restore(self, frames: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-        """Not possible without sample ids.
-
-        Raises:
-            MethodError: Always; the harness calls `restore_batch`.
-        """
-        raise MethodError(f"{self.folder}: stored images are found by sample id, not made from frames")
 
     def restore_batch(self, batch: FrameBatch) -> npt.NDArray[np.uint8]:
         """Read the stored images; uint8 [B, 112, 224, 3].

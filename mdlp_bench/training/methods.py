@@ -1,16 +1,44 @@
-"""One training of a method from a recipe: what `mdlp-bench train METHOD` runs."""
+"""One training from a recipe, which `mdlp-bench train METHOD` runs, and its network as a method."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from torch import Tensor, nn
 
 from mdlp_bench.data.samples import Samples
 from mdlp_bench.files import seed_for, sha256_file
+from mdlp_bench.methods import MethodDescriptor
+from mdlp_bench.methods.network import NetworkMethod
+from mdlp_bench.metrics.cost import count_parameters
 from mdlp_bench.training.loop import Report
 from mdlp_bench.training.loop import train as run_training
 from mdlp_bench.training.registry import Recipe, load_trainable
+from mdlp_bench.training.trainable import Trainable
+
+
+def method_of(trainable: Trainable, weights: Path, descriptor: MethodDescriptor) -> NetworkMethod:
+    """What a training made, as a method that restores as the trainable does.
+
+    Args:
+        trainable: What was trained.
+        weights: Its weight file.
+        descriptor: Its descriptor; the parameters are counted here.
+
+    Raises:
+        MdlpBenchError: The weights are missing or do not fit.
+    """
+    trainable.load(weights)
+    trainable.eval()
+
+    def restore(network: nn.Module, frames: Tensor, seeds: Sequence[int]) -> Tensor:
+        # What the network needs beside it is moved with it.
+        return trainable.to(frames.device).restore(network, frames, seeds)
+
+    count = count_parameters(trainable.network)
+    return NetworkMethod(descriptor.model_copy(update={"parameters": count}), trainable.network, restore)
 
 
 def train_method(

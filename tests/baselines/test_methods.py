@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from baselines.adapters import resize, single_image
+from baselines.single_image import resize, single_image
 from baselines.srcnn_method import srcnn
 from baselines.weights import bundled
 from mdlp_bench.errors import MissingWeightsError

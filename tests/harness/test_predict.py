@@ -28,9 +28,6 @@ class Noisy(Method):
         self.calls = 0
         self.stop_at_call = stop_at_call
 
-    def restore(self, frames: np.ndarray) -> np.ndarray:
-        raise NotImplementedError
-
     def restore_batch(self, batch: FrameBatch) -> np.ndarray:
         self.calls += 1
         if self.calls == self.stop_at_call:

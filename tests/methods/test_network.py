@@ -1,0 +1,91 @@
+"""Networks as methods: what they see, and that batched numerics stay close to the exact ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from mdlp_bench.device import EXACT, Compute
+from mdlp_bench.methods import FrameBatch, MethodDescriptor, load_method, registered_methods
+from mdlp_bench.methods.network import NetworkMethod
+
+BATCHED = Compute("cpu", "fp32", "batched")
+LEARNED = ("lp-diff", "lp-diff-psi", "srcnn", "hat", "real-esrgan", "resdiff", "resshift")
+
+
+def batch_of(count: int, compute: Compute) -> FrameBatch:
+    rng = np.random.default_rng(4)
+    native = [
+        tuple(
+            rng.integers(0, 256, (20 + 3 * i, 40 + 5 * i, 3), dtype=np.uint8) for i in range(1 + number % 4)
+        )
+        for number in range(count)
+    ]
+    return FrameBatch(tuple(f"s{i}" for i in range(count)), tuple(native), seed=5, compute=compute)
+
+
+class Mean(nn.Module):
+    """The mean of the frames; remembers how many samples it was called with."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sizes: list[int] = []
+
+    def forward(self, frames: Tensor) -> Tensor:
+        self.sizes.append(len(frames))
+        return frames.mean(1)
+
+
+def describe(**changes: object) -> MethodDescriptor:
+    return MethodDescriptor.model_validate({"name": "mean", "title": "Mean", **changes})
+
+
+def test_exact_numerics_call_sample_by_sample_and_batched_ones_once() -> None:
+    network = Mean()
+    method = NetworkMethod(describe(), network)
+    exact = method.restore_batch(batch_of(5, EXACT))
+    assert network.sizes == [1] * 5
+    batched = method.restore_batch(batch_of(5, BATCHED))
+    assert network.sizes[5:] == [5]
+    wanted = batch_of(5, EXACT).frames(3).astype(float).mean(1)
+    for restored in (exact, batched):
+        assert restored.shape == (5, 112, 224, 3) and np.abs(restored - wanted).max() <= 0.51
+    assert method.network is network and not network.training
+
+
+def test_each_sample_has_its_seed_and_outputs_of_any_size_and_range_are_accepted() -> None:
+    def restore(network: nn.Module, frames: Tensor, seeds: Sequence[int]) -> Tensor:
+        return torch.stack([torch.full((3, 28, 56), 3.0 * (-1) ** (seed % 2)) for seed in seeds])
+
+    batch = batch_of(6, BATCHED)
+    method = NetworkMethod(describe(), nn.Identity(), restore)
+    restored = method.restore_batch(batch)
+    assert restored.shape == (6, 112, 224, 3)
+    assert [int(image.min()) for image in restored] == [0 if seed % 2 else 255 for seed in batch.seeds]
+    assert np.array_equal(restored, method.restore_batch(batch_of(6, EXACT)))
+
+
+def test_short_precision_reaches_the_network() -> None:
+    found = []
+
+    def restore(network: nn.Module, frames: Tensor, seeds: Sequence[int]) -> Tensor:
+        found.append((frames.dtype, network(frames[:, 0]).dtype))
+        return frames[:, 0]
+
+    method = NetworkMethod(describe(), nn.Conv2d(3, 3, 1), restore)
+    method.restore_batch(batch_of(2, Compute("cpu", "bf16", "batched")))
+    method.restore_batch(batch_of(2, BATCHED))
+    assert found == [(torch.float32, torch.bfloat16), (torch.float32, torch.float32)]
+
+
+@pytest.mark.parametrize("name", LEARNED)
+def test_batched_numerics_differ_by_one_grey_level_at_most(name: str) -> None:
+    method = load_method(name)
+    assert name in registered_methods() and isinstance(method, NetworkMethod)
+    exact, batched = (method.restore_batch(batch_of(3, compute)) for compute in (EXACT, BATCHED))
+    apart = np.abs(exact.astype(int) - batched)
+    assert (apart <= 1).mean() >= 0.999
