@@ -11,10 +11,10 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from mdlp_bench.errors import DataError, MethodError, first_fault, reason
 from mdlp_bench.files import atomic_path
@@ -29,22 +29,44 @@ Tell = Callable[[str], None]
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
-class PoolPlan(BaseModel):
-    """The plates all methods are trained on: rendered, degraded, of the training split alone.
+class Part(BaseModel):
+    """Plates of one degradation in the pool.
 
     Attributes:
-        recipe: Degradation.
-        seed: Of plates and degradation.
+        recipe: A packaged recipe, or a YAML file beside `bundled.yaml`.
+        seed: Of plates and degradation; parts of one pool have different seeds.
         plates: Of the training split.
         validation: Of the validation split, for the figures of logs.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    recipe: str = "surveillance"
-    seed: int = 11
+    recipe: str
+    seed: int
     plates: int = Field(ge=1)
     validation: int = Field(ge=1)
+
+
+class PoolPlan(BaseModel):
+    """The plates all methods are trained on: rendered, degraded, of the training split alone.
+
+    Attributes:
+        parts: The mixture; a plate's identity is in one split in all parts.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    parts: tuple[Part, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if len({part.seed for part in self.parts}) < len(self.parts):
+            raise ValueError("two parts have one seed: their samples would bear the same ids")
+        return self
+
+    def count(self, split: str) -> int:
+        """Plates of `train` or `val`."""
+        return sum(part.plates if split == "train" else part.validation for part in self.parts)
 
 
 class Phase(BaseModel):
@@ -145,7 +167,7 @@ def plan(recipes: Path, out: Path, *, only: Sequence[str] = (), workers: int = 1
     wanted = [name for name in jobs if not only or name in only]
     steps = []
     if any(name != READER for name in wanted):
-        steps += [_pool_step(bundle.pool, out, split, workers) for split in ("train", "val")]
+        steps += [_pool_step(bundle.pool, recipes.parent, out, split, workers) for split in ("train", "val")]
     for name in wanted:
         if name == READER:
             steps.append(_reader_step(recipes.parent / str(bundle.reader), out))
@@ -168,21 +190,35 @@ def reproduce(steps: Sequence[Step], tell: Tell) -> None:
             step.run(tell)
 
 
-def _pool_step(pool: PoolPlan, out: Path, split: str, workers: int) -> Step:
+def _pool_step(pool: PoolPlan, recipes: Path, out: Path, split: str, workers: int) -> Step:
     from mdlp_bench.data.manifest import MANIFEST
 
-    count = pool.plates if split == "train" else pool.validation
     folder = _pool_folder(out, split)
 
     def run(tell: Tell) -> None:
+        from mdlp_bench.data import open_samples, write_parquet
         from mdlp_bench.engine import LocalEngine
         from mdlp_bench.synth.build import synthesise_rendered
         from mdlp_bench.synth.degrade import load_recipe
 
-        recipe = load_recipe(pool.recipe)
-        synthesise_rendered(recipe, count, folder, seed=pool.seed, only=split, engine=LocalEngine(workers))
+        folders = []
+        for part in pool.parts:
+            file = recipes / part.recipe
+            recipe = load_recipe(file if file.is_file() else part.recipe)
+            count = part.plates if split == "train" else part.validation
+            folders.append(folder.with_name(f"{folder.name}-{part.seed}"))
+            if not (folders[-1] / MANIFEST).is_file():
+                tell(f"  {count:,} plates, recipe {recipe.id}, seed {part.seed}")
+                synthesise_rendered(
+                    recipe, count, folders[-1], seed=part.seed, only=split, engine=LocalEngine(workers)
+                )
+        rows = (row for one in folders for row in open_samples(one).rows())
+        write_parquet(rows, folder, name=f"pool-{split}")
 
-    title = f"{POOL}: {count:,} plates of the split {split}, recipe {pool.recipe}, seed {pool.seed}"
+    names = ", ".join(
+        f"{part.recipe} ({part.plates if split == 'train' else part.validation:,})" for part in pool.parts
+    )
+    title = f"{POOL}: {pool.count(split):,} plates of the split {split}: {names}"
     return Step(POOL, title, (folder / MANIFEST).is_file, run)
 
 

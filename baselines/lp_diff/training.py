@@ -34,7 +34,7 @@ class LPDiffOptions(BaseModel):
         psi: Weight of L1 between psi and the clear plate in the joint phase. The released code has none,
             and its psi drifts away from the plate.
         reader: Weight of the reader loss on the restored image (psi + predicted residual); 0 for none.
-        reader_weights: The reader's weight file; default the bundled one.
+        reader_weights: The teacher's weight file; default the bundled CRNN.
         perceptual: Weight of the distance in SqueezeNet features on the same image; 0 for none.
         steps: Sampling steps of the pictures made while training.
     """
@@ -84,7 +84,7 @@ class LPDiffTrainable(Trainable):
             if options.phase == "joint":
                 found["psi"] = options.psi * losses.psi.mean()
         if self.reader_loss is not None:
-            found["reader"] = options.reader * self.reader_loss(estimate, gt).mean()
+            found["reader"] = options.reader * self.reader_loss(estimate, gt, batch.texts).mean()
         if self.features is not None:
             distance = PerceptualLoss(self.features, SQUEEZENET_WEIGHTS)
             found["perceptual"] = options.perceptual * distance(estimate / 2 + 0.5, gt / 2 + 0.5)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from mdlp_bench.data.build import write_parquet
 from mdlp_bench.data.manifest import Manifest
@@ -17,37 +17,47 @@ from mdlp_bench.engine import SERIAL, Engine
 from mdlp_bench.errors import DataError
 from mdlp_bench.images import encode
 from mdlp_bench.metrics.protocol import WORKING_SIZE
-from mdlp_bench.synth.degrade import Recipe, synthesise
-from mdlp_bench.synth.render import Appearance, Provinces, plate_of, render_sample
-
-GROUND_TRUTH_APPEARANCE: Final = Appearance(difficulty=0.4, max_yaw=20.0, max_pitch=8.0, max_roll=3.0)
-"""How clear late frames look: nearly frontal, mostly well lit; ground truths are chosen to be legible."""
+from mdlp_bench.synth.degrade import Recipe, finish, synthesise
+from mdlp_bench.synth.render import Provinces, plate_of, render_sample
 
 Ratios = Mapping[str, float]
 
 
 def rendered_row(
-    index: int, *, seed: int, provinces: Provinces = "uniform", ratios: Ratios = DEFAULT_RATIOS
+    index: int,
+    *,
+    recipe: Recipe,
+    seed: int,
+    provinces: Provinces = "uniform",
+    ratios: Ratios = DEFAULT_RATIOS,
 ) -> dict[str, Any]:
-    """The clean sample row of one rendered plate; a function of its arguments alone.
+    """The ground truth's sample row of one rendered plate; a function of its arguments alone.
 
     Args:
         index: Place in the stream of plates.
+        recipe: Says how plates look (`recipe.plates`).
         seed: The stream.
         provinces: `uniform`, or `ccpd` (88 % 皖).
         ratios: Shares of the splits; the plate's text decides (see `split_of`).
     """
+    plates, sample_id = recipe.plates, f"rendered-{seed}-{index:07d}"
     sample = render_sample(
-        seed, index, provinces=provinces, appearance=GROUND_TRUTH_APPEARANCE, size=WORKING_SIZE
+        seed,
+        index,
+        layouts=plates.layouts,
+        provinces=provinces,
+        appearance=plates.appearance,
+        size=WORKING_SIZE,
     )
+    image = finish(sample.image, recipe, seed=seed, sample_id=sample_id)
     return {
-        "sample_id": f"rendered-{seed}-{index:07d}",
+        "sample_id": sample_id,
         "plate_id": sample.text,
-        "track_id": f"rendered-{seed}-{index:07d}",
+        "track_id": sample_id,
         "split": split_of(sample.text, ratios),
         "domain": "synthetic",
         "source": "rendered",
-        "gt": {"bytes": encode(sample.image, "jpg", quality=95), "path": f"{index:07d}.jpg"},
+        "gt": {"bytes": encode(image, "jpg", quality=95), "path": f"{index:07d}.jpg"},
         "text": sample.text,
         "text_origin": "rendered",
         "layout": sample.layout,
@@ -88,12 +98,14 @@ def synthesise_rendered(
         raise DataError(f"{n} plates: ask for at least 1")
     if only is not None and not ratios.get(only):
         raise DataError(f"no plate falls into split {only!r}; the ratios are {dict(ratios)}")
+    layouts = recipe.plates.layouts
     wanted = (
         index
         for index in itertools.count()
-        if only is None or split_of(plate_of(seed, index, provinces=provinces)[0], ratios) == only
+        if only is None
+        or split_of(plate_of(seed, index, layouts=layouts, provinces=provinces)[0], ratios) == only
     )
-    prepare = partial(rendered_row, seed=seed, provinces=provinces, ratios=dict(ratios))
+    prepare = partial(rendered_row, recipe=recipe, seed=seed, provinces=provinces, ratios=dict(ratios))
     rows = synthesise(islice(wanted, n), recipe, prepare=prepare, seed=seed, n_frames=n_frames, engine=engine)
     return write_parquet(rows, out, name=f"rendered-{recipe.id}", progress=progress)
 

@@ -24,6 +24,8 @@ class TrainingConfig(BaseModel):
     frames: int = Field(default=3, ge=1, description="frames drawn of each sample, oldest first")
     augment: float = Field(default=1.0, ge=0, le=1, description="strength of the augmentation; 0 for none")
 
+    single: float = Field(default=0.0, ge=0, le=1, description="share of samples with one frame for all")
+
     learning_rate: float = Field(default=1e-3, gt=0)
     final_share: float = Field(default=0.02, ge=0, le=1, description="of the learning rate at the last step")
     warm_up: int = Field(default=50, ge=0, description="steps from 0 to the learning rate")

@@ -34,12 +34,16 @@ class TrainingData:
         seed: Of order, choice of frames and augmentation.
         frames: Frames drawn of each sample.
         augment: Strength of the augmentation, 0 (none) to 1.
+        single: Share of samples of which one frame stands for all, as methods get them where a data set has
+            one frame per sample.
 
     Raises:
         DataError: No samples, or one without frames or ground truth; names it.
     """
 
-    def __init__(self, samples: Samples, *, seed: int, frames: int = 3, augment: float = 1.0) -> None:
+    def __init__(
+        self, samples: Samples, *, seed: int, frames: int = 3, augment: float = 1.0, single: float = 0.0
+    ) -> None:
         self.table = pa.Table.from_batches(samples.batches(columns=_COLUMNS)).combine_chunks()
         if not len(self.table):
             raise DataError(f"{samples.name}: no samples to train on")
@@ -47,6 +51,7 @@ class TrainingData:
         self.seed = seed
         self.frames = frames
         self.augment = augment
+        self.single = single
 
     def __len__(self) -> int:
         return len(self.table)
@@ -72,6 +77,8 @@ class TrainingData:
         sample = self._decoded(int(_order(self.seed, epoch, len(self))[offset]))
         rng = np.random.default_rng(seed_for("training", self.seed, place))
         frames = choose(sample.frames, self.frames, rng)
+        if self.single and rng.random() < self.single:
+            frames = (frames[int(rng.integers(self.frames))],) * self.frames
         return vary(NativeSample(sample.sample_id, frames, sample.gt, sample.text), rng, self.augment)
 
     def _decoded(self, index: int) -> NativeSample:

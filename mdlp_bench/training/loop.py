@@ -83,7 +83,9 @@ def train(
     identity = {**about, "training": config.model_dump(mode="json"), "data": _identity(samples)}
     if chief:
         claim(out, identity)
-    data = TrainingData(samples, seed=config.seed, frames=config.frames, augment=config.augment)
+    data = TrainingData(
+        samples, seed=config.seed, frames=config.frames, augment=config.augment, single=config.single
+    )
     state = _start(trainable, config, accelerator, out)
     run = _Run(trainable, data, config, out, accelerator, state, report)
     if validation is not None:

@@ -1,4 +1,4 @@
-"""Train the CRNN reader on rendered plates: `mdlp-bench train reader`."""
+"""Train the CRNN reader, or the teacher of the reader loss, on rendered plates: `mdlp-bench train reader`."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import json
 import math
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -22,14 +22,23 @@ from torch import Tensor, nn
 
 from mdlp_bench.errors import DataError
 from mdlp_bench.files import seed_for, write_bytes
-from mdlp_bench.readers.crnn.network import CRNN, CrnnConfig, standardise
+from mdlp_bench.images import ImageU8
+from mdlp_bench.readers.crnn.network import CRNN, INPUT_HEIGHT, CrnnConfig, standardise
 from mdlp_bench.readers.crnn.reader import DECODINGS, CrnnReader, prepare
 from mdlp_bench.readers.crnn.weights import load_crnn, save_crnn
 from mdlp_bench.readers.ctc import greedy, softmax
 from mdlp_bench.synth.render import face_geometry
 from mdlp_bench.training.calibration import PLATES, calibrate
 from mdlp_bench.training.checkpoint import claim
-from mdlp_bench.training.reader_data import Pool, render_pool, vary
+from mdlp_bench.training.reader_data import Pool, empty_crop, render_pool, vary
+from mdlp_bench.training.teacher import (
+    TEACHER_SIZE,
+    Teacher,
+    position_labels,
+    position_loss,
+    position_texts,
+    save_teacher,
+)
 
 _HELD_OUT_STREAM: Final = 1_000_003
 
@@ -38,6 +47,8 @@ class ReaderTraining(BaseModel):
     """Everything that decides a training run; stored beside its weights.
 
     Attributes:
+        network: `crnn` is the reader that judges, `teacher` the reader of the reader loss.
+        start: A weight file of a CRNN to start from instead of random weights.
         seed: Of the pool, the order, the variations and the initial weights.
         pool: Rendered plates.
         held_out: Further plates, of another stream, for the log's figures and the temperature.
@@ -47,6 +58,7 @@ class ReaderTraining(BaseModel):
         learning_rate: Constant after a linear warm-up, until it falls linearly to zero in the last steps.
         warmup: Steps of the warm-up.
         decay: Steps of the fall.
+        empty: Share of crops without a plate, whose text is empty.
         ramp: Steps in which the share of varied plates grows from none to all.
         guided: Steps in which the columns at the characters' nominal places are told their character. CTC
             alone spends hundreds of steps on finding out that the text runs from left to right.
@@ -58,6 +70,8 @@ class ReaderTraining(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    network: Literal["crnn", "teacher"] = "crnn"
+    start: Path | None = None
     seed: int = 1
     pool: int = Field(default=60_000, gt=0)
     held_out: int = Field(default=400, gt=0)
@@ -67,6 +81,7 @@ class ReaderTraining(BaseModel):
     learning_rate: float = Field(default=2e-3, gt=0)
     warmup: int = Field(default=100, ge=0)
     decay: int = Field(default=4_000, gt=0)
+    empty: float = Field(default=0.1, ge=0, lt=1)
     ramp: int = Field(default=800, ge=0)
     guided: int = Field(default=400, ge=0)
     weight_decay: float = Field(default=1e-4, ge=0)
@@ -78,7 +93,7 @@ class ReaderTraining(BaseModel):
 def train_reader(
     training: ReaderTraining, out: Path, report: Callable[[dict[str, Any]], None] | None = None
 ) -> Path:
-    """Train a CRNN and write `crnn.safetensors`, `training.json` and `log.jsonl` into `out`.
+    """Train a network and write `crnn.safetensors` (or `teacher.safetensors`) and `log.jsonl` into `out`.
 
     The pool of renders lies in `out/pool`. A killed run goes on from its last checkpoint, and ends with the
     same weights as an uninterrupted one on the same machine and thread count.
@@ -103,16 +118,23 @@ def train_reader(
         trial.restore(checkpoint)
     while trial.step < training.steps:
         trial.advance(min(training.checkpoint_every, training.steps - trial.step))
-        config, figures = _measure(trial.averaged, held_out, training)
-        save_crnn(trial.averaged, config, out / "crnn.safetensors")
+        weights = out / f"{training.network}.safetensors"
+        if isinstance(trial.averaged, Teacher):
+            figures = _measure_teacher(trial.averaged, held_out, training)
+            save_teacher(trial.averaged, weights, training.version)
+        else:
+            config, figures = _measure(trial.averaged, held_out, training)
+            save_crnn(trial.averaged, config, weights)
         line = {"step": trial.step, "loss": round(trial.loss, 5), "seconds": round(trial.seconds), **figures}
         trial.log.append(line)
         write_bytes(out / "log.jsonl", "".join(json.dumps(entry) + "\n" for entry in trial.log).encode())
         trial.store(checkpoint)
         if report:
             report(line)
-    believe(out / "crnn.safetensors", out / "pool", training.calibration)
-    return out / "crnn.safetensors"
+    weights = out / f"{training.network}.safetensors"
+    if training.network == "crnn":
+        believe(weights, out / "pool", training.calibration)
+    return weights
 
 
 def believe(weights: Path, pool: Path, plates: int = PLATES) -> None:
@@ -134,17 +156,17 @@ class _Trial:
     """The state of a run between two checkpoints."""
 
     def __init__(self, training: ReaderTraining, pool: Pool) -> None:
-        torch.manual_seed(seed_for("crnn", training.seed))
+        torch.manual_seed(seed_for(training.network, training.seed))
         self.training, self.pool = training, pool
+        self.network, self.averaged = _network(training), _network(training)
         # Channels-last convolutions are a third faster on CPUs.
-        self.network = CRNN(CrnnConfig()).to(memory_format=torch.channels_last)
-        self.averaged = CRNN(CrnnConfig())
+        self.network.to(memory_format=torch.channels_last)
         self.averaged.load_state_dict(self.network.state_dict())
         self.averaged.eval()
         self.optimiser = torch.optim.AdamW(
             self.network.parameters(), lr=training.learning_rate, weight_decay=training.weight_decay
         )
-        self.criterion = nn.CTCLoss(zero_infinity=True)
+        self.criterion = nn.CTCLoss(reduction="none", zero_infinity=True)
         self.classes = {character: i for i, character in enumerate(CrnnConfig().alphabet, start=1)}
         self.step, self.loss, self.seconds = 0, math.nan, 0.0
         self.log: list[dict[str, Any]] = []
@@ -158,14 +180,10 @@ class _Trial:
         for _ in range(steps):
             for group in self.optimiser.param_groups:
                 group["lr"] = self._learning_rate()
-            images, targets, lengths = self._batch()
-            logits = self.network(images)
-            columns = torch.full((len(images),), logits.shape[1], dtype=torch.long)
-            loss = self.criterion(logits.log_softmax(-1).transpose(0, 1), targets, columns, lengths)
-            if self.step < self.training.guided:
-                loss = loss + _guide(logits, targets, lengths)
+            images, texts = self._batch()
+            loss = self._loss(self.network(images), texts)
             self.optimiser.zero_grad(set_to_none=True)
-            loss.backward()
+            torch.autograd.backward(loss)
             nn.utils.clip_grad_norm_(self.network.parameters(), 2.0)
             self.optimiser.step()
             self.step += 1
@@ -211,21 +229,36 @@ class _Trial:
         falling = (training.steps - self.step) / training.decay
         return training.learning_rate * min(1.0, rising, falling)
 
-    def _batch(self) -> tuple[Tensor, Tensor, Tensor]:
+    def _loss(self, logits: Tensor, texts: Sequence[str]) -> Tensor:
+        if isinstance(self.network, Teacher):
+            return position_loss(logits, position_labels(texts)).mean()
+        targets = torch.tensor([self.classes[character] for text in texts for character in text])
+        lengths = torch.tensor([len(text) for text in texts])
+        columns = torch.full((len(texts),), logits.shape[1], dtype=torch.long)
+        found = self.criterion(logits.log_softmax(-1).transpose(0, 1), targets, columns, lengths)
+        # Per character; an empty text weighs as much as a plate of seven.
+        loss: Tensor = (found / lengths.where(lengths > 0, torch.tensor(7))).mean()
+        if self.step < self.training.guided:
+            loss = loss + _guide(logits, targets, lengths)
+        return loss
+
+    def _batch(self) -> tuple[Tensor, list[str]]:
         """Batch number `step`: a function of the seed and the step alone."""
-        training, width = self.training, self.network.config.width
+        training = self.training
         first = self.step * training.batch
         strength = min(1.0, self.step / max(1, training.ramp))
-        crops, labels = [], []
+        crops, texts = [], []
         for place in range(first, first + training.batch):
-            epoch, offset = divmod(place, len(self.pool))
-            index = self._order(epoch)[offset]
             rng = np.random.default_rng(seed_for("vary", training.seed, place))
-            crops.append(prepare(vary(self.pool.images[index], rng, strength), width))
-            labels.append([self.classes[character] for character in self.pool.texts[index]])
-        targets = torch.tensor([label for text in labels for label in text])
-        lengths = torch.tensor([len(text) for text in labels])
-        return standardise(torch.from_numpy(np.stack(crops))), targets, lengths
+            if rng.random() < training.empty:
+                crop, text = empty_crop(self.pool, rng), ""
+            else:
+                epoch, offset = divmod(place, len(self.pool))
+                index = self._order(epoch)[offset]
+                crop, text = vary(self.pool.images[index], rng, strength), self.pool.texts[index]
+            crops.append(crop)
+            texts.append(text)
+        return _standardised(self.network, crops), texts
 
     def _order(self, epoch: int) -> list[int]:
         if getattr(self, "_epoch", None) != epoch:
@@ -245,9 +278,22 @@ class _Trial:
                     mean.lerp_(value, 1 - decay)
 
 
+def _network(training: ReaderTraining) -> CRNN | Teacher:
+    if training.network == "teacher":
+        return Teacher()
+    return CRNN(CrnnConfig()) if training.start is None else load_crnn(training.start)
+
+
+def _standardised(network: CRNN | Teacher, crops: Sequence[ImageU8]) -> Tensor:
+    height, width = TEACHER_SIZE if isinstance(network, Teacher) else (INPUT_HEIGHT, network.config.width)
+    return standardise(torch.from_numpy(np.stack([prepare(crop, width, height) for crop in crops])))
+
+
 def _guide(logits: Tensor, targets: Tensor, lengths: Tensor) -> Tensor:
     """Cross-entropy at the columns where characters would be if every crop were the plate's outline."""
-    columns = torch.cat([_nominal_columns(int(length), logits.shape[1]) for length in lengths])
+    if not len(targets):
+        return logits.new_zeros(())
+    columns = torch.cat([_nominal_columns(int(length), logits.shape[1]) for length in lengths if length])
     rows = torch.repeat_interleave(torch.arange(len(lengths)), lengths)
     return nn.functional.cross_entropy(logits[rows, columns], targets)
 
@@ -260,18 +306,8 @@ def _nominal_columns(length: int, columns: int) -> Tensor:
 
 def _measure(network: CRNN, held_out: Pool, training: ReaderTraining) -> tuple[CrnnConfig, dict[str, float]]:
     """Calibrate on varied held-out renders; the configuration to save and the figures to log."""
-    width = network.config.width
-    crops = [
-        prepare(vary(image, np.random.default_rng(seed_for("vary", "held-out", training.seed, i))), width)
-        for i, image in enumerate(held_out.images)
-    ]
-    with torch.inference_mode():
-        logits = np.concatenate(
-            [
-                network(standardise(torch.from_numpy(np.stack(crops[start : start + 64])))).numpy()
-                for start in range(0, len(crops), 64)
-            ]
-        )
+    logits = _logits(network, _held_out_crops(held_out, training)).numpy()
+    blank = _logits(network, _empty_crops(held_out, training)).argmax(-1).eq(0).all(1)
     read = [greedy(softmax(row)) for row in logits]
     alphabet = network.config.alphabet
     texts = ["".join(alphabet[i - 1] for i in classes) for classes, _ in read]
@@ -282,8 +318,40 @@ def _measure(network: CRNN, held_out: Pool, training: ReaderTraining) -> tuple[C
     return config, {
         "exact": round(exact, 5),
         "ned": round(float(np.mean(errors)), 5),
+        "empty": round(float(blank.float().mean()), 5),
         "temperature": temperature,
     }
+
+
+def _measure_teacher(network: Teacher, held_out: Pool, training: ReaderTraining) -> dict[str, float]:
+    texts = position_texts(_logits(network, _held_out_crops(held_out, training)))
+    empty = position_texts(_logits(network, _empty_crops(held_out, training)))
+    errors = [normalized_distance(a, b) for a, b in zip(texts, held_out.texts, strict=True)]
+    return {
+        "exact": round(float(np.mean([error == 0 for error in errors])), 5),
+        "ned": round(float(np.mean(errors)), 5),
+        "empty": round(float(np.mean([text == "" for text in empty])), 5),
+    }
+
+
+def _held_out_crops(held_out: Pool, training: ReaderTraining) -> list[ImageU8]:
+    return [
+        vary(image, np.random.default_rng(seed_for("vary", "held-out", training.seed, i)))
+        for i, image in enumerate(held_out.images)
+    ]
+
+
+def _empty_crops(held_out: Pool, training: ReaderTraining) -> list[ImageU8]:
+    return [
+        empty_crop(held_out, np.random.default_rng(seed_for("empty", "held-out", training.seed, i)))
+        for i in range(len(held_out))
+    ]
+
+
+@torch.inference_mode()
+def _logits(network: CRNN | Teacher, crops: Sequence[ImageU8]) -> Tensor:
+    chunks = [crops[start : start + 64] for start in range(0, len(crops), 64)]
+    return torch.cat([network(_standardised(network, chunk)) for chunk in chunks])
 
 
 def _fit_temperature(logits: npt.NDArray[np.float32], texts: tuple[str, ...], alphabet: str) -> float:

@@ -1,4 +1,4 @@
-"""What the CRNN learns from: rendered plates only, kept as a pool on disk and varied again at every visit."""
+"""What readers learn from: rendered plates only, kept as a pool on disk and varied again at every visit."""
 
 from __future__ import annotations
 
@@ -16,12 +16,11 @@ from mdlp_bench.errors import DataError
 from mdlp_bench.files import seed_for, write_bytes
 from mdlp_bench.images import ImageU8
 from mdlp_bench.plate import Layout
-from mdlp_bench.synth.render import Appearance, Provinces, render_sample
+from mdlp_bench.synth.render import Appearance, render_sample
 
 POOL_SIZE: Final = (64, 160)
 """Height and width of pool images: twice the reader's input, so that varied crops never enlarge them much."""
 SHARD: Final = 2000
-CCPD_SHARE: Final = 0.15
 # Plates come in one typeface; a quarter in others keeps the reader from learning its outlines by heart.
 DRAWN_FACE: Final = 0.75
 
@@ -83,18 +82,16 @@ def _render_shard(path: Path, seed: int, start: int, stop: int) -> None:
     images, texts = [], []
     for index in range(start, stop):
         rng = np.random.default_rng(seed_for("reader-appearance", seed, index))
-        # From showroom to traffic, and detectors' crops from tight to loose.
+        # From showroom to traffic and night, and detectors' crops from tight to loose. Provinces are uniform:
+        # a reader that expects one province says it of crops that show none.
         appearance = Appearance(
-            difficulty=float(rng.uniform(0.1, 0.9)),
+            difficulty=float(rng.uniform(0.1, 1.0)),
             drawn_face=DRAWN_FACE,
             max_roll=20.0,
+            night=0.4,
             mean_margin=float(rng.uniform(0.0, 0.05)),
         )
-        # Most public crops come from CCPD and thus from one province; the rest of the pool knows all alike.
-        provinces: Provinces = "ccpd" if rng.random() < CCPD_SHARE else "uniform"
-        sample = render_sample(
-            seed, index, layouts=LAYOUT_SHARES, provinces=provinces, appearance=appearance, size=POOL_SIZE
-        )
+        sample = render_sample(seed, index, layouts=LAYOUT_SHARES, appearance=appearance, size=POOL_SIZE)
         images.append(sample.image)
         texts.append(sample.text)
     buffer = io.BytesIO()
@@ -105,9 +102,9 @@ def _render_shard(path: Path, seed: int, start: int, stop: int) -> None:
 def vary(image: ImageU8, rng: np.random.Generator, strength: float = 1.0) -> ImageU8:
     """One pool image as another camera and another cropper would have delivered it.
 
-    Geometry (crop margins, perspective, shear, a bent sheet), then resolution (plates of about 16 to 48
-    pixels), light blur, exposure and colour, noise, JPEG. Deliberately mild: the reader must not learn to
-    restore.
+    Strokes (weight, elastic deformation), geometry (crop margins, perspective, shear, a bent sheet), then
+    resolution (plates of about 14 to 48 pixels), blur, exposure, glare and colour, noise, JPEG. Everything
+    stays readable for a person: the reader must not learn to restore.
 
     Args:
         image: uint8 RGB [64, 160, 3].
@@ -115,13 +112,18 @@ def vary(image: ImageU8, rng: np.random.Generator, strength: float = 1.0) -> Ima
         strength: Chance that anything is done at all.
 
     Returns:
-        uint8 RGB [h, w, 3], h from 16 to 64.
+        uint8 RGB [h, w, 3], h from 14 to 112.
     """
     if rng.random() >= strength:
         return image
-    varied = _regeometry(image, rng)
+    varied = _reweigh(image, rng) if rng.random() < 0.3 else image
+    if rng.random() < 0.3:
+        varied = _elastic(varied, rng)
+    varied = _regeometry(varied, rng)
     if rng.random() < 0.4:
         varied = _bend(varied, rng)
+    if rng.random() < 0.15:
+        varied = _glare(varied, rng)
     varied = _shrink(varied, rng)
     varied = _blur(varied, rng)
     varied = _tone(varied, rng)
@@ -133,14 +135,108 @@ def vary(image: ImageU8, rng: np.random.Generator, strength: float = 1.0) -> Ima
     return varied
 
 
+def empty_crop(pool: Pool, rng: np.random.Generator) -> ImageU8:
+    """A crop without a plate to read: its text is empty.
+
+    Flat colours, noise, textures of blobs, stripes and boxes, and plates cut so that no character is whole.
+
+    Args:
+        pool: Whose plates are cut, and whose colours serve.
+        rng: Source of every draw.
+
+    Returns:
+        uint8 RGB [h, w, 3].
+    """
+    kind = rng.random()
+    if kind < 0.3:
+        return vary(_cut_off(pool.images[rng.integers(len(pool))], rng), rng)
+    height = int(rng.integers(16, 65))
+    width = int(height * rng.uniform(2.0, 4.2))
+    colour = rng.uniform(0, 255, 3) if rng.random() < 0.5 else np.full(3, rng.uniform(0, 255))
+    image = np.full((height, width, 3), colour, np.float32)
+    if kind < 0.45:
+        image += rng.normal(0, rng.uniform(0, 3), image.shape)
+    elif kind < 0.65:  # noise of any grain
+        coarse = max(1, round(float(np.exp(rng.uniform(0, np.log(12))))))
+        channels = 3 if rng.random() < 0.5 else 1
+        shape = (max(1, height // coarse), max(1, width // coarse), channels)
+        grain = cv2.resize(rng.normal(0, rng.uniform(5, 90), shape), (width, height))
+        image += grain.reshape(height, width, channels)
+    else:  # bumpers, grilles, walls: a gradient, stripes at any angle, boxes and discs
+        y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+        angle = rng.choice([0.0, np.pi / 2, rng.uniform(0, np.pi)])
+        along = (x * np.cos(angle) + y * np.sin(angle)) / height
+        image += (along * rng.uniform(-60, 60))[..., None]
+        if rng.random() < 0.6:
+            wave = np.sin(along * rng.uniform(3, 60) + rng.uniform(0, 6))
+            image += (np.clip(wave * rng.uniform(1, 6), -1, 1) * rng.uniform(0, 90))[..., None]
+        for _ in range(int(rng.integers(0, 9))):
+            tone = tuple(float(value) for value in rng.uniform(0, 255, 3))
+            corner = (int(rng.integers(-5, width)), int(rng.integers(-5, height)))
+            far = (corner[0] + int(rng.integers(1, width)), corner[1] + int(rng.integers(1, height)))
+            thickness = int(rng.choice([-1, 1, 2, 4]))
+            if rng.random() < 0.7:
+                cv2.rectangle(image, corner, far, tone, thickness)
+            else:
+                cv2.circle(image, corner, int(rng.integers(1, height)), tone, thickness)
+    return vary(np.clip(image, 0, 255).astype(np.uint8), rng)
+
+
+def _cut_off(image: ImageU8, rng: np.random.Generator) -> ImageU8:
+    """A strip above or below the characters' middle, or a patch smaller than a character."""
+    height, width = image.shape[:2]
+    if rng.random() < 0.5:
+        share = rng.uniform(0.1, 0.28)
+        rows = round(height * share)
+        strip = image[:rows] if rng.random() < 0.5 else image[-rows:]
+        left = int(rng.integers(0, width // 2))
+        part = strip[:, left : left + int(rng.integers(width // 4, width // 2 + 1))]
+    else:
+        rows, columns = int(rng.integers(6, 20)), int(rng.integers(6, 14))
+        top, left = int(rng.integers(0, height - rows)), int(rng.integers(0, width - columns))
+        part = image[top : top + rows, left : left + columns]
+    return np.asarray(cv2.resize(part, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
+
+
+def _reweigh(image: ImageU8, rng: np.random.Generator) -> ImageU8:
+    """Thinner or bolder strokes: the image is blended with its dilation or erosion."""
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (3, 3))
+    other = cv2.dilate(image, kernel) if rng.random() < 0.5 else cv2.erode(image, kernel)
+    share = float(rng.uniform(0, 0.8))
+    return np.asarray(cv2.addWeighted(image, 1 - share, other, share, 0), np.uint8)
+
+
+def _elastic(image: ImageU8, rng: np.random.Generator) -> ImageU8:
+    """Glyph shapes of other makers: a smooth displacement of up to about two pixels, a stroke's width."""
+    height, width = image.shape[:2]
+    coarse = rng.normal(0, rng.uniform(0.3, 0.9), (8, 20, 2)).astype(np.float32)
+    field = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
+    x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
+    moved = cv2.remap(
+        image, x + field[..., 0], y + field[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
+    return np.asarray(moved, np.uint8)
+
+
+def _glare(image: ImageU8, rng: np.random.Generator) -> ImageU8:
+    """A lamp or the sun on the sheet: a soft bright spot, or a dark shadow's side."""
+    height, width = image.shape[:2]
+    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+    centre = rng.uniform(0, [width, height])
+    radius = rng.uniform(0.2, 1.2, 2) * [height, height]
+    spot = np.exp(-(((x - centre[0]) / radius[0]) ** 2) - ((y - centre[1]) / radius[1]) ** 2)[..., None]
+    strength = rng.uniform(40, 170) if rng.random() < 0.7 else -rng.uniform(20, 80)
+    return np.asarray(np.clip(image + spot * strength, 0, 255), np.uint8)
+
+
 def _regeometry(image: ImageU8, rng: np.random.Generator) -> ImageU8:
     height, width = image.shape[:2]
     # Where the corners of the new crop lie in the old one, as shares of its sides; negative margins show more
     # than was there.
     left, top, right, bottom = (_margin(rng) for _ in range(4))
     # A plate seen from the side: its rows climb and its strokes slant, and the upright box around it grows.
-    slant = rng.normal(0, 0.22) * height / width if rng.random() < 0.6 else 0.0
-    climb = rng.normal(0, 0.22) if rng.random() < 0.6 else 0.0
+    slant = rng.normal(0, 0.32) * height / width if rng.random() < 0.6 else 0.0
+    climb = float(np.clip(rng.normal(0, 0.32), -0.7, 0.7)) if rng.random() < 0.6 else 0.0
     top, bottom = top - abs(climb) / 2, bottom - abs(climb) / 2
     corners = np.array(
         [
@@ -185,8 +281,11 @@ def _margin(rng: np.random.Generator) -> float:
 
 
 def _shrink(image: ImageU8, rng: np.random.Generator) -> ImageU8:
-    height = round(float(np.exp(rng.uniform(np.log(17), np.log(48)))))
-    width = int(np.clip(round(height * rng.uniform(2.2, 4.2)), 56, 160))
+    if rng.random() < 0.25:
+        height, width = 24, 94  # the size in which public sets keep small crops
+    else:
+        height = round(float(np.exp(rng.uniform(np.log(14), np.log(48)))))
+        width = int(np.clip(round(height * rng.uniform(2.2, 4.2)), 52, 160))
     interpolation = cv2.INTER_AREA if rng.random() < 0.7 else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(image, (width, height), interpolation=interpolation), np.uint8)
 
@@ -208,17 +307,19 @@ def _blur(image: ImageU8, rng: np.random.Generator) -> ImageU8:
 
 
 def _tone(image: ImageU8, rng: np.random.Generator) -> ImageU8:
-    levels = np.linspace(0, 1, 256)[:, None] ** np.exp(rng.normal(0, 0.25))
-    levels = levels * np.exp(rng.normal(0, 0.2) + rng.normal(0, 0.08, 3)) + rng.normal(0, 0.04)
+    levels = np.linspace(0, 1, 256)[:, None] ** np.exp(rng.normal(0, 0.35))
+    # Night leaves a quarter of the light, over-exposure doubles it.
+    exposure = rng.normal(0, 0.25) if rng.random() < 0.75 else rng.uniform(-1.3, 0.7)
+    levels = levels * np.exp(exposure + rng.normal(0, 0.12, 3)) + rng.normal(0, 0.04)
     if rng.random() < 0.2:  # haze
-        veil = rng.uniform(0, 0.3)
+        veil = rng.uniform(0, 0.5)
         levels = levels * (1 - veil) + veil * rng.uniform(0.3, 0.9)
     table = np.clip(levels * 255 + 0.5, 0, 255).astype(np.uint8)[None]
     toned = cv2.LUT(image, table)
     if rng.random() < 0.1:
         toned = cv2.cvtColor(cv2.cvtColor(toned, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
     if rng.random() < 0.5:
-        grain = rng.standard_normal(toned.shape, dtype=np.float32) * np.float32(rng.uniform(0, 8))
+        grain = rng.standard_normal(toned.shape, dtype=np.float32) * np.float32(rng.uniform(0, 10))
         toned = np.clip(toned + grain, 0, 255).astype(np.uint8)
     return np.asarray(toned, np.uint8)
 

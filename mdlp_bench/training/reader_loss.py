@@ -1,7 +1,8 @@
-"""How alike a reader finds two images: a loss that pulls on what makes a plate legible."""
+"""How alike a frozen reader finds two images: a loss that pulls on what makes a plate legible."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -10,40 +11,78 @@ from torch.nn import functional as F
 
 from mdlp_bench.readers.crnn.network import INPUT_HEIGHT, standardise
 from mdlp_bench.readers.crnn.weights import bundled_weights, load_crnn
+from mdlp_bench.training.teacher import (
+    TEACHER_SIZE,
+    Teacher,
+    is_teacher,
+    load_teacher,
+    position_labels,
+    position_loss,
+)
 
 
 class ReaderLoss(nn.Module):
-    """Mean absolute difference between what a frozen CRNN's classifier sees of two images.
+    """Difference between what a frozen reader sees of a restored image and of its ground truth.
+
+    With a CRNN, phi are the column features (convolutional and recurrent) of `CRNN.encode`:
 
         L(a, b) = mean over columns and features of |phi(a) - phi(b)|
 
-    phi are the column features (convolutional and recurrent) of `CRNN.encode`. Texts are not needed: the
-    clear plate's own features are the target. Whoever trains with a reader should not be judged by the same
-    one alone; the model card names it.
+    With a `Teacher`, phi are the features of its eight positions and p its class probabilities; the
+    cross-entropy of `position_loss` is added:
+
+        L(a, b) = mean over positions and features of |phi(a) - phi(b)| + CE(p(b), p(a))
+
+    Texts, where they are given, take the place of p(b). Whoever trains with a reader should not be judged by
+    it; the teacher is not the CRNN that scores.
 
     Args:
-        weights: The CRNN; default the bundled one.
+        weights: A CRNN's or a teacher's weight file; default the bundled CRNN.
 
     Raises:
         MissingWeightsError: The file is not there.
-        ReaderError: It is no CRNN.
+        ReaderError: It is neither a CRNN nor a teacher.
     """
 
     def __init__(self, weights: Path | None = None) -> None:
         super().__init__()
-        self.network = load_crnn(weights or bundled_weights()).requires_grad_(False)
+        path = weights or bundled_weights()
+        network = load_teacher(path) if is_teacher(path) else load_crnn(path)
+        self.network = network.requires_grad_(False)
 
     def train(self, mode: bool = True) -> ReaderLoss:
-        """Stay in evaluation mode: the reader is a yardstick."""
+        """Stay in evaluation mode: the reader is frozen."""
         return super().train(False)
 
-    def forward(self, restored: Tensor, target: Tensor) -> Tensor:
-        """Loss a sample, [B], of images [B, 3, H, W] in [-1, 1]."""
-        with torch.no_grad():
-            wanted = self._features(target)
-        return (self._features(restored) - wanted).abs().mean((1, 2))
+    def forward(self, restored: Tensor, gt: Tensor, texts: Sequence[str | None] | None = None) -> Tensor:
+        """Loss per sample, [B].
 
-    def _features(self, images: Tensor) -> Tensor:
-        size = (INPUT_HEIGHT, self.network.config.width)
+        Args:
+            restored: float [B, 3, H, W] in [-1, 1]; gradients pass through it.
+            gt: The ground truths, of the same shape.
+            texts: Their B texts, for a teacher only; where one is unknown, all are the teacher's own reading
+                of `gt`.
+
+        Raises:
+            ReaderError: A text is outside the teacher's alphabet.
+        """
+        network = self.network
+        if not isinstance(network, Teacher):
+            with torch.no_grad():
+                wanted = network.encode(self._prepared(gt))
+            return (network.encode(self._prepared(restored)) - wanted).abs().mean((1, 2))
+        with torch.no_grad():
+            wanted = network.encode(self._prepared(gt))
+            labels = network.classify(wanted).softmax(-1)
+        known = [text for text in texts or () if text is not None]
+        if len(known) == len(gt):
+            labels = position_labels(known).to(gt.device)
+        features = network.encode(self._prepared(restored))
+        difference = (features - wanted).abs().mean((1, 2))
+        return difference + position_loss(network.classify(features), labels)
+
+    def _prepared(self, images: Tensor) -> Tensor:
+        network = self.network
+        size = TEACHER_SIZE if isinstance(network, Teacher) else (INPUT_HEIGHT, network.config.width)
         shrunk = F.adaptive_avg_pool2d(images.float(), size)
-        return self.network.encode(standardise(shrunk.add(1).mul(127.5).permute(0, 2, 3, 1)))
+        return standardise(shrunk.add(1).mul(127.5).permute(0, 2, 3, 1))

@@ -127,7 +127,7 @@ def test_a_minimum_beyond_the_range_is_found_at_its_end(tmp_path: Path) -> None:
 
 
 def test_the_quality_of_a_jpeg_is_read_off_its_pixels() -> None:
-    (plate,) = rendered_plates(1, 4)
+    (plate,) = rendered_plates(1, 4, start_recipe())
     for quality in (30, 60, 90):
         recipe = parse_recipe(JPEG.format(quality=quality), "jpeg")
         # Without clipped colours, which hide the steps.
@@ -148,7 +148,7 @@ def test_flicker_tells_noise_from_structure_that_stays() -> None:
 
 
 def test_the_clear_plate_tells_blur_and_noise_apart() -> None:
-    (plate,) = rendered_plates(1, 2)
+    (plate,) = rendered_plates(1, 2, start_recipe())
     clean = cv2.resize(plate.clean, (112, 56), interpolation=cv2.INTER_AREA)
     rng = np.random.default_rng(0)
 
@@ -166,7 +166,7 @@ def test_the_clear_plate_tells_blur_and_noise_apart() -> None:
 
 
 def test_the_truth_is_nearer_than_the_start_and_candidates_differ_by_parameters_alone() -> None:
-    plates = rendered_plates(6, 0)
+    plates = rendered_plates(6, 0, start_recipe())
     real = degraded(plates, planted_recipe(), seed=0)
     objective = Objective(real, real, start_recipe(), None, seed=1, paired=True)
     truth, start = objective.residuals([planted_recipe(), start_recipe()])

@@ -19,7 +19,10 @@ from mdlp_bench.training.registry import trainable_names
 RECIPES = Path(__file__).parents[2] / "recipes" / "bundled.yaml"
 
 BUNDLE = """
-pool: {recipe: bicubic, seed: 3, plates: 6, validation: 2}
+pool:
+  parts:
+    - {recipe: bicubic, seed: 3, plates: 4, validation: 1}
+    - {recipe: gaussian, seed: 4, plates: 2, validation: 1}
 reader: reader.yaml
 methods:
   srcnn:
@@ -91,8 +94,8 @@ def test_the_command_lists_and_names_what_is_wrong(recipes: Path, tmp_path: Path
     options = ["bundled", "--out", str(tmp_path / "out"), "--recipes", str(recipes)]
     shown = CliRunner().invoke(app, [*options, "--list", "--only", "srcnn"])
     assert shown.output.splitlines() == [
-        "[ ] pool: 6 plates of the split train, recipe bicubic, seed 3",
-        "[ ] pool: 2 plates of the split val, recipe bicubic, seed 3",
+        "[ ] pool: 6 plates of the split train: bicubic (4), gaussian (2)",
+        "[ ] pool: 2 plates of the split val: bicubic (1), gaussian (1)",
         "[ ] srcnn: first, 2 of 3 steps of 2, first 4 plates",
         "[ ] srcnn: second, 2 steps of 2",
     ]
@@ -101,6 +104,6 @@ def test_the_command_lists_and_names_what_is_wrong(recipes: Path, tmp_path: Path
         plan(recipes, tmp_path, only=["vdsr"])
     with pytest.raises(MethodError, match="run this from the root of the repository"):
         plan(tmp_path / "absent.yaml", tmp_path)
-    recipes.write_text("pool: {plates: 0, validation: 1}\nmethods: {}\n")
-    with pytest.raises(MethodError, match=r"bundled\.yaml: pool\.plates"):
+    recipes.write_text("pool: {parts: [{recipe: bicubic, seed: 1, plates: 0, validation: 1}]}\nmethods: {}\n")
+    with pytest.raises(MethodError, match=r"bundled\.yaml: pool\.parts\.0\.plates"):
         plan(recipes, tmp_path)

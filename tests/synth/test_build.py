@@ -65,3 +65,15 @@ def test_what_cannot_be_made_is_refused(tmp_path: Path) -> None:
     assert open_samples(tmp_path / "two").splits == {"val": 2}
     with pytest.raises(DataError, match="3 samples asked for, there are 2"):
         synthesise_samples(open_samples(tmp_path / "two"), recipe, tmp_path / "b", n=3)
+
+
+def test_a_recipe_says_how_its_plates_look(tmp_path: Path) -> None:
+    recipe = load_recipe("surveillance@2")
+    synthesise_rendered(recipe, 40, tmp_path / "out", seed=3)
+    rows = list(open_samples(tmp_path / "out").rows())
+    assert {row["layout"] for row in rows} <= set(recipe.plates.layouts)
+    assert {row["recipe"] for row in rows} == {"surveillance@2"}
+    assert replay(rows[0]) == [frame["bytes"] for frame in rows[0]["frames"]]
+    # Heavier strokes than version 1's: more ink on the same plates.
+    plain = load_recipe("surveillance").plates.appearance
+    assert recipe.plates.appearance.stroke > plain.stroke == 0

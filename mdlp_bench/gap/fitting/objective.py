@@ -83,9 +83,9 @@ def plates_of(samples: Samples) -> list[Plate]:
     return found
 
 
-def rendered_plates(count: int, seed: int) -> list[Plate]:
-    """Clean plates for a real set without ground truths."""
-    rows = [rendered_row(index, seed=seed) for index in range(count)]
+def rendered_plates(count: int, seed: int, recipe: Recipe) -> list[Plate]:
+    """Rendered plates as the recipe wants them, for a real set without ground truths."""
+    rows = [rendered_row(index, recipe=recipe, seed=seed) for index in range(count)]
     return [
         Plate(row["sample_id"], row["plate_id"], (), decode(row["gt"]["bytes"], row["sample_id"]))
         for row in rows

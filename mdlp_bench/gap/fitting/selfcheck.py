@@ -87,8 +87,8 @@ def self_check(
         engine: Where candidates are made and measured.
         say: Told after every step.
     """
-    real = degraded(rendered_plates(plates, seed), planted_recipe(), seed=seed)
-    clean = real if paired else rendered_plates(plates, seed + 1)
+    real = degraded(rendered_plates(plates, seed, planted_recipe()), planted_recipe(), seed=seed)
+    clean = real if paired else rendered_plates(plates, seed + 1, start_recipe())
     space = RecipeSpace.of(start_recipe())
     objective = Objective(real, clean, space.recipe, None, seed=seed + 1, paired=paired, engine=engine)
     found = search(

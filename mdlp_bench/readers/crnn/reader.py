@@ -133,15 +133,15 @@ class CrnnReader(Reader):
         return "".join(self.config.alphabet[index - 1] for index in classes)
 
 
-def prepare(image: ImageU8, width: int) -> ImageU8:
-    """Stretch a crop, uint8 RGB [H, W, 3], to the network's input, uint8 RGB [32, width, 3].
+def prepare(image: ImageU8, width: int, rows: int = INPUT_HEIGHT) -> ImageU8:
+    """Stretch a crop, uint8 RGB [H, W, 3], to the network's input, uint8 RGB [rows, width, 3].
 
     Each axis that shrinks is averaged over areas, each that grows is interpolated linearly.
     """
     height, columns = image.shape[:2]
-    smaller = (min(columns, width), min(height, INPUT_HEIGHT))
+    smaller = (min(columns, width), min(height, rows))
     if smaller != (columns, height):
         image = np.asarray(cv2.resize(image, smaller, interpolation=cv2.INTER_AREA), np.uint8)
-    if smaller != (width, INPUT_HEIGHT):
-        image = np.asarray(cv2.resize(image, (width, INPUT_HEIGHT), interpolation=cv2.INTER_LINEAR), np.uint8)
+    if smaller != (width, rows):
+        image = np.asarray(cv2.resize(image, (width, rows), interpolation=cv2.INTER_LINEAR), np.uint8)
     return image

@@ -18,19 +18,21 @@ comes from `seed` and `sample_id` alone, so any number of workers gives the same
 
 from mdlp_bench.quality.statistics import FrameStatistics, frame_statistics, statistics_table
 from mdlp_bench.synth.degrade.compare import RecipeComparison, compare_recipes
-from mdlp_bench.synth.degrade.frames import DegradedTriplet, degrade_triplet, replay, replay_frames
+from mdlp_bench.synth.degrade.frames import DegradedTriplet, degrade_triplet, finish, replay, replay_frames
 from mdlp_bench.synth.degrade.plan import draw_parameters
-from mdlp_bench.synth.degrade.recipe import Recipe, load_recipe, parse_recipe, recipe_names
+from mdlp_bench.synth.degrade.recipe import Plates, Recipe, load_recipe, parse_recipe, recipe_names
 from mdlp_bench.synth.degrade.synthesise import synthesise, synthesise_sample
 
 __all__ = [
     "DegradedTriplet",
     "FrameStatistics",
+    "Plates",
     "Recipe",
     "RecipeComparison",
     "compare_recipes",
     "degrade_triplet",
     "draw_parameters",
+    "finish",
     "frame_statistics",
     "load_recipe",
     "parse_recipe",

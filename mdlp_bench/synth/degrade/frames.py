@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -14,7 +14,7 @@ from mdlp_bench.errors import DataError
 from mdlp_bench.images import ImageU8, check_rgb, decode, encode
 from mdlp_bench.synth.degrade.operators import OPERATORS, ImageF32, to_float, to_uint8
 from mdlp_bench.synth.degrade.operators.compression import JpegParams, encode_jpeg
-from mdlp_bench.synth.degrade.plan import PARAMETERS_VERSION, draw_parameters
+from mdlp_bench.synth.degrade.plan import PARAMETERS_VERSION, draw_finish, draw_parameters
 from mdlp_bench.synth.degrade.recipe import Recipe
 
 # What operators without randomness are given for a generator.
@@ -51,6 +51,22 @@ def degrade_triplet(
     """
     parameters = draw_parameters(recipe, seed=seed, sample_id=sample_id, n_frames=n_frames)
     return DegradedTriplet(replay_frames(clean, parameters), parameters)
+
+
+def finish(clean: ImageU8, recipe: Recipe, *, seed: int, sample_id: str) -> ImageU8:
+    """A rendered plate as the ground truths look for which the recipe is made (see `recipe.Plates`).
+
+    Args:
+        clean: uint8 RGB [H, W, 3].
+        recipe: The recipe; without steps to finish with, `clean` itself is returned.
+        seed: The data set's seed.
+        sample_id: The sample; together with `seed` it fixes every random number.
+
+    Raises:
+        DataError: As in `plan.draw_finish`.
+    """
+    steps = draw_finish(recipe, seed=seed, sample_id=sample_id, size=(clean.shape[0], clean.shape[1]))
+    return to_uint8(_applied(to_float(clean), steps)) if steps else clean
 
 
 def replay_frames(clean: ImageU8, parameters: Mapping[str, Any]) -> list[bytes]:
@@ -98,11 +114,16 @@ def replay(row: Mapping[str, Any]) -> list[bytes]:
 
 
 def _frame(image: ImageF32, frame: Mapping[str, Any]) -> bytes:
-    for step in frame["steps"]:
-        operator = OPERATORS[step["op"]]
-        rng = _UNUSED if operator.noise == "none" else np.random.default_rng(step["seed"])
-        image = operator.apply(image, operator.params.model_validate(step["params"]), rng)
+    image = _applied(image, frame["steps"])
     output = frame["output"]
     if output["format"] == "png":
         return encode(to_uint8(image), "png")
     return encode_jpeg(image, JpegParams(quality=output["quality"], subsampling=output["subsampling"]))
+
+
+def _applied(image: ImageF32, steps: Sequence[Mapping[str, Any]]) -> ImageF32:
+    for step in steps:
+        operator = OPERATORS[step["op"]]
+        rng = _UNUSED if operator.noise == "none" else np.random.default_rng(step["seed"])
+        image = operator.apply(image, operator.params.model_validate(step["params"]), rng)
+    return image

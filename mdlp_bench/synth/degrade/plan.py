@@ -94,6 +94,34 @@ def draw_parameters(recipe: Recipe, *, seed: int, sample_id: str, n_frames: int 
     }
 
 
+def draw_finish(recipe: Recipe, *, seed: int, sample_id: str, size: tuple[int, int]) -> list[dict[str, Any]]:
+    """Draw the steps that finish a rendered ground truth (see `recipe.Plates`).
+
+    Args:
+        recipe: The recipe.
+        seed: The data set's seed.
+        sample_id: The sample.
+        size: Height and width of the ground truth.
+
+    Returns:
+        Steps as in the frames of `draw_parameters`.
+
+    Raises:
+        DataError: The recipe draws a value its operator refuses, or its steps change the size.
+    """
+    rng = np.random.default_rng(seed_for(seed, sample_id, "finish"))
+    steps = []
+    current = size
+    for number, step in enumerate(_flatten(recipe.plates.finish, rng)):
+        latents = _Latents(step.params)
+        latents.start(rng)
+        key = (seed, sample_id, "finish", number)
+        entry, current = _concrete(recipe, step, latents.values(), Sizes(current, size, size), key)
+        steps.append(entry)
+    _check_size(recipe, current, size)
+    return steps
+
+
 def _draw_scene(recipe: Recipe, rng: np.random.Generator) -> _ScenePlan:
     camera = _Latents({name: getattr(recipe.camera, name) for name in _CAMERA_FIELDS})
     output = _Latents({"quality": recipe.output.quality})
@@ -140,25 +168,14 @@ def _frame(
     current = canvas
     steps: list[dict[str, Any]] = [{"op": "view", "params": _checked("view", state.view, recipe)}]
     for number, (step, latents) in enumerate(scene.steps):
-        operator = OPERATORS[step.op]
         values: dict[str, Any] = {
             name: _times(value, step.params[name], state) for name, value in latents.values().items()
         }
-        if operator.resolve is not None:
-            values = operator.resolve(values, Sizes(current, frame, canvas))
-        params = _checked(step.op, values, recipe)
-        entry: dict[str, Any] = {"op": step.op, "params": params}
-        if operator.noise != "none":
-            moment_key = index if operator.noise == "frame" else "scene"
-            entry["seed"] = seed_for(*noise_key, "noise", moment_key, number)
+        moment_key = index if OPERATORS[step.op].noise == "frame" else "scene"
+        key = (*noise_key, "noise", moment_key, number)
+        entry, current = _concrete(recipe, step, values, Sizes(current, frame, canvas), key)
         steps.append(entry)
-        if operator.size_after is not None:
-            current = operator.size_after(operator.params(**params), current)
-    if current != frame:
-        raise DataError(
-            f"recipe {recipe.name}: its steps end at {current[1]} x {current[0]} px, "
-            f"the frame is {frame[1]} x {frame[0]}; let the last resize be `of: frame`"
-        )
+    _check_size(recipe, current, frame)
     output: dict[str, Any] = {"format": recipe.output.format}
     if recipe.output.format == "jpg":
         quality = round(float(scene.output.values()["quality"]))
@@ -166,6 +183,29 @@ def _frame(
     record = {name: now[name] if name in _CHANGING else scene.first[name] for name in _CAMERA_FIELDS}
     record |= {"motion_length": state.motion_length, "motion_angle": state.motion_angle}
     return {"size": [state.height, state.width], "camera": record, "steps": steps, "output": output}
+
+
+def _concrete(
+    recipe: Recipe, step: Step, values: Mapping[str, Any], sizes: Sizes, noise_key: tuple[int | str, ...]
+) -> tuple[dict[str, Any], tuple[int, int]]:
+    """A step with concrete parameters and its noise seed, and the size of the image after it."""
+    operator = OPERATORS[step.op]
+    resolved = values if operator.resolve is None else operator.resolve(values, sizes)
+    params = _checked(step.op, resolved, recipe)
+    entry: dict[str, Any] = {"op": step.op, "params": params}
+    if operator.noise != "none":
+        entry["seed"] = seed_for(*noise_key)
+    if operator.size_after is None:
+        return entry, sizes.current
+    return entry, operator.size_after(operator.params(**params), sizes.current)
+
+
+def _check_size(recipe: Recipe, current: tuple[int, int], wanted: tuple[int, int]) -> None:
+    if current != wanted:
+        raise DataError(
+            f"recipe {recipe.name}: its steps end at {current[1]} x {current[0]} px, "
+            f"the frame is {wanted[1]} x {wanted[0]}; let the last resize be `of: frame`"
+        )
 
 
 _CHANGING: Final = frozenset({"exposure", "crop_shift_x", "crop_shift_y", "crop_zoom", "roll", "shear"})

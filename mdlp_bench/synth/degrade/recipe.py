@@ -18,6 +18,9 @@ A recipe file:
       - shuffle: [[...], [...]]       # groups of steps in random order
         keep_order: [0, 1]            # these groups keep their relative order
     output: {format: jpg, quality: {integers: [85, 95]}}
+    plates:                           # how plates rendered for it look; see Plates
+      appearance: {difficulty: 0.4, max_roll: 8}
+      finish: [{op: sharpen, params: {amount: {uniform: [0, 1]}}}]
 
 The clean image is brought onto the camera's canvas first; the last step must leave the frame's size.
 """
@@ -34,10 +37,13 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Fiel
 from pydantic import model_validator as _model_validator
 
 from mdlp_bench.errors import DataError, first_fault
+from mdlp_bench.plate import Layout
 from mdlp_bench.synth.degrade.camera import Camera, DrawField
 from mdlp_bench.synth.degrade.draws import Draw
 from mdlp_bench.synth.degrade.operators import OPERATORS
 from mdlp_bench.synth.degrade.operators.compression import Subsampling
+from mdlp_bench.synth.render.samples import DEFAULT_LAYOUTS
+from mdlp_bench.synth.render.style import Appearance
 
 _SUFFIX = ".yaml"
 # What `resize` takes in a recipe in place of height and width.
@@ -118,6 +124,22 @@ class Output(_Model):
     subsampling: Subsampling = "4:2:0"
 
 
+class Plates(_Model):
+    """How plates look that are rendered to be degraded by the recipe: its ground truths.
+
+    Attributes:
+        appearance: Distribution of looks; the default shows plates as clear late frames do: nearly frontal,
+            mostly well lit.
+        layouts: Relative shares of layouts.
+        finish: What the camera and the editor of the data set did to the ground truth. The last step must
+            leave its size; frames are degraded from the finished image.
+    """
+
+    appearance: Appearance = Appearance(difficulty=0.4, max_yaw=20.0, max_pitch=8.0, max_roll=3.0)
+    layouts: dict[Layout, float] = Field(default_factory=lambda: dict(DEFAULT_LAYOUTS))
+    finish: tuple[Item, ...] = ()
+
+
 def _quoted(value: Any) -> Any:
     return str(value) if isinstance(value, int | float) else value
 
@@ -134,6 +156,7 @@ class Recipe(_Model):
         camera: The camera path.
         steps: The operators.
         output: The file format of the frames.
+        plates: How plates rendered for it look.
     """
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
@@ -144,6 +167,7 @@ class Recipe(_Model):
     camera: Camera
     steps: tuple[Item, ...] = Field(min_length=1)
     output: Output = Output()
+    plates: Plates = Plates()
 
     @property
     def id(self) -> str:

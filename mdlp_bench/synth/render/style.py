@@ -175,6 +175,7 @@ class Appearance(_Record):
         max_roll: Largest roll (at most 20).
         night: Share of night scenes at difficulty 1.
         mean_margin: Mean crop margin around the plate's bounding box.
+        stroke: Millimetres added to both sides of every stroke on average, beside the face's own weight.
     """
 
     difficulty: Unit = 0.7
@@ -184,6 +185,7 @@ class Appearance(_Record):
     max_roll: Annotated[float, Field(ge=0.0, le=20.0)] = 14.0
     night: Unit = 0.2
     mean_margin: Annotated[float, Field(ge=0.0, le=0.5)] = 0.015
+    stroke: Annotated[float, Field(ge=-1.0, le=1.0)] = 0.0
 
 
 # Paint before ageing: background (top), background (bottom), ink. GA 36 names the colours; the values are the
@@ -234,8 +236,8 @@ def sample_style(
     return PlateStyle(
         latin=latin,
         han=HAN_FACES[int(rng.random() < 0.25)],
-        stroke=_clipped(rng, lightness, 0.65, -1.8, 1.7),
-        han_stroke=_clipped(rng, -0.25, 0.4, -0.9, 0.9),
+        stroke=_clipped(rng, lightness + appearance.stroke, 0.65, -1.8, 1.7),
+        han_stroke=_clipped(rng, -0.25 + appearance.stroke / 2, 0.4, -0.9, 0.9),
         flag_on_one=bool(rng.random() < (0.9 if new_energy else 0.04)),
         shift=float(rng.uniform(0.0, 0.8)),
         paint=_paint(rng, layout, d),

@@ -16,6 +16,7 @@ from mdlp_bench.images import decode, encode
 from mdlp_bench.schema import SAMPLE_SCHEMA, Sample, record_batch
 from mdlp_bench.synth.degrade import (
     degrade_triplet,
+    finish,
     frame_statistics,
     load_recipe,
     parse_recipe,
@@ -26,7 +27,16 @@ from mdlp_bench.synth.degrade import (
     synthesise_sample,
 )
 
-NAMES = ["bicubic", "bsrgan", "gaussian", "motion", "motion@2", "realesrgan", "surveillance"]
+NAMES = [
+    "bicubic",
+    "bsrgan",
+    "gaussian",
+    "motion",
+    "motion@2",
+    "realesrgan",
+    "surveillance",
+    "surveillance@2",
+]
 
 
 def strokes(seed=0, size=(112, 224)):
@@ -195,3 +205,38 @@ def test_errors_name_the_sample():
         replay(row | {"degradation": json.dumps(record)})
     with pytest.raises(DataError, match="expected a uint8"):
         degrade_triplet(np.zeros((5, 5), np.uint8), recipe, seed=0, sample_id="a")
+
+
+FINISHED = """
+name: finished
+version: 1
+description: Small and sharpened ground truths.
+camera: {width: 40}
+steps: [{op: resize, params: {of: frame, interpolation: area}}]
+plates:
+  finish:
+    - {op: resize, params: {of: frame, scale: {uniform: [0.4, 0.6]}, interpolation: area}}
+    - {op: gaussian_noise, params: {sigma: 4}}
+    - {op: resize, params: {of: frame, interpolation: bicubic}}
+"""
+
+
+def test_ground_truths_are_finished_by_seed_and_sample():
+    image, recipe = strokes(), parse_recipe(FINISHED, "finished")
+    done = finish(image, recipe, seed=1, sample_id="a")
+    assert done.shape == image.shape and done.dtype == np.uint8
+    np.testing.assert_array_equal(done, finish(image, recipe, seed=1, sample_id="a"))
+    others = [finish(image, recipe, seed=seed, sample_id=name) for seed, name in ((2, "a"), (1, "b"))]
+    assert all((done != other).any() for other in others)
+    # A thumbnail of about half the size has lost what lies between its pixels.
+    fine = [np.abs(np.diff(x.astype(float), axis=1)).max() for x in (image, done)]
+    assert fine[1] < fine[0]
+    np.testing.assert_array_equal(image, finish(image, load_recipe("surveillance"), seed=1, sample_id="a"))
+
+
+def test_a_finish_that_changes_the_size_is_refused():
+    recipe = parse_recipe(
+        FINISHED.replace("    - {op: resize, params: {of: frame, interpolation: bicubic}}\n", ""), "x"
+    )
+    with pytest.raises(DataError, match="finished: its steps end at"):
+        finish(strokes(), recipe, seed=1, sample_id="a")

@@ -18,7 +18,16 @@ from mdlp_bench.synth.degrade.draws import Draw, pick, reflect
 
 N = 10_000
 N_BSRGAN = 4_000
-NAMES = ["bicubic", "bsrgan", "gaussian", "motion", "motion@2", "realesrgan", "surveillance"]
+NAMES = [
+    "bicubic",
+    "bsrgan",
+    "gaussian",
+    "motion",
+    "motion@2",
+    "realesrgan",
+    "surveillance",
+    "surveillance@2",
+]
 
 
 def draws_of(name, n=N, n_frames=1):

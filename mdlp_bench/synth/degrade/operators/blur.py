@@ -105,7 +105,7 @@ def defocus_blur(image: ImageF32, params: DefocusBlurParams, rng: np.random.Gene
 class MotionBlurParams(Params):
     """Uniform motion during the exposure: `length` pixels, direction `angle` radians."""
 
-    length: float = Field(ge=0, le=120)
+    length: float = Field(ge=0, le=500)
     angle: float
 
 
