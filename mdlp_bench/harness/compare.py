@@ -31,7 +31,17 @@ from mdlp_bench.metrics.base import METRICS
 if TYPE_CHECKING:
     from rich.console import Console, Group
 
-RANKING_METRICS: Final = ("ned", "acc", "cer", "psnr", "ssim", "lpips", "lpips_squeeze", "lpips_vgg")
+RANKING_METRICS: Final = (
+    "ned",
+    "acc",
+    "cer",
+    "psnr",
+    "ssim",
+    "lpips",
+    "lpips_squeeze",
+    "lpips_vgg",
+    "hallucination",
+)
 """What methods are ranked and grouped by; the overall order is by the first of these that was measured."""
 
 _COLUMNS: Final = (

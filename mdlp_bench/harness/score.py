@@ -31,13 +31,14 @@ from mdlp_bench.harness.scorers import ImageScorer
 from mdlp_bench.harness.statistics import ClusterBootstrap
 from mdlp_bench.harness.summarise import (
     Counts,
+    summarise_abstaining,
     summarise_columns,
     summarise_confidence,
     summarise_distances,
     unavailable,
     worst_value,
 )
-from mdlp_bench.harness.text_columns import TruthReadings, hallucinations, text_columns
+from mdlp_bench.harness.text_columns import TruthReadings, hallucinations, text_columns, wrong_if_believed
 from mdlp_bench.images import ImageU8
 from mdlp_bench.methods.base import Output
 from mdlp_bench.metrics.protocol import WORKING_SIZE, to_working_size
@@ -46,6 +47,7 @@ from mdlp_bench.readers.base import Reader, Reading
 _CHUNK: Final = 64
 _COLUMNS: Final = ("sample_id", "plate_id", "frames", "gt", "text", "layout")
 _NO_READING: Final = Reading("", ())
+_OF_CONFIDENCE: Final = ("hallucination", "wrong_if_believed")
 _TEXT_ONLY: Final = "the method gives text without an image"
 
 
@@ -292,6 +294,8 @@ def _tabulate(
         readings: list[Reading] = own.columns[f"read@{reader.name}"]
         columns[record.column("read_text", position)] = [reading.text for reading in readings]
         columns[record.column("read_confidence", position)] = [reading.confidence for reading in readings]
+        columns[record.column("read_lowest", position)] = [one.lowest_confidence for one in readings]
+        columns[record.column("read_mean", position)] = [one.mean_confidence for one in readings]
         truth: list[Reading | None] = shared.columns[f"truth@{reader.name}"]
         truths.append(
             TruthReadings(shared.columns["text"], [None if one is None else one.text for one in truth])
@@ -311,17 +315,18 @@ def _tabulate(
         sets = own.stacked_features(features), shared.stacked_features(features)
         summary |= summarise_distances(names[0], names[1], *sets, counts, plan.protocol.bootstrap.confidence)
     known = ~np.isnan(metrics["acc"])
-    confidences = np.asarray(columns["read_confidence"], np.float64)
-    if plan.protocol.text.failed == "worst":
-        confidences[failed] = 1.0
+    confidences, lowest, mean = (
+        reading_confidences(record, columns, name) for name in ("read_confidence", "read_lowest", "read_mean")
+    )
     counts = Counts(int(known.sum()), len(bootstrap.clusters), n_failed)
     summary |= summarise_confidence(confidences[known].tolist(), metrics["acc"][known] > 0, counts)
+    summary |= summarise_abstaining(lowest, mean, 1 - metrics["acc"], bootstrap, counts)
     for name, reason in {**plan.unavailable, **missing}.items():
         summary[name] = unavailable(name, reason)
     if record.method.output == "text":
         imaged = [n for s in plan.image_scorers for n in s.metrics]
         inception = () if plan.inception is None else ("fid", "kid")
-        for name in (*imaged, *plan.unavailable, *inception, "frd", "krd", "hallucination"):
+        for name in (*imaged, *plan.unavailable, *inception, "frd", "krd", *_OF_CONFIDENCE):
             summary[name] = unavailable(name, _TEXT_ONLY)
     for name, value in reader_ceilings(record, truths).items():
         summary[name] = summary[name].model_copy(update={"ceiling": value})
@@ -358,18 +363,33 @@ def reader_columns(
         scores = text_columns(texts, truth, rules, frame_readings if position == 0 else None)
         if record.method.output == "image":
             if reader.believed_from is None:
-                missing[record.column("hallucination", position)] = (
+                why = (
                     f"it is not known from which confidence {reader.name} errs at most once in a hundred "
                     "(see mdlp-bench calibrate)"
                 )
+                missing |= {record.column(name, position): why for name in _OF_CONFIDENCE}
             else:
-                confidences = readings[record.column("read_confidence", position)]
-                scores["hallucination"] = hallucinations(texts, confidences, truth, reader.believed_from)
+                sure = reading_confidences(record, readings, record.column("read_confidence", position))
+                believed = texts, sure.tolist(), truth, reader.believed_from
+                scores["hallucination"] = hallucinations(*believed)
+                scores["wrong_if_believed"] = wrong_if_believed(*believed)
+                if np.isnan(scores["wrong_if_believed"]).all():
+                    missing[record.column("wrong_if_believed", position)] = "no reading is believed"
         for metric, values in scores.items():
             if rules.failed == "worst":
                 values[failed & ~np.isnan(values)] = worst_value(metric)
             columns[record.column(metric, position)] = values
     return columns, missing
+
+
+def reading_confidences(
+    record: RunRecord, readings: Mapping[str, Sequence[Any]], column: str
+) -> npt.NDArray[np.float64]:
+    """One column of confidences, [n]: what the protocol says of failed samples goes before what was read."""
+    confidences = np.array(readings[column], np.float64)
+    if record.rules.text.failed == "worst":
+        confidences[[error is not None for error in readings["error"]]] = 1.0
+    return confidences
 
 
 def reader_ceilings(record: RunRecord, truths: Sequence[TruthReadings]) -> dict[str, float]:

@@ -11,11 +11,13 @@ import numpy.typing as npt
 from scipy.special import ndtri
 
 from mdlp_bench.harness.run import MetricSummary
-from mdlp_bench.harness.statistics import ClusterBootstrap
+from mdlp_bench.harness.statistics import ClusterBootstrap, Estimate
 from mdlp_bench.metrics import distribution, text
+from mdlp_bench.metrics.abstaining import COVERAGES, accepted, risk_coverage
 from mdlp_bench.metrics.base import METRICS, MetricInfo
 
 _MIN_FOR_DISTANCE: Final = 8
+_ABSTAINING: Final = (*(f"risk_{percent}" for percent in COVERAGES), "aurc", "aurc_mean")
 
 
 @dataclass(frozen=True)
@@ -38,8 +40,7 @@ def summarise_columns(
     is_share = [_info(name).is_share for name in measured]
     intervals = bootstrap.intervals(np.stack([columns[name] for name in measured], axis=1), is_share)
     for name, interval in zip(measured, intervals, strict=True):
-        counts = Counts(interval.n or 0, interval.n_plates or 0, n_failed)
-        summary[name] = _entry(name, counts, interval.value, interval.low, interval.high)
+        summary[name] = _estimated(name, interval, n_failed)
     return summary
 
 
@@ -86,6 +87,42 @@ def summarise_confidence(
     }
 
 
+def summarise_abstaining(
+    lowest: npt.NDArray[np.float64],
+    mean: npt.NDArray[np.float64],
+    wrong: npt.NDArray[np.float64],
+    bootstrap: ClusterBootstrap,
+    counts: Counts,
+) -> dict[str, MetricSummary]:
+    """How often readings are wrong when only the surest are accepted.
+
+    Args:
+        lowest: Lowest character confidence of each reading, float64 [n].
+        mean: Mean character confidence, [n].
+        wrong: [n] 1 for a wrong reading, 0 for a right one; NaN for a sample that is left out.
+        bootstrap: Resamples of the samples; the limits of the areas are percentiles.
+        counts: Of the entries of the areas.
+    """
+    known = ~np.isnan(wrong)
+    if not known.any():
+        return {name: unavailable(name, "no sample has a text") for name in _ABSTAINING}
+    found: dict[str, MetricSummary] = {}
+    for percent in COVERAGES:
+        column = np.full(len(wrong), np.nan)
+        column[known] = np.where(accepted(lowest[known], percent / 100), wrong[known], np.nan)
+        name = f"risk_{percent}"
+        found[name] = _estimated(name, bootstrap.interval(column, is_share=True), counts.n_failed)
+    for name, scores in (("aurc", lowest), ("aurc_mean", mean)):
+        area = risk_coverage(scores[known], wrong[known]).area()
+        resampled = [
+            risk_coverage(scores[known], wrong[known], weights[:, known]).area()
+            for weights in bootstrap.multiplicities()
+        ]
+        low, high = bootstrap.percentile_limits(np.concatenate(resampled)) or (None, None)
+        found[name] = _entry(name, counts, float(area), low, high)
+    return found
+
+
 def unavailable(name: str, reason: str) -> MetricSummary:
     """The entry of a metric that has no value."""
     return _entry(name, Counts(0, 0, 0), None).model_copy(update={"unavailable": reason})
@@ -101,6 +138,11 @@ def worst_value(name: str) -> float:
     if worst is None:
         raise ValueError(f"{name} has no worst value: it is not a metric of single samples")
     return worst
+
+
+def _estimated(name: str, estimate: Estimate, n_failed: int) -> MetricSummary:
+    counts = Counts(estimate.n or 0, estimate.n_plates or 0, n_failed)
+    return _entry(name, counts, estimate.value, estimate.low, estimate.high)
 
 
 def _entry(

@@ -81,6 +81,19 @@ def hallucinations(
     return _spread(found, known, len(readings))
 
 
+def wrong_if_believed(
+    readings: Sequence[str], confidences: Sequence[float], truth: TruthReadings, believed_from: float
+) -> Column:
+    """1 for a wrong and 0 for a right reading of those that are believed, float64 [n]; NaN for all others.
+
+    Args: As of `hallucinations`.
+    """
+    known, targets = truth.known
+    wrong = 1 - text.accuracy([readings[i] for i in known], targets)
+    wrong[[confidences[i] < believed_from for i in known]] = np.nan
+    return _spread(wrong, known, len(readings))
+
+
 def _spread(values: Column, places: Sequence[int], size: int) -> Column:
     column = np.full(size, np.nan)
     column[list(places)] = values

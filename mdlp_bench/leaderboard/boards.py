@@ -35,10 +35,13 @@ TEXT_METRICS: Final = ("ned", "acc", "cer")
 RANKED: Final = (*TEXT_METRICS, "psnr", "ssim", "lpips", "lpips_squeeze", "lpips_vgg")
 """What is ranked, in the order that decides the overall place: NED first, equal values by ACC, and so on."""
 
-SHOWN: Final = ("hallucination", "frd")
-"""What is shown beside the ranked metrics."""
+GROUPED: Final = ("hallucination",)
+"""What has places and tie groups of its own, but no say in the overall place."""
 
-_OF_READER: Final = frozenset((*TEXT_METRICS, "hallucination", "read_text"))
+SHOWN: Final = ("wrong_if_believed", "frd")
+"""What is shown beside them."""
+
+_OF_READER: Final = frozenset((*TEXT_METRICS, "hallucination", "wrong_if_believed", "read_text"))
 
 
 @dataclass(frozen=True)
@@ -204,12 +207,14 @@ class _Ranker:
     def board(self, entries: list[Entry], reader: str, kind: BoardKind, target: str = "") -> Board:
         """The board of these entries by one reader."""
         self._check_samples(entries)
-        names = TEXT_METRICS if kind == "text-only" else RANKED
+        names = TEXT_METRICS if kind == "text-only" else (*RANKED, *GROUPED)
         ranked = {name: self._rank(entries, name, reader) for name in names}
         measured = {name: found for name, found in ranked.items() if found is not None}
         if not measured:
             raise RunError(f"{entries[0].folder}: no sample has a score to rank by; add it again with texts")
-        places, borda = self._overall(entries, list(measured.values()))
+        places, borda = self._overall(
+            entries, [found for name, found in measured.items() if name not in GROUPED]
+        )
         scores = {entry.key: _scores(entry, measured, reader, kind) for entry in entries}
         metrics = [METRICS[name] for name in measured]
         if kind != "text-only":

@@ -46,6 +46,8 @@ _HEUSEL = "Heusel et al., NeurIPS 2017"
 _BINKOWSKI = "Binkowski et al., ICLR 2018"
 _ECC = "after ECC registration (Evangelidis and Psarakis, IEEE TPAMI 30(10), 2008)"
 _EDIT = "Levenshtein distance"
+_RISK = "share of wrong readings by coverage, ordered by the lowest character confidence"
+_AURC = "Geifman et al., ICLR 2019, area under the risk-coverage curve; confidence"
 
 METRICS: Final[Mapping[str, MetricInfo]] = MappingProxyType(
     {
@@ -200,15 +202,40 @@ METRICS: Final[Mapping[str, MetricInfo]] = MappingProxyType(
         ),
         "invented": MetricInfo(
             "invented",
-            "Invented",
+            "Not in the frames",
             False,
             1.0,
             0.0,
             "",
             3,
             "sample",
-            "share of characters that no frame supports",
+            "share of characters read that are wrong and that the same reader reads in no frame",
             is_share=True,
+        ),
+        "wrong_if_believed": MetricInfo(
+            "wrong_if_believed",
+            "P(wrong | believed)",
+            False,
+            1.0,
+            0.0,
+            "",
+            3,
+            "sample",
+            "share of wrong readings among those of at least the reader's confidence threshold",
+            is_share=True,
+        ),
+        "risk_100": MetricInfo(
+            "risk_100", "Wrong at 100 %", False, None, 0.0, "", 3, "set", f"{_RISK}, all readings"
+        ),
+        "risk_50": MetricInfo(
+            "risk_50", "Wrong at 50 %", False, None, 0.0, "", 3, "set", f"{_RISK}, the surest half"
+        ),
+        "risk_20": MetricInfo(
+            "risk_20", "Wrong at 20 %", False, None, 0.0, "", 3, "set", f"{_RISK}, the surest fifth"
+        ),
+        "aurc": MetricInfo("aurc", "AURC", False, None, 0.0, "", 3, "set", f"{_AURC}, lowest character"),
+        "aurc_mean": MetricInfo(
+            "aurc_mean", "AURC (mean)", False, None, 0.0, "", 3, "set", f"{_AURC}, mean of the characters"
         ),
         "ece": MetricInfo(
             "ece", "ECE", False, None, 0.0, "", 3, "set", "Guo et al., ICML 2017, eq. 3, 15 bins"

@@ -287,10 +287,11 @@ def frames_show(frames: Sequence[str], read: str, position: int) -> bool:
 
 
 def invented(preds: Sequence[str], targets: Sequence[str], frame_readings: Sequence[Sequence[str]]) -> Scores:
-    """Share of each reading's characters that the method made up, lower is better, range [0, 1].
+    """Share of each reading's characters that are wrong and not read in the frames, within [0, 1].
 
-    A character is invented when it is wrong (by an alignment with the truth) and no reading of the sample's
-    input frames has it at its position or beside it (see `frames_show`).
+    Lower is better. A character counts when it is wrong (by an alignment with the ground truth's text) and no
+    reading of the sample's input frames has it at its position or beside it (see `frames_show`). That the
+    reader does not read it in the frames does not prove that they do not show it.
 
     Args:
         preds: Readings of the restored images.

@@ -37,6 +37,16 @@ class Reading:
         """Product of the character confidences; 0 for an empty reading."""
         return math.prod(self.char_confidences) if self.text else 0.0
 
+    @property
+    def lowest_confidence(self) -> float:
+        """Confidence of the least certain character; 0 for an empty reading."""
+        return min(self.char_confidences, default=0.0)
+
+    @property
+    def mean_confidence(self) -> float:
+        """Mean of the character confidences; 0 for an empty reading."""
+        return sum(self.char_confidences) / len(self.text) if self.text else 0.0
+
 
 class ReaderDescriptor(BaseModel):
     """What a run says about the reader that scored it.

@@ -21,6 +21,7 @@ from mdlp_bench.harness.score import score
 from mdlp_bench.harness.scorers import FidelityScorer
 from mdlp_bench.images import ImageU8, decode
 from mdlp_bench.methods import load_method, method
+from mdlp_bench.metrics.abstaining import risk_coverage
 from mdlp_bench.metrics.base import METRICS
 from mdlp_bench.metrics.distribution import frechet_distance, kernel_distance
 from mdlp_bench.metrics.protocol import MDLP_V1, MDLP_V2, to_working_size
@@ -147,6 +148,38 @@ def test_under_the_second_protocol_a_failed_sample_gets_the_worst_value_of_every
     assert failed.summary["ece"].mean == pytest.approx((5 + 0.99**7) / 6)
     assert failed.summary["acc"].mean == 0 and failed.summary["acc"].high is not None
     assert failed.summary["acc"].high > 0.3, "none of three plates read is no proof that none ever is"
+
+
+def test_what_a_run_says_of_its_surest_readings(make_samples: Make, tmp_path: Path) -> None:
+    class Unsure(BrightReader):
+        """Surest of the first characters of dark images; half the readings are below its threshold."""
+
+        def read(self, images: Sequence[ImageU8]) -> list[Reading]:
+            return [
+                Reading(one.text, (0.5 + 0.5 * (int(one.text[-1]) < 5), *(1.0,) * (len(one.text) - 1)))
+                for one in super().read(images)
+            ]
+
+    rows = readable_rows(40)
+    for row in rows[::3]:
+        row["text"] = "京A00000"
+    samples = make_samples(rows=rows)
+    found = predict(load_method("ground-truth"), samples, tmp_path / "p")
+    (run,) = score([found], samples, [tmp_path / "r"], dataclasses.replace(PLAN, readers=(Unsure(),)))
+    table = run.per_sample().to_pydict()
+    wrong = 1 - np.array(table["acc"])
+    lowest, mean = np.array(table["read_lowest"]), np.array(table["read_mean"])
+    assert set(lowest) == {0.5, 1.0} and set(mean) == {6.5 / 7, 1.0}
+    believed = np.array(table["read_confidence"]) >= 0.9
+    assert 0 < believed.sum() < 40
+    entry = run.summary["wrong_if_believed"]
+    assert entry.mean == pytest.approx(wrong[believed].mean()) and entry.n == believed.sum()
+    assert entry.low is not None and entry.high is not None and entry.low <= entry.mean <= entry.high
+    assert run.summary["risk_100"].mean == pytest.approx(1 - run.summary["acc"].mean)
+    assert run.summary["risk_20"].mean == pytest.approx(wrong[believed].mean()), "ties are accepted together"
+    area = risk_coverage(lowest, wrong).area()
+    assert run.summary["aurc"].mean == run.summary["aurc_mean"].mean == pytest.approx(area)
+    assert run.summary["aurc"].low <= area <= run.summary["aurc"].high
 
 
 def test_runs_of_two_protocols_are_not_compared_but_each_among_themselves(

@@ -163,6 +163,19 @@ class ClusterBootstrap:
         (interval,) = self.intervals(values, is_share)
         return interval
 
+    def multiplicities(self) -> Iterator[FloatArray]:
+        """How often each sample occurs in each resample, [b, n] in blocks of rows of at most 32 MB."""
+        rows = max(1, _BLOCK_DRAWS // self.clusters.n_samples)
+        for block in self._blocks():
+            for start in range(0, len(block), rows):
+                yield block[start : start + rows, self.clusters.codes].astype(np.float64)
+
+    def percentile_limits(self, replicates: npt.ArrayLike) -> tuple[float, float] | None:
+        """Percentile limits from [B] resampled values of any statistic; None with a single plate."""
+        values = np.asarray(replicates, np.float64)
+        low, high = interval_limits(values[:, None], np.zeros(1), self.confidence)[0]
+        return (float(low), float(high)) if len(self.clusters) > 1 and not np.isnan(low) else None
+
     def _replicates(self, sums: ClusterSums) -> FloatArray:
         replicates = np.empty((self.n_resamples, sums.totals.shape[1]))
         start = 0
