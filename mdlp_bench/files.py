@@ -1,18 +1,27 @@
-"""Atomic writes, hashes and strict JSON: how everything in this project reaches the disk."""
+"""Atomic and locked writes, hashes and strict JSON: how everything in this project reaches the disk."""
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import hashlib
 import json
 import os
 import re
-import tempfile
+import stat
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from mdlp_bench.errors import DataError, MdlpBenchError
+
+if sys.platform != "win32":
+    import fcntl
+
+PART: Final = ".part-"
+"""How the names of unfinished files begin."""
 
 _CHUNK = 1 << 20
 
@@ -21,31 +30,83 @@ _CHUNK = 1 << 20
 def atomic_path(target: Path) -> Iterator[Path]:
     """Yield a temporary path beside `target` that takes its place when the block succeeds.
 
-    A reader sees the old file or the new one, never half of it; a failure leaves nothing behind.
+    A reader sees the old file or the new one, never half of it; a failure leaves nothing behind. A second
+    writer of the same file waits for the first one. The temporary file has one name per target, so the next
+    attempt overwrites what a killed process left. A symbolic link is followed: its file is replaced.
 
     Raises:
-        MdlpBenchError: The disk is full or the folder not writable; the message names the target.
+        MdlpBenchError: The disk is full, the folder cannot be written to, or `target` is a device, a pipe, a
+            socket or a folder; the message names the target.
     """
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(
-            dir=target.parent, prefix=f".{target.name[:80]}.", suffix=target.suffix
-        )
+        place = _regular(target)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        temporary = _part_of(place)
+        lock = FileLock(temporary, wait=True)
     except OSError as error:
-        raise _cannot_write(target, error) from error
-    os.close(handle)
-    temporary = Path(name)
+        raise cannot_write(target, error) from error
     try:
         yield temporary
-        # mkstemp makes private files; give the result the permissions any new file would have.
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
-        temporary.replace(target)
+        if place.exists():
+            temporary.chmod(place.stat().st_mode & 0o777)
+        temporary.replace(place)
     except OSError as error:
-        raise _cannot_write(target, error) from error
+        # What cannot be read inside the block is not the target's fault.
+        if error.filename in (None, *map(str, (temporary, place, place.parent))):
+            raise cannot_write(target, error) from error
+        raise
     finally:
-        temporary.unlink(missing_ok=True)
+        lock.remove()
+
+
+class FileLock:
+    """An exclusive lock on a file, which is created. The kernel releases it however its process ends.
+
+    Windows has no such lock: there the file is created and nobody waits.
+
+    Args:
+        path: The file; it lies in a folder that exists.
+        wait: Wait for the process that has the lock.
+
+    Raises:
+        BlockingIOError: Another process has the lock, and `wait` is false.
+        OSError: The file cannot be made.
+    """
+
+    def __init__(self, path: Path, *, wait: bool) -> None:
+        self.path = path
+        self._handle: int | None = None
+        while self._handle is None:
+            handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+            if sys.platform == "win32":
+                os.close(handle)
+                return
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+                # The process that had the lock may have moved or removed the file that was opened here.
+                if os.path.samestat(os.fstat(handle), path.stat()):
+                    self._handle = handle
+            except FileNotFoundError:
+                pass
+            finally:
+                if self._handle is None:
+                    os.close(handle)
+
+    def release(self) -> None:
+        """Let others have the file."""
+        if self._handle is not None:
+            os.close(self._handle)
+            self._handle = None
+
+    def remove(self) -> None:
+        """Remove the file, if it is still in its place, and release the lock."""
+        if self._handle is None:
+            self.path.unlink(missing_ok=True)
+            return
+        with contextlib.suppress(OSError):
+            if os.path.samestat(os.fstat(self._handle), self.path.stat()):
+                self.path.unlink()
+        self.release()
 
 
 def slugify(name: str) -> str:
@@ -113,6 +174,18 @@ def sha256_file(path: Path) -> str:
     return digest.hexdigest()
 
 
+def file_state(path: Path) -> tuple[str, int, int]:
+    """Name, size in bytes and time of a file's last change in ns: what tells cheaply that it was changed.
+
+    Size and time of a file that cannot be seen are -1.
+    """
+    try:
+        found = path.stat()
+    except OSError:
+        return path.name, -1, -1
+    return path.name, found.st_size, found.st_mtime_ns
+
+
 def seed_for(*parts: object) -> int:
     """A 63-bit seed that depends on nothing but `parts`, e.g. `seed_for(seed, sample_id)`.
 
@@ -127,7 +200,36 @@ def _refuse_constant(name: str) -> float:
     raise ValueError(f"{name} is not JSON")
 
 
-def _cannot_write(target: Path, error: OSError) -> MdlpBenchError:
+def cannot_write(target: Path, error: OSError) -> MdlpBenchError:
+    """The error to raise for a file or folder that the system refuses to write."""
     return MdlpBenchError(
         f"{target}: cannot be written ({error.strerror}); free space or choose another folder"
     )
+
+
+def _regular(target: Path) -> Path:
+    """The file that a write to `target` replaces or makes: links are followed.
+
+    Raises:
+        MdlpBenchError: It is a device, a pipe, a socket, a folder or a link to itself.
+    """
+    try:
+        place = Path(os.path.realpath(target))
+        mode = place.stat().st_mode
+    except FileNotFoundError:
+        return place
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        raise MdlpBenchError(f"{target}: is a link to itself; choose another name") from error
+    if stat.S_ISDIR(mode):
+        raise MdlpBenchError(f"{target}: is a folder; give the name of a file")
+    if not stat.S_ISREG(mode):
+        raise MdlpBenchError(f"{target}: is a device, pipe or socket; give the name of a regular file")
+    return place
+
+
+def _part_of(place: Path) -> Path:
+    """The temporary file of a target: one name per target, short, with the same ending."""
+    digest = hashlib.sha256(os.fsencode(place.name)).hexdigest()[:16]
+    return place.with_name(f"{PART}{digest}{place.suffix[:16]}")

@@ -115,6 +115,49 @@ def draw() -> Draw:
 
 
 @pytest.fixture
+def resumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[Path], Any]], int]:
+    """A check: stopped before any of its writes and run again, a job ends with the same files.
+
+    Returns the number of writes it was stopped before.
+    """
+    put_in_place = Path.replace
+
+    def tree(folder: Path) -> dict[str, bytes]:
+        return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+    def check(job: Callable[[Path], Any]) -> int:
+        job(tmp_path / "whole" / "out")
+        expected, survive = tree(tmp_path / "whole"), 0
+        while True:
+            left = survive
+
+            def stopping(self: Path, target: Path) -> Path:
+                nonlocal left
+                if left == 0:
+                    raise KeyboardInterrupt
+                left -= 1
+                return put_in_place(self, target)
+
+            place = tmp_path / f"stopped-{survive}" / "out"
+            monkeypatch.setattr(Path, "replace", stopping)
+            try:
+                job(place)
+                finished = True
+            except KeyboardInterrupt:
+                finished = False
+            monkeypatch.setattr(Path, "replace", put_in_place)
+            if finished:
+                return survive
+            if (place / ".unfinished.json").is_file():
+                (place / ".part-0123456789abcdef.png").write_bytes(b"half")
+            job(place)
+            assert tree(place.parent) == expected, f"stopped before write {survive + 1}"
+            survive += 1
+
+    return check
+
+
+@pytest.fixture
 def mdlp(tmp_path: Path, draw: Draw) -> Path:
     """train: a (3 frames), b (1), c (5, gaps, mixed endings); val: a (2, no gt). Labels for all but val/a."""
     root = tmp_path / "set"

@@ -35,6 +35,7 @@ ROWS: tuple[tuple[tuple[str, str], ...], ...] = (
         ("schema", "the sample"),
         ("records", "versioned JSON"),
         ("report", "self-contained HTML pages"),
+        ("output_folder", "one writer, resumable"),
     ),
     (
         ("plate", "the grammar"),

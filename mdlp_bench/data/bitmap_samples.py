@@ -80,6 +80,10 @@ class DecodedSamples(Samples):
         """See `Samples`."""
         return _decoded(self._base[position])
 
+    def origin(self, sample_ids: Collection[str]) -> str | None:
+        """See `Samples`."""
+        return self._base.origin(sample_ids)
+
     def batches(self, size: int = 128, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         """See `Samples`."""
         wanted = list(SAMPLE_SCHEMA.names if columns is None else columns)

@@ -4,13 +4,12 @@
     manifest.json, manifest.parquet  see `mdlp_bench.data.manifest`
     quarantine.json                  optional, never written here: sample ids that loaders leave out
 
-An unfinished build also has `.build/` with the record of every finished shard; starting it again
-continues, and the result is the same to the byte.
+An unfinished build also has what `mdlp_bench.output_folder` keeps, and in `.build/` the record of every
+finished shard; the same call continues, and the result is the same to the byte.
 """
 
 from __future__ import annotations
 
-import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -24,6 +23,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+import mdlp_bench
 from mdlp_bench.data.manifest import (
     INDEX,
     INDEX_SCHEMA,
@@ -35,10 +35,12 @@ from mdlp_bench.data.manifest import (
 )
 from mdlp_bench.data.samples import Samples
 from mdlp_bench.data.shards import (
-    BUILD,
+    ShardContent,
     ShardRecord,
     ShardWriter,
     check_candidates,
+    check_content,
+    check_origin,
     finished,
     read_record,
     safe,
@@ -47,6 +49,7 @@ from mdlp_bench.data.temp_table import hash_strings
 from mdlp_bench.engine import SERIAL, Engine
 from mdlp_bench.errors import DataError
 from mdlp_bench.files import atomic_path, sha256_file, write_json
+from mdlp_bench.output_folder import unfinished
 from mdlp_bench.schema import Sample
 
 SHARD_ROWS: Final = 2048
@@ -73,6 +76,7 @@ def write_parquet(
     name: str | None = None,
     version: str = "1.0.0",
     supersedes: str | None = None,
+    made_by: Mapping[str, Any] | None = None,
     engine: Engine = SERIAL,
     shard_rows: int = SHARD_ROWS,
     progress: Progress | None = None,
@@ -81,7 +85,8 @@ def write_parquet(
 
     Images are stored as the bytes they are. From `Samples`, every image is verified on the way; a broken
     sample is left out and told in the manifest. A killed build continues when called again with the same
-    samples. Single samples are taken as they are, in order; each split keeps its own order.
+    samples and arguments; anything else is refused with what differs. Single samples are taken as they are,
+    in order; each split keeps its own order.
 
     Args:
         samples: Samples of any source, or an iterable of `Sample` or of mappings for `Sample.from_row`.
@@ -89,8 +94,9 @@ def write_parquet(
         name: Name of the data set (default: that of the samples, else of the folder).
         version: Version of the data set.
         supersedes: The version this one replaces.
+        made_by: How the rows are made, as strict JSON, for a resumed build to be the same one.
         engine: Where shards are written; the bytes do not depend on it (used for `Samples` only).
-        shard_rows: Candidates a shard.
+        shard_rows: Candidates per shard.
         progress: Called as rows are done.
 
     Returns:
@@ -98,10 +104,59 @@ def write_parquet(
 
     Raises:
         DataError: The folder holds something else, two rows have one id, or there is no sound sample.
-        MdlpBenchError: The folder cannot be written.
+        MdlpBenchError: The folder cannot be written, or another process is writing into it.
     """
     out = Path(out)
-    _prepare_target(out)
+    identity = build_identity(
+        samples, name=name, version=version, supersedes=supersedes, made_by=made_by, shard_rows=shard_rows
+    )
+    with unfinished(out, identity):
+        return write_shards(
+            samples,
+            out,
+            name=name,
+            version=version,
+            supersedes=supersedes,
+            engine=engine,
+            shard_rows=shard_rows,
+            progress=progress,
+        )
+
+
+def build_identity(
+    samples: Samples | Iterable[Sample | Mapping[str, Any]],
+    *,
+    name: str | None = None,
+    version: str = "1.0.0",
+    supersedes: str | None = None,
+    made_by: Mapping[str, Any] | None = None,
+    shard_rows: int = SHARD_ROWS,
+) -> dict[str, Any]:
+    """What the bytes of a build depend on, apart from the samples, which are compared shard by shard.
+
+    Args: see `write_parquet`.
+    """
+    return {
+        "data": {"name": name, "version": version, "supersedes": supersedes},
+        "samples": samples.name if isinstance(samples, Samples) else None,
+        "rows per shard": shard_rows,
+        "made by": None if made_by is None else dict(made_by),
+        "software": {"mdlp-bench": mdlp_bench.__version__, "pyarrow": pa.__version__},
+    }
+
+
+def write_shards(
+    samples: Samples | Iterable[Sample | Mapping[str, Any]],
+    out: Path,
+    *,
+    name: str | None = None,
+    version: str = "1.0.0",
+    supersedes: str | None = None,
+    engine: Engine = SERIAL,
+    shard_rows: int = SHARD_ROWS,
+    progress: Progress | None = None,
+) -> Manifest:
+    """`write_parquet` in a folder that the caller guards with `unfinished`, and may add further files to."""
     if isinstance(samples, Samples):
         records = _build(samples, out, engine, shard_rows, progress)
         default_name = samples.name
@@ -120,13 +175,21 @@ def build_shard(samples: Samples, out: Path, task: ShardTask) -> int:
         DataError: The folder holds a shard of other samples.
         MdlpBenchError: The folder cannot be written.
     """
+    origin = samples.origin(task.candidates)
     if record := finished(out, task.split, task.number):
         check_candidates(record, task.candidates, out)
+        if origin is not None:
+            check_origin(record, origin, out)
+        else:
+            content = ShardContent()
+            for item in samples.load(task.candidates):
+                content.add(item)
+            check_content(record, content, out)
     else:
         with ShardWriter(out, task.split, task.number) as shard:
             for item in samples.load(task.candidates):
                 shard.add(item)
-            shard.finish(task.candidates)
+            shard.finish(task.candidates, origin)
     return len(task.candidates)
 
 
@@ -154,7 +217,7 @@ class _OpenSplit:
     def __init__(self, out: Path, split: str, number: int) -> None:
         self.ids: list[str] = []
         self.record = finished(out, split, number)
-        self.shard = None if self.record else ShardWriter(out, split, number)
+        self.sink = ShardContent() if self.record else ShardWriter(out, split, number)
 
 
 def _build_rows(
@@ -168,10 +231,11 @@ def _build_rows(
         ready, number = open_splits[split], numbers[split]
         candidates = tuple(ready.ids)
         known.add(split, number, candidates)
-        if ready.record:
+        if ready.record and isinstance(ready.sink, ShardContent):
             check_candidates(ready.record, candidates, out)
-        elif ready.shard:
-            ready.shard.finish(candidates)
+            check_content(ready.record, ready.sink, out)
+        elif isinstance(ready.sink, ShardWriter):
+            ready.sink.finish(candidates)
         del open_splits[split]
         numbers[split] += 1
         _tell(progress, len(candidates))
@@ -189,17 +253,16 @@ def _build_rows(
                 open_splits[split] = _OpenSplit(out, split, numbers[split])
             target = open_splits[split]
             target.ids.append(sample.sample_id)
-            if target.shard:
-                target.shard.add(sample)
+            target.sink.add(sample)
             if len(target.ids) == shard_rows:
                 close(split)
         for split in tuple(open_splits):
             close(split)
     except BaseException:
-        with ExitStack() as unfinished:
+        with ExitStack() as half_written:
             for opened in open_splits.values():
-                if opened.shard:
-                    unfinished.push(opened.shard)
+                if isinstance(opened.sink, ShardWriter):
+                    half_written.push(opened.sink)
             raise
     yield from _records(out, numbers, ())
 
@@ -291,7 +354,6 @@ def _finish(
         problems=tuple(problems),
     )
     write_json(out / MANIFEST, manifest.model_dump())
-    shutil.rmtree(out / BUILD)
     return manifest
 
 
@@ -309,23 +371,6 @@ def _records(
             record = read_record(out, split, number)
             yield record.model_copy(update={"problems": (*listed, *record.problems)})
             listed = ()
-
-
-def _prepare_target(out: Path) -> None:
-    """Mark the folder as a build at work, and remove half-written files that a killed one left behind."""
-    if out.exists() and not out.is_dir():
-        raise DataError(f"{out}: is a file; give a folder")
-    mark = out / BUILD
-    taken = None if mark.is_dir() or not out.exists() else next(iter(sorted(out.iterdir())), None)
-    if taken is not None:
-        raise DataError(f"{out}: not empty (it holds {taken.name}); choose a new folder")
-    try:
-        mark.mkdir(parents=True, exist_ok=True)
-        for folder in (out, mark, out / "data"):
-            for path in folder.glob(".*.*"):
-                path.unlink()
-    except OSError as error:
-        raise DataError(f"{out}: cannot be written ({error.strerror}); choose another folder") from error
 
 
 def _check_names(splits: Iterable[str]) -> None:

@@ -8,6 +8,7 @@ from collections import OrderedDict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from hashlib import sha256
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ from mdlp_bench.data.samples import Problem, Samples
 from mdlp_bench.data.sources.names import natural_key, printable
 from mdlp_bench.data.temp_table import Strings, hash_strings
 from mdlp_bench.errors import DataError, reason
-from mdlp_bench.files import sha256_file
+from mdlp_bench.files import file_state, sha256_file
 from mdlp_bench.schema import IMAGE_TYPE, REQUIRED, SAMPLE_SCHEMA, Sample, samples_of
 
 _CACHED_BYTES = 64_000_000
@@ -174,6 +175,11 @@ class ParquetSamples(Samples):
             chosen._kept &= asked
             chosen._problems = [p for p in chosen._problems if p.sample_id in wanted]
         return chosen
+
+    def origin(self, sample_ids: Collection[str]) -> str | None:
+        """See `Samples`."""
+        files = [file_state(file.path) for file in self._files]
+        return sha256(repr((files, list(sample_ids))).encode()).hexdigest()
 
     def check_shards(self) -> Iterator[Problem]:
         """Yield a problem for each shard whose bytes are not those the manifest names.

@@ -160,6 +160,14 @@ class Samples(ABC):
             DataError: It cannot be read; names the file.
         """
 
+    def origin(self, sample_ids: Collection[str]) -> str | None:
+        """A digest that is another one when `load` of these candidates may give anything else.
+
+        It is taken without reading an image, from names, sizes and times of files; None where only reading
+        tells. Unfinished work on these candidates goes on only while it stays the same.
+        """
+        return None
+
     def __len__(self) -> int:
         return len(self.sample_ids)
 

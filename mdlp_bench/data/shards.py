@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 from contextlib import ExitStack
 from dataclasses import asdict
+from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
@@ -16,10 +18,8 @@ from mdlp_bench.data.manifest import ProblemRecord, Shard, index_row
 from mdlp_bench.data.samples import Problem
 from mdlp_bench.errors import DataError
 from mdlp_bench.files import atomic_path, read_json, sha256_file, write_json
+from mdlp_bench.output_folder import WORK
 from mdlp_bench.schema import SAMPLE_SCHEMA, Sample, record_batch
-
-BUILD: Final = ".build"
-"""Folder of the records of finished shards, in an unfinished build."""
 
 ROW_GROUP: Final = 128
 ROW_GROUP_BYTES: Final = 9_600_000
@@ -37,15 +37,58 @@ _LEAF_COLUMNS: Final = [
 
 
 class ShardRecord(BaseModel):
-    """What a build remembers of a finished shard (`.build/<split>-<number>.json`)."""
+    """What a build remembers of a finished shard (`.build/<split>-<number>.json`).
+
+    Attributes:
+        number: Its place in the split.
+        candidates: The ids of what it was made from.
+        origin: See `Samples.origin`.
+        content: See `ShardContent.digest`.
+        shard: Its entry in the manifest.
+        index: The rows of `manifest.parquet`.
+        problems: What was met.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     number: int
     candidates: tuple[str, ...]
+    origin: str | None
+    content: str
     shard: Shard
     index: tuple[dict[str, Any], ...]
     problems: tuple[ProblemRecord, ...]
+
+
+class ShardContent:
+    """What goes into a shard: counted and hashed, and not kept.
+
+    Attributes:
+        index: The rows of `manifest.parquet`.
+        problems: Why there is no row of some candidates.
+    """
+
+    def __init__(self) -> None:
+        self.index: list[dict[str, Any]] = []
+        self.problems: list[Problem] = []
+        self._sha256 = sha256()
+
+    def add(self, item: Sample | Problem) -> None:
+        """Take in a sample, or the reason why there is none."""
+        if isinstance(item, Problem):
+            self.problems.append(item)
+            described: dict[str, Any] = asdict(item)
+        else:
+            self.index.append(index_row(item))
+            described = {name: getattr(item, name) for name in _TEXT_COLUMNS}
+            names = [image.name for _, image in item.named_images()]
+            described |= {"frames": item.frame_indices, "index": self.index[-1], "names": names}
+        self._sha256.update(json.dumps(described).encode() + b"\n")
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over every column of every row, with the hashes of the images, and over the problems."""
+        return self._sha256.hexdigest()
 
 
 class ShardWriter:
@@ -65,8 +108,7 @@ class ShardWriter:
     def __init__(self, out: Path, split: str, number: int) -> None:
         self._out, self._split, self._number = out, split, number
         self._target = out / "data" / f"{stem_of(split, number)}.parquet"
-        self._index: list[dict[str, Any]] = []
-        self._problems: list[Problem] = []
+        self._content = ShardContent()
         self._group: list[Sample] = []
         self._group_bytes = 0
         self._files = ExitStack()
@@ -97,17 +139,20 @@ class ShardWriter:
         Raises:
             DataError: See `record_batch`.
         """
+        self._content.add(item)
         if isinstance(item, Problem):
-            self._problems.append(item)
             return
-        self._index.append(index_row(item))
         self._group.append(item)
         self._group_bytes += sum(len(image.content) for _, image in item.named_images())
         if len(self._group) == ROW_GROUP or self._group_bytes >= ROW_GROUP_BYTES:
             self._flush()
 
-    def finish(self, candidates: tuple[str, ...]) -> None:
+    def finish(self, candidates: tuple[str, ...], origin: str | None = None) -> None:
         """Put the file in its place and remember it as made from these candidates.
+
+        Args:
+            candidates: Their ids.
+            origin: See `Samples.origin`.
 
         Raises:
             MdlpBenchError: The folder cannot be written.
@@ -117,15 +162,17 @@ class ShardWriter:
         record = ShardRecord(
             number=self._number,
             candidates=candidates,
+            origin=origin,
+            content=self._content.digest,
             shard=Shard(
                 path=f"data/{self._target.name}",
                 split=self._split,
-                rows=len(self._index),
+                rows=len(self._content.index),
                 size=self._target.stat().st_size,
                 sha256=sha256_file(self._target),
             ),
-            index=tuple(self._index),
-            problems=tuple(ProblemRecord(**asdict(problem)) for problem in self._problems),
+            index=tuple(self._content.index),
+            problems=tuple(ProblemRecord(**asdict(problem)) for problem in self._content.problems),
         )
         write_json(_record_path(self._out, self._split, self._number), record.model_dump())
 
@@ -168,9 +215,41 @@ def check_candidates(record: ShardRecord, candidates: tuple[str, ...], out: Path
         DataError: It was not.
     """
     if record.candidates != candidates:
-        raise DataError(
-            f"{out}: holds an unfinished build of other samples; delete it or choose another folder"
+        raise _other(record, out, "other samples")
+
+
+def check_content(record: ShardRecord, content: ShardContent, out: Path) -> None:
+    """Test that a shard was made from these rows, column for column.
+
+    Raises:
+        DataError: It was not; names the first sample that is another one now.
+    """
+    if record.content != content.digest:
+        changed = [
+            now["sample_id"]
+            for was, now in zip(record.index, content.index, strict=False)
+            if was["digest"] != now["digest"]
+        ]
+        raise _other(
+            record, out, f"sample {changed[0]} with other images or text" if changed else "other rows"
         )
+
+
+def check_origin(record: ShardRecord, origin: str, out: Path) -> None:
+    """Test that the files a shard was made from are unchanged.
+
+    Raises:
+        DataError: They are not.
+    """
+    if record.origin != origin:
+        raise _other(record, out, "other files: images or labels have changed since")
+
+
+def _other(record: ShardRecord, out: Path, what: str) -> DataError:
+    return DataError(
+        f"{out}: holds an unfinished build of {what} (seen in {record.shard.path}); "
+        "delete the folder or choose another one"
+    )
 
 
 def stem_of(split: str, number: int) -> str:
@@ -193,4 +272,4 @@ def _read(path: Path) -> ShardRecord | None:
 
 
 def _record_path(out: Path, split: str, number: int) -> Path:
-    return out / BUILD / f"{stem_of(split, number)}.json"
+    return out / WORK / f"{stem_of(split, number)}.json"

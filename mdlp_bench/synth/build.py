@@ -107,7 +107,11 @@ def synthesise_rendered(
     )
     prepare = partial(rendered_row, recipe=recipe, seed=seed, provinces=provinces, ratios=dict(ratios))
     rows = synthesise(islice(wanted, n), recipe, prepare=prepare, seed=seed, n_frames=n_frames, engine=engine)
-    return write_parquet(rows, out, name=f"rendered-{recipe.id}", progress=progress)
+    made_by = {
+        "plates": {"n": n, "provinces": provinces, "only": only},
+        **_made_by(recipe, seed, n_frames, ratios),
+    }
+    return write_parquet(rows, out, name=f"rendered-{recipe.id}", made_by=made_by, progress=progress)
 
 
 def synthesise_samples(
@@ -142,7 +146,18 @@ def synthesise_samples(
         raise DataError(f"{clean.name}: {n} samples asked for, there are {len(clean)}")
     chosen = clean if n is None else clean.select(sample_ids=clean.sample_ids[:n])
     rows = synthesise(_resplit(chosen, ratios), recipe, seed=seed, n_frames=n_frames, engine=engine)
-    return write_parquet(rows, out, name=f"{clean.name.replace('/', '-')}-{recipe.id}", progress=progress)
+    name = f"{clean.name.replace('/', '-')}-{recipe.id}"
+    made_by = {"ground truth": {"name": clean.name, "n": n}, **_made_by(recipe, seed, n_frames, ratios)}
+    return write_parquet(rows, out, name=name, made_by=made_by, progress=progress)
+
+
+def _made_by(recipe: Recipe, seed: int, n_frames: int, ratios: Ratios) -> dict[str, Any]:
+    return {
+        "recipe": recipe.model_dump(mode="json"),
+        "seed": seed,
+        "frames": n_frames,
+        "ratios": dict(ratios),
+    }
 
 
 def _resplit(samples: Samples, ratios: Ratios) -> Iterator[dict[str, Any]]:

@@ -123,12 +123,44 @@ def test_interrupted_exports_continue(
 
     with pytest.raises(KeyboardInterrupt):
         EXPORTS[layout].write(samples, tmp_path / "cut", stop)
-    with pytest.raises(DataError, match="unfinished export of something else"):
+    with pytest.raises(DataError, match="unfinished work that differs: samples was"):
         EXPORTS[layout].write(samples.select(split="val"), tmp_path / "cut", None)
     EXPORTS[layout].write(samples, tmp_path / "cut", None)
     assert tree(tmp_path / "cut") == tree(tmp_path / "whole")
     with pytest.raises(DataError, match="not empty"):
         EXPORTS[layout].write(samples, tmp_path / "whole", None)
+
+
+@pytest.mark.parametrize("layout", sorted(EXPORTS))
+def test_exports_stopped_before_any_write_end_the_same(
+    mdlp: Path, resumes: Callable[..., int], layout: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webdataset_module, "SHARD_SAMPLES", 1)
+    assert resumes(lambda out: EXPORTS[layout].write(open_samples(mdlp), out, None)) >= 4
+
+
+def test_a_repository_stopped_before_any_write_ends_the_same(mdlp: Path, resumes: Callable[..., int]) -> None:
+    assert resumes(lambda out: export_huggingface(open_samples(mdlp), out, CARD, name="tiny")) == 9
+
+
+def test_exports_of_changed_pixels_or_another_layout_are_refused(
+    mdlp: Path, tmp_path: Path, draw: Draw
+) -> None:
+    def stop(_: int) -> None:
+        raise KeyboardInterrupt
+
+    for layout in EXPORTS:
+        with pytest.raises(KeyboardInterrupt):
+            EXPORTS[layout].write(open_samples(mdlp), tmp_path / layout, stop)
+    (mdlp / "train/inputs/a/img_1.jpg").write_bytes(draw(999))
+    for layout in EXPORTS:
+        with pytest.raises(DataError, match="unfinished work that differs: fingerprint was"):
+            EXPORTS[layout].write(open_samples(mdlp), tmp_path / layout, None)
+        for other in EXPORTS.keys() - {layout}:
+            with pytest.raises(DataError, match=f'layout was "{layout}" and is now "{other}"'):
+                EXPORTS[other].write(open_samples(mdlp), tmp_path / layout, None)
+        with pytest.raises(DataError, match="unfinished work that differs"):
+            export_huggingface(open_samples(mdlp), tmp_path / layout, CARD)
 
 
 @pytest.mark.parametrize("layout", ["mdlp", "lrlpr"])

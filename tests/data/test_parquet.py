@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import io
-import json
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,11 +32,13 @@ from mdlp_bench.data import (
 from mdlp_bench.data.bitmap_samples import pixels_of_bitmap
 from mdlp_bench.data.manifest import fingerprint, read_manifest
 from mdlp_bench.data.parquet import _Places
+from mdlp_bench.data.sources.base import FileSamples
 from mdlp_bench.engine import Engine
 from mdlp_bench.errors import DataError, MdlpBenchError
 from mdlp_bench.files import sha256_bytes, write_json
-from mdlp_bench.images import decode
+from mdlp_bench.images import decode, encode
 from mdlp_bench.metrics.protocol import to_working_size
+from mdlp_bench.output_folder import unfinished
 from mdlp_bench.schema import SAMPLE_SCHEMA, Sample
 
 
@@ -126,8 +128,8 @@ def test_killed_and_resumed_gives_the_same_bytes(
     written = {p: p.stat().st_mtime_ns for p in (tmp_path / "cut").rglob("data/*.parquet")}
     assert len(written) == survive
     monkeypatch.setattr(build, "build_shard", real)
-    (tmp_path / "cut/data").mkdir(exist_ok=True)
-    (tmp_path / "cut/data/.train-00002.parquet.half.parquet").write_bytes(b"PAR1 cut off by the kill")
+    if survive:
+        (tmp_path / "cut/data/.part-0123.parquet").write_bytes(b"PAR1 cut off by the kill")
     write_parquet(open_samples(mdlp), tmp_path / "cut", name="x", shard_rows=1)
     assert tree(tmp_path / "cut") == tree(tmp_path / "whole")
     assert not (tmp_path / "cut/.build").exists()
@@ -140,13 +142,76 @@ def test_an_unfinished_build_of_other_samples_is_refused(
     mdlp: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows = list(open_samples(mdlp))
-    with shards.ShardWriter(tmp_path / "pq", "train", 0) as shard:
-        shard.add(rows[0])
-        shard.finish(("other",))
-    (tmp_path / "pq/.build").mkdir(exist_ok=True)
-    for samples in (rows, open_samples(mdlp)):
+    for number, samples in enumerate((rows, open_samples(mdlp))):
+        out = tmp_path / str(number)
+        with pytest.raises(KeyboardInterrupt), unfinished(out, build.build_identity(samples)):
+            with shards.ShardWriter(out, "train", 0) as shard:
+                shard.add(rows[0])
+                shard.finish(("other",))
+            raise KeyboardInterrupt
         with pytest.raises(DataError, match="unfinished build of other samples"):
-            write_parquet(samples, tmp_path / "pq")
+            write_parquet(samples, out)
+
+
+def _interrupted(samples: Any, out: Path, **options: Any) -> None:
+    """Build until the first shard is done."""
+
+    def stop(_: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_parquet(samples, out, progress=stop, shard_rows=1, **options)
+
+
+class _ReadToTell(FileSamples):
+    """Samples that only reading tells apart."""
+
+    def files_of(self, entry: Any) -> None:
+        return None
+
+
+def _changed(mdlp: Path) -> None:
+    path = mdlp / "train/inputs/a/img_1.jpg"
+    pixels = 255 - decode(path.read_bytes(), "x")
+    path.write_bytes(encode(pixels, "jpg", quality=95))
+
+
+@pytest.mark.parametrize("kind", ["files", "read", "rows", "parquet"])
+def test_changed_pixels_under_the_same_ids_are_refused(mdlp: Path, tmp_path: Path, kind: str) -> None:
+    def opened() -> Any:
+        samples = open_samples(mdlp)
+        if kind == "rows":
+            return list(samples.rows())
+        if kind == "parquet":
+            shutil.rmtree(tmp_path / "source", ignore_errors=True)
+            write_parquet(samples, tmp_path / "source", name="s")
+            return open_samples(tmp_path / "source")
+        if kind == "read":
+            samples.__class__ = _ReadToTell
+        return samples
+
+    _interrupted(opened(), tmp_path / "cut", name="x")
+    _changed(mdlp)
+    with pytest.raises(DataError, match=r"unfinished build of (other files|sample train-a with other)"):
+        write_parquet(opened(), tmp_path / "cut", shard_rows=1, name="x")
+    assert (tmp_path / "cut/.unfinished.json").is_file(), "a refusal takes nothing away"
+
+
+def test_a_column_that_changed_is_refused(mdlp: Path, tmp_path: Path) -> None:
+    rows = list(open_samples(mdlp).rows())
+    _interrupted(rows, tmp_path / "cut")
+    with pytest.raises(DataError, match="unfinished build of other rows"):
+        write_parquet([row | {"layout": "green_small"} for row in rows], tmp_path / "cut", shard_rows=1)
+
+
+def test_arguments_that_changed_are_refused_with_both_values(mdlp: Path, tmp_path: Path) -> None:
+    _interrupted(open_samples(mdlp), tmp_path / "cut", made_by={"frames": 3})
+    for options, told in (
+        ({"made_by": {"frames": 5}}, "made by.frames was 3 and is now 5"),
+        ({"made_by": {"frames": 3}, "version": "2.0.0"}, 'data.version was "1.0.0" and is now "2.0.0"'),
+    ):
+        with pytest.raises(DataError, match=re.escape(told)):
+            write_parquet(open_samples(mdlp), tmp_path / "cut", shard_rows=1, **options)
 
 
 @pytest.mark.parametrize("survive", range(5))
@@ -398,8 +463,10 @@ def test_fingerprint_ignores_order(digests: list[str], random: Any) -> None:
 
 
 def test_records_of_another_version_are_damage(mdlp: Path, tmp_path: Path) -> None:
-    (tmp_path / "pq/.build").mkdir(parents=True)
-    (tmp_path / "pq/.build/train-00000.json").write_text(json.dumps({"number": 0}))
+    identity = build.build_identity(open_samples(mdlp))
+    with pytest.raises(KeyboardInterrupt), unfinished(tmp_path / "pq", identity):
+        write_json(tmp_path / "pq/.build/train-00000.json", {"number": 0})
+        raise KeyboardInterrupt
     with pytest.raises(DataError, match="damaged; delete the folder"):
         write_parquet(open_samples(mdlp), tmp_path / "pq")
     shutil.rmtree(tmp_path / "pq")

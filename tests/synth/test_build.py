@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,25 @@ def test_no_engine_changes_a_byte(tmp_path: Path, parallel: Engine) -> None:
     synthesise_rendered(recipe, 12, tmp_path / "alone", seed=3)
     synthesise_rendered(recipe, 12, tmp_path / "many", seed=3, engine=parallel)
     assert tree(tmp_path / "many") == tree(tmp_path / "alone")
+
+
+def test_stopped_before_any_write_it_ends_the_same(resumes: Callable[..., int]) -> None:
+    recipe = load_recipe("bicubic")
+    assert resumes(lambda out: synthesise_rendered(recipe, 3, out, seed=3)) >= 5
+
+
+def test_another_recipe_or_number_of_frames_does_not_go_on(tmp_path: Path) -> None:
+    def stop(_: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        synthesise_rendered(load_recipe("bicubic"), 3, tmp_path / "out", progress=stop)
+    with pytest.raises(DataError, match=r'recipe\.name was "bicubic" and is now "motion"'):
+        synthesise_rendered(load_recipe("motion"), 3, tmp_path / "out")
+    with pytest.raises(DataError, match=r"made by\.frames was 3 and is now 5"):
+        synthesise_rendered(load_recipe("bicubic"), 3, tmp_path / "out", n_frames=5)
+    with pytest.raises(DataError, match=r"made by\.seed was 0 and is now 1"):
+        synthesise_rendered(load_recipe("bicubic"), 3, tmp_path / "out", seed=1)
 
 
 def test_what_cannot_be_made_is_refused(tmp_path: Path) -> None:

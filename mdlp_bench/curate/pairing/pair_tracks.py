@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -15,10 +14,11 @@ from mdlp_bench.curate.pairing.config import PairingConfig
 from mdlp_bench.curate.pairing.report import TRACKS_SCHEMA, PairingReport, ReportBuilder, track_row
 from mdlp_bench.curate.pairing.track import Outcome, pair_track
 from mdlp_bench.curate.tracks import BadTrack, Track, open_tracks
-from mdlp_bench.data.build import write_parquet
+from mdlp_bench.data.build import build_identity, write_shards
 from mdlp_bench.engine import SERIAL, Engine, Loaded
-from mdlp_bench.errors import DataError, MdlpBenchError
-from mdlp_bench.files import write_json
+from mdlp_bench.errors import DataError
+from mdlp_bench.files import atomic_path, write_json
+from mdlp_bench.output_folder import unfinished
 from mdlp_bench.readers.base import Reader
 
 REPORT_JSON: Final = "pairing.json"
@@ -73,25 +73,27 @@ def pair(
         builder.add_label_note(note)
     name = name or found.name
     outcomes = engine.map(partial(_paired, config, loaded), found, chunk=_CHUNK)
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name[:80]}.") as scratch:
-            table = Path(scratch) / TRACKS_TABLE
-            with pq.ParquetWriter(table, TRACKS_SCHEMA, compression="zstd") as writer:
-                rows = _tell(outcomes, builder, writer, progress)
-                first = next(rows, None)
-                if first is None:
-                    report = builder.build(name)
-                    reasons = ", ".join(f"{code} {count}" for code, count in report.rejected.items())
-                    example = next((report.examples[code][0] for code in report.rejected), "no track")
-                    raise DataError(f"{tracks}: no track gives a triplet ({reasons}); the first: {example}")
-                write_parquet(_chain(first, rows), out, name=name, version=version)
-            table.replace(out / TRACKS_TABLE)
-    except OSError as error:
-        raise MdlpBenchError(f"{out}: cannot be written ({error.strerror}); choose another folder") from error
-    report = builder.build(name)
-    write_json(out / REPORT_JSON, report.model_dump(mode="json"))
-    builder.write_html(out / REPORT_HTML, report)
+    made_by = {
+        "tracks": found.name,
+        "pairing": config.model_dump(mode="json"),
+        "readers": [reader.descriptor.model_dump(mode="json") for reader in loaded.value],
+    }
+    with unfinished(out, build_identity((), name=name, version=version, made_by=made_by)):
+        with (
+            atomic_path(out / TRACKS_TABLE) as table,
+            pq.ParquetWriter(table, TRACKS_SCHEMA, compression="zstd") as writer,
+        ):
+            rows = _tell(outcomes, builder, writer, progress)
+            first = next(rows, None)
+            if first is None:
+                report = builder.build(name)
+                reasons = ", ".join(f"{code} {count}" for code, count in report.rejected.items())
+                example = next((report.examples[code][0] for code in report.rejected), "no track")
+                raise DataError(f"{tracks}: no track gives a triplet ({reasons}); the first: {example}")
+            write_shards(_chain(first, rows), out, name=name, version=version)
+        report = builder.build(name)
+        write_json(out / REPORT_JSON, report.model_dump(mode="json"))
+        builder.write_html(out / REPORT_HTML, report)
     return report
 
 

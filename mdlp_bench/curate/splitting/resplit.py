@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
+from hashlib import sha256
 
 import pyarrow as pa
 
@@ -64,6 +65,12 @@ class ResplitSamples(Samples):
     def listing_problems(self) -> Sequence[Problem]:
         """See `Samples`."""
         return self._base.listing_problems()
+
+    def origin(self, sample_ids: Collection[str]) -> str | None:
+        """See `Samples`."""
+        base = self._base.origin(sample_ids)
+        places = [self._places[sample_id] for sample_id in sample_ids]
+        return None if base is None else sha256(repr((base, places)).encode()).hexdigest()
 
     def batches(self, size: int = 128, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         """See `Samples`; in the order of the base."""

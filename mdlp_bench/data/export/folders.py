@@ -9,12 +9,13 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from mdlp_bench.data.export.target import export_folder, suffix_of, write_once
+from mdlp_bench.data.export.target import export_identity, suffix_of, write_once
 from mdlp_bench.data.samples import Samples
 from mdlp_bench.data.sources.frame_order import order_frames
 from mdlp_bench.data.sources.mdlp import EXTRA_COLUMNS
 from mdlp_bench.data.sources.names import IMAGE_SUFFIXES, sample_id_of
 from mdlp_bench.errors import DataError
+from mdlp_bench.output_folder import unfinished
 
 
 def export_mdlp(samples: Samples, out: Path, progress: Any = None) -> int:
@@ -38,7 +39,7 @@ def export_mdlp(samples: Samples, out: Path, progress: Any = None) -> int:
     columns = ["sample_id", *EXTRA_COLUMNS]
     lines: list[list[str]] = [["split", "group", "text", *columns]]
     groups: set[tuple[str, str]] = set()
-    with export_folder(out, "mdlp", samples):
+    with unfinished(out, export_identity("mdlp", samples)):
         for row in samples.rows():
             if not row["frames"]:
                 raise DataError(
@@ -78,7 +79,7 @@ def export_lrlpr(samples: Samples, out: Path, progress: Any = None) -> int:
     """
     numbers: Counter[str] = Counter()
     count = 0
-    with export_folder(out, "lrlpr", samples):
+    with unfinished(out, export_identity("lrlpr", samples)):
         for row in samples.rows():
             if not row["frames"]:
                 raise DataError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from mdlp_bench.data.build import write_parquet
+from mdlp_bench.data.build import build_identity, write_shards
 from mdlp_bench.data.export.card import PICTURE, CardFields, contact_sheet, dataset_card
 from mdlp_bench.data.export.croissant import croissant
 from mdlp_bench.data.inspect import inspect
@@ -15,6 +15,7 @@ from mdlp_bench.data.samples import Samples
 from mdlp_bench.engine import SERIAL, Engine
 from mdlp_bench.errors import DataError, MissingDependencyError, reason
 from mdlp_bench.files import write_bytes, write_json, write_text
+from mdlp_bench.output_folder import MARK, locked_folder, unfinished
 
 CARD = "README.md"
 CROISSANT = "croissant.json"
@@ -52,12 +53,17 @@ def export_huggingface(
         DataError: As in `write_parquet`.
         MdlpBenchError: The folder cannot be written.
     """
-    if (out / MANIFEST).is_file() and not (out / ".build").is_dir():
-        manifest = read_manifest(out)
-        if manifest.fingerprint != samples.fingerprint:
-            raise DataError(f"{out}: holds another data set ({manifest.name}); choose a new folder")
-    else:
-        manifest = write_parquet(
+    if (out / MANIFEST).is_file() and not (out / MARK).is_file():
+        with locked_folder(out):
+            manifest = read_manifest(out)
+            if manifest.fingerprint != samples.fingerprint:
+                raise DataError(f"{out}: holds another data set ({manifest.name}); choose a new folder")
+            _describe(out, manifest, card)
+        return manifest
+    made_by = {"export": "huggingface", "card": card.model_dump()}
+    identity = build_identity(samples, name=name, version=version, supersedes=supersedes, made_by=made_by)
+    with unfinished(out, identity):
+        manifest = write_shards(
             samples,
             out,
             name=name,
@@ -66,11 +72,15 @@ def export_huggingface(
             engine=engine,
             progress=progress,
         )
+        _describe(out, manifest, card)
+    return manifest
+
+
+def _describe(out: Path, manifest: Manifest, card: CardFields) -> None:
     built = ParquetSamples(out)
     write_bytes(out / PICTURE, contact_sheet(built))
     write_text(out / CARD, dataset_card(manifest, inspect(built), card))
     write_json(out / CROISSANT, croissant(out, manifest, card))
-    return manifest
 
 
 def push_to_hub(folder: Path, repository: str, *, private: bool = True) -> str:

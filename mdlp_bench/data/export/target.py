@@ -1,41 +1,36 @@
-"""The folder an export writes into: new, or the unfinished work of the same export."""
+"""What all exports share: the identity of their unfinished work, and how they write files."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import json
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
+import mdlp_bench
 from mdlp_bench.data.samples import Samples
-from mdlp_bench.errors import DataError
-from mdlp_bench.files import read_json, write_bytes, write_json
-
-_MARK: Final = ".exporting.json"
+from mdlp_bench.files import write_bytes
+from mdlp_bench.schema import SAMPLE_SCHEMA
 
 _SUFFIXES: Final = {b"\xff\xd8\xff": ".jpg", b"\x89PNG": ".png", b"BM": ".bmp", b"RIFF": ".webp"}
 
 
-@contextmanager
-def export_folder(out: Path, layout: str, samples: Samples) -> Iterator[None]:
-    """Guard an export: while it runs, `out` carries a mark that says of what; the same call continues it.
-
-    Raises:
-        DataError: The folder holds something else.
-        MdlpBenchError: It cannot be written.
-    """
-    mark = {"layout": layout, "fingerprint": samples.fingerprint}
-    path = out / _MARK
-    if out.exists() and not out.is_dir():
-        raise DataError(f"{out}: is a file; give a folder")
-    if path.is_file():
-        if read_json(path) != mark:
-            raise DataError(f"{out}: holds the unfinished export of something else; choose another folder")
-    elif out.is_dir() and (taken := next(iter(sorted(out.iterdir())), None)) is not None:
-        raise DataError(f"{out}: not empty (it holds {taken.name}); choose a new folder")
-    write_json(path, mark)
-    yield
-    path.unlink()
+def export_identity(layout: str, samples: Samples, **options: Any) -> dict[str, Any]:
+    """What the bytes of an export depend on: every column of every sample, the layout and its options."""
+    columns = sha256()
+    for batch in samples.batches(
+        4096, [name for name in SAMPLE_SCHEMA.names if name not in ("frames", "gt")]
+    ):
+        for row in batch.to_pylist():
+            columns.update(json.dumps(row, sort_keys=True, default=str).encode() + b"\n")
+    return {
+        "layout": layout,
+        "samples": samples.name,
+        "fingerprint": samples.fingerprint,
+        "columns": columns.hexdigest(),
+        "options": options,
+        "software": {"mdlp-bench": mdlp_bench.__version__},
+    }
 
 
 def write_once(path: Path, content: bytes) -> None:

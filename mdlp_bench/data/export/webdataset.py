@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from mdlp_bench.data.export.target import export_folder, suffix_of
+from mdlp_bench.data.export.target import export_identity, suffix_of
 from mdlp_bench.data.samples import Samples
 from mdlp_bench.data.sources.names import sample_id_of
 from mdlp_bench.files import atomic_path
+from mdlp_bench.output_folder import unfinished
 
 SHARD_SAMPLES: Final = 1000
 _META: Final = (
@@ -40,7 +41,7 @@ def export_webdataset(samples: Samples, out: Path, progress: Any = None) -> int:
         MdlpBenchError: The folder cannot be written.
     """
     count = 0
-    with export_folder(out, "webdataset", samples):
+    with unfinished(out, export_identity("webdataset", samples, shard_samples=SHARD_SAMPLES)):
         for split, ids in samples.candidates().items():
             for number, start in enumerate(range(0, len(ids), SHARD_SAMPLES)):
                 chunk = ids[start : start + SHARD_SAMPLES]

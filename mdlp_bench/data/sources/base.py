@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from itertools import islice
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
@@ -19,6 +20,7 @@ from mdlp_bench.data.manifest import digest_of, fingerprint
 from mdlp_bench.data.samples import Problem, ProblemCode, Samples
 from mdlp_bench.data.sources.names import Listing, printable, read_file
 from mdlp_bench.errors import DataError
+from mdlp_bench.files import file_state
 from mdlp_bench.schema import SAMPLE_SCHEMA, Domain, EncodedImage, Sample, TextOrigin, record_batch
 
 _IMAGE_COLUMNS = frozenset({"frames", "gt"})
@@ -100,6 +102,10 @@ class LazySamples(Samples, Generic[E]):
             DataError: A file cannot be read; names it.
         """
 
+    def files_of(self, entry: E) -> Sequence[Path] | None:
+        """The files that the images of an entry are made from; None where only reading tells."""
+        return None
+
     @property
     def problems(self) -> Sequence[Problem]:
         """See `Samples`."""
@@ -132,10 +138,22 @@ class LazySamples(Samples, Generic[E]):
 
     def load(self, sample_ids: Collection[str]) -> Iterator[Sample | Problem]:
         """See `Samples`."""
-        if self._by_id is None:
-            self._by_id = {entry.sample_id: entry for entry in self._entries}
-        for sample_id in sample_ids:
-            yield self._verified(self._by_id[sample_id])
+        for entry in self._listed(sample_ids):
+            yield self._verified(entry)
+
+    def origin(self, sample_ids: Collection[str]) -> str | None:
+        """See `Samples`."""
+        digest = sha256()
+        for entry in self._listed(sample_ids):
+            files = self.files_of(entry)
+            if files is None:
+                return None
+            try:
+                listed: Sample | str = self.read(entry, with_images=False)
+            except DataError as error:
+                listed = str(error)
+            digest.update(repr((listed, [file_state(path) for path in files])).encode())
+        return digest.hexdigest()
 
     def listing_problems(self) -> Sequence[Problem]:
         """See `Samples`."""
@@ -166,6 +184,11 @@ class LazySamples(Samples, Generic[E]):
         if chosen._digests is not None:
             chosen._digests = {e.sample_id: chosen._digests[e.sample_id] for e in chosen._entries}
         return chosen
+
+    def _listed(self, sample_ids: Collection[str]) -> Iterator[E]:
+        if self._by_id is None:
+            self._by_id = {entry.sample_id: entry for entry in self._entries}
+        yield from (self._by_id[sample_id] for sample_id in sample_ids)
 
     def _keep_split(self, split: str) -> None:
         known = list(dict.fromkeys(entry.split for entry in self._entries))
@@ -256,6 +279,10 @@ class FileEntry:
 
 class FileSamples(LazySamples[FileEntry]):
     """Samples whose images are the bytes of files as they lie on the disk."""
+
+    def files_of(self, entry: FileEntry) -> Sequence[Path]:
+        """See `LazySamples`."""
+        return (*entry.frames, *([] if entry.gt is None else [entry.gt]))
 
     def read(self, entry: FileEntry, *, with_images: bool) -> Sample:
         """See `LazySamples`."""

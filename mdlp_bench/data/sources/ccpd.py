@@ -8,7 +8,7 @@ that are not the original bytes, because the original is a street scene).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -172,6 +172,10 @@ class CcpdEntry:
 
 class CcpdSamples(LazySamples[CcpdEntry]):
     """The rectified plates of CCPD scenes."""
+
+    def files_of(self, entry: CcpdEntry) -> Sequence[Path]:
+        """See `LazySamples`."""
+        return (entry.path,)
 
     def read(self, entry: CcpdEntry, *, with_images: bool) -> Sample:
         """See `LazySamples`."""

@@ -7,8 +7,9 @@ one among equals, because the vehicle approaches. Test tracks have no HR images 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
@@ -87,6 +88,15 @@ class TrackSamples(LazySamples[TrackEntry]):
     """
 
     rectified: bool = False
+
+    def files_of(self, entry: TrackEntry) -> Sequence[Path]:
+        """See `LazySamples`."""
+        return (*entry.base.frames, *entry.hr)
+
+    def origin(self, sample_ids: Collection[str]) -> str | None:
+        """See `Samples`."""
+        corners = [sorted(entry.corners.items()) for entry in self._listed(sample_ids)]
+        return sha256(repr((super().origin(sample_ids), self.rectified, corners)).encode()).hexdigest()
 
     def read(self, entry: TrackEntry, *, with_images: bool) -> Sample:
         """See `LazySamples`."""

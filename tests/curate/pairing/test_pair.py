@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from mdlp_bench.cli.main import app
-from mdlp_bench.curate.pairing import PairingReport, make_config, pair
+from mdlp_bench.curate.pairing import PairingReport, make_config, pair, pair_tracks
 from mdlp_bench.data import open_samples
 from mdlp_bench.engine import SERIAL, Engine
 from mdlp_bench.errors import DataError, MissingDependencyError
@@ -132,6 +132,29 @@ def test_workers_change_no_byte(make_track: MakeTrack, tmp_path: Path, parallel:
     for path in sorted((tmp_path / "one").rglob("*")):
         if path.is_file():
             assert path.read_bytes() == (tmp_path / "two" / path.relative_to(tmp_path / "one")).read_bytes()
+
+
+def test_stopped_before_any_write_it_ends_the_same(
+    make_track: MakeTrack, tmp_path: Path, resumes: Callable[..., int]
+) -> None:
+    make_track("0001")
+    config = make_config()
+    assert resumes(lambda out: pair(tmp_path / "tracks", out, config)) >= 6
+
+
+def test_thresholds_that_changed_are_refused(
+    make_track: MakeTrack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_track("0001")
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(pair_tracks, "write_json", stop)
+        run(tmp_path)
+    with pytest.raises(DataError, match="max_triplets was 1 and is now 2"):
+        run(tmp_path, max_triplets=2)
 
 
 def test_the_report_is_one_page_without_outside_files(make_track: MakeTrack, tmp_path: Path) -> None:

@@ -65,6 +65,13 @@ def test_rows_keep_their_bytes_and_plates_are_whole(
     assert SplitReport.model_validate_json((tmp_path / "out" / "split.json").read_text()) == report
 
 
+def test_stopped_before_any_write_it_ends_the_same(
+    make_samples: Callable[..., Samples], resumes: Callable[..., int]
+) -> None:
+    samples = make_samples(6)
+    assert resumes(lambda out: split_dataset(samples, out)) >= 5
+
+
 def test_adding_data_moves_no_plate(make_samples: Callable[..., Samples], tmp_path: Path) -> None:
     rule = SplitRule(ratios=HALVES, seed=5)
     split_dataset(make_samples(rows=[row(n) for n in range(40)]), tmp_path / "a", rule)
