@@ -18,14 +18,13 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from mdlp_bench.api import open, predict, score
-    from mdlp_bench.harness.compare import compare
+    from mdlp_bench.api import compare, open, predict, score
     from mdlp_bench.methods import Method, load_method, method
     from mdlp_bench.readers import load_reader
 
 _HOMES = {
     "Method": "mdlp_bench.methods",
-    "compare": "mdlp_bench.harness.compare",
+    "compare": "mdlp_bench.api",
     "load_method": "mdlp_bench.methods",
     "load_reader": "mdlp_bench.readers",
     "method": "mdlp_bench.methods",

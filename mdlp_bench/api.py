@@ -1,17 +1,21 @@
-"""The Python interface in three functions; `mdlp_bench` offers them under its own name."""
+"""The Python interface in four functions; `mdlp_bench` offers them under its own name."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mdlp_bench.data import open_samples
 from mdlp_bench.data.samples import Samples
 from mdlp_bench.engine import SERIAL, Engine
+from mdlp_bench.harness import compare as _compare
 from mdlp_bench.harness import plan as _plan
 from mdlp_bench.harness import predict as _predict
 from mdlp_bench.harness import score as _score
+from mdlp_bench.harness.published import published_rows
 from mdlp_bench.harness.run import Run
+from mdlp_bench.harness.run_table import TableOptions
+from mdlp_bench.harness.tables import Intervals
 from mdlp_bench.methods import AnyMethod
 
 
@@ -90,3 +94,46 @@ def score(
     plan = _plan.ScoringPlan.from_names(readers, lpips, fid)
     (run,) = _score.score([predictions], samples, [Path(out)], plan, engine=engine)
     return run
+
+
+def compare(
+    runs: Sequence[Run],
+    *,
+    columns: Sequence[str] | None = None,
+    sort: str | None = None,
+    intervals: Intervals = "small",
+    decimals: int | Mapping[str, int] | None = None,
+    bounds: bool = True,
+    published: str | Path | None = None,
+    title: str = "",
+) -> _compare.RunComparison:
+    """Put runs of one protocol, reader and data set side by side: ranks, tie groups, the table.
+
+    Args:
+        runs: What `score` returned, or opened run folders.
+        columns: Columns of the table in order, e.g. `["psnr", "lpips", "ned"]`; `["all"]` for every one;
+            default the main ones, NED first.
+        sort: Column by which rows are sorted, best first; `"given"` for the order of `runs`; default the
+            ranking.
+        intervals: `"small"` ([low, high] in small type), `"plus-minus"` or `"none"`.
+        decimals: Digits behind the point, for every column or by column.
+        bounds: Whether ceiling and floor are shown.
+        published: `"mdlp"`, `"mdlp-ablation"` or a CSV file with rows quoted from papers, shown apart.
+        title: The first sentence of the caption.
+
+    Raises:
+        MdlpBenchError: As in `mdlp_bench.harness.compare.compare`, or there is no such column.
+
+    Example:
+        >>> import mdlp_bench as mb
+        >>> data = mb.open("DATA", split="test")
+        >>> run = mb.score(mb.predict("bicubic", data, "preds/bicubic"), data, "runs/bicubic", lpips="none")
+        >>> comparison = mb.compare([run], columns=["psnr", "ned"], intervals="none")
+        >>> [column.title for column in comparison.table.columns]
+        ['PSNR', 'NED']
+        >>> comparison.write_table("table.tex")
+    """
+    quoted = () if published is None else published_rows(published)
+    digits = {} if decimals is None else decimals
+    options = TableOptions(columns, sort, intervals, digits, bounds, quoted, title)
+    return _compare.compare(runs, options)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -51,6 +53,18 @@ class SubmissionError(MdlpBenchError):
 def reason(error: BaseException) -> str:
     """The first line of what another library's error says, or its kind when it says nothing."""
     return next(iter(str(error).splitlines()), "") or type(error).__name__
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """What to add to "no such ...": ` (did you mean 'bicubic'?)` where a known name is close, else nothing.
+
+    Example:
+        >>> did_you_mean("bicubik", ["bicubic", "lanczos"])
+        " (did you mean 'bicubic'?)"
+    """
+    by_lower = {one.lower(): one for one in known}
+    close = get_close_matches(name.lower(), by_lower, n=1, cutoff=0.7)
+    return f" (did you mean {by_lower[close[0]]!r}?)" if close else ""
 
 
 def first_fault(error: ValidationError, whole: str = "") -> str:

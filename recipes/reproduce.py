@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from mdlp_bench.cli.options import WorkersOption, show_progress
 from mdlp_bench.errors import MdlpBenchError
-
-if TYPE_CHECKING:
-    from mdlp_bench.harness.tables import Row
-
 
 app = typer.Typer(
     help="Make again what the package comes with, from the root of the repository.",
@@ -76,34 +72,13 @@ def results(
     from results_page import write_results
 
     from mdlp_bench.harness.demo import demo, demo_ablations
+    from mdlp_bench.harness.published import published_rows
 
     comparison = demo(out, plates=plates, progress=show_progress())
     ablations = demo_ablations(out, plates=plates, progress=show_progress())
-    write_results(comparison, out, page, published=_published_rows(), ablations=ablations)
+    write_results(comparison, out, page, published=published_rows("mdlp"), ablations=ablations)
     comparison.print()
     typer.echo(f"wrote {page}")
-
-
-def _published_rows() -> list[Row]:
-    """The paper's comparison as rows; LPIPS and FID are left out, for their networks are not stated."""
-    from mdlp_bench.harness.tables import Cell, Row
-    from mdlp_bench.leaderboard.published import PUBLISHED
-
-    board = PUBLISHED[0]
-    comparable = ("psnr", "ssim", "ned", "acc")
-    return [
-        Row(
-            name=name,
-            kind="published",
-            cells={
-                key: Cell(value=value)
-                for key, value in zip(board.metrics, scores, strict=True)
-                if key in comparable
-            },
-            note="published on MDLP",
-        )
-        for name, scores in board.rows
-    ]
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -15,7 +16,8 @@ from mdlp_bench.files import atomic_path, write_bytes, write_text
 from mdlp_bench.harness.compare import RunComparison
 from mdlp_bench.harness.figure import FIGURE_FILE, glyph_font
 from mdlp_bench.harness.run import Run
-from mdlp_bench.harness.tables import Row, ScoreTable, to_markdown
+from mdlp_bench.harness.run_table import TableOptions
+from mdlp_bench.harness.tables import Row, to_markdown
 from mdlp_bench.images import decode, encode
 from mdlp_bench.metrics.text import Confusion, confusion
 
@@ -61,7 +63,7 @@ def write_results(
     cost_figure(comparison, images / "results-cost.png")
     parts = [
         "## Table",
-        to_markdown(with_published(comparison.table, published)).strip(),
+        to_markdown(replace(comparison, options=TableOptions(published=published)).full_table).strip(),
         "## Samples",
         "Chosen by rule: evenly spaced from the easiest (left) over the median to the hardest, by the\n"
         "mean NED of all methods. The best method stands next to the ground truth.",
@@ -71,18 +73,8 @@ def write_results(
         *_confusions(comparison, images),
     ]
     if ablations is not None:
-        parts += ["## Ablation", to_markdown(ablations.table).strip()]
+        parts += ["## Ablation", to_markdown(ablations.full_table).strip()]
     write_text(page, before + BEGIN + "\n\n" + "\n\n".join(parts) + "\n\n" + END + after)
-
-
-def with_published(table: ScoreTable, rows: Sequence[Row]) -> ScoreTable:
-    """The table with published rows; their cells of columns that it has not are left out."""
-    keys = {column.key for column in table.columns}
-    kept = [
-        row.model_copy(update={"cells": {key: cell for key, cell in row.cells.items() if key in keys}})
-        for row in rows
-    ]
-    return table.model_copy(update={"rows": (*table.rows, *kept)})
 
 
 def _confusions(comparison: RunComparison, images: Path) -> list[str]:

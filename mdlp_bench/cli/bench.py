@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -26,6 +27,14 @@ from mdlp_bench.cli.options import (
 
 if TYPE_CHECKING:
     from mdlp_bench.harness.compare import RunComparison
+
+
+class IntervalsChoice(StrEnum):
+    """How confidence intervals are shown."""
+
+    none = "none"
+    small = "small"
+    plus_minus = "plus-minus"
 
 
 def register(app: typer.Typer) -> None:
@@ -170,7 +179,8 @@ def bench(
 
 _COMPARE_EXAMPLES = """Examples:\n
   mdlp-bench compare runs/*\n
-  mdlp-bench compare runs/mine runs/bicubic -o table.tex"""
+  mdlp-bench compare runs/* --columns psnr,lpips,ned --digits 2 -o table.tex --supplement supplement.tex\n
+  mdlp-bench compare runs/* --intervals plus-minus --no-bounds --published mdlp -o table.html"""
 
 
 def compare(
@@ -178,15 +188,71 @@ def compare(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Also write the table: .md, .tex, .html or .csv.")
     ] = None,
+    supplement: Annotated[
+        Path | None, typer.Option("--supplement", help="Also write the table of all columns, as --out.")
+    ] = None,
+    columns: Annotated[
+        str | None,
+        typer.Option(
+            "--columns",
+            help="Columns in order, comma-separated: ned,acc,psnr,... or all.",
+            show_default="the main ones, NED first",
+        ),
+    ] = None,
+    sort: Annotated[
+        str | None,
+        typer.Option(
+            "--sort",
+            help="Column that orders the rows, best first; given: as the runs are named.",
+            show_default="the ranking",
+        ),
+    ] = None,
+    intervals: Annotated[
+        IntervalsChoice, typer.Option("--intervals", help="How confidence intervals are shown.")
+    ] = IntervalsChoice.small,
+    digits: Annotated[
+        str | None,
+        typer.Option(
+            "--digits", help="Digits behind the point: 3, or ned=2,psnr=1.", show_default="by metric"
+        ),
+    ] = None,
+    bounds: Annotated[
+        bool, typer.Option("--bounds/--no-bounds", help="Show ceiling and floor: ground truth and input.")
+    ] = True,
+    published: Annotated[
+        str | None,
+        typer.Option(
+            "--published",
+            help="Add published rows, apart and not ranked: mdlp, mdlp-ablation or a CSV file "
+            "(columns method, note, metrics).",
+            show_default="none",
+        ),
+    ] = None,
+    title: Annotated[
+        str, typer.Option("--title", help="First sentence of the caption.", show_default="data set and sizes")
+    ] = "",
     as_json: JsonOption = False,
 ) -> None:
     """Compare runs: the table with intervals and tie groups, and which ranks cannot be separated."""
     from mdlp_bench.harness.compare import compare as compare_runs
+    from mdlp_bench.harness.published import published_rows
     from mdlp_bench.harness.run import Run
+    from mdlp_bench.harness.run_table import TableOptions, parse_decimals
 
-    comparison = compare_runs([Run(folder) for folder in runs])
+    options = TableOptions(
+        columns=None if columns is None else [name for name in map(str.strip, columns.split(",")) if name],
+        sort=sort,
+        intervals=intervals.value,
+        decimals={} if digits is None else parse_decimals(digits),
+        bounds=bounds,
+        published=() if published is None else published_rows(published),
+        title=title,
+    )
+    comparison = compare_runs([Run(folder) for folder in runs], options)
     if out is not None:
         comparison.write_table(out)
+    if supplement is not None:
+        comparison.write_supplement(supplement)
     _show(comparison, as_json)
 
 

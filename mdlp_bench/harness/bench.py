@@ -34,8 +34,8 @@ def bench(
 ) -> RunComparison:
     """Run, score and compare methods on a data set.
 
-    Writes `predictions/<method>`, `runs/<method>`, `table.{md,tex,html,csv}` and `comparison.png` into `out`.
-    A stopped job resumes.
+    Writes `predictions/<method>`, `runs/<method>`, `table.{md,tex,html,csv}` with the main columns,
+    `supplement.{md,tex,html,csv}` with all of them, and `comparison.png` into `out`. A stopped job resumes.
 
     Args:
         methods: Method specifications as for `load_method`; the oracles are added.
@@ -76,6 +76,7 @@ def bench(
     comparison = compare(runs)
     for suffix in RENDERERS:
         comparison.write_table(out / f"table{suffix}")
+        comparison.write_supplement(out / f"supplement{suffix}")
     by_run = {run.folder: one for one, run in zip(predictions, runs, strict=True)}
     # The best methods stand next to the ground truth.
     rows = [(by_run[run.folder], run) for run in reversed(comparison.best_first())]

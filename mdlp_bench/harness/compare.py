@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from mdlp_bench.errors import ProtocolError, RunError
 from mdlp_bench.harness.run import Run
+from mdlp_bench.harness.run_table import DEFAULT_TABLE, TableOptions, run_table, unavailable_metrics
 from mdlp_bench.harness.statistics import (
     ClusterBootstrap,
     Estimate,
@@ -25,11 +26,11 @@ from mdlp_bench.harness.statistics import (
     rank_correlation,
     rank_methods,
 )
-from mdlp_bench.harness.tables import Cell, Column, Row, ScoreTable, to_rich, write_table
+from mdlp_bench.harness.tables import ScoreTable, to_rich, write_table
 from mdlp_bench.metrics.base import METRICS
 
 if TYPE_CHECKING:
-    from rich.console import Console, Group
+    from rich.console import Console
 
 RANKING_METRICS: Final = (
     "ned",
@@ -44,43 +45,7 @@ RANKING_METRICS: Final = (
 )
 """What methods are ranked and grouped by; the overall order is by the first of these that was measured."""
 
-_COLUMNS: Final = (
-    "psnr",
-    "ssim",
-    "psnr_aligned",
-    "ssim_aligned",
-    "lpips",
-    "lpips_squeeze",
-    "lpips_vgg",
-    "fid",
-    "frd",
-    "ned",
-    "ned_alnum",
-    "acc",
-    "cer",
-    "hallucination",
-)
 _FILE_WIDTH: Final = 200
-_DROPPED_FIRST: Final = (
-    "peak_memory",
-    "macs",
-    "parameters",
-    "cer",
-    "ssim_aligned",
-    "psnr_aligned",
-    "ned_alnum",
-    "frd",
-    "fid",
-    "hallucination",
-    "ms_per_image",
-    "ssim",
-    "lpips_vgg",
-    "lpips_squeeze",
-    "lpips",
-)
-_COSTS: Final = ("ms_per_image", "parameters", "macs", "peak_memory")
-_COST_UNITS: Final = {"ms_per_image": 1.0, "parameters": 1e6, "macs": 1e9, "peak_memory": 1e6}
-_NOTES: Final = {"ground-truth": "ceiling", "input": "floor"}
 
 
 @dataclass(frozen=True)
@@ -94,6 +59,7 @@ class RunComparison:
         ranking: Places of the runs that are no oracles; None when there is none.
         agreement: For each reader but the first, Kendall's tau between the orders of the methods by its NED
             and by the first reader's, with the interval over plates.
+        options: How the table looks.
     """
 
     names: tuple[str, ...]
@@ -101,36 +67,24 @@ class RunComparison:
     bootstrap: ClusterBootstrap
     ranking: Ranking | None
     agreement: Mapping[str, Estimate]
+    options: TableOptions = DEFAULT_TABLE
 
     @cached_property
     def table(self) -> ScoreTable:
-        """The benchmark table, best method first, oracles as bounds."""
-        first = self.runs[0]
-        columns = [
-            Column.from_metric(METRICS[name])
-            for name in _COLUMNS
-            if any(name in run.summary for run in self.runs) and not (name == "fid" and self._without_fid)
-        ]
-        rows = tuple(self._row(name, run) for name, run in zip(self.names, self.runs, strict=True))
-        if "ground-truth" not in (run.name for run in self.runs):
-            rows += _ceiling_row(first)
-        costs = [
-            Column.from_metric(METRICS[name]) for name in _COSTS if any(name in row.cells for row in rows)
-        ]
-        table = ScoreTable(
-            columns=(*columns, *costs),
-            rows=rows,
-            protocol=f"{first.record.protocol}, reader {first.record.readers[0].title}",
-            dataset=first.record.dataset.name,
-            n=first.record.dataset.n_samples,
-            n_plates=len(self.bootstrap.clusters),
-            intervals=self.bootstrap.describe(),
-        )
+        """The benchmark table as its options say (errors as in `run_table`)."""
+        return run_table(self, self.options)
+
+    @cached_property
+    def full_table(self) -> ScoreTable:
+        """The table with every column and every interval, e.g. for the supplement of a paper."""
+        return run_table(self, replace(self.options, columns=("all",), intervals="small"))
+
+    @cached_property
+    def groups(self) -> Mapping[str, Mapping[str, str]]:
+        """By metric and name, the letters of the tie groups."""
         if self.ranking is None:
-            return table
-        present = {column.key for column in table.columns}
-        keys = (self.ranking.metrics[0].metric, "acc", "psnr")
-        return table.sorted_by(*(key for key in keys if key in present))
+            return {}
+        return {one.metric: one.comparison.groups for one in self.ranking.metrics}
 
     def best_first(self) -> list[Run]:
         """The ranked runs by their overall place; oracles are left out."""
@@ -145,9 +99,13 @@ class RunComparison:
             return {}
         return {one.metric: one.comparison.inseparable_neighbours() for one in self.ranking.metrics}
 
-    def write_table(self, path: Path) -> None:
+    def write_table(self, path: str | Path) -> None:
         """Write the table as .md, .tex, .html or .csv (errors as in `tables.write_table`)."""
-        write_table(self.table, path)
+        write_table(self.table, Path(path))
+
+    def write_supplement(self, path: str | Path) -> None:
+        """Write the full table, for the supplement; formats and errors as in `write_table`."""
+        write_table(self.full_table, Path(path))
 
     def print(self) -> None:
         """Show the table, the ranks that cannot be separated and the readers' agreement on the terminal."""
@@ -156,28 +114,18 @@ class RunComparison:
         console = Console()
         # A file or pipe has no width to keep to.
         console.width = console.width if console.is_terminal else _FILE_WIDTH
-        columns = {column.key for column in self.table.columns}
-        dropped = [key for key in _DROPPED_FIRST if key in columns]
-        fitted, left_out = self.table, []
-        intervals = _width(console, to_rich(fitted)) <= console.width
-        if not intervals:
-            left_out.append("intervals")
-        while not intervals and dropped and _width(console, to_rich(fitted, intervals=False)) > console.width:
-            left_out.append(next(c.title for c in fitted.columns if c.key == dropped[0]))
-            fitted = fitted.without(dropped.pop(0))
-        console.print(to_rich(fitted, intervals=intervals))
+        fitted, left_out = _fitted(self.table, console)
+        console.print(to_rich(fitted))
         if left_out:
-            shown = ", ".join(left_out)
-            console.print(f"Left out for lack of width: {shown}; written tables have all.", style="dim")
-        for reason in self.table.footnotes():
-            if reason not in fitted.footnotes():
-                console.print(reason, style="dim", soft_wrap=True)
+            console.print(
+                f"Left out for lack of width: {', '.join(left_out)}; written tables have it all.", style="dim"
+            )
         for metric, pairs in self.inseparable().items():
             if pairs and metric == self._leading:
                 shown = ", ".join(f"{better} / {worse}" for better, worse in pairs)
                 console.print(f"Not separable in {METRICS[metric].title}: {shown}", style="dim")
-        if self._without_fid:
-            console.print(f"No FID and KID: {self._without_fid}", style="dim", soft_wrap=True)
+        for why, titles in unavailable_metrics(self.runs).items():
+            console.print(f"No {titles}: {why}", style="dim", soft_wrap=True)
         first = self.runs[0].record.readers[0].name
         for reader, tau in self.agreement.items():
             limits = "" if tau.low is None or tau.high is None else f" [{tau.low:.2f}, {tau.high:.2f}]"
@@ -188,7 +136,7 @@ class RunComparison:
     def to_json(self) -> dict[str, Any]:
         """Everything as JSON-able data: summaries, ranks, tie groups."""
         ranks = {} if self.ranking is None else {one.name: one for one in self.ranking.overall}
-        groups = self._groups()
+        groups = self.groups
         return {
             "protocol": self.runs[0].record.protocol,
             "dataset": self.runs[0].record.dataset.model_dump(mode="json"),
@@ -214,45 +162,16 @@ class RunComparison:
         }
 
     @property
-    def _without_fid(self) -> str | None:
-        """Why no run has a FID; None when one has, or nobody asked for it."""
-        found = [run.summary["fid"] for run in self.runs if "fid" in run.summary]
-        return None if any(one.mean is not None for one in found) or not found else found[0].unavailable
-
-    @property
     def _leading(self) -> str | None:
         return None if self.ranking is None else self.ranking.metrics[0].metric
 
-    def _groups(self) -> dict[str, dict[str, str]]:
-        if self.ranking is None:
-            return {}
-        return {one.metric: one.comparison.groups for one in self.ranking.metrics}
 
-    def _row(self, name: str, run: Run) -> Row:
-        groups = self._groups()
-        cells = {}
-        for metric in _COLUMNS:
-            found = run.summary.get(metric)
-            if found is None or (metric == "fid" and self._without_fid):
-                continue
-            if found.mean is None:
-                cells[metric] = Cell(unavailable=found.unavailable)
-            else:
-                group = groups.get(metric, {}).get(name, "")
-                cells[metric] = Cell(value=found.mean, low=found.low, high=found.high, group=group)
-        oracle = run.record.method.provenance == "oracle"
-        if not oracle:
-            cells |= _cost_cells(run)
-        n_failed = max((found.n_failed for found in run.summary.values()), default=0)
-        failed = f"{n_failed} failed, counted at the floor" if n_failed else ""
-        title = run.record.method.title if self.names.count(name) == 1 and name == run.name else name
-        text_only = "text only" if run.record.method.output == "text" else ""
-        note = "; ".join(part for part in (_NOTES.get(run.name, ""), text_only, failed) if part)
-        return Row(name=title, kind="bound" if oracle else "method", cells=cells, note=note)
-
-
-def compare(runs: Sequence[Run]) -> RunComparison:
+def compare(runs: Sequence[Run], options: TableOptions = DEFAULT_TABLE) -> RunComparison:
     """Put runs side by side.
+
+    Args:
+        runs: Runs of one protocol, reader and data set.
+        options: How the table looks.
 
     Raises:
         ProtocolError: They were made under different protocols, readers or data sets, or under rules that
@@ -275,35 +194,27 @@ def compare(runs: Sequence[Run]) -> RunComparison:
     names = _names(runs)
     bootstrap = ClusterBootstrap.by_rules(tables[0]["plate_id"].to_pylist(), first.record.rules.bootstrap)
     ranking = _rank(runs, names, tables, bootstrap)
-    return RunComparison(names, tuple(runs), bootstrap, ranking, _agreement(runs, tables, bootstrap))
+    agreement = _agreement(runs, tables, bootstrap)
+    return RunComparison(names, tuple(runs), bootstrap, ranking, agreement, options)
 
 
-def _ceiling_row(run: Run) -> tuple[Row, ...]:
-    """What the reader makes of the ground truths, as a run of any method tells; none without texts."""
-    found = {name: run.summary[name].ceiling for name in _COLUMNS if name in run.summary}
-    cells = {name: Cell(value=value) for name, value in found.items() if value is not None}
-    return (Row(name="Ground truth", kind="bound", cells=cells, note="ceiling"),) if cells else ()
+def _fitted(table: ScoreTable, console: Console) -> tuple[ScoreTable, list[str]]:
+    """What fits the terminal, and what was left out for it: intervals first, then the last columns."""
+    left_out = []
+    if _width(console, table) > console.width and table.show_intervals != "none":
+        table = table.model_copy(update={"show_intervals": "none"})
+        left_out.append("intervals")
+    while _width(console, table) > console.width and len(table.columns) > 1:
+        left_out.append(table.columns[-1].title)
+        table = table.of_columns([column.key for column in table.columns[:-1]])
+    return table, left_out
 
 
-def _cost_cells(run: Run) -> dict[str, Cell]:
-    """Cost columns of a run: what was measured, in the units of the table."""
-    cost = run.record.cost
-    if cost is None:
-        return {}
-    values = {
-        "ms_per_image": cost.ms_per_image,
-        "parameters": run.record.method.parameters,
-        "macs": cost.macs,
-        "peak_memory": cost.peak_memory,
-    }
-    return {name: Cell(value=v / _COST_UNITS[name]) for name, v in values.items() if v is not None}
-
-
-def _width(console: Console, shown: Group) -> int:
+def _width(console: Console, table: ScoreTable) -> int:
     """Columns the grid of a table takes when nothing limits it; the sentences below it wrap."""
     from rich.measure import Measurement
 
-    return Measurement.get(console, console.options.update(width=1000), shown.renderables[0]).maximum
+    return Measurement.get(console, console.options.update(width=1000), to_rich(table).renderables[0]).maximum
 
 
 def _rank(

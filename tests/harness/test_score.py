@@ -19,6 +19,7 @@ from mdlp_bench.harness.predict import predict
 from mdlp_bench.harness.run import MetricSummary, Run
 from mdlp_bench.harness.score import score
 from mdlp_bench.harness.scorers import FidelityScorer
+from mdlp_bench.harness.tables import RENDERERS
 from mdlp_bench.images import ImageU8, decode
 from mdlp_bench.methods import load_method, method
 from mdlp_bench.metrics.abstaining import risk_coverage
@@ -262,11 +263,13 @@ def test_bench_writes_tables_runs_and_figure_and_can_be_repeated(make_samples: M
     out = tmp_path / "out"
     comparison = bench(["bicubic", "frame-mean"], samples, out, PLAN)
     names = {path.name for path in out.iterdir()}
-    tables = {"table.md", "table.tex", "table.html", "table.csv"}
+    tables = {f"{name}{suffix}" for name in ("table", "supplement") for suffix in RENDERERS}
     assert names == {"predictions", "runs", "comparison.png"} | tables
     assert {run.name for run in comparison.best_first()} == {"bicubic", "frame-mean"}
     keys = {column.key for column in comparison.table.columns}
-    assert {"ms_per_image", "parameters"} <= keys
+    assert "ms_per_image" in keys and "parameters" not in keys
+    supplement = (out / "supplement.csv").read_text(encoding="utf-8").splitlines()[0].split(",")
+    assert keys | {"ned_alnum", "parameters"} <= set(supplement)
     assert all(run.record.cost is not None for run in comparison.best_first())
     bounds = [row.name for row in comparison.table.rows if row.kind == "bound"]
     assert bounds == ["Ground truth", "Degraded input"]
@@ -309,7 +312,7 @@ def test_fid_and_kid_are_measured_on_inception_features_where_there_are_some(
     assert bicubic.summary["kid"].mean == pytest.approx(kid.value, rel=1e-6)
     assert bicubic.summary["kid"].high == pytest.approx(kid.value + 1.96 * kid.standard_error, rel=1e-3)
     assert bicubic.record.weights["inception"] == "1" * 64
-    assert "fid" in {column.key for column in compare([bicubic]).table.columns}
+    assert "fid" in {column.key for column in compare([bicubic]).full_table.columns}
 
 
 def test_without_inceptions_weights_fid_is_left_out_with_its_reason(

@@ -7,6 +7,7 @@ import io
 import re
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
@@ -20,6 +21,7 @@ from mdlp_bench.harness.tables import (
     RENDERERS,
     Cell,
     Column,
+    Intervals,
     Row,
     ScoreTable,
     escape_latex,
@@ -120,6 +122,17 @@ def test_golden(table: ScoreTable, suffix: str) -> None:
     assert found == (GOLDEN / f"table{suffix}").read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize("suffix", [".md", ".tex", ".html", ".txt"])
+def test_intervals_as_half_widths_or_not_at_all(table: ScoreTable, suffix: str) -> None:
+    def shown(intervals: str) -> str:
+        changed = table.model_copy(update={"show_intervals": intervals})
+        return terminal(changed) if suffix == ".txt" else RENDERERS[suffix](changed)
+
+    sign = r"$\pm$" if suffix == ".tex" else "±"
+    assert f"{sign} 0.015" in shown("plus-minus") and "13.80" not in shown("plus-minus")
+    assert "13.80" not in shown("none") and f"{sign} 0" not in shown("none")
+
+
 class TestMarks:
     @staticmethod
     def marks(table: ScoreTable, column: int = 0) -> dict[str, str | None]:
@@ -210,6 +223,7 @@ _COMMANDS = {
     r"$\uparrow$": "↑",
     r"$\downarrow$": "↓",
     r"$\alpha$": "α",
+    r"$\pm$": "±",
     "{''}": '"',
     "{[}": "[",
     "{]}": "]",
@@ -285,7 +299,7 @@ class TestMarkdown:
 class _Page(HTMLParser):
     """Collects the text of header cells and checks that elements close in order."""
 
-    void = frozenset({"meta", "br", "link"})
+    void = frozenset({"meta", "br", "link", "wbr"})
 
     def __init__(self, source: str) -> None:
         super().__init__()
@@ -330,6 +344,41 @@ class TestHtml:
         assert page.open == []
         shown = page.heads[-1][1].replace("\r", "\n")
         assert shown == name.replace("\r", "\n")
+
+    @pytest.mark.parametrize("intervals", get_args(Intervals))
+    @pytest.mark.parametrize("count", [7, 8, 16])
+    def test_the_columns_fit_1280_pixels(
+        self, count: int, intervals: str, tmp_path: Path, browser: Any
+    ) -> None:
+        columns = tuple(
+            NED.model_copy(update={"key": f"k{n}", "title": f"LPIPS (net {n})"}) for n in range(count)
+        )
+        cells = {column.key: cell(0.123, 0.101, 0.145, "abcdef") for column in columns}
+        rows = (Row(name="Real-ESRGAN (trained on plates)", cells=cells), Row(name="SRCNN", cells=cells))
+        wide = small(*rows, columns=columns).model_copy(update={"show_intervals": intervals})
+        write_table(wide, tmp_path / "t.html")
+        browser.get((tmp_path / "t.html").as_uri())
+        box = browser.find_element("css selector", ".scroll")
+        assert browser.execute_script("return arguments[0].scrollWidth - arguments[0].clientWidth", box) <= 0
+
+    def test_a_heading_sorts_each_section_better_rows_first_and_empty_cells_last(
+        self, table: ScoreTable, tmp_path: Path, browser: Any
+    ) -> None:
+        write_table(table, tmp_path / "t.html")
+        browser.get((tmp_path / "t.html").as_uri())
+
+        def names() -> list[str]:
+            return [
+                head.get_attribute("data-value")
+                for head in browser.find_elements("css selector", "tbody th[scope=row]")
+            ]
+
+        psnr = browser.find_elements("css selector", "thead button")[1]
+        psnr.click()
+        assert names() == ["lp-diff", "均值_mean [v2]", "bicubic", "srcnn", "ground-truth", "LP-Diff"]
+        psnr.click()
+        assert names() == ["bicubic", "lp-diff", "均值_mean [v2]", "srcnn", "ground-truth", "LP-Diff"]
+        assert psnr.find_element("xpath", "..").get_attribute("aria-sort") == "ascending"
 
 
 class TestCsv:

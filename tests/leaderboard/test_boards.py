@@ -10,10 +10,10 @@ import pytest
 
 from mdlp_bench.data.samples import Samples
 from mdlp_bench.harness.plan import ScoringPlan
+from mdlp_bench.harness.published import PUBLISHED
 from mdlp_bench.harness.statistics import ClusterBootstrap, MetricScores, rank_methods
 from mdlp_bench.leaderboard.add import add, deprecate
 from mdlp_bench.leaderboard.boards import boards, find_boards
-from mdlp_bench.leaderboard.published import PUBLISHED
 from mdlp_bench.leaderboard.store import Store
 from mdlp_bench.metrics.base import METRICS
 

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from conftest import sample_row
 from PIL import Image
-from reproduce import _published_rows
-from results_page import BEGIN, END, confusion_of, with_published, write_results
+from results_page import BEGIN, END, confusion_of, write_results
 
 from mdlp_bench.data.samples import Samples
 from mdlp_bench.errors import RunError
 from mdlp_bench.harness.bench import bench
 from mdlp_bench.harness.plan import ScoringPlan
+from mdlp_bench.harness.published import published_rows
+from mdlp_bench.harness.run_table import TableOptions
 from mdlp_bench.harness.scorers import FidelityScorer
 from mdlp_bench.images import ImageU8
 from mdlp_bench.readers import Reader, ReaderDescriptor, Reading
@@ -41,7 +43,7 @@ def test_the_page_of_results(make_samples: Callable[..., Samples], tmp_path: Pat
     page.parent.mkdir()
     page.write_text(f"# Mine\n\nbefore\n\n{BEGIN}\nold figures\n{END}\n\nafter\n", encoding="utf-8")
     for _ in range(2):
-        write_results(comparison, tmp_path / "bench", page, published=_published_rows())
+        write_results(comparison, tmp_path / "bench", page, published=published_rows("mdlp"))
         text = page.read_text(encoding="utf-8")
         assert text.startswith(f"# Mine\n\nbefore\n\n{BEGIN}\n")
         assert text.endswith(f"{END}\n\nafter\n")
@@ -71,7 +73,7 @@ def test_published_rows_are_apart_and_never_marked(
 ) -> None:
     plan = ScoringPlan((ReadsBrightness(),), (FidelityScorer(),))
     comparison = bench(["bicubic"], make_samples(4), tmp_path, plan)
-    table = with_published(comparison.table, _published_rows())
+    table = replace(comparison, options=TableOptions(published=published_rows("mdlp"))).table
     published = [row for row in table.rows if row.kind == "published"]
     assert [row.name for row in published][-1] == "LP-Diff"
     assert published[0].cells["ned"].value == 0.626

@@ -12,7 +12,7 @@ from mdlp_bench.harness.tables.csv import to_csv
 from mdlp_bench.harness.tables.html import to_html
 from mdlp_bench.harness.tables.latex import escape_latex, to_latex
 from mdlp_bench.harness.tables.markdown import escape_markdown, to_markdown
-from mdlp_bench.harness.tables.table import Cell, Column, Row, RowKind, ScoreTable
+from mdlp_bench.harness.tables.table import Cell, Column, Intervals, Row, RowKind, ScoreTable
 from mdlp_bench.harness.tables.terminal import to_rich
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ __all__ = [
     "RENDERERS",
     "Cell",
     "Column",
+    "Intervals",
     "Row",
     "RowKind",
     "ScoreTable",

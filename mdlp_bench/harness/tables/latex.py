@@ -32,8 +32,11 @@ _ESCAPES = str.maketrans(
         "↑": r"$\uparrow$",
         "↓": r"$\downarrow$",
         "α": r"$\alpha$",
+        "±": r"$\pm$",
     }
 )
+
+_ONE_COLUMN = 5
 
 
 def escape_latex(text: str) -> str:
@@ -44,13 +47,19 @@ def escape_latex(text: str) -> str:
 
 
 def to_latex(table: ScoreTable) -> str:
-    """The table as a LaTeX float: best in bold, second underlined, intervals in small type below."""
+    """The table as a LaTeX float: best in bold, second underlined, intervals in small type below.
+
+    A table of more than five columns spans both columns of a two-column page.
+    """
+    float_name = "table*" if len(table.columns) > _ONE_COLUMN else "table"
     head = ["Method", *(escape_latex(column.heading) for column in table.columns)]
     lines = [
-        r"\begin{table}[t]",
+        rf"\begin{{{float_name}}}[t]",
         r"\centering",
         rf"\caption{{{escape_latex(' '.join([table.caption(), *table.legend()]))}}}",
         r"\label{tab:scores}",
+        r"\small",
+        r"\setlength{\tabcolsep}{4pt}",
         rf"\begin{{tabular}}{{l{'r' * len(table.columns)}}}",
         r"\toprule",
         _line(head),
@@ -66,7 +75,7 @@ def to_latex(table: ScoreTable) -> str:
     lines += [r"\bottomrule", r"\end{tabular}"]
     for number, reason in enumerate(table.footnotes(), start=1):
         lines.append(rf"\par\smallskip{{\footnotesize $^{{{number}}}$ {escape_latex(reason)}}}")
-    lines.append(r"\end{table}")
+    lines.append(rf"\end{{{float_name}}}")
     needs = [r"% Needs \usepackage{booktabs}."]
     if not "\n".join(lines).isascii():
         needs.append(
@@ -86,9 +95,11 @@ def _label(row: RowText) -> str:
 
 def _cell(cell: CellText) -> str:
     value = escape_latex(cell.value)
+    half_width = f" {escape_latex(cell.half_width)}" if cell.half_width else ""
     marked = {"best": rf"\textbf{{{value}}}", "second": rf"\underline{{{value}}}", None: value}[cell.mark]
     raised = cell.group or (str(cell.footnote) if cell.footnote is not None else "")
-    return rf"{marked}\textsuperscript{{{escape_latex(raised)}}}" if raised else marked
+    letters = rf"\textsuperscript{{{escape_latex(raised)}}}" if raised else ""
+    return f"{marked}{letters}{half_width}"
 
 
 def _interval(cell: CellText) -> str:

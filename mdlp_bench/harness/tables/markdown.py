@@ -42,4 +42,4 @@ def _cell(cell: CellText) -> str:
     value = {"best": f"**{cell.value}**", "second": f"<ins>{cell.value}</ins>", None: cell.value}[cell.mark]
     raised = cell.group or (str(cell.footnote) if cell.footnote is not None else "")
     text = f"{value}<sup>{raised}</sup>" if raised else value
-    return f"{text} {cell.interval}" if cell.interval else text
+    return " ".join(part for part in (text, cell.half_width, cell.interval) if part)

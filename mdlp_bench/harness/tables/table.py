@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Literal, Self
@@ -14,9 +14,11 @@ if TYPE_CHECKING:
 
 RowKind = Literal["method", "bound", "published"]
 Mark = Literal["best", "second"]
+Intervals = Literal["none", "small", "plus-minus"]
+"""How intervals are shown: not at all, as [low, high] in small type, or as ± half their width."""
 
 SECTION_TITLES: Final[Mapping[RowKind, str]] = MappingProxyType(
-    {"method": "Methods", "bound": "Bounds", "published": "Published"}
+    {"method": "Methods", "bound": "Bounds", "published": "Published, not recomputed"}
 )
 """Kinds of rows in the order of a table's sections."""
 
@@ -123,6 +125,7 @@ class CellText:
     Attributes:
         value: The value at the column's decimals; "–" if there is none.
         interval: "[low, high]", or an empty string.
+        half_width: "± half the interval's width", or an empty string.
         group: Tie-group letters, or an empty string.
         mark: Whether the cell is the best or second among the methods.
         footnote: Number of the footnote that says why there is no value.
@@ -130,6 +133,7 @@ class CellText:
 
     value: str
     interval: str = ""
+    half_width: str = ""
     group: str = ""
     mark: Mark | None = None
     footnote: int | None = None
@@ -137,7 +141,7 @@ class CellText:
 
 @dataclass(frozen=True, slots=True)
 class RowText:
-    """A row as text: name, note and one cell a column."""
+    """A row as text: name, note and one cell per column."""
 
     name: str
     note: str
@@ -165,6 +169,8 @@ class ScoreTable(_Part):
         n_plates: Plates among them.
         intervals: What the intervals are (`ClusterBootstrap.describe()`), or an empty string.
         alpha: Error level of the tie groups.
+        show_intervals: How the intervals are shown.
+        title: The first sentence of the caption; empty for one made of protocol, dataset and sizes.
     """
 
     columns: tuple[Column, ...]
@@ -175,6 +181,8 @@ class ScoreTable(_Part):
     n_plates: int = Field(ge=0)
     intervals: str = ""
     alpha: float = 0.05
+    show_intervals: Intervals = "small"
+    title: str = ""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -208,13 +216,18 @@ class ScoreTable(_Part):
         others = [row for row in self.rows if row.kind != "method"]
         return self.model_copy(update={"rows": (*methods, *others)})
 
-    def without(self, key: str) -> ScoreTable:
-        """The same table without one column."""
+    def of_columns(self, keys: Sequence[str]) -> ScoreTable:
+        """The same table with these columns only, in this order.
+
+        Raises:
+            KeyError: The table has no column of that key.
+        """
+        by_key = {column.key: column for column in self.columns}
+        columns = tuple(by_key[key] for key in keys)
         rows = tuple(
-            row.model_copy(update={"cells": {k: cell for k, cell in row.cells.items() if k != key}})
+            row.model_copy(update={"cells": {k: cell for k, cell in row.cells.items() if k in keys}})
             for row in self.rows
         )
-        columns = tuple(column for column in self.columns if column.key != key)
         return self.model_copy(update={"columns": columns, "rows": rows})
 
     def sections(self) -> tuple[Section, ...]:
@@ -230,7 +243,7 @@ class ScoreTable(_Part):
                     RowText(
                         row.name,
                         row.note,
-                        tuple(_cell_text(c, row, leaders[c.key], reasons) for c in self.columns),
+                        tuple(self._cell(c, row, leaders[c.key], reasons) for c in self.columns),
                     )
                     for row in self.rows
                     if row.kind == kind
@@ -247,7 +260,9 @@ class ScoreTable(_Part):
         )
 
     def caption(self) -> str:
-        """Protocol, dataset and sizes in one line."""
+        """The title, or protocol, dataset and sizes in one line."""
+        if self.title:
+            return self.title if self.title.endswith((".", "!", "?")) else f"{self.title}."
         samples = f"{self.n} sample{'s' * (self.n != 1)}"
         plates = f"{self.n_plates} plate{'s' * (self.n_plates != 1)}"
         return f"Protocol {self.protocol}, dataset {self.dataset}: {samples}, {plates}."
@@ -257,7 +272,10 @@ class ScoreTable(_Part):
         cells = [cell for row in self.rows for cell in row.cells.values()]
         sentences = []
         if self.intervals and any(cell.low is not None for cell in cells):
-            sentences.append(f"In brackets: {self.intervals}.")
+            if self.show_intervals == "small":
+                sentences.append(f"In brackets: {self.intervals}.")
+            elif self.show_intervals == "plus-minus":
+                sentences.append(f"± is half the width of: {self.intervals}.")
         if any(cell.group for cell in cells):
             sentences.append(
                 "Methods that share a letter in a column are not separable "
@@ -283,6 +301,22 @@ class ScoreTable(_Part):
             leaders[column.key] = distinct[:2] if len(distinct) > 1 and column.arrow else []
         return leaders
 
+    def _cell(self, column: Column, row: Row, leaders: list[float], reasons: dict[str, int]) -> CellText:
+        cell = row.cells.get(column.key, Cell())
+        if cell.value is None:
+            return CellText("–", footnote=None if cell.unavailable is None else reasons[cell.unavailable])
+        interval = half_width = ""
+        mark = None
+        if cell.low is not None and cell.high is not None:
+            if self.show_intervals == "small":
+                interval = f"[{column.format(cell.low)}, {column.format(cell.high)}]"
+            elif self.show_intervals == "plus-minus":
+                half_width = f"± {column.format((cell.high - cell.low) / 2)}"
+        if leaders and row.kind == "method":
+            marks: dict[float | None, Mark] = {leaders[0]: "best", leaders[1]: "second"}
+            mark = marks.get(_cost(column, row))
+        return CellText(column.format(cell.value), interval, half_width, cell.group, mark)
+
 
 def _cost(column: Column, row: Row) -> float | None:
     """A cell's value as shown, signed so that lower is better; None for an empty cell."""
@@ -291,16 +325,3 @@ def _cost(column: Column, row: Row) -> float | None:
         return None
     shown = float(column.format(cell.value))
     return -shown if column.higher_is_better else shown
-
-
-def _cell_text(column: Column, row: Row, leaders: list[float], reasons: dict[str, int]) -> CellText:
-    cell = row.cells.get(column.key, Cell())
-    if cell.value is None:
-        return CellText("–", footnote=None if cell.unavailable is None else reasons[cell.unavailable])
-    interval, mark = "", None
-    if cell.low is not None and cell.high is not None:
-        interval = f"[{column.format(cell.low)}, {column.format(cell.high)}]"
-    if leaders and row.kind == "method":
-        marks: dict[float | None, Mark] = {leaders[0]: "best", leaders[1]: "second"}
-        mark = marks.get(_cost(column, row))
-    return CellText(column.format(cell.value), interval, cell.group, mark)

@@ -12,8 +12,8 @@ import jinja2
 
 from mdlp_bench.errors import SubmissionError
 from mdlp_bench.files import write_text
+from mdlp_bench.harness.published import CAUTION, PUBLISHED, SOURCE
 from mdlp_bench.leaderboard.boards import Board, boards, find_boards
-from mdlp_bench.leaderboard.published import CAUTION, PUBLISHED, SOURCE
 from mdlp_bench.leaderboard.site.breakdown import breakdown
 from mdlp_bench.leaderboard.site.data import (
     board_data,

@@ -1,0 +1,244 @@
+"""The benchmark table of compared runs: its columns and rows, their order, and how they are shown."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from mdlp_bench.errors import RunError, did_you_mean
+from mdlp_bench.harness.run import MetricSummary, Run
+from mdlp_bench.harness.tables import Cell, Column, Intervals, Row, ScoreTable
+from mdlp_bench.metrics.base import METRICS
+
+if TYPE_CHECKING:
+    from mdlp_bench.harness.compare import RunComparison
+
+COMPACT: Final = ("ned", "acc", "hallucination", "psnr", "ssim", "lpips", "ms_per_image")
+"""The columns of a table for which nobody chose: `lpips` is the net that the runs have."""
+
+ALL_COLUMNS: Final = (
+    "ned",
+    "ned_alnum",
+    "acc",
+    "cer",
+    "hallucination",
+    "psnr",
+    "psnr_aligned",
+    "ssim",
+    "ssim_aligned",
+    "lpips",
+    "lpips_squeeze",
+    "lpips_vgg",
+    "fid",
+    "frd",
+)
+"""The measured columns of the full table, in order; costs follow."""
+
+COSTS: Final = ("ms_per_image", "parameters", "macs", "peak_memory")
+_COST_UNITS: Final = {"ms_per_image": 1.0, "parameters": 1e6, "macs": 1e9, "peak_memory": 1e6}
+_LPIPS: Final = ("lpips", "lpips_squeeze", "lpips_vgg")
+_FROM_WEIGHTS: Final = (*_LPIPS, "fid", "kid")
+_NOTES: Final = {"ground-truth": "ceiling", "input": "floor"}
+# What names a file or an address helps whoever scored, and nobody who reads the table.
+_LOCAL: Final = re.compile(r"https?://|(?:^|[\s(])(?:~|[A-Za-z]:)?[/\\]\w")
+_NO_WEIGHTS: Final = "not computed: the network's weights were not at hand when the run was scored"
+
+
+@dataclass(frozen=True, slots=True)
+class TableOptions:
+    """How a table of runs looks.
+
+    Attributes:
+        columns: Metrics and costs by name, in order; `("all",)` for the full table, None for `COMPACT`
+            without the columns that no run has. `lpips` is also found under the net that the runs have.
+        sort: The column by which rows are sorted, best first; `given` for the order of the runs, None for the
+            ranking.
+        intervals: How confidence intervals are shown.
+        decimals: Digits behind the point: one number for every column, or by column; others keep their own.
+        bounds: Whether ceiling and floor (ground truth and degraded input) are shown.
+        published: Rows quoted from papers, shown apart and never ranked (`published.published_rows`); their
+            cells of other columns are left out.
+        title: The first sentence of the caption; empty for protocol, data set and sizes.
+    """
+
+    columns: Sequence[str] | None = None
+    sort: str | None = None
+    intervals: Intervals = "small"
+    decimals: int | Mapping[str, int] = field(default_factory=dict)
+    bounds: bool = True
+    published: Sequence[Row] = ()
+    title: str = ""
+
+
+DEFAULT_TABLE: Final = TableOptions()
+
+
+def run_table(comparison: RunComparison, options: TableOptions) -> ScoreTable:
+    """The table of compared runs: methods best first, then bounds, then published rows.
+
+    Raises:
+        RunError: A column does not exist, or no run has a value in it.
+    """
+    first = comparison.runs[0].record
+    wanted = _columns(comparison.runs, options.columns)
+    sort = None if options.sort in (None, "given") else _named(comparison.runs, str(options.sort))
+    rows = tuple(
+        _row(comparison, name, run) for name, run in zip(comparison.names, comparison.runs, strict=True)
+    )
+    if "ground-truth" not in (run.name for run in comparison.runs):
+        rows += _ceiling_row(comparison.runs[0])
+    rows = tuple(row for row in rows if options.bounds or row.kind != "bound")
+    keys = {key: None for row in rows for key in row.cells} | dict.fromkeys(wanted)
+    quoted = tuple(
+        row.model_copy(update={"cells": {key: cell for key, cell in row.cells.items() if key in keys}})
+        for row in options.published
+    )
+    table = ScoreTable(
+        columns=tuple(_column(comparison.runs[0], key, options.decimals) for key in keys),
+        rows=(*rows, *quoted),
+        protocol=f"{first.protocol}, reader {first.readers[0].title}",
+        dataset=first.dataset.name,
+        n=first.dataset.n_samples,
+        n_plates=len(comparison.bootstrap.clusters),
+        intervals=comparison.bootstrap.describe(),
+        show_intervals=options.intervals,
+        title=options.title,
+    )
+    if sort is not None:
+        table = table.sorted_by(sort)
+    elif options.sort is None and comparison.ranking is not None:
+        by = (comparison.ranking.metrics[0].metric, "acc", "psnr")
+        table = table.sorted_by(*(key for key in by if key in keys))
+    return table.of_columns(wanted)
+
+
+def _columns(runs: Sequence[Run], wanted: Sequence[str] | None) -> list[str]:
+    """The keys of the columns to show."""
+    measured = {key for run in runs for key, found in run.summary.items() if found.mean is not None}
+    measured |= {key for run in runs for key in _costs(run)}
+    if wanted is not None and "all" not in wanted:
+        names = [_named(runs, name) for name in wanted]
+        for name in names:
+            if name not in measured:
+                raise RunError(f"{name}: no run has a value ({why_missing(runs, name)})")
+        return list(dict.fromkeys(names))
+    if wanted is not None:
+        return [key for key in (*ALL_COLUMNS, *COSTS) if key in measured]
+    found = {key: key for key in COMPACT if key in measured}
+    # The net that the runs have, whichever it is: the heading names it.
+    nets = [key for key in _LPIPS if key in measured]
+    chosen = [nets[0] if key == "lpips" and nets else found.get(key) for key in COMPACT]
+    return [key for key in chosen if key is not None] or sorted(measured)
+
+
+def why_missing(runs: Sequence[Run], key: str) -> str:
+    """Why no run has a value of a metric, as scoring recorded it."""
+    reasons = (run.summary[key].unavailable for run in runs if key in run.summary)
+    return next((reason for reason in reasons if reason), "not measured")
+
+
+def unavailable_metrics(runs: Sequence[Run]) -> dict[str, str]:
+    """The metrics that need downloaded weights and that no run has: titles by the reason scoring recorded."""
+    wanted = [key for key in _FROM_WEIGHTS if any(key in run.summary for run in runs)]
+    missing = [key for key in wanted if all(_mean(run.summary.get(key)) is None for run in runs)]
+    reasons: dict[str, list[str]] = {}
+    for key in missing:
+        reasons.setdefault(why_missing(runs, key), []).append(METRICS[key].title)
+    return {reason: " and ".join(titles) for reason, titles in reasons.items()}
+
+
+def _named(runs: Sequence[Run], name: str) -> str:
+    """The key of a column by what a user calls it: its name or its title, in any case."""
+    known = list(dict.fromkeys([*(key for run in runs for key in run.summary), *COSTS]))
+    by_name = {METRICS[key].title.lower(): key for key in known if key in METRICS}
+    by_name |= {key.lower(): key for key in known}
+    nets = [net for net in _LPIPS if any(_mean(run.summary.get(net)) is not None for run in runs)]
+    if nets:
+        by_name["lpips"] = nets[0]
+    key: str | None = by_name.get(name.strip().lower())
+    if key is None:
+        raise RunError(
+            f"no column {name!r}{did_you_mean(name, by_name)}; the runs have {', '.join(known)}, or say all"
+        )
+    return key
+
+
+def _mean(found: MetricSummary | None) -> float | None:
+    return None if found is None else found.mean
+
+
+def _column(run: Run, key: str, decimals: int | Mapping[str, int]) -> Column:
+    name, _, reader = key.partition("@")
+    column = Column.from_metric(METRICS[name])
+    titles = {one.name: one.title for one in run.record.readers}
+    given = decimals if isinstance(decimals, int) else decimals.get(key, column.decimals)
+    title = f"{column.title}, {titles.get(reader, reader)}" if reader else column.title
+    return column.model_copy(update={"key": key, "title": title, "decimals": given})
+
+
+def _row(comparison: RunComparison, name: str, run: Run) -> Row:
+    groups = comparison.groups
+    cells = {}
+    for key, found in run.summary.items():
+        if found.mean is None:
+            cells[key] = Cell(unavailable=_public(found.unavailable))
+        else:
+            group = groups.get(key, {}).get(name, "")
+            cells[key] = Cell(value=found.mean, low=found.low, high=found.high, group=group)
+    oracle = run.record.method.provenance == "oracle"
+    if not oracle:
+        cells |= {key: Cell(value=value) for key, value in _costs(run).items()}
+    n_failed = max((found.n_failed for found in run.summary.values()), default=0)
+    failed = f"{n_failed} failed, counted at the floor" if n_failed else ""
+    title = run.record.method.title if comparison.names.count(name) == 1 and name == run.name else name
+    text_only = "text only" if run.record.method.output == "text" else ""
+    note = "; ".join(part for part in (_NOTES.get(run.name, ""), text_only, failed) if part)
+    return Row(name=title, kind="bound" if oracle else "method", cells=cells, note=note)
+
+
+def _public(reason: str | None) -> str | None:
+    """A reason without the paths and addresses of whoever scored."""
+    return _NO_WEIGHTS if reason and _LOCAL.search(reason) else reason
+
+
+def _ceiling_row(run: Run) -> tuple[Row, ...]:
+    """What the reader makes of the ground truths, as a run of any method tells; none without texts."""
+    cells = {
+        name: Cell(value=found.ceiling) for name, found in run.summary.items() if found.ceiling is not None
+    }
+    return (Row(name="Ground truth", kind="bound", cells=cells, note="ceiling"),) if cells else ()
+
+
+def _costs(run: Run) -> dict[str, float]:
+    """What restoring one image costs, as measured, in the units of the table."""
+    cost = run.record.cost
+    if cost is None:
+        return {}
+    values = {
+        "ms_per_image": cost.ms_per_image,
+        "parameters": run.record.method.parameters,
+        "macs": cost.macs,
+        "peak_memory": cost.peak_memory,
+    }
+    return {name: value / _COST_UNITS[name] for name, value in values.items() if value is not None}
+
+
+def parse_decimals(text: str) -> int | dict[str, int]:
+    """Digits as typed: `3` for every column, or `ned=2,psnr=1`.
+
+    Raises:
+        RunError: It is neither.
+    """
+    parts = [part.partition("=") for part in text.split(",") if part.strip()]
+    try:
+        if len(parts) == 1 and not parts[0][1]:
+            found: int | dict[str, int] = int(parts[0][0])
+        else:
+            found = {name.strip(): int(digits) for name, _, digits in parts}
+        if not all(0 <= n <= 12 for n in ([found] if isinstance(found, int) else found.values())):
+            raise ValueError("out of range")
+    except ValueError as error:
+        raise RunError(f"digits {text!r}: give a number from 0 to 12, or ned=2,psnr=1") from error
+    return found
