@@ -7,7 +7,8 @@ from pathlib import Path
 
 from mdlp_bench.data import open_samples
 from mdlp_bench.data.samples import Samples
-from mdlp_bench.engine import SERIAL, Engine
+from mdlp_bench.device import Compute
+from mdlp_bench.engine import SERIAL, Engine, RayEngine
 from mdlp_bench.harness import compare as _compare
 from mdlp_bench.harness import plan as _plan
 from mdlp_bench.harness import predict as _predict
@@ -38,14 +39,18 @@ def predict(
     *,
     batch_size: int = 16,
     seed: int = 0,
+    device: str = "auto",
+    precision: str = "fp32",
+    numerics: str | None = None,
     engine: Engine = SERIAL,
 ) -> _predict.Predictions:
     """Restore every sample with a method, or what `load_method` finds under its name, into the folder `out`.
 
-    Further arguments: see `mdlp_bench.harness.predict.predict`.
+    Device, precision and numerics are those of `mdlp_bench.device.Compute.resolve`; further arguments see
+    `mdlp_bench.harness.predict.predict`.
 
     Raises:
-        MdlpBenchError: As in `mdlp_bench.harness.predict.predict`.
+        MdlpBenchError: As in `mdlp_bench.harness.predict.predict`, or the device is not there.
 
     Example:
         >>> import mdlp_bench as mb
@@ -55,7 +60,10 @@ def predict(
         >>> next(iter(predictions)).image.shape
         (112, 224, 3)
     """
-    return _predict.predict(method, samples, Path(out), batch_size=batch_size, seed=seed, engine=engine)
+    compute = Compute.resolve(device, precision, numerics, remote=isinstance(engine, RayEngine))
+    return _predict.predict(
+        method, samples, Path(out), batch_size=batch_size, seed=seed, compute=compute, engine=engine
+    )
 
 
 def score(
@@ -66,6 +74,8 @@ def score(
     readers: Sequence[str] | None = None,
     lpips: str = "alex",
     fid: bool = False,
+    aligned: bool = True,
+    device: str = "auto",
     engine: Engine = SERIAL,
 ) -> Run:
     """Score predictions under the protocol into the run folder `out`.
@@ -77,10 +87,12 @@ def score(
         readers: Reader names, default the protocol's; the first one ranks.
         lpips: Net of LPIPS: `alex`, `squeeze`, `vgg` or `none`.
         fid: Also FID and KID, when Inception's weights are there.
+        aligned: Also PSNR and SSIM after registration, two thirds of the time.
+        device: Where LPIPS, the CRNN and Inception compute: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
         engine: Where samples are scored.
 
     Raises:
-        MdlpBenchError: As in `mdlp_bench.harness.score.score`.
+        MdlpBenchError: As in `mdlp_bench.harness.score.score`, or the device is not there.
 
     Example:
         >>> import mdlp_bench as mb
@@ -91,7 +103,8 @@ def score(
         >>> mb.compare([run]).best_first()[0].record.method.title
         'Bicubic'
     """
-    plan = _plan.ScoringPlan.from_names(readers, lpips, fid)
+    scoring = Compute.for_scoring(device)
+    plan = _plan.ScoringPlan.from_names(readers, lpips, fid, device=scoring.device, aligned=aligned)
     (run,) = _score.score([predictions], samples, [Path(out)], plan, engine=engine)
     return run
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal, Self, get_args
+from typing import TYPE_CHECKING, Final, Literal, Self, cast, get_args
 
 from mdlp_bench.errors import MdlpBenchError
 
@@ -46,8 +46,8 @@ class Compute:
     def resolve(
         cls,
         device: str = "auto",
-        precision: Precision = "fp32",
-        numerics: Numerics | None = None,
+        precision: str = "fp32",
+        numerics: str | None = None,
         *,
         remote: bool = False,
     ) -> Self:
@@ -69,8 +69,22 @@ class Compute:
             check_device(device)
         elif not _DEVICE.fullmatch(device):
             raise _unknown(device)
+        elif ":" in device:
+            raise MdlpBenchError(f"device {device}: a cluster assigns its GPUs itself; take --device cuda")
         wanted = numerics or ("exact" if (device, precision) == ("cpu", "fp32") else "batched")
-        return cls(device, precision, wanted)
+        # Both are checked where they are stored.
+        return cls(device, cast("Precision", precision), cast("Numerics", wanted))
+
+    @classmethod
+    def for_scoring(cls, device: str = "auto", precision: str = "fp32", *, remote: bool = False) -> Self:
+        """The device on which scores are computed: always in fp32, whose values agree on all devices to 1e-4.
+
+        Raises:
+            MdlpBenchError: As in `resolve`, or another precision is asked for.
+        """
+        if precision != "fp32":
+            raise MdlpBenchError(f"scores are computed in fp32, not in {precision}; leave --precision out")
+        return cls.resolve(device, remote=remote)
 
     @property
     def dtype(self) -> torch.dtype | None:

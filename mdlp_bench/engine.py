@@ -14,7 +14,7 @@ import pickle
 import sys
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -144,10 +144,12 @@ class RayEngine(Engine):
     The workers see the same files under the same paths as this process.
 
     Attributes:
-        workers: Tasks of one CPU at a time; None for as many as the cluster has CPUs.
+        workers: Tasks of one CPU at a time; None for as many as the cluster has CPUs, or with `gpu` GPUs.
+        gpu: Whether a task takes a share of a GPU, all shares being equal; it sees that GPU alone, as `cuda`.
     """
 
     workers: int | None = None
+    gpu: bool = False
 
     def __post_init__(self) -> None:
         if self.workers is not None:
@@ -163,11 +165,11 @@ class RayEngine(Engine):
             MdlpBenchError: As in `Engine.map`, or the cluster cannot be reached.
         """
         ray = _connected_ray()
-        workers = self.workers or max(1, int(ray.cluster_resources().get("CPU", 1)))
+        workers, share = self._shares(ray.cluster_resources())
         pickled = _pickled(function, ray.cloudpickle.dumps)
         # In a tuple a reference is passed on as it is, for the worker to fetch the function only once.
         shared = (ray.put(pickled),)
-        task = ray.remote(num_cpus=1)(_work_on_ray)
+        task = ray.remote(num_cpus=1, num_gpus=share)(_work_on_ray)
         source = _chunks(items, chunk)
         pending: deque[Any] = deque()
         running: list[Any] = []
@@ -196,6 +198,17 @@ class RayEngine(Engine):
             for reference in running:
                 ray.cancel(reference, force=False)
 
+    def _shares(self, resources: Mapping[str, float]) -> tuple[int, float]:
+        """How many tasks run at a time, and what part of a GPU each takes."""
+        if not self.gpu:
+            return self.workers or max(1, int(resources.get("CPU", 1))), 0.0
+        gpus = int(resources.get("GPU", 0))
+        if not gpus:
+            raise MdlpBenchError("Ray: the cluster has no GPU; take --device cpu")
+        workers = self.workers or gpus
+        # Ray counts in steps of a ten-thousandth; rounded down, all tasks fit.
+        return workers, min(1.0, int(10_000 * gpus / workers) / 10_000)
+
 
 SERIAL: Final[Engine] = LocalEngine()
 """This process alone."""
@@ -203,12 +216,13 @@ SERIAL: Final[Engine] = LocalEngine()
 ENGINES: Final = ("local", "ray")
 
 
-def engine_named(name: str, workers: int | None = None) -> Engine:
+def engine_named(name: str, workers: int | None = None, device: str = "cpu") -> Engine:
     """The engine for what a user typed.
 
     Args:
         name: One of `ENGINES`.
-        workers: How many; default 1 for `local`, all of the cluster's CPUs for `ray`.
+        workers: How many; default 1 for `local`, all of the cluster's CPUs (on GPUs, its GPUs) for `ray`.
+        device: Where networks will compute; on `cuda` each worker of `ray` takes its share of GPUs.
 
     Raises:
         MdlpBenchError: There is no such engine, or fewer than one worker.
@@ -218,7 +232,7 @@ def engine_named(name: str, workers: int | None = None) -> Engine:
         return LocalEngine(1 if workers is None else workers)
     if name == "ray":
         _import_ray()
-        return RayEngine(workers)
+        return RayEngine(workers, gpu=device == "cuda")
     raise MdlpBenchError(f"no engine {name!r}; there are {', '.join(ENGINES)}")
 
 

@@ -10,15 +10,20 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mdlp_bench.cli.options import (
+    AlignedOption,
     BatchOption,
     DataArgument,
+    DeviceOption,
     EngineOption,
     FidOption,
     JsonOption,
     LimitOption,
     LpipsOption,
+    NumericsOption,
+    PrecisionOption,
     ProtocolOption,
     ReaderOption,
+    ScoringPrecisionOption,
     SeedOption,
     SplitOption,
     WorkersOption,
@@ -48,7 +53,8 @@ def register(app: typer.Typer) -> None:
 
 _PREDICT_EXAMPLES = """Examples:\n
   mdlp-bench predict bicubic DATA --split test -o preds/bicubic\n
-  mdlp-bench predict my_method.py:restore DATA -o preds/mine"""
+  mdlp-bench predict my_method.py:restore DATA -o preds/mine\n
+  mdlp-bench predict lp-diff DATA --device cuda --precision bf16 -o preds/lp-diff"""
 
 
 def predict(
@@ -62,12 +68,16 @@ def predict(
     measure: Annotated[
         bool, typer.Option("--measure", help="Also measure time, operations and memory of one image.")
     ] = False,
+    device: DeviceOption = "auto",
+    precision: PrecisionOption = "fp32",
+    numerics: NumericsOption = None,
     engine: EngineOption = "local",
     workers: WorkersOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Restore every sample of a data set with one method."""
     from mdlp_bench.data import open_samples
+    from mdlp_bench.device import Compute
     from mdlp_bench.engine import engine_named
     from mdlp_bench.harness.predict import predict as run_predict
 
@@ -77,8 +87,9 @@ def predict(
         out,
         batch_size=batch_size,
         seed=seed,
+        compute=Compute.resolve(device, precision, numerics, remote=engine == "ray"),
         measure=measure,
-        engine=engine_named(engine, workers),
+        engine=engine_named(engine, workers, device),
         progress=show_progress(as_json),
     )
     record = predictions.record
@@ -104,26 +115,34 @@ def score(
     lpips: LpipsOption = "alex",
     fid: FidOption = True,
     protocol: ProtocolOption = None,
+    aligned: AlignedOption = True,
+    device: DeviceOption = "auto",
+    precision: ScoringPrecisionOption = "fp32",
     engine: EngineOption = "local",
     workers: WorkersOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Score stored predictions; the method is not run again."""
     from mdlp_bench.data import open_samples
+    from mdlp_bench.device import Compute
     from mdlp_bench.engine import engine_named
     from mdlp_bench.harness.compare import compare as compare_runs
     from mdlp_bench.harness.plan import ScoringPlan
     from mdlp_bench.harness.predict import Predictions
     from mdlp_bench.harness.score import score as run_score
 
+    remote = engine == "ray"
+    scoring = Compute.for_scoring(device, precision, remote=remote)
     samples = open_samples(data, split=split, limit=limit)
-    plan = ScoringPlan.from_names(reader, lpips, fid, protocol)
+    plan = ScoringPlan.from_names(
+        reader, lpips, fid, protocol, scoring.device, aligned=aligned, remote=remote
+    )
     runs = run_score(
         [Predictions(predictions)],
         samples,
         [out],
         plan,
-        engine=engine_named(engine, workers),
+        engine=engine_named(engine, workers, device),
         progress=show_progress(as_json),
     )
     _show(compare_runs(runs), as_json)
@@ -148,6 +167,10 @@ def bench(
     protocol: ProtocolOption = None,
     batch_size: BatchOption = 16,
     seed: SeedOption = 0,
+    aligned: AlignedOption = True,
+    device: DeviceOption = "auto",
+    precision: PrecisionOption = "fp32",
+    numerics: NumericsOption = None,
     engine: EngineOption = "local",
     workers: WorkersOption = None,
     as_json: JsonOption = False,
@@ -157,19 +180,26 @@ def bench(
     The oracle rows ground-truth (ceiling) and input (floor) are always added.
     """
     from mdlp_bench.data import open_samples
+    from mdlp_bench.device import Compute
     from mdlp_bench.engine import engine_named
     from mdlp_bench.harness.bench import bench as run_bench
     from mdlp_bench.harness.plan import ScoringPlan
 
+    remote = engine == "ray"
+    compute = Compute.resolve(device, precision, numerics, remote=remote)
+    plan = ScoringPlan.from_names(
+        reader, lpips, fid, protocol, compute.device, aligned=aligned, remote=remote
+    )
     names = [name for name in (part.strip() for part in methods.split(",")) if name]
     comparison = run_bench(
         names,
         open_samples(data, split=split, limit=limit),
         out,
-        ScoringPlan.from_names(reader, lpips, fid, protocol),
+        plan,
         batch_size=batch_size,
         seed=seed,
-        engine=engine_named(engine, workers),
+        compute=compute,
+        engine=engine_named(engine, workers, device),
         progress=show_progress(as_json),
     )
     _show(comparison, as_json)

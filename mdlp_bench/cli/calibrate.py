@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from mdlp_bench.cli.options import JsonOption, show_progress
+from mdlp_bench.cli.options import DeviceOption, JsonOption, ScoringPrecisionOption, show_progress
 
 _EXAMPLES = """Examples:\n
   mdlp-bench calibrate crnn\n
@@ -25,6 +25,8 @@ def register(app: typer.Typer) -> None:
 def calibrate(
     reader: Annotated[str, typer.Argument(help="A reader's name, onnx:PATH or file.py:NAME.")],
     plates: Annotated[int, typer.Option(min=100, help="Rendered plates to read.")] = 2000,
+    device: DeviceOption = "auto",
+    precision: ScoringPrecisionOption = "fp32",
     as_json: JsonOption = False,
 ) -> None:
     """Find the confidence from which at most 1 % of a reader's readings are wrong.
@@ -34,10 +36,11 @@ def calibrate(
     """
     from tqdm import tqdm
 
+    from mdlp_bench.device import Compute
     from mdlp_bench.readers import load_reader
     from mdlp_bench.training import calibration
 
-    loaded = load_reader(reader)
+    loaded = load_reader(reader).to(Compute.for_scoring(device, precision).device)
     with (
         TemporaryDirectory() as folder,
         tqdm(

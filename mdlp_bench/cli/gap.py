@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from mdlp_bench.cli.options import EngineOption, JsonOption, LpipsOption, SeedOption, WorkersOption
+from mdlp_bench.cli.options import (
+    DeviceOption,
+    EngineOption,
+    JsonOption,
+    LpipsOption,
+    PrecisionOption,
+    SeedOption,
+    WorkersOption,
+)
 
 if TYPE_CHECKING:
     from mdlp_bench.readers.base import Reader
@@ -73,6 +81,8 @@ def study(
     ] = 300,
     lpips: LpipsOption = "alex",
     seed: SeedOption = 0,
+    device: DeviceOption = "auto",
+    precision: PrecisionOption = "fp32",
     engine: EngineOption = "local",
     workers: WorkersOption = None,
     as_json: JsonOption = False,
@@ -81,13 +91,15 @@ def study(
 
     A stopped transfer resumes. `accelerate launch -m mdlp_bench gap study ...` trains in several processes.
     """
+    from mdlp_bench.device import Compute
     from mdlp_bench.engine import engine_named
     from mdlp_bench.gap.gap_study import REPORT, open_sets, run_study, write_gap_report
     from mdlp_bench.gap.report_model import GapReport, StudySettings
     from mdlp_bench.gap.sets import SetSpec
 
+    compute = Compute.resolve(device, precision, remote=engine == "ray")
     loaded = _reader(reader)
-    used = engine_named(engine, workers)
+    used = engine_named(engine, workers, device)
     texts = [real, *_listed(synthetic)]
     specs = [SetSpec.parse(text) for text in texts]
     settings = StudySettings(
@@ -114,7 +126,7 @@ def study(
             sets = open_sets(specs, out, limit=samples, seed=seed, engine=used)
             plan = TransferPlan.of(_listed(methods), sets, out, steps=train_budget, limit=samples, seed=seed)
         # All processes train; the first one does the rest.
-        plan.train(say if state.is_main_process else lambda _: None)
+        plan.train(say if state.is_main_process else lambda _: None, device)
         if not state.is_main_process:
             return
     else:
@@ -125,8 +137,10 @@ def study(
         from mdlp_bench.gap.transfer import measure_transfer
         from mdlp_bench.harness.plan import ScoringPlan
 
-        scoring = ScoringPlan.from_names([reader], lpips)
-        transfer = measure_transfer(plan, settings, scoring, lpips, out / "figures", engine=used, say=say)
+        scoring = ScoringPlan.from_names([reader], lpips, device=compute.device, remote=engine == "ray")
+        transfer = measure_transfer(
+            plan, settings, scoring, lpips, out / "figures", compute=compute, engine=used, say=say
+        )
     report = GapReport(study=found, transfer=transfer)
     write_gap_report(report, sets, out)
     if as_json:

@@ -8,8 +8,11 @@ from typing import Annotated
 import typer
 
 from mdlp_bench.cli.options import (
+    DeviceOption,
     LpipsOption,
+    PrecisionOption,
     ReaderOption,
+    ScoringPrecisionOption,
     SeedOption,
     SplitOption,
     WorkersOption,
@@ -115,12 +118,15 @@ def add(
     store: StoreOption = _STORE,
     reader: ReaderOption = None,
     lpips: LpipsOption = "alex",
+    device: DeviceOption = "cpu",
+    precision: ScoringPrecisionOption = "fp32",
     report: Annotated[
         Path | None, typer.Option("--report", help="Also write the result as Markdown.")
     ] = None,
 ) -> None:
     """Recompute a submission's scores, store it as an entry, and rank it."""
     from mdlp_bench.data import open_samples
+    from mdlp_bench.device import Compute
     from mdlp_bench.files import write_text
     from mdlp_bench.harness.plan import ScoringPlan
     from mdlp_bench.leaderboard.add import add as add_entry
@@ -129,7 +135,8 @@ def add(
 
     opened = Store(store)
     samples = open_samples(dataset, split=split)
-    plan = ScoringPlan.from_names(reader, lpips)
+    scoring = Compute.for_scoring(device, precision)
+    plan = ScoringPlan.from_names(reader, lpips, device=scoring.device)
     entry = add_entry(opened, archive, samples, plan, progress=show_progress())
     text = write_report(opened, entry)
     if report is not None:
@@ -153,6 +160,8 @@ def add_bench(
     store: StoreOption = _STORE,
     reader: ReaderOption = None,
     lpips: LpipsOption = "alex",
+    device: DeviceOption = "cpu",
+    precision: ScoringPrecisionOption = "fp32",
     parts_of: Annotated[
         str | None,
         typer.Option("--parts-of", help="Methods whose names begin with this one's are its ablations."),
@@ -164,13 +173,15 @@ def add_bench(
     The bench may have been made on more samples than the test set has.
     """
     from mdlp_bench.data import open_samples
+    from mdlp_bench.device import Compute
     from mdlp_bench.engine import LocalEngine
     from mdlp_bench.harness.plan import ScoringPlan
     from mdlp_bench.leaderboard.bundled_entries import add_references
     from mdlp_bench.leaderboard.store import Store
 
     samples = open_samples(dataset, split=split)
-    plan = ScoringPlan.from_names(reader, lpips)
+    scoring = Compute.for_scoring(device, precision)
+    plan = ScoringPlan.from_names(reader, lpips, device=scoring.device)
     added = add_references(
         Store(store),
         folder,
@@ -260,6 +271,8 @@ def run(
     seconds: Annotated[float, typer.Option("--seconds", min=1, help="Time for everything.")] = 3600,
     megabytes: Annotated[int, typer.Option("--megabytes", min=100, help="Memory of each process.")] = 8192,
     seed: SeedOption = 0,
+    device: DeviceOption = "cpu",
+    precision: PrecisionOption = "fp32",
 ) -> None:
     """Predict with a submitted method file in a process of its own, limited in time and memory.
 
@@ -267,10 +280,14 @@ def run(
     container without network.
     """
     from mdlp_bench.data import open_samples
+    from mdlp_bench.device import Compute
     from mdlp_bench.leaderboard.isolated import run_isolated
 
     samples = open_samples(dataset, split=split)
-    found = run_isolated(method, samples, out, seconds=seconds, megabytes=megabytes, seed=seed)
+    compute = Compute.resolve(device, precision)
+    found = run_isolated(
+        method, samples, out, seconds=seconds, megabytes=megabytes, seed=seed, compute=compute
+    )
     typer.echo(f"{found.record.dataset.n_samples} samples restored, {found.record.n_failed} failed: {out}")
 
 

@@ -31,7 +31,7 @@ OrderOption = Annotated[
     ),
 ]
 SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Seed of everything random.")]
-BatchOption = Annotated[int, typer.Option("--batch-size", min=1, help="Samples a call of the method.")]
+BatchOption = Annotated[int, typer.Option("--batch-size", min=1, help="Samples per call of the method.")]
 ReaderOption = Annotated[
     list[str] | None,
     typer.Option(
@@ -55,16 +55,42 @@ FidOption = Annotated[
         "--fid/--no-fid", help="FID and KID too, when Inception's weights are there; 0.2 s an image and CPU."
     ),
 ]
-EngineOption = Annotated[
-    str, typer.Option("--engine", help="local (processes), or ray (a Ray cluster); the result is the same.")
-]
+EngineOption = Annotated[str, typer.Option("--engine", help="local (processes), or ray (a Ray cluster).")]
 WorkersOption = Annotated[
     int | None,
     typer.Option(
         "--workers",
         min=1,
-        help="Processes; the result does not depend on it.",
-        show_default="1; with ray all CPUs of the cluster",
+        help="Processes; scores and exact numerics do not depend on it.",
+        show_default="1; with ray all CPUs of the cluster, with a GPU all of its GPUs",
+    ),
+]
+DeviceOption = Annotated[
+    str,
+    typer.Option(
+        "--device", help="Where networks compute: auto (a GPU if there is one), cpu, cuda, cuda:N, mps."
+    ),
+]
+PrecisionOption = Annotated[
+    str, typer.Option("--precision", help="Precision of networks: fp32, bf16 or fp16 (autocast).")
+]
+ScoringPrecisionOption = Annotated[
+    str, typer.Option("--precision", help="Scores are computed in fp32 on every device.")
+]
+NumericsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--numerics",
+        help="exact (CPU, sample by sample: the same bytes whatever batch and workers) or batched (any "
+        "device, whole batches, faster).",
+        show_default="batched on a GPU or in short precision, else exact",
+    ),
+]
+AlignedOption = Annotated[
+    bool,
+    typer.Option(
+        "--aligned/--no-aligned",
+        help="PSNR and SSIM after registration too, which takes most of the time of scoring.",
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]

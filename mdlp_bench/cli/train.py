@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from mdlp_bench.cli.options import DataArgument, JsonOption, LimitOption
+from mdlp_bench.cli.options import DataArgument, DeviceOption, JsonOption, LimitOption
 from mdlp_bench.cli.train_reader import train_reader_command
 
 # The group `mdlp_bench.training.registry` loads from; naming it here keeps torch out of the command line.
@@ -81,6 +81,11 @@ def _verb(method: str) -> Callable[..., None]:
             int | None, typer.Option("--threads", min=1, help="CPU threads.", show_default="one a core")
         ] = None,
         limit: LimitOption = None,
+        device: DeviceOption = "auto",
+        precision: Annotated[
+            str | None,
+            typer.Option("--precision", help="auto, fp32 or bf16.", show_default="the configuration's"),
+        ] = None,
         as_json: JsonOption = False,
     ) -> None:
         import torch
@@ -91,7 +96,7 @@ def _verb(method: str) -> Callable[..., None]:
 
         if threads is not None:
             torch.set_num_threads(threads)
-        recipe = read_recipe(config, steps=steps, seed=seed)
+        recipe = read_recipe(config, steps=steps, seed=seed, precision=precision)
         every = open_samples(data, limit=limit)
         held_out = None
         if validation is not None:
@@ -113,6 +118,7 @@ def _verb(method: str) -> Callable[..., None]:
             validation=held_out,
             start=start,
             stop_after=stop_after,
+            device=device,
             report=report,
         )
         if not as_json:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mdlp_bench.device import EXACT, Compute
 from mdlp_bench.engine import SERIAL, Engine
 from mdlp_bench.gap.trainings import FixedMethod, SetParts, Training, trained_method
 from mdlp_bench.harness.plan import ScoringPlan
@@ -61,6 +62,7 @@ def runs_on(
     out: Path,
     scoring: ScoringPlan,
     *,
+    compute: Compute = EXACT,
     engine: Engine = SERIAL,
 ) -> list[MethodRun]:
     """Predict and score what has not been: fixed methods and finished trainings on one test part.
@@ -71,6 +73,7 @@ def runs_on(
         trainings: Trainings whose weights are there.
         out: The folder of the transfer study.
         scoring: Reader and image scorers.
+        compute: Device, precision and numerics of the methods' networks.
         engine: Where samples are restored and scored.
 
     Raises:
@@ -86,7 +89,7 @@ def runs_on(
         if training is not None:
             method, folder = trained_method(training, training.weights(out)), training.folder(out)
         folder = folder / "tests" / f"{part.name}-{part.test.fingerprint[:10]}"
-        predictions.append(predict(method, part.test, folder / "predictions", engine=engine))
+        predictions.append(predict(method, part.test, folder / "predictions", compute=compute, engine=engine))
         folders.append(folder / "run")
     runs = score(predictions, part.test, folders, scoring, engine=engine)
     return [

@@ -136,15 +136,17 @@ class Training:
         """The weight file, once it has run."""
         return self.folder(out) / "training" / WEIGHTS
 
-    def run(self, out: Path) -> Path:
-        """Train, or continue; returns the weights.
+    def run(self, out: Path, device: str = "auto") -> Path:
+        """Train on a device, or continue; returns the weights.
 
         Raises:
             MdlpBenchError: As in `train_method`.
         """
         start = None if self.base is None else self.base.weights(out)
         folder = self.weights(out).parent
-        return train_method(self.method.name, self.data, self.method.recipe, folder, start=start)
+        return train_method(
+            self.method.name, self.data, self.method.recipe, folder, start=start, device=device
+        )
 
 
 def trained_method(training: Training, weights: Path) -> Method:
@@ -234,7 +236,7 @@ def plan_trainings(
     return [*alone, *mixed, *tuned]
 
 
-def run_trainings(trainings: Sequence[Training], out: Path, say: Say) -> None:
+def run_trainings(trainings: Sequence[Training], out: Path, say: Say, device: str = "auto") -> None:
     """Run all of them, in this process or in those of `accelerate launch` together.
 
     Raises:
@@ -244,7 +246,7 @@ def run_trainings(trainings: Sequence[Training], out: Path, say: Say) -> None:
 
     for number, training in enumerate(trainings, start=1):
         say(f"training {number} of {len(trainings)}: {training.method.label} on {training.title}")
-        training.run(out)
+        training.run(out, device)
         # The next one may start from weights that the first process has yet to write.
         PartialState().wait_for_everyone()
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from mdlp_bench.device import EXACT, Compute
 from mdlp_bench.engine import SERIAL, Engine
 from mdlp_bench.errors import MethodError
 from mdlp_bench.gap.method_runs import MethodRun, runs_on
@@ -92,13 +93,17 @@ class TransferPlan:
         trainings = [t for spec in trained for t in plan_trainings(spec, parts, folder, seed=seed)]
         return cls(tuple(trained), tuple(fixed), parts, tuple(trainings), share, folder)
 
-    def train(self, say: Say) -> None:
+    def train(self, say: Say, device: str = "auto") -> None:
         """Run what has not been run.
+
+        Args:
+            say: Told what is being done.
+            device: Where, as in `train_method`.
 
         Raises:
             MdlpBenchError: As in `train_method`.
         """
-        run_trainings(self.trainings, self.out, say)
+        run_trainings(self.trainings, self.out, say, device)
 
 
 def measure_transfer(
@@ -108,6 +113,7 @@ def measure_transfer(
     lpips: str,
     figures: Path,
     *,
+    compute: Compute = EXACT,
     engine: Engine = SERIAL,
     say: Say = lambda _: None,
 ) -> TransferStudy:
@@ -119,6 +125,7 @@ def measure_transfer(
         scoring: Reader and image scorers.
         lpips: Net of LPIPS in `scoring`, or `none`.
         figures: Folder of the comparison figures.
+        compute: Device, precision and numerics of the methods' networks.
         engine: Where samples are restored and scored.
         say: Told what is being done.
 
@@ -130,7 +137,7 @@ def measure_transfer(
         # Mixed and fine-tuned networks are tested on the real set alone.
         trainings = [t for t in plan.trainings if part is plan.parts[0] or not t.real_plates]
         say(f"testing {len(trainings) + len(plan.fixed)} methods on {part.name}")
-        tested += runs_on(part, plan.fixed, trainings, plan.out, scoring, engine=engine)
+        tested += runs_on(part, plan.fixed, trainings, plan.out, scoring, compute=compute, engine=engine)
     drawn = {}
     for spec in plan.trained:
         drawn[spec.label] = f"transfer-{spec.label}.png"

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from mdlp_bench.data.samples import Samples
+from mdlp_bench.device import EXACT, Compute
 from mdlp_bench.engine import SERIAL, Engine
 from mdlp_bench.errors import MethodError
 from mdlp_bench.harness.compare import RunComparison, compare
@@ -29,6 +30,7 @@ def bench(
     *,
     batch_size: int = 16,
     seed: int = 0,
+    compute: Compute = EXACT,
     engine: Engine = SERIAL,
     progress: bool = False,
 ) -> RunComparison:
@@ -42,9 +44,10 @@ def bench(
         samples: The data set.
         out: The folder.
         plan: Readers and image scorers.
-        batch_size: Samples a call of a method.
+        batch_size: Samples per call of a method.
         seed: Seed of stochastic methods.
-        engine: Where samples are restored and scored; the result does not depend on it.
+        compute: Device, precision and numerics of the methods' networks; those of scoring are the plan's.
+        engine: Where samples are restored and scored.
         progress: Show bars on standard error.
 
     Raises:
@@ -65,6 +68,7 @@ def bench(
             out / "predictions" / descriptor.name,
             batch_size=batch_size,
             seed=seed,
+            compute=compute,
             measure=descriptor.provenance != "oracle",
             engine=engine,
             progress=progress,

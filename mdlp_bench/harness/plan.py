@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self, SupportsIndex
 
+from mdlp_bench.device import check_device
 from mdlp_bench.errors import MissingWeightsError
 from mdlp_bench.harness.scorers import FidelityScorer, ImageScorer, LpipsScorer, RegisteredScorer, SetFeatures
 from mdlp_bench.metrics.protocol import CURRENT, Protocol, protocol_named
@@ -25,6 +26,7 @@ class ScoringPlan:
         inception: Makes the features of FID and KID; None leaves the two out.
         unavailable: Metrics that cannot be computed, with the reason that tables and runs give.
         protocol: The rules.
+        device: Where networks compute (LPIPS, the CRNN, Inception); the values agree to 1e-4.
         asked: The arguments of `from_names` that made it.
     """
 
@@ -33,7 +35,8 @@ class ScoringPlan:
     unavailable: Mapping[str, str] = field(default_factory=dict)
     inception: SetFeatures | None = None
     protocol: Protocol = CURRENT
-    asked: tuple[tuple[str, ...], str, bool, str] | None = None
+    device: str = "cpu"
+    asked: tuple[tuple[str, ...], str, bool, str, str, bool] | None = None
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> str | tuple[Any, ...]:
         if self.asked is None:
@@ -47,6 +50,10 @@ class ScoringPlan:
         lpips: str = "alex",
         fid: bool = False,
         protocol: str | None = None,
+        device: str = "cpu",
+        aligned: bool = True,
+        *,
+        remote: bool = False,
     ) -> Self:
         """The plan for what a user asked for.
 
@@ -57,10 +64,14 @@ class ScoringPlan:
             fid: Also FID and KID, when Inception's weights are in torch hub's cache; they are never fetched,
                 and without them the two are marked unavailable. Takes about 0.2 s per image and CPU.
             protocol: The id of the rules; default the current ones.
+            device: `cpu`, `mps`, `cuda` or `cuda:N`, where networks compute.
+            aligned: Also PSNR and SSIM after registration, which takes two thirds of the time of scoring.
+            remote: The work is done on other machines, which have the device; here all is loaded on the CPU.
 
         Raises:
             ReaderError: There is no such reader.
             ProtocolError: There is no such LPIPS net or protocol.
+            MdlpBenchError: The device is not there.
         """
         from mdlp_bench.readers import PANEL, load_reader
 
@@ -68,12 +79,16 @@ class ScoringPlan:
         names = [
             n for name in readers or [rules.text.reader] for n in (PANEL if name == "panel" else (name,))
         ]
-        loaded = tuple(load_reader(name) for name in dict.fromkeys(names))
-        scorers: list[ImageScorer[Any]] = [FidelityScorer(), RegisteredScorer()]
+        here = "cpu" if remote else device
+        check_device(here)
+        loaded = tuple(load_reader(name).to(here) for name in dict.fromkeys(names))
+        scorers: list[ImageScorer[Any]] = [FidelityScorer()]
+        if aligned:
+            scorers.append(RegisteredScorer())
         unavailable = {}
         if lpips != "none":
             try:
-                scorers.append(LpipsScorer(lpips))
+                scorers.append(LpipsScorer(lpips, here))
             except MissingWeightsError as error:
                 unavailable["lpips" if lpips == "alex" else f"lpips_{lpips}"] = str(error)
         inception = None
@@ -81,12 +96,11 @@ class ScoringPlan:
             from mdlp_bench.metrics.inception import InceptionFeatures
 
             try:
-                inception = InceptionFeatures(download=False)
+                inception = InceptionFeatures(here, download=False)
             except MissingWeightsError as error:
                 unavailable |= dict.fromkeys(("fid", "kid"), str(error))
-        return cls(
-            loaded, tuple(scorers), unavailable, inception, rules, (tuple(names), lpips, fid, rules.id)
-        )
+        asked = (tuple(names), lpips, fid, rules.id, device, aligned)
+        return cls(loaded, tuple(scorers), unavailable, inception, rules, device, asked)
 
     @property
     def weights(self) -> dict[str, str]:

@@ -170,6 +170,7 @@ class RunRecord(_Record):
     device: str
     precision: Precision = "fp32"
     numerics: Numerics = "exact"
+    scored_on: str = "cpu"
     prediction_seconds: float
     milliseconds_per_image: float | None
     cost: CostRecord | None = None

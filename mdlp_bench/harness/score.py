@@ -138,6 +138,7 @@ def _run_record(made: PredictionsRecord, plan: ScoringPlan) -> RunRecord:
         device=made.device,
         precision=made.precision,
         numerics=made.numerics,
+        scored_on=plan.device.partition(":")[0],
         prediction_seconds=made.seconds,
         milliseconds_per_image=1000 * made.seconds / made.dataset.n_samples,
         cost=made.cost,

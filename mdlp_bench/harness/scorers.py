@@ -90,8 +90,8 @@ class RegisteredScorer(ImageScorer[None]):
 class LpipsScorer(ImageScorer["LpipsTarget"]):
     """LPIPS with one net, in a column of its own."""
 
-    def __init__(self, net: str) -> None:
-        """Load the net.
+    def __init__(self, net: str, device: str = "cpu") -> None:
+        """Load the net onto a device.
 
         Raises:
             ProtocolError: There is no such net.
@@ -99,7 +99,7 @@ class LpipsScorer(ImageScorer["LpipsTarget"]):
         """
         from mdlp_bench.metrics.lpips import Lpips
 
-        self._lpips = Lpips(checked_net(net))
+        self._lpips = Lpips(checked_net(net), device)
         self.metrics = (self._lpips.name,)
         self.weights = {
             f"{self._lpips.name} backbone": self._lpips.backbone_sha256,

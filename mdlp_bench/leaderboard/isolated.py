@@ -8,6 +8,7 @@ what its user can: run methods of strangers in a container or a virtual machine 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import signal
 import subprocess
@@ -16,6 +17,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from mdlp_bench.device import EXACT, Compute
 from mdlp_bench.errors import MethodError
 from mdlp_bench.files import seed_for
 from mdlp_bench.harness.predict import Predictions
@@ -23,13 +25,28 @@ from mdlp_bench.harness.predict import Predictions
 if TYPE_CHECKING:
     from mdlp_bench.data.samples import Samples
 
-_KEPT_VARIABLES: Final = ("PATH", "LANG", "LC_ALL", "OMP_NUM_THREADS", "VIRTUAL_ENV", "SYSTEMROOT")
+_KEPT_VARIABLES: Final = (
+    "PATH",
+    "LANG",
+    "LC_ALL",
+    "OMP_NUM_THREADS",
+    "CUDA_VISIBLE_DEVICES",
+    "VIRTUAL_ENV",
+    "SYSTEMROOT",
+)
 _HIDDEN: Final = ("gt", "text", "text_origin", "degradation")
 _TAIL: Final = 300
 
 
 def run_isolated(
-    spec: str, samples: Samples, out: Path, *, seconds: float, megabytes: int, seed: int = 0
+    spec: str,
+    samples: Samples,
+    out: Path,
+    *,
+    seconds: float,
+    megabytes: int,
+    seed: int = 0,
+    compute: Compute = EXACT,
 ) -> Predictions:
     """Predict with `file.py:function` in a process of its own.
 
@@ -40,6 +57,7 @@ def run_isolated(
         seconds: Time for everything, by the clock.
         megabytes: Memory for data, of each process (not of shared libraries' code).
         seed: Seed of stochastic methods.
+        compute: Device, precision and numerics of the method's networks.
 
     Returns:
         The predictions, as if made on `samples` themselves.
@@ -64,6 +82,7 @@ def run_isolated(
         command = [
             *(sys.executable, "-m", "mdlp_bench.leaderboard.isolated_worker"),
             *(f"{path}:{function}", str(inputs), str(made), str(megabytes), str(seed)),
+            *dataclasses.astuple(compute),
         ]
         _run(command, empty, spec, seconds)
         return _adopted(made, samples, out)

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 
-def main(spec: str, inputs: str, out: str, megabytes: str, seed: str) -> None:
+def main(spec: str, inputs: str, out: str, megabytes: str, seed: str, *compute: str) -> None:
     """Predict with the method of `spec` on the samples in `inputs`."""
     try:
         import resource
@@ -17,12 +17,14 @@ def main(spec: str, inputs: str, out: str, megabytes: str, seed: str) -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     from mdlp_bench.data import open_samples
+    from mdlp_bench.device import Compute
     from mdlp_bench.errors import MdlpBenchError
     from mdlp_bench.harness.predict import predict
     from mdlp_bench.methods import load_method
 
     try:
-        predict(load_method(spec), open_samples(inputs), Path(out), seed=int(seed))
+        wanted = Compute.resolve(*compute)
+        predict(load_method(spec), open_samples(inputs), Path(out), seed=int(seed), compute=wanted)
     except MemoryError:
         sys.exit(f"out of memory: more than {megabytes} MB needed")
     except MdlpBenchError as error:
@@ -30,4 +32,4 @@ def main(spec: str, inputs: str, out: str, megabytes: str, seed: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:6])
+    main(*sys.argv[1:])

@@ -6,6 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -79,6 +80,10 @@ class Reader(ABC):
 
     descriptor: ReaderDescriptor
 
+    def to(self, device: str) -> Self:
+        """Compute on a device of PyTorch from now on; a reader that has no network there stays as it is."""
+        return self
+
     @abstractmethod
     def read(self, images: Sequence[ImageU8]) -> list[Reading]:
         """Read plate crops.
@@ -87,7 +92,7 @@ class Reader(ABC):
             images: uint8 RGB [H, W, 3], sizes may differ; each shows one whole plate.
 
         Returns:
-            One reading an image, in order.
+            One reading per image, in order.
         """
 
     def features(self, images: Sequence[ImageU8]) -> npt.NDArray[np.float32] | None:

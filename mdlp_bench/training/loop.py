@@ -27,6 +27,7 @@ from accelerate.utils import DistributedDataParallelKwargs  # type: ignore[impor
 from torch import Tensor, nn
 
 from mdlp_bench.data.samples import Samples
+from mdlp_bench.device import check_device
 from mdlp_bench.errors import DataError, MdlpBenchError
 from mdlp_bench.files import seed_for, write_text
 from mdlp_bench.training.checkpoint import TRAINING, State, claim, load_state, save_state
@@ -51,6 +52,7 @@ def train(
     validation: Samples | None = None,
     report: Report | None = None,
     stop_after: int | None = None,
+    device: str = "auto",
 ) -> Path:
     """Train, or continue an interrupted training.
 
@@ -63,16 +65,23 @@ def train(
         validation: Samples never trained on, for figures and pictures.
         report: Called with every log line.
         stop_after: Leave after this step, with a checkpoint; the same call without it continues.
+        device: `auto` (what `accelerate launch` says, else a GPU when there is one), `cpu`, `mps`, `cuda` or
+            `cuda:N`.
 
     Returns:
         The weight file.
 
     Raises:
         DataError: The folder holds another training, or the data cannot be trained on.
-        MdlpBenchError: The loss is not finite, or a file cannot be written.
+        MdlpBenchError: The device is not there, the loss is not finite, or a file cannot be written.
     """
+    if device != "auto":
+        check_device(device)
+    if device.startswith("cuda:"):
+        torch.cuda.set_device(device)
     accelerator = Accelerator(
-        mixed_precision=_precision(config.precision),
+        mixed_precision=_precision(config.precision, device),
+        cpu=device == "cpu",
         kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
     )
     chief = accelerator.is_main_process
@@ -178,7 +187,14 @@ class _Run:
         if not self.accelerator.is_main_process:
             return
         save_state(self.state, self.trainable, self.out / "state")
-        notes = {"step": str(self.state.step), "training": (self.out / TRAINING).read_text(encoding="utf-8")}
+        notes = {
+            "step": str(self.state.step),
+            "training": (self.out / TRAINING).read_text(encoding="utf-8"),
+            "device": self.accelerator.device.type,
+            "precision": {"no": "fp32"}.get(
+                self.accelerator.mixed_precision, self.accelerator.mixed_precision
+            ),
+        }
         self.trainable.save(self.state.averaged, self.out / WEIGHTS, notes)
 
     def _clock(self) -> dict[str, float]:
@@ -232,9 +248,13 @@ def _means(figures: dict[str, list[Tensor]]) -> dict[str, float]:
     return {name: float(f"{torch.stack(values).mean().item():.5g}") for name, values in figures.items()}
 
 
-def _precision(wanted: Precision) -> str:
+def _precision(wanted: Precision, device: str) -> str:
     if wanted == "auto":
-        return "bf16" if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else "no"
+        return (
+            "bf16"
+            if device != "cpu" and torch.cuda.is_available() and torch.cuda.is_bf16_supported()
+            else "no"
+        )
     return {"fp32": "no", "bf16": "bf16"}[wanted]
 
 

@@ -50,6 +50,7 @@ def train_method(
     validation: Samples | None = None,
     start: Path | None = None,
     stop_after: int | None = None,
+    device: str = "auto",
     report: Report | None = None,
 ) -> Path:
     """Train a method as a recipe says, or continue an interrupted training.
@@ -62,6 +63,7 @@ def train_method(
         validation: Samples never trained on.
         start: Start from these weights instead of random ones.
         stop_after: Leave after this step.
+        device: `auto`, `cpu`, `mps`, `cuda` or `cuda:N`.
         report: Called with every log line.
 
     Returns:
@@ -89,4 +91,5 @@ def train_method(
         validation=validation,
         report=report,
         stop_after=stop_after,
+        device=device,
     )

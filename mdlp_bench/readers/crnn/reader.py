@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Final, Literal, get_args
+from typing import Final, Literal, Self, get_args
 
 import cv2
 import numpy as np
@@ -52,6 +52,7 @@ class CrnnReader(Reader):
         self.network = load_crnn(path)
         self.config = self.network.config
         self.decoding = decoding
+        self._device = torch.device("cpu")
         self._grammars = [grammars()[name] for name in self.config.grammars]
         self.descriptor = ReaderDescriptor(
             name="crnn" if decoding == "greedy" else f"crnn-{decoding}",
@@ -63,6 +64,12 @@ class CrnnReader(Reader):
             "recognition and its application to scene text recognition, TPAMI 2017",
             believed_from=self.config.believed_from.get(decoding),
         )
+
+    def to(self, device: str) -> Self:
+        """Compute on this device from now on."""
+        self.network.to(device)
+        self._device = torch.device(device)
+        return self
 
     def read(self, images: Sequence[ImageU8]) -> list[Reading]:
         """Read plate crops; uint8 RGB [H, W, 3] of any sizes (see `Reader.read`)."""
@@ -95,15 +102,15 @@ class CrnnReader(Reader):
         for batch in self._batches(images):
             chosen = slice(done, done + len(batch))
             columns = self.network.encode(batch)
-            logits[chosen] = self.network.classes(columns).numpy()
-            features[chosen] = columns.mean(1).numpy()
+            logits[chosen] = self.network.classes(columns).cpu().numpy()
+            features[chosen] = columns.mean(1).cpu().numpy()
             done += len(batch)
         return softmax(logits, self.config.temperature), features
 
     def _batches(self, images: Sequence[ImageU8]) -> Iterator[torch.Tensor]:
         for start in range(0, len(images), _BATCH):
             crops = [prepare(image, self.config.width) for image in images[start : start + _BATCH]]
-            yield standardise(torch.from_numpy(np.stack(crops)))
+            yield standardise(torch.from_numpy(np.stack(crops)).to(self._device))
 
     def _decode(self, probabilities: npt.NDArray[np.float64]) -> Reading:
         if self.decoding == "greedy":
