@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import Field
 from torch.nn import functional as F
 
 from baselines.hat import PLATE, HatConfig, build_hat, start_as_enlargement
 from baselines.single_image import FramePolicy, in_unit_range, trained_single_image
-from baselines.trainables import RegressionTrainable, parse_options
+from baselines.trainables import RegressionTrainable, TeacherOptions, parse_options
 from baselines.weights import bundled
 from mdlp_bench.methods.network import NetworkMethod
 from mdlp_bench.methods.weights import load_network
@@ -20,7 +20,7 @@ _INPUT_SIZE = (28, 56)
 CITATION = "Chen et al.: Activating More Pixels in Image Super-Resolution Transformer, CVPR 2023"
 
 
-class HatOptions(BaseModel):
+class HatOptions(TeacherOptions):
     """What `mdlp-bench train hat` can be told.
 
     Attributes:
@@ -29,10 +29,8 @@ class HatOptions(BaseModel):
         power: 1 for L1, as released; 2 for the mean squared error.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     config: Literal["plate"] = "plate"
-    network: dict[str, Any] = {}
+    network: dict[str, Any] = Field(default_factory=dict)
     power: Literal[1, 2] = 1
 
 
@@ -47,7 +45,7 @@ def trainable(options: Mapping[str, Any]) -> RegressionTrainable:
     network = build_hat(config)
     start_as_enlargement(network)
     loss = F.l1_loss if parsed.power == 1 else F.mse_loss
-    return RegressionTrainable(network, config, "hat", size=_INPUT_SIZE, loss=loss)
+    return RegressionTrainable(network, config, "hat", size=_INPUT_SIZE, loss=loss, options=parsed)
 
 
 def hat(weights: Path | None = None, frame: FramePolicy = "last", name: str = "hat") -> NetworkMethod:

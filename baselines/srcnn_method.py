@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict
 from torch import nn
 
 from baselines.single_image import FramePolicy, in_unit_range, trained_single_image
 from baselines.srcnn import SRCNN_915, SRCNN_955, Srcnn, SrcnnConfig, srcnn_loss
-from baselines.trainables import RegressionTrainable, parse_options
+from baselines.trainables import RegressionTrainable, TeacherOptions, parse_options
 from baselines.weights import bundled
 from mdlp_bench.methods.network import NetworkMethod
 from mdlp_bench.methods.weights import load_network
@@ -21,14 +20,12 @@ from mdlp_bench.metrics.protocol import WORKING_SIZE
 _NETWORKS = {"955": SRCNN_955, "915": SRCNN_915}
 
 
-class SrcnnOptions(BaseModel):
+class SrcnnOptions(TeacherOptions):
     """What `mdlp-bench train srcnn` can be told.
 
     Attributes:
         config: Kernels: `955` or `915`.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     config: Literal["955", "915"] = "955"
 
@@ -39,10 +36,11 @@ def trainable(options: Mapping[str, Any]) -> RegressionTrainable:
     Raises:
         MethodError: An option is wrong.
     """
-    config = _NETWORKS[parse_options(SrcnnOptions, options, "srcnn").config]
+    parsed = parse_options(SrcnnOptions, options, "srcnn")
+    config = _NETWORKS[parsed.config]
     network = Srcnn(config)
     start_as_identity(network)
-    return RegressionTrainable(network, config, "srcnn", size=WORKING_SIZE, loss=srcnn_loss)
+    return RegressionTrainable(network, config, "srcnn", size=WORKING_SIZE, loss=srcnn_loss, options=parsed)
 
 
 @torch.no_grad()

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mdlp_bench.errors import MethodError, first_fault
 from mdlp_bench.methods.weights import load_exactly, read_state_dict, save_network
+from mdlp_bench.training.reader_loss import ReaderLoss
 from mdlp_bench.training.trainable import Trainable, TrainingBatch
 
 OptionsT = TypeVar("OptionsT", bound=BaseModel)
@@ -28,6 +29,20 @@ def parse_options(kind: type[OptionsT], options: Mapping[str, Any], method: str)
         return kind.model_validate(options)
     except ValidationError as error:
         raise MethodError(f"{method}: {first_fault(error)}") from error
+
+
+class TeacherOptions(BaseModel):
+    """Training options that every single-image method has.
+
+    Attributes:
+        reader: Weight of the reader loss on the restored image; 0, as published, for none.
+        reader_weights: The teacher's weight file; default the bundled CRNN.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    reader: float = Field(default=0.0, ge=0)
+    reader_weights: Path | None = None
 
 
 def one_frame(frames: Tensor, generator: torch.Generator) -> Tensor:
@@ -48,15 +63,28 @@ class NetworkTrainable(Trainable):
         network: What is trained.
         config: Its configuration, stored with the weights.
         method: The method's name, stored with the weights.
+        options: Whether a reader teaches beside the method's own losses.
+
+    Raises:
+        MissingWeightsError: The teacher's weight file is not there.
+        ReaderError: It holds no teacher.
     """
 
     players: tuple[str, ...] = ("model",)
 
-    def __init__(self, network: nn.Module, config: BaseModel, method: str) -> None:
+    def __init__(self, network: nn.Module, config: BaseModel, method: str, options: TeacherOptions) -> None:
         super().__init__()
         self.model = network.to(memory_format=torch.channels_last)
+        self.reader_loss = ReaderLoss(options.reader_weights) if options.reader else None
+        self._reader_weight = options.reader
         self._config = config
         self._method = method
+
+    def reading(self, restored: Tensor, batch: TrainingBatch) -> dict[str, Tensor]:
+        """The weighted reader loss of restored images [B, 3, H, W] in [-1, 1]; nothing without a teacher."""
+        if self.reader_loss is None:
+            return {}
+        return {"reader": self._reader_weight * self.reader_loss(restored, batch.gt, batch.texts).mean()}
 
     def save(self, network: nn.Module, path: Path, notes: Mapping[str, str]) -> None:
         """Write half-precision safetensors (see `save_network`)."""
@@ -81,6 +109,7 @@ class RegressionTrainable(NetworkTrainable):
         method: The method's name.
         size: Height and width of its input.
         loss: Of the restored image and the ground truth, values 0..1; a scalar.
+        options: Whether a reader teaches beside it.
     """
 
     def __init__(
@@ -91,17 +120,21 @@ class RegressionTrainable(NetworkTrainable):
         *,
         size: tuple[int, int],
         loss: Callable[[Tensor, Tensor], Tensor],
+        options: TeacherOptions,
     ) -> None:
-        super().__init__(network, config, method)
+        super().__init__(network, config, method, options)
         self._size = size
         self._loss = loss
 
     def training_step(
         self, batch: TrainingBatch, generator: torch.Generator, player: str
     ) -> dict[str, Tensor]:
-        """The loss on one random frame of each sample."""
+        """The losses on one random frame of each sample."""
         restored = self._restored(self.model, one_frame(batch.frames, generator))
-        return {"loss": self._loss(restored, batch.gt / 2 + 0.5)}
+        return {
+            "loss": self._loss(restored, batch.gt / 2 + 0.5),
+            **self.reading(restored * 2 - 1, batch),
+        }
 
     def restore(self, network: nn.Module, frames: Tensor, seeds: Sequence[int]) -> Tensor:
         """Restore from the last frame; [B, N, 3, 112, 224] to [B, 3, 112, 224]."""

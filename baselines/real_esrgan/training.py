@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import Tensor, nn
 
 from baselines.real_esrgan.discriminator import UNetDiscriminator
@@ -20,11 +20,11 @@ from baselines.real_esrgan.losses import (
 )
 from baselines.real_esrgan.method import INPUT_SIZE
 from baselines.real_esrgan.networks import PLATE, CompactConfig, build_compact
-from baselines.trainables import NetworkTrainable, one_frame, parse_options, shrink
+from baselines.trainables import NetworkTrainable, TeacherOptions, one_frame, parse_options, shrink
 from mdlp_bench.training.trainable import TrainingBatch
 
 
-class RealEsrganOptions(BaseModel):
+class RealEsrganOptions(TeacherOptions):
     """What `mdlp-bench train real-esrgan` can be told.
 
     Attributes:
@@ -34,10 +34,8 @@ class RealEsrganOptions(BaseModel):
         discriminator_features: Channels of the discriminator's first layer (64 in the official one).
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     config: Literal["plate"] = "plate"
-    network: dict[str, Any] = {}
+    network: dict[str, Any] = Field(default_factory=dict)
     phase: Literal["l1", "gan"] = "gan"
     discriminator_features: int = Field(default=16, ge=1)
 
@@ -46,7 +44,7 @@ class RealEsrganTrainable(NetworkTrainable):
     """The generator, and in the second phase its discriminator."""
 
     def __init__(self, options: RealEsrganOptions, config: CompactConfig) -> None:
-        super().__init__(build_compact(config), config, "real-esrgan")
+        super().__init__(build_compact(config), config, "real-esrgan", options)
         self.perceptual: PerceptualLoss | None = None
         self.discriminator: UNetDiscriminator | None = None
         if options.phase == "gan":
@@ -65,13 +63,15 @@ class RealEsrganTrainable(NetworkTrainable):
             with torch.no_grad():
                 restored = self._restored(self.model, frame)
             return {"discriminator": discriminator_loss(self.discriminator, restored, target)}
-        return generator_loss(
-            self._restored(self.model, frame),
+        restored = self._restored(self.model, frame)
+        terms = generator_loss(
+            restored,
             target,
             perceptual=self.perceptual,
             discriminator=self.discriminator,
             weights=LossWeights(),
         )
+        return {**terms, **self.reading(restored * 2 - 1, batch)}
 
     def restore(self, network: nn.Module, frames: Tensor, seeds: Sequence[int]) -> Tensor:
         """Restore from the last frame; [B, N, 3, 112, 224] to [B, 3, 112, 224]."""

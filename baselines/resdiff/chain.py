@@ -96,8 +96,8 @@ class ResDiffChain:
         level: Tensor,
         noise: Tensor,
         power: Power = 1,
-    ) -> Tensor:
-        """Mean error of what is predicted, to a power; a scalar.
+    ) -> tuple[Tensor, Tensor]:
+        """Mean error of what is predicted, to a power, a scalar; and the restored image it stands for.
 
         Args:
             network: Maps (cat(prediction, noisy), level) to the noise or the clean residual.
@@ -110,8 +110,12 @@ class ResDiffChain:
         residual = target - prediction
         noisy = self.diffuse(residual, level, noise)
         wanted = noise if self.prediction == "noise" else residual
-        error = (network(torch.cat([prediction, noisy], dim=1), level) - wanted).abs()
-        return (error**power).mean()
+        found = network(torch.cat([prediction, noisy], dim=1), level)
+        error = ((found - wanted).abs() ** power).mean()
+        if self.prediction == "noise":
+            level = level[:, :, None, None]
+            found = (noisy - (1 - level.square()).sqrt() * found) / level
+        return error, prediction + found
 
     def sampling_steps(self, count: int) -> list[int]:
         """The steps a sampler of `count` network calls visits, from T down to 1.

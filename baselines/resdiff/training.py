@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import Tensor, nn
 
 from baselines.resdiff.chain import Power, ResDiffChain
 from baselines.resdiff.cnn import SimpleCnn, cnn_loss
 from baselines.resdiff.unet import PLATE, ResDiffUNet, ResDiffUNetConfig
 from baselines.single_image import FramePolicy, trained_single_image
-from baselines.trainables import NetworkTrainable, one_frame, parse_options, shrink
+from baselines.trainables import NetworkTrainable, TeacherOptions, one_frame, parse_options, shrink
 from baselines.weights import bundled
 from mdlp_bench.methods.network import NetworkMethod
 from mdlp_bench.methods.weights import load_network
@@ -25,7 +25,7 @@ STEPS = 1
 """Sampling steps; with the bundled weights more of them cost text and fidelity (see their card)."""
 
 
-class ResDiffOptions(BaseModel):
+class ResDiffOptions(TeacherOptions):
     """What `mdlp-bench train resdiff` can be told.
 
     Attributes:
@@ -37,10 +37,8 @@ class ResDiffOptions(BaseModel):
         steps: Sampling steps of the pictures made while training.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     config: Literal["plate"] = "plate"
-    network: dict[str, Any] = {}
+    network: dict[str, Any] = Field(default_factory=dict)
     phase: Literal["cnn", "diffusion"] = "diffusion"
     power: Power = 1
     last: float = Field(default=0.0, ge=0, le=1)
@@ -70,7 +68,7 @@ class ResDiffTrainable(NetworkTrainable):
 
     def __init__(self, options: ResDiffOptions, config: ResDiffUNetConfig) -> None:
         network = ResDiff(config)
-        super().__init__(network, config, "resdiff")
+        super().__init__(network, config, "resdiff", options)
         self._options = options
         self._chain = ResDiffChain(config.schedule, config.prediction)
         network.cnn.requires_grad_(options.phase == "cnn")
@@ -79,15 +77,16 @@ class ResDiffTrainable(NetworkTrainable):
     def training_step(
         self, batch: TrainingBatch, generator: torch.Generator, player: str
     ) -> dict[str, Tensor]:
-        """The phase's loss on one random frame of each sample."""
+        """The phase's losses on one random frame of each sample."""
         network: ResDiff = self.model  # type: ignore[assignment]
         predicted = network.predict(one_frame(batch.frames, generator))
         if self._options.phase == "cnn":
-            return {"cnn": cnn_loss(predicted, batch.gt)}
+            return {"cnn": cnn_loss(predicted, batch.gt), **self.reading(predicted, batch)}
         level = self._chain.draw_levels(len(batch), generator, self._options.last).to(batch.gt)
         noise = torch.randn(batch.gt.shape, generator=generator).to(batch.gt)
         power = self._options.power
-        return {"noise": self._chain.loss(network.unet, predicted, batch.gt, level, noise, power)}
+        loss, restored = self._chain.loss(network.unet, predicted, batch.gt, level, noise, power)
+        return {"noise": loss, **self.reading(restored, batch)}
 
     def restore(self, network: nn.Module, frames: Tensor, seeds: Sequence[int]) -> Tensor:
         """Restore from the last frame; the CNN alone in its own phase."""

@@ -22,7 +22,6 @@ from collections.abc import Callable, Sequence
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
-from torch.nn import functional as F
 
 from baselines.noise import SampleNoise
 from mdlp_bench.errors import MethodError
@@ -159,21 +158,6 @@ class ResShiftChain:
         """
         x = self.diffuse(clear, degraded, step, noise)
         return network(self.scale_input(x, step), step, low)
-
-    def loss(
-        self,
-        network: CleanPredictor,
-        *,
-        clear: Tensor,
-        degraded: Tensor,
-        low: Tensor,
-        step: Tensor,
-        noise: Tensor,
-    ) -> Tensor:
-        """Mean squared error of `predict`, whose arguments it takes (equation 8, equal weights); a scalar."""
-        return F.mse_loss(
-            self.predict(network, clear=clear, degraded=degraded, low=low, step=step, noise=noise), clear
-        )
 
     @torch.no_grad()
     def sample(

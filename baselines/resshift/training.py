@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from baselines.resshift.chain import PLATE_4, CleanPredictor, ResShiftChain
 from baselines.resshift.unet import PLATE, PLATE_UNSHUFFLED, ResShiftUNet, ResShiftUNetConfig
 from baselines.single_image import FramePolicy, trained_single_image
-from baselines.trainables import NetworkTrainable, one_frame, parse_options, shrink
+from baselines.trainables import NetworkTrainable, TeacherOptions, one_frame, parse_options, shrink
 from baselines.weights import bundled
 from mdlp_bench.methods.network import NetworkMethod
 from mdlp_bench.methods.weights import load_network
@@ -31,7 +31,7 @@ CITATION = (
 )
 
 
-class ResShiftOptions(BaseModel):
+class ResShiftOptions(TeacherOptions):
     """What `mdlp-bench train resshift` can be told.
 
     Attributes:
@@ -41,10 +41,8 @@ class ResShiftOptions(BaseModel):
         steps: Sampling steps of the pictures made while training.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     config: Literal["plate", "plate-unshuffled"] = "plate-unshuffled"
-    network: dict[str, Any] = {}
+    network: dict[str, Any] = Field(default_factory=dict)
     last: float = Field(default=0.0, ge=0, le=1)
     steps: int = Field(default=STEPS, ge=1)
 
@@ -61,7 +59,7 @@ class _PixelChain:
         ratio = config.lq_size // config.image_size
         self.low_size = (height // self.fold * ratio, width // self.fold * ratio)
 
-    def loss(
+    def estimate(
         self,
         network: ResShiftUNet,
         frame: Tensor,
@@ -69,12 +67,14 @@ class _PixelChain:
         generator: torch.Generator,
         last: float = 0.0,
     ) -> Tensor:
+        """The ground truth as the network sees it through the noise of one random step per sample."""
         degraded, clear = F.pixel_unshuffle(frame, self.fold), F.pixel_unshuffle(clear, self.fold)
         step = self.chain.draw_steps(len(frame), generator, last).to(frame.device)
         noise = torch.randn(clear.shape, generator=generator).to(clear)
         low = shrink(frame, self.low_size)
         predictor = self._clean(network, degraded)
-        return self.chain.loss(predictor, clear=clear, degraded=degraded, low=low, step=step, noise=noise)
+        found = self.chain.predict(predictor, clear=clear, degraded=degraded, low=low, step=step, noise=noise)
+        return F.pixel_shuffle(found, self.fold)
 
     def sample(self, network: ResShiftUNet, frame: Tensor, seeds: Sequence[int], steps: int) -> Tensor:
         low, degraded = shrink(frame, self.low_size), F.pixel_unshuffle(frame, self.fold)
@@ -91,17 +91,18 @@ class ResShiftTrainable(NetworkTrainable):
     """ResShift's U-Net with its mean squared error on the clear image."""
 
     def __init__(self, options: ResShiftOptions, config: ResShiftUNetConfig) -> None:
-        super().__init__(ResShiftUNet(config), config, "resshift")
+        super().__init__(ResShiftUNet(config), config, "resshift", options)
         self._options = options
         self._chain = _PixelChain(config)
 
     def training_step(
         self, batch: TrainingBatch, generator: torch.Generator, player: str
     ) -> dict[str, Tensor]:
-        """The loss on one random frame of each sample, at one random step each."""
+        """The mean squared error (equation 8) on one random frame of each sample, at one random step each."""
         frame = one_frame(batch.frames, generator)
         network: ResShiftUNet = self.model  # type: ignore[assignment]
-        return {"loss": self._chain.loss(network, frame, batch.gt, generator, self._options.last)}
+        restored = self._chain.estimate(network, frame, batch.gt, generator, self._options.last)
+        return {"loss": F.mse_loss(restored, batch.gt), **self.reading(restored, batch)}
 
     def restore(self, network: nn.Module, frames: Tensor, seeds: Sequence[int]) -> Tensor:
         """Sample from the last frame; [B, N, 3, 112, 224] to [B, 3, 112, 224]."""

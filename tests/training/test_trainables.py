@@ -66,6 +66,25 @@ def _build(case: Case) -> Trainable:
 
 
 @pytest.mark.parametrize("case", CASES, ids=IDS)
+def test_a_reader_may_teach_every_method(case: Case) -> None:
+    teacher = Path(__file__).parents[2] / "recipes" / "teacher" / "teacher.safetensors"
+    torch.manual_seed(0)
+    options = case.options | {"reader": 0.5, "reader_weights": str(teacher)}
+    trainable = load_trainable(case.name, options).train()
+    batch, draws = _batch(), torch.Generator()
+    plain = _build(case)(batch, draws.manual_seed(0), trainable.players[0])
+    torch.manual_seed(0)
+    taught = load_trainable(case.name, options)(batch, draws.manual_seed(0), trainable.players[0])
+    assert set(taught) - set(plain) == {"reader"}
+    assert all(torch.allclose(taught[name], plain[name]) for name in plain)
+    reading = trainable(batch, draws.manual_seed(0), trainable.players[0])["reader"]
+    reading.backward()
+    grads = [p.grad for p in trainable.network.parameters() if p.grad is not None]
+    assert any(grad.abs().sum() > 0 for grad in grads)
+    assert not any(name.startswith("reader") for name in trainable.network.state_dict())
+
+
+@pytest.mark.parametrize("case", CASES, ids=IDS)
 def test_losses_reach_every_player_and_weights_survive(case: Case, tmp_path: Path) -> None:
     trainable = _build(case).to("cpu").train()
     batch = _batch()

@@ -46,8 +46,11 @@ def test_a_network_may_predict_the_residual(steps: int) -> None:
     out = chain.sample(lambda x, level: residual, prediction, [1, 2], steps=steps)
     torch.testing.assert_close(out, prediction + residual, atol=1e-4, rtol=1e-4)
     level, noise = chain.draw_levels(2), torch.randn(2, 3, 4, 8)
-    loss = chain.loss(lambda x, level: residual + 2, prediction, prediction + residual, level, noise)
+    loss, restored = chain.loss(
+        lambda x, level: residual + 2, prediction, prediction + residual, level, noise
+    )
     assert float(loss) == pytest.approx(2)
+    torch.testing.assert_close(restored, prediction + residual + 2)
 
 
 def test_training_can_dwell_at_the_last_level() -> None:
@@ -123,9 +126,10 @@ def test_training_levels_cover_the_schedule_and_the_loss_is_l1_on_noise() -> Non
     assert float(levels.mean()) == pytest.approx(float(CHAIN.levels.mean()), abs=0.02)
     target, prediction, noise = torch.rand(2, 3, 4, 4), torch.rand(2, 3, 4, 4), torch.randn(2, 3, 4, 4)
     level = torch.tensor([[0.3], [0.9]])
-    perfect = CHAIN.loss(_knows(target - prediction), prediction, target, level, noise)
+    perfect, restored = CHAIN.loss(_knows(target - prediction), prediction, target, level, noise)
     assert float(perfect) == pytest.approx(0, abs=1e-5)
-    zero = CHAIN.loss(lambda x, g: torch.zeros_like(x[:, 3:]), prediction, target, level, noise)
+    torch.testing.assert_close(restored, target, atol=1e-4, rtol=1e-4)
+    zero, _ = CHAIN.loss(lambda x, g: torch.zeros_like(x[:, 3:]), prediction, target, level, noise)
     assert float(zero) == pytest.approx(float(noise.abs().mean()), rel=1e-5)
 
 
