@@ -2,8 +2,10 @@
 
 Run: python benchmarks/faults.py tamper
 
-`tamper` edits a landed store in one way at a time and runs `mdlp-bench leaderboard check` on it. The exit
-code is 1 if an edit passed.
+`tamper` edits a landed store in one way at a time and runs `mdlp-bench leaderboard check` on it; then once
+more with a chain that was rebuilt over the edit, as somebody who may write to the store could. Such a chain
+does not continue an earlier copy's, which `check --since` finds. The exit code is 1 if an edit passed the
+check, or a rebuilt chain the check against the copy.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from mdlp_bench.leaderboard.chain import CHAIN, append
 from mdlp_bench.leaderboard.store import Store
 from mdlp_bench.leaderboard.store_integrity import check_store
 
@@ -32,10 +35,18 @@ Values = Callable[[list[Any]], list[Any]]
 
 
 def landed_store(root: Path) -> None:
-    """Copy some entries of the bundled store."""
+    """Copy some entries of the bundled store, with a chain of their own."""
     shutil.copytree(LANDED / "datasets", root / "datasets")
     for method in METHODS:
         shutil.copytree(LANDED / "entries" / method, root / "entries" / method)
+    rebuild_chain(root)
+
+
+def rebuild_chain(root: Path) -> None:
+    """Chain what lies in a store, whatever that is."""
+    (root / CHAIN).unlink(missing_ok=True)
+    for folder, kind in Store(root).folders():
+        append(root, kind, folder)
 
 
 def entry(root: Path, method: str = "srcnn") -> Path:
@@ -167,6 +178,13 @@ def in_json_of(method_folder: Path, change: Callable[[Any], object]) -> None:
     path.write_text(json.dumps(content), encoding="utf-8")
 
 
+def in_chain(root: Path, change: Callable[[list[str]], list[str]]) -> None:
+    """Edit the lines of the chain."""
+    path = root / CHAIN
+    lines = change(path.read_text(encoding="utf-8").splitlines())
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+
+
 def _copied_entry(root: Path) -> None:
     shutil.copytree(root / "entries" / "srcnn", root / "entries" / "mine")
     in_json_of(root / "entries" / "mine", put("submission", "method", "mine"))
@@ -249,6 +267,14 @@ EDITS: Final[dict[str, Edit]] = {
     "a thumbnail is another sample's": _another_thumbnail,
     "a thumbnail is the ground truth's": _ground_truth_thumbnail,
     "thumbnails deleted": lambda root: shutil.rmtree(entry(root) / "thumbnails"),
+    "a line of the chain removed": lambda root: in_chain(root, lambda lines: lines[:-1]),
+    "two lines of the chain swapped": lambda root: in_chain(
+        root, lambda lines: [*lines[:-2], lines[-1], lines[-2]]
+    ),
+    "a hash of the chain changed": lambda root: in_chain(
+        root, lambda lines: [*lines[:-1], lines[-1].replace('"files":{', '"files":{"x":"' + "0" * 64 + '",')]
+    ),
+    "the chain removed": lambda root: (root / CHAIN).unlink(),
     "an entry removed": lambda root: shutil.rmtree(root / "entries" / "bicubic"),
     "an entry renamed": _renamed_method,
     "an entry copied under another name": _copied_entry,
@@ -269,6 +295,8 @@ EDITS: Final[dict[str, Edit]] = {
 def tamper() -> int:
     """Run every edit on a copy of the landed store; the number of edits that pass unnoticed."""
     passed: list[str] = []
+    rebuilt: list[str] = []
+    hidden: list[str] = []
     with tempfile.TemporaryDirectory(prefix="mdlp-bench-") as work:
         sound = Path(work) / "sound"
         landed_store(sound)
@@ -280,11 +308,23 @@ def tamper() -> int:
             edit(root)
             if not len(check_store(Store(root))):
                 passed.append(name)
+            rebuild_chain(root)
+            if (root / CHAIN).read_bytes() != (sound / CHAIN).read_bytes():
+                if not len(check_store(Store(root))):
+                    rebuilt.append(name)
+                if not len(check_store(Store(root), since=sound)):
+                    hidden.append(name)
             shutil.rmtree(root)
     print(f"{len(EDITS)} manipulations of a landed store, {len(passed)} pass unnoticed")
     for name in passed:
         print(f"  {name}")
-    return len(passed)
+    print(f"with a chain that was rebuilt over them {len(rebuilt)} pass the check of the store alone")
+    for name in rebuilt:
+        print(f"  {name}")
+    print(f"and {len(hidden)} the check against an earlier copy")
+    for name in hidden:
+        print(f"  {name}")
+    return len(passed) + len(hidden)
 
 
 def main() -> None:

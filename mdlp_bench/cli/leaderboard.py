@@ -211,13 +211,26 @@ def deprecate(
     typer.echo(f"{method} {version} is withdrawn")
 
 
-@app.command()
-def check(store: StoreOption = _STORE) -> None:
-    """Check a store as a whole: structure, schemas, duplicates, scores that follow from the samples."""
+_CHECK_EXAMPLES = """Examples:\n
+  mdlp-bench leaderboard check\n
+  mdlp-bench leaderboard check --store theirs/leaderboard --since leaderboard"""
+
+
+@app.command(epilog=_CHECK_EXAMPLES)
+def check(
+    store: StoreOption = _STORE,
+    since: Annotated[
+        Path | None,
+        typer.Option(
+            "--since", help="An earlier copy of the store: nothing of it may have changed.", file_okay=False
+        ),
+    ] = None,
+) -> None:
+    """Check a store as a whole: its chain and files, and every number derived again from the samples."""
     from mdlp_bench.leaderboard.store import Store
     from mdlp_bench.leaderboard.store_integrity import check_store
 
-    faults = check_store(Store(store))
+    faults = check_store(Store(store), since)
     for line in faults.lines():
         typer.echo(line)
     if len(faults):

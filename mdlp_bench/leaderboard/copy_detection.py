@@ -1,4 +1,11 @@
-"""What pictures give away: copies of the truth, of an input, of another entry."""
+"""What outputs give away: copies of the ground truth, an input or another entry; scores that are too good.
+
+Pictures are compared by the share of one that the other does not explain, sqrt(1 - r^2) with the correlation
+coefficient r of their luminance, at the best of a few shifts: noise, compression, gain, sharpening, a shift
+or some changed pixels hide no copy. Everything that flags depend on is kept per sample, so `check` derives
+the flags again. The thresholds were set on the outputs of the bundled methods on rendered plates, MDLP and
+LPBlur, and of LPDGAN on LPBlur.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +13,10 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+import cv2
 import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
 
 from mdlp_bench.errors import RunError
 from mdlp_bench.files import sha256_bytes
@@ -14,25 +24,56 @@ from mdlp_bench.harness.predict import Predictions, decode_frames, decode_ground
 from mdlp_bench.harness.run import Run
 from mdlp_bench.images import ImageU8
 from mdlp_bench.leaderboard.store import (
+    FRAME_RESIDUAL,
+    OUTPUT_HASH,
     ClaimedScore,
     DatasetCard,
     Entry,
     Flag,
     FlagCode,
-    output_hashes,
     reader_key,
 )
 from mdlp_bench.leaderboard.submission.form import Submission
-from mdlp_bench.metrics.protocol import to_working_size
+from mdlp_bench.metrics.base import METRICS
+from mdlp_bench.metrics.protocol import WORKING_SIZE, to_working_size
+from mdlp_bench.plate import normalise
 from mdlp_bench.readers.base import Reading
 
 if TYPE_CHECKING:
     from mdlp_bench.data.samples import Samples
 
-# Mean absolute difference in grey levels below which pictures count as copies; re-encoding makes about 1.
-_COPY: Final = 1.0
-_DUPLICATE_SHARE: Final = 0.5
-_INPUT_SHARE: Final = 0.5
+GT_RESIDUAL: Final = "gt_residual"
+"""Column of `per_sample.parquet`: share of the ground truth that the picture does not explain."""
+
+INPUT_RESIDUAL: Final = "input_residual"
+"""Column of `per_sample.parquet`: the least share of a degraded frame that the picture does not explain."""
+
+SIGNATURE: Final = "signature"
+"""Column of `per_sample.parquet`: the picture's luminance at an eighth of its size, 14 x 28 bytes."""
+
+COPY_OF_GT: Final = 0.12
+"""Copies of ground truths stay below; the best of LPDGAN's restorations of LPBlur has 0.20."""
+
+COPY_OF_INPUT: Final = 0.045
+"""Interpolated inputs stay below; most of SRCNN's outputs, which change little, do not."""
+
+_NEARER: Final = 0.5
+"""Copies of ground truths are this much nearer to them than the frames; LPDGAN's median on LPBlur is 0.6."""
+
+_NEAR: Final = 0.25
+"""Pictures that differ by less than this part of what either differs from the input are copies."""
+
+_ALIKE: Final = 0.8
+"""Correlation of signatures below which pictures have too little in common to be copies at another shift."""
+
+_SHARE: Final = 0.5
+_MARGIN: Final = 8
+_SHIFT: Final = 2
+_SIGNATURE_SHAPE: Final = (WORKING_SIZE[0] // 8, WORKING_SIZE[1] // 8)
+_MIN_WRONG: Final = 10
+_COMPARED: Final = ("psnr", "ssim", "lpips", "lpips_squeeze", "lpips_vgg")
+
+FloatArray = npt.NDArray[np.float64]
 
 
 @dataclass
@@ -40,18 +81,19 @@ class Inspection:
     """What was seen in one pass over the predictions.
 
     Attributes:
-        n: Pictures or readings.
-        hashes: SHA-256 of each picture's pixels, or of each sample's id and reading.
+        columns: Further columns of the per-sample table: hash, residuals and signature of each output.
         kept: The pictures asked for.
-        equal_truth: Samples whose picture is the ground truth.
-        equal_input: Samples whose picture is one of the frames, resized.
     """
 
-    n: int = 0
-    hashes: dict[str, str] = field(default_factory=dict)
+    columns: dict[str, list[object]] = field(default_factory=dict)
     kept: dict[str, ImageU8] = field(default_factory=dict)
-    equal_truth: list[str] = field(default_factory=list)
-    equal_input: list[str] = field(default_factory=list)
+
+    def append_to(self, table: pa.Table) -> pa.Table:
+        """The per-sample table with these columns."""
+        types = {OUTPUT_HASH: pa.string(), SIGNATURE: pa.binary()}
+        for name, values in self.columns.items():
+            table = table.append_column(name, pa.array(values, types.get(name, pa.float64())))
+        return table
 
 
 def inspect_predictions(predictions: Predictions, samples: Samples, keep: Collection[str]) -> Inspection:
@@ -60,36 +102,145 @@ def inspect_predictions(predictions: Predictions, samples: Samples, keep: Collec
     Raises:
         RunError: The predictions are not of these samples.
     """
-    found = Inspection()
+    found = Inspection({name: [] for name in (OUTPUT_HASH, GT_RESIDUAL, INPUT_RESIDUAL, SIGNATURE)})
     for one, row in zip(predictions, samples.rows(("sample_id", "frames", "gt")), strict=True):
         if one.sample_id != row["sample_id"]:
             raise RunError("the predictions' sample ids are not the data set's; predict again")
-        found.n += 1
+        values: tuple[object, ...] = (None, None, None, None)
         if one.reading is not None:
-            found.hashes[one.sample_id] = sha256_bytes(_spelt(one.sample_id, one.reading).encode())
-        if one.image is None:
-            continue
-        found.hashes[one.sample_id] = sha256_bytes(one.image.tobytes())
-        if one.sample_id in keep:
-            found.kept[one.sample_id] = one.image
-        truth = decode_ground_truth(row)
-        if truth is not None and _is_copy(one.image, truth):
-            found.equal_truth.append(one.sample_id)
-        elif any(_is_copy(one.image, frame) for frame in decode_frames(row)):
-            found.equal_input.append(one.sample_id)
+            values = (sha256_bytes(_spelt(one.sample_id, one.reading).encode()), None, None, None)
+        elif one.image is not None:
+            truth = decode_ground_truth(row)
+            values = (
+                sha256_bytes(one.image.tobytes()),
+                None if truth is None else residual(one.image, to_working_size(truth)),
+                min(residual(one.image, to_working_size(frame)) for frame in decode_frames(row)),
+                signature(one.image).tobytes(),
+            )
+            if one.sample_id in keep:
+                found.kept[one.sample_id] = one.image
+        for column, value in zip(found.columns.values(), values, strict=True):
+            column.append(value)
     return found
 
 
-def flags_of(
+def residual(image: ImageU8, other: ImageU8) -> float:
+    """The share of `other` that `image` does not explain, at the best shift of at most two pixels.
+
+    Args:
+        image: uint8 RGB [112, 224, 3].
+        other: uint8 RGB [112, 224, 3].
+
+    Returns:
+        sqrt(1 - r^2) in [0, 1]; 0 for a copy, also with other brightness and contrast, 1 for a flat picture.
+    """
+    # Averages of 2 x 2 pixels: sharp enough for strokes, blunt to noise.
+    first, second = (
+        cv2.blur(cv2.cvtColor(one, cv2.COLOR_RGB2GRAY).astype(np.float32), (2, 2)) for one in (image, other)
+    )
+    template = second[_MARGIN:-_MARGIN, _MARGIN:-_MARGIN]
+    if template.std() < 1e-3 or first.std() < 1e-3:
+        return 1.0
+    edge = _MARGIN - _SHIFT
+    best = 0.0
+    # Also half a pixel to the right, down, and both.
+    for kernel in ((1, 1), (2, 1), (1, 2), (2, 2)):
+        shifted = first if kernel == (1, 1) else cv2.blur(first, kernel)
+        found = cv2.matchTemplate(shifted[edge:-edge, edge:-edge], template, cv2.TM_CCOEFF_NORMED)
+        best = max(best, float(np.abs(np.nan_to_num(found, posinf=0, neginf=0)).max()))
+    return float(np.sqrt(max(0.0, 1 - min(best, 1.0) ** 2)))
+
+
+def signature(image: ImageU8) -> npt.NDArray[np.uint8]:
+    """The luminance of a picture, uint8 RGB [112, 224, 3], at an eighth of its size, uint8 [14, 28]."""
+    height, width = _SIGNATURE_SHAPE
+    return np.asarray(
+        cv2.resize(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), (width, height), interpolation=cv2.INTER_AREA),
+        np.uint8,
+    )
+
+
+def signature_residuals(first: FloatArray, second: FloatArray) -> FloatArray:
+    """By sample, the share of one signature that the other does not explain, at the best of a few shifts.
+
+    The shifts are of at most two pixels of the pictures, a quarter of a signature's pixel.
+
+    Args:
+        first: Signatures, [n, 14, 28].
+        second: Signatures, [n, 14, 28].
+
+    Returns:
+        [n], as in `residual`.
+    """
+
+    def normed(images: FloatArray) -> FloatArray:
+        inner = images[:, 1:-1, 1:-1].reshape(
+            len(images), (_SIGNATURE_SHAPE[0] - 2) * (_SIGNATURE_SHAPE[1] - 2)
+        )
+        inner = inner - inner.mean(axis=1, keepdims=True)
+        return np.asarray(inner / np.maximum(np.linalg.norm(inner, axis=1, keepdims=True), 1e-6))
+
+    def moved(images: FloatArray, pixels: int, axis: int) -> FloatArray:
+        part = abs(pixels) / 8
+        return (1 - part) * images + part * np.roll(images, 1 if pixels > 0 else -1, axis=axis)
+
+    fixed = normed(first)
+    best = np.abs((fixed * normed(second)).sum(axis=1))
+    # What has little in common as it is is no copy; shifting is dear where there are hundreds of entries.
+    close = np.flatnonzero(best > _ALIKE)
+    for down in range(-_SHIFT, _SHIFT + 1):
+        lower = moved(second[close], down, 1)
+        for right in range(-_SHIFT, _SHIFT + 1):
+            found = np.abs((fixed[close] * normed(moved(lower, right, 2))).sum(axis=1))
+            best[close] = np.maximum(best[close], found)
+    return np.asarray(np.sqrt(np.maximum(0.0, 1 - np.minimum(best, 1.0) ** 2)))
+
+
+def signatures(table: pa.Table) -> FloatArray | None:
+    """The signatures of an entry, [n, 14, 28]; None for one that has none."""
+    if SIGNATURE not in table.column_names or table[SIGNATURE].null_count:
+        return None
+    content = b"".join(table[SIGNATURE].to_pylist())
+    if len(content) != len(table) * _SIGNATURE_SHAPE[0] * _SIGNATURE_SHAPE[1]:
+        return None
+    return np.frombuffer(content, np.uint8).reshape(-1, *_SIGNATURE_SHAPE).astype(np.float64)
+
+
+@dataclass(frozen=True)
+class DerivedFlags:
+    """Flags of an entry.
+
+    Attributes:
+        flags: Those it must have.
+        decided: Codes for which there was enough to decide; entries of older stores lack some columns.
+    """
+
+    flags: tuple[Flag, ...]
+    decided: frozenset[FlagCode]
+
+
+def derive_flags(
     submission: Submission,
     claims: Sequence[ClaimedScore],
-    inspection: Inspection,
     run: Run,
+    table: pa.Table,
     card: DatasetCard,
     others: Sequence[Entry],
-) -> tuple[Flag, ...]:
-    """Everything a reader of the board should know of the entry."""
+    samples: pa.Table | None,
+) -> DerivedFlags:
+    """Everything a reader of the board should know of an entry.
+
+    Args:
+        submission: Its form.
+        claims: Its claimed scores beside the recomputed ones.
+        run: Its scores.
+        table: Its per-sample table, by sample id.
+        card: The data set.
+        others: The entries of the data set that were there before.
+        samples: What is known of its samples (see `Store.samples`); None in older stores.
+    """
     flags: list[Flag] = []
+    decided: set[FlagCode] = {"extra-data", "synthetic", "claim-differs", "duplicate", "too-good"}
 
     def note(code: FlagCode, text: str) -> None:
         flags.append(Flag(code=code, text=text))
@@ -103,27 +254,68 @@ def flags_of(
             note(
                 "claim-differs", f"claims {claim.metric} {claim.claimed:g}, recomputed {claim.recomputed:.4g}"
             )
-    if inspection.equal_truth:
-        share = f"{len(inspection.equal_truth):,} of {inspection.n:,}"
-        note(
-            "equals-ground-truth",
-            f"{share} pictures equal the ground truth, e.g. {inspection.equal_truth[0]}",
-        )
-    if len(inspection.equal_input) >= _INPUT_SHARE * inspection.n:
-        share = f"{len(inspection.equal_input):,} of {inspection.n:,}"
-        note("equals-input", f"{share} pictures equal a degraded input")
-    own = set(inspection.hashes.values())
-    kind = "pictures" if submission.output == "image" else "readings, confidences included,"
-    for key, hashes in output_hashes(others).items():
-        shared = len(own & hashes)
-        if own and shared >= _DUPLICATE_SHARE * len(own):
-            note("duplicate", f"{shared:,} of {inspection.n:,} {kind} are those of {key}")
-    for text in _too_good(run, card):
+    complete = GT_RESIDUAL in table.column_names
+    if complete:
+        decided |= {"equals-ground-truth", "equals-input"}
+        of_gt, of_input = (_floats(table, name) for name in (GT_RESIDUAL, INPUT_RESIDUAL))
+        copies = of_gt <= COPY_OF_GT
+        if samples is not None:
+            # Where frames are hardly degraded, honest restorations are near the ground truth too.
+            copies &= of_gt <= _NEARER * _floats(samples, FRAME_RESIDUAL)
+        if copies.any():
+            first = table["sample_id"][int(np.flatnonzero(copies)[0])].as_py()
+            note(
+                "equals-ground-truth",
+                f"{int(copies.sum()):,} of {len(table):,} pictures equal the ground truth, e.g. {first}",
+            )
+        inputs = (of_input <= COPY_OF_INPUT) & ~copies
+        if inputs.sum() >= _SHARE * len(table):
+            note("equals-input", f"{int(inputs.sum()):,} of {len(table):,} pictures equal a degraded input")
+    for other in others:
+        text = _copied(submission, table, other, complete)
+        if text is not None:
+            note("duplicate", text)
+    for text in (*_above_the_ceiling(run, card), *(_far_ahead(run, others) if complete else ())):
         note("too-good", text)
-    return tuple(flags)
+    return DerivedFlags(tuple(flags), frozenset(decided))
 
 
-def _too_good(run: Run, card: DatasetCard) -> list[str]:
+def _copied(submission: Submission, table: pa.Table, other: Entry, near_too: bool) -> str | None:
+    """What an entry has in common with another one, if that is too much."""
+    if submission.output != other.record.submission.output or OUTPUT_HASH not in other.table.column_names:
+        return None
+    kind = "pictures" if submission.output == "image" else "readings, confidences included,"
+    own = table[OUTPUT_HASH].to_pylist()
+    shared = len({*own} & {*other.table[OUTPUT_HASH].to_pylist()})
+    if shared >= _SHARE * len(own):
+        return f"{shared:,} of {len(own):,} {kind} are those of {other.key}"
+    if not near_too:
+        return None
+    if submission.output == "text":
+        return _copied_readings(table, other)
+    first, second = signatures(table), signatures(other.table)
+    if first is None or second is None or len(first) != len(second):
+        return None
+    least = np.minimum(_floats(table, INPUT_RESIDUAL), _floats(other.table, INPUT_RESIDUAL))
+    # Copies of the inputs are alike without being copies of one another.
+    near = int(((signature_residuals(first, second) <= _NEAR * least) & (least > COPY_OF_INPUT)).sum())
+    if near >= _SHARE * len(own):
+        return f"{near:,} of {len(own):,} pictures are nearly those of {other.key}"
+    return None
+
+
+def _copied_readings(table: pa.Table, other: Entry) -> str | None:
+    """Two methods may be right on the same samples; they are seldom wrong in the same way."""
+    texts = [normalise(text or "") for text in table["text"].to_pylist()]
+    own, theirs = ([normalise(t) for t in one["read_text"].to_pylist()] for one in (table, other.table))
+    wrong = [(a, b) for a, b, text in zip(own, theirs, texts, strict=True) if text and text not in (a, b)]
+    same = sum(a == b for a, b in wrong)
+    if same >= _MIN_WRONG and same >= 0.9 * len(wrong):
+        return f"{same:,} of {len(wrong):,} wrong readings are those of {other.key}"
+    return None
+
+
+def _above_the_ceiling(run: Run, card: DatasetCard) -> list[str]:
     """Text scores better than the reader's on the ground truths themselves."""
     found = []
     for position, reader in enumerate(run.record.readers):
@@ -140,11 +332,29 @@ def _too_good(run: Run, card: DatasetCard) -> list[str]:
     return found
 
 
+def _far_ahead(run: Run, others: Sequence[Entry]) -> list[str]:
+    """Image scores further from the best of three or more others than that one is from their worst."""
+    found = []
+    for name in _COMPARED:
+        own = run.summary.get(name)
+        theirs = [one.run.summary[name].mean for one in others if name in one.run.summary]
+        known = [mean for mean in theirs if mean is not None]
+        if own is None or own.mean is None or len(known) < 3:
+            continue
+        best, worst = (max(known), min(known)) if own.higher_is_better else (min(known), max(known))
+        if abs(own.mean - best) > abs(best - worst) and (own.mean > best) == own.higher_is_better:
+            info = METRICS[name]
+            found.append(
+                f"{info.title} {own.mean:.{info.decimals}f} is further from the best other entry's "
+                f"{best:.{info.decimals}f} than that is from the worst one's {worst:.{info.decimals}f}"
+            )
+    return found
+
+
+def _floats(table: pa.Table, name: str) -> FloatArray:
+    return np.asarray(table[name].to_numpy(zero_copy_only=False), np.float64)
+
+
 def _spelt(sample_id: str, reading: Reading) -> str:
     """A reading as `readings.csv` has it: two methods rarely agree in six digits of a confidence."""
     return f"{sample_id},{reading.text},{reading.confidence:.6f}"
-
-
-def _is_copy(image: ImageU8, other: ImageU8) -> bool:
-    difference = np.abs(image.astype(np.int16) - to_working_size(other).astype(np.int16))
-    return bool(difference.mean() <= _COPY)

@@ -1,19 +1,25 @@
-"""The append-only store: entries in `entries/<method>/<version>/<data set>/`, and cards of the data sets."""
+"""The append-only store: entries in `entries/<method>/<version>/<data set>/`, cards of data sets, a chain.
+
+Whoever writes holds the store's lock, and what was written is chained (`chain`).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, ClassVar, Final, Literal
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field
 
-from mdlp_bench.errors import RunError, SubmissionError
-from mdlp_bench.files import slugify
+from mdlp_bench.errors import MdlpBenchError, RunError, SubmissionError
+from mdlp_bench.files import FileLock, cannot_write, slugify
 from mdlp_bench.harness.run import Run
+from mdlp_bench.leaderboard import chain
 from mdlp_bench.leaderboard.submission.form import Submission
 from mdlp_bench.readers.base import ReaderDescriptor
 from mdlp_bench.records import Record
@@ -21,6 +27,13 @@ from mdlp_bench.records import Record
 ENTRIES: Final = "entries"
 DATASETS: Final = "datasets"
 THUMBNAILS: Final = "thumbnails"
+SAMPLES: Final = "samples.parquet"
+"""In a data set's folder: what is known of each sample; scores are derived from it without the pictures."""
+
+FRAME_RESIDUAL: Final = "frame_residual"
+"""Column of `samples.parquet`: the least share of the ground truth that a frame does not explain."""
+
+LOCK: Final = ".lock"
 OUTPUT_HASH: Final = "output_sha256"
 """Column of `per_sample.parquet`: hash of the picture's pixels, or of the submitted reading."""
 
@@ -78,7 +91,7 @@ class EntryRecord(_Record):
         dataset: Slug of the data set.
         added: UTC time, ISO 8601.
         archive_sha256: Of the submitted zip.
-        claimed_vs_recomputed: One line a claimed score.
+        claimed_vs_recomputed: One item per claimed score.
         flags: What was noticed.
     """
 
@@ -143,6 +156,8 @@ class DatasetCard(_Record):
             surpass.
         floors: For each reader its NED and ACC on the first degraded frame: what a restoration has to beat.
         browsed: Samples with pictures.
+        samples_sha256: Of `samples.parquet`; null in stores of before it was written.
+        readers: The readers whose readings are in `samples.parquet`, by key.
     """
 
     file_name: ClassVar[str] = "dataset.json"
@@ -158,6 +173,8 @@ class DatasetCard(_Record):
     ceilings: dict[str, dict[str, float]]
     floors: dict[str, dict[str, float]]
     browsed: tuple[BrowsedSample, ...]
+    samples_sha256: str | None = None
+    readers: dict[str, ReaderDescriptor] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -241,10 +258,67 @@ class Store:
             self._cards[slug] = DatasetCard.read(self.dataset_folder(slug))
         return self._cards[slug]
 
+    def samples(self, slug: str) -> pa.Table | None:
+        """What is known of a data set's samples, by sample id; None in stores of before it was written.
+
+        The columns are `sample_id`, `plate_id`, `text`, `layout`, `gt_sha256` and `frames_sha256` (of the
+        stored files), `frame_residual` (see `copy_detection.residual`), and for every reader by its key
+        `truth_text@<key>` and `frame_texts@<key>` (of at most three frames).
+
+        Raises:
+            SubmissionError: The table is damaged.
+        """
+        path = self.dataset_folder(slug) / SAMPLES
+        if not path.is_file():
+            return None
+        try:
+            return pq.read_table(path).sort_by("sample_id")
+        except (OSError, pa.ArrowException) as error:
+            raise SubmissionError(f"{path}: cannot be read ({error}); {chain.RESTORE}") from error
+
     def write_card(self, card: DatasetCard) -> None:
-        """Store a data set's card."""
+        """Store a data set's card; the caller holds the lock, and chains it when all of it is written."""
         card.write(self.dataset_folder(card.slug))
         self._cards[card.slug] = card
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Wait until nobody else writes to the store, and hold it.
+
+        Raises:
+            MdlpBenchError: The folder is not writable.
+        """
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(self.root / LOCK, wait=True)
+        except OSError as error:
+            raise cannot_write(self.root, error) from error
+        try:
+            self._cards.clear()
+            yield
+        finally:
+            lock.release()
+
+    def link(self, kind: chain.Kind, folder: Path) -> None:
+        """Chain what was stored in a folder; the caller holds the lock.
+
+        What an older store without a chain holds is chained first.
+        """
+        if not (self.root / chain.CHAIN).exists():
+            for known, its_kind in self.folders():
+                if (known, its_kind) != (folder, kind):
+                    chain.append(self.root, its_kind, known)
+        chain.append(self.root, kind, folder)
+
+    def folders(self) -> list[tuple[Path, chain.Kind]]:
+        """Everything that is chained: data sets, entries by the time they were added, deprecations."""
+        entries = self.root / ENTRIES
+        found: list[tuple[Path, chain.Kind]] = []
+        found += ((path.parent, "dataset") for path in sorted((self.root / DATASETS).glob("*/dataset.json")))
+        records = [path.parent for path in entries.glob(f"*/*/*/{EntryRecord.file_name}")]
+        found += ((folder, "entry") for folder in sorted(records, key=lambda f: (_added(f), f)))
+        versions = sorted(entries.glob(f"*/*/{Deprecation.file_name}"))
+        return [*found, *((path.parent, "deprecation") for path in versions)]
 
     def entries(self) -> list[Entry]:
         """All entries, oldest first, with the flags they bring upon one another.
@@ -275,6 +349,14 @@ def reader_key(reader: ReaderDescriptor) -> str:
     return f"{reader.name}-{(reader.weights_sha256 or reader.version)[:8]}"
 
 
+def _added(folder: Path) -> str:
+    """When an entry was added; nothing for a damaged one."""
+    try:
+        return EntryRecord.read(folder).added
+    except MdlpBenchError:
+        return ""
+
+
 def _deprecation(version_folder: Path) -> tuple[Flag, ...]:
     if not (version_folder / Deprecation.file_name).is_file():
         return ()
@@ -287,8 +369,3 @@ def _marked(entry: Entry, newest: Entry) -> Entry:
         return entry
     flag = Flag(code="superseded", text=f"superseded by version {newest.version}")
     return Entry(entry.folder, entry.record, entry.run, (*entry.marks, flag))
-
-
-def output_hashes(entries: Iterable[Entry]) -> dict[str, set[str]]:
-    """By entry key, the hashes of all its pictures or readings."""
-    return {e.key: set(filter(None, e.table[OUTPUT_HASH].to_pylist())) for e in entries}

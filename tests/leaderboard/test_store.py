@@ -1,14 +1,18 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from mdlp_bench.data import open_samples
 from mdlp_bench.data.samples import Samples
 from mdlp_bench.errors import SubmissionError
 from mdlp_bench.files import sha256_bytes
@@ -16,17 +20,29 @@ from mdlp_bench.harness.plan import ScoringPlan
 from mdlp_bench.harness.predict import predict
 from mdlp_bench.harness.run import Run
 from mdlp_bench.harness.score import score
-from mdlp_bench.images import decode
+from mdlp_bench.images import ImageU8, decode, encode
 from mdlp_bench.leaderboard.add import add, add_all, deprecate
 from mdlp_bench.leaderboard.boards import boards
 from mdlp_bench.leaderboard.bundled_entries import add_references
+from mdlp_bench.leaderboard.chain import CHAIN, append, read_chain
 from mdlp_bench.leaderboard.store import Entry, Store, reader_key
 from mdlp_bench.leaderboard.store_integrity import check_store
 from mdlp_bench.methods import load_method
+from mdlp_bench.metrics.protocol import to_working_size
 from mdlp_bench.metrics.text import ned
+from mdlp_bench.synth.build import synthesise_rendered
+from mdlp_bench.synth.degrade import load_recipe
 
 Make = Callable[..., Samples]
 Submit = Callable[..., Path]
+
+
+@pytest.fixture(scope="module")
+def plates(tmp_path_factory: pytest.TempPathFactory) -> Samples:
+    """Ten rendered plates with three degraded frames each."""
+    folder = tmp_path_factory.mktemp("plates") / "data"
+    synthesise_rendered(load_recipe("surveillance"), 10, folder, seed=4, only="test")
+    return open_samples(folder, split="test")
 
 
 def codes(entry: Entry) -> set[str]:
@@ -138,17 +154,154 @@ def test_the_check_finds_every_kind_of_damage(
     (store.root / ".adding-x").mkdir()
     pq.write_table(pq.read_table(entry.folder / "per_sample.parquet"), other.folder / "per_sample.parquet")
     lines = "\n".join(check_store(Store(store.root)).lines())
-    for part in ("psnr is", "no picture of", "notes.txt: does not belong", "stopped", "has the outputs of"):
+    for part in (
+        "psnr is",
+        ".webp: is missing",
+        "notes.txt: does not belong",
+        "stopped",
+        "no flag duplicate that says: 6 of 6 pictures are those of",
+    ):
         assert part in lines, part
     table = pq.read_table(entry.folder / "per_sample.parquet")
     texts = ["京A00000", *table["read_text"].to_pylist()[1:]]
     column = table.column_names.index("read_text")
     pq.write_table(table.set_column(column, "read_text", [texts]), entry.folder / "per_sample.parquet")
     lines = "\n".join(check_store(Store(store.root)).lines())
-    assert "ned by tint does not follow from the readings of 1 samples" in lines
+    assert "ned does not follow from the readings of 1 samples" in lines
     (other.folder / "entry.json").write_text("{}", encoding="utf-8")
     assert "schema version None" in "\n".join(check_store(Store(store.root)).lines())
     assert "no such folder" in "\n".join(check_store(Store(tmp_path / "none")).lines())
+
+
+def test_a_landed_entry_cannot_be_changed_removed_or_moved_unnoticed(
+    readable: Make, submit: Submit, plan: ScoringPlan, tmp_path: Path
+) -> None:
+    samples, store = readable(6), Store(tmp_path / "lb")
+    first = add(store, submit(samples), samples, plan)
+    earlier = tmp_path / "earlier"
+    shutil.copytree(store.root, earlier)
+    add(store, submit(samples, "frame-mean"), samples, plan)
+    deprecate(store, "method-frame-mean", "1.0", "wrong weights")
+    assert list(check_store(store, since=earlier).lines()) == []
+    kinds = [link.kind for link in read_chain(store.root)]
+    assert kinds == ["dataset", "entry", "entry", "deprecation"]
+
+    def lines(change: Callable[[Path], object], rebuilt: bool) -> str:
+        root = tmp_path / "tampered"
+        shutil.copytree(store.root, root)
+        change(root)
+        if rebuilt:
+            (root / CHAIN).unlink()
+            for folder, kind in Store(root).folders():
+                append(root, kind, folder)
+        found = "\n".join(check_store(Store(root), since=earlier if rebuilt else None).lines())
+        shutil.rmtree(root)
+        return found
+
+    def rename_authors(root: Path) -> None:
+        path = root / first.folder.relative_to(store.root) / "entry.json"
+        path.write_text(path.read_text(encoding="utf-8").replace("A. Author", "B. Author"), encoding="utf-8")
+
+    folder = f"entries/method-bicubic/1.0/{first.record.dataset}"
+    assert f"{folder}/entry.json: was changed after it had landed" in lines(rename_authors, False)
+    assert "chain.jsonl: line 2 is not that of" in lines(rename_authors, True)
+    assert f"{folder}: this entry was removed" in lines(lambda root: shutil.rmtree(root / folder), False)
+    assert "is not that of" in lines(lambda root: shutil.rmtree(root / folder), True)
+    assert "chain.jsonl: is missing" in lines(lambda root: (root / CHAIN).unlink(), False)
+
+    def drop_a_line(root: Path) -> None:
+        kept = (root / CHAIN).read_bytes().splitlines(keepends=True)
+        (root / CHAIN).write_bytes(b"".join([*kept[:2], *kept[3:]]))
+
+    assert "line 3 does not follow" in lines(drop_a_line, False)
+
+
+def test_stores_of_before_there_was_a_chain_open_and_are_chained_by_the_next_add(
+    readable: Make, submit: Submit, plan: ScoringPlan, tmp_path: Path
+) -> None:
+    samples, store = readable(6), Store(tmp_path / "lb")
+    first = add(store, submit(samples), samples, plan)
+    card = store.dataset_folder(first.record.dataset)
+    (store.root / CHAIN).unlink()
+    (card / "samples.parquet").unlink()
+    content = json.loads((card / "dataset.json").read_text(encoding="utf-8"))
+    del content["samples_sha256"], content["readers"]
+    (card / "dataset.json").write_text(json.dumps(content), encoding="utf-8")
+    table = pq.read_table(first.folder / "per_sample.parquet")
+    older = table.drop_columns(["gt_residual", "input_residual", "signature"])
+    pq.write_table(older, first.folder / "per_sample.parquet")
+    older_store = Store(store.root)
+    assert list(check_store(older_store).lines()) == [] and len(boards(older_store)) == 2
+    add(older_store, submit(samples, "frame-mean"), samples, plan)
+    assert list(check_store(Store(store.root)).lines()) == []
+    assert [link.kind for link in read_chain(store.root)] == ["entry", "dataset", "entry"]
+
+
+def test_adds_at_the_same_time_are_serialised_and_the_loser_gets_one_line(
+    readable: Make, submit: Submit, plan: ScoringPlan, tmp_path: Path
+) -> None:
+    samples = readable(6)
+    archives = [submit(samples, method="Same"), submit(samples, "frame-mean", method="Other")]
+    archives += [submit(samples, "lanczos", method="Third"), archives[0]]
+
+    def work(archive: Path) -> str:
+        try:
+            return add(Store(tmp_path / "lb"), archive, samples, plan).key
+        except SubmissionError as error:
+            return str(error)
+
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(work, archives))
+    assert sorted(one for one in found if "@" in one) == ["other@1.0", "same@1.0", "third@1.0"]
+    (loser,) = [one for one in found if "@" not in one]
+    assert "entries are never changed" in loser and "\n" not in loser
+    assert list(check_store(Store(tmp_path / "lb")).lines()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "disguise", "share"),
+    [
+        ("noise", lambda i, rng: i + rng.integers(-3, 4, i.shape), 1.0),
+        ("strong noise", lambda i, rng: i + rng.normal(0, 6, i.shape), 1.0),
+        ("one pixel", lambda i, rng: np.where(np.arange(i.size).reshape(i.shape) == 5000, 255 - i, i), 1.0),
+        ("brightness", lambda i, rng: 0.9 * i + 12, 1.0),
+        ("JPEG", lambda i, rng: cv2.imdecode(cv2.imencode(".jpg", i, [1, 60])[1], 1), 1.0),
+        ("shift", lambda i, rng: np.roll(i, (1, -2), (0, 1)), 1.0),
+        ("half a pixel", lambda i, rng: (i.astype(float) + np.roll(i, 1, 1)) / 2, 1.0),
+        ("sharpening", lambda i, rng: 1.5 * i - 0.5 * cv2.GaussianBlur(i.astype(float), (0, 0), 1), 1.0),
+        ("two of ten", lambda i, rng: i + rng.integers(-3, 4, i.shape), 0.2),
+    ],
+)
+def test_disguised_copies_are_flagged_and_honest_outputs_are_not(
+    name: str, disguise: Any, share: float, plates: Samples, plan: ScoringPlan, submit: Submit, tmp_path: Path
+) -> None:
+    store, rng = Store(tmp_path / "lb"), np.random.default_rng(3)
+
+    def submitted(method: str, pictures: dict[str, ImageU8]) -> Entry:
+        folder = tmp_path / method
+        folder.mkdir()
+        for sample_id, image in pictures.items():
+            (folder / f"{sample_id}.png").write_bytes(encode(image))
+        return add(store, submit(plates, str(folder), method=method), plates, plan)
+
+    def disguised(pictures: dict[str, ImageU8], part: float = 1.0) -> dict[str, ImageU8]:
+        chosen = list(pictures)[: round(part * len(pictures))]
+        made = {i: np.clip(disguise(pictures[i], rng), 0, 255).astype(np.uint8) for i in chosen}
+        return averages | made
+
+    rows = list(plates.rows())
+    truths = {row["sample_id"]: to_working_size(decode(row["gt"]["bytes"], "gt")) for row in rows}
+    averages = {}
+    for row in rows:
+        frames = [to_working_size(decode(frame["bytes"], "frame")) for frame in row["frames"]]
+        averages[row["sample_id"]] = np.mean(frames, axis=0).astype(np.uint8)
+    honest = submitted("average", averages)
+    assert "equals-ground-truth" not in codes(honest) and "duplicate" not in codes(honest)
+    cheat = submitted("truths", disguised(truths, share))
+    assert "equals-ground-truth" in codes(cheat)
+    assert "equals-ground-truth" not in codes(submitted("copy", disguised(averages)))
+    assert "those of average@1.0" in " ".join(flag.text for flag in store.entries()[-1].flags)
+    assert list(check_store(store).lines()) == []
 
 
 def test_every_method_of_a_bench_becomes_an_entry(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Iterable
 from importlib import resources
 from pathlib import Path
 from typing import Any, Final
@@ -14,6 +15,7 @@ from mdlp_bench.errors import SubmissionError
 from mdlp_bench.files import write_text
 from mdlp_bench.harness.published import CAUTION, PUBLISHED, SOURCE
 from mdlp_bench.leaderboard.boards import Board, boards, find_boards
+from mdlp_bench.leaderboard.dataset_cards import SHOWN_FRAMES
 from mdlp_bench.leaderboard.site.breakdown import breakdown
 from mdlp_bench.leaderboard.site.data import (
     board_data,
@@ -23,7 +25,7 @@ from mdlp_bench.leaderboard.site.data import (
     script_json,
     typical_sample,
 )
-from mdlp_bench.leaderboard.store import DATASETS, THUMBNAILS, Entry, Store, reader_key
+from mdlp_bench.leaderboard.store import THUMBNAILS, Entry, Store, reader_key
 from mdlp_bench.metrics.base import METRICS
 
 MARKER: Final = ".mdlp-bench-site"
@@ -157,14 +159,20 @@ class _Builder:
         entries = self._of(slug)
         shared = samples_data(card, entries)
         pictures = self._out / "img" / slug
-        shutil.copytree(self._store.root / DATASETS / slug / THUMBNAILS, pictures, dirs_exist_ok=True)
+        shown = [sample.sample_id for sample in card.browsed]
+        parts = [*(f"f{number}" for number in range(1, SHOWN_FRAMES + 1)), "gt"]
+        _publish(
+            self._store.dataset_folder(slug) / THUMBNAILS,
+            [f"{i}-{part}" for i in shown for part in parts],
+            pictures,
+        )
         write_text(self._out / f"data/{slug}/samples.js", f"MB.receive('samples', {script_json(shared)});\n")
         for entry in entries:
             name = page_name(entry)
             data = script_json(entry_data(entry, card))
             write_text(self._out / f"data/{slug}/{name}.js", f"MB.receive({script_json(name)}, {data});\n")
             if entry.record.submission.output == "image":
-                shutil.copytree(entry.folder / THUMBNAILS, pictures / name, dirs_exist_ok=True)
+                _publish(entry.folder / THUMBNAILS, shown, pictures / name)
         readers = {reader_key(r): r.title for entry in entries for r in entry.run.record.readers}
         current = [entry for entry in entries if entry.current]
         data = script_json(
@@ -197,6 +205,15 @@ class _Builder:
         first = next(board for board in self._boards if board.card.slug == slug)
         places = {row.entry.key: row.place.rank for row in first.rows}
         return sorted(entries, key=lambda entry: (places.get(entry.key, len(places) + 1), entry.key))
+
+
+def _publish(source: Path, names: Iterable[str], target: Path) -> None:
+    """Copy the pictures of these names that are regular files; nothing else of a store is ever published."""
+    target.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        path = source / f"{name}.webp"
+        if path.is_file() and not path.is_symlink():
+            shutil.copyfile(path, target / path.name)
 
 
 def _score(value: float | None, name: str) -> str:

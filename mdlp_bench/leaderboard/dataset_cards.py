@@ -1,0 +1,213 @@
+"""What a store keeps of a data set: its card, what readers see in it, and a few pictures.
+
+Everything but the pictures follows from `samples.parquet`, so `check` derives it again without the data set.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from mdlp_bench.errors import ProtocolError
+from mdlp_bench.files import atomic_path, sha256_bytes, sha256_file, write_bytes
+from mdlp_bench.harness.predict import chunks, decode_frames, decode_ground_truth
+from mdlp_bench.images import ImageU8, encode
+from mdlp_bench.leaderboard.copy_detection import residual
+from mdlp_bench.leaderboard.store import (
+    FRAME_RESIDUAL,
+    SAMPLES,
+    THUMBNAILS,
+    BrowsedSample,
+    DatasetCard,
+    Store,
+    reader_key,
+)
+from mdlp_bench.metrics.protocol import to_working_size
+from mdlp_bench.metrics.text import accuracy, ned
+from mdlp_bench.readers.base import Reader
+
+if TYPE_CHECKING:
+    from mdlp_bench.data.samples import Samples
+
+BROWSED: Final = 48
+"""Samples of a data set that the site shows pictures of."""
+
+WEBP_QUALITY: Final = 80
+SHOWN_FRAMES: Final = 3
+_CHUNK: Final = 64
+_COLUMNS: Final = ("sample_id", "plate_id", "text", "layout", "domain", "frames", "gt")
+
+
+def complete_card(store: Store, slug: str, samples: Samples, readers: Sequence[Reader]) -> DatasetCard:
+    """The data set's card, made or completed with what these readers see in it; the caller holds the lock.
+
+    Args:
+        store: The store.
+        slug: The data set's name in it.
+        samples: The data set.
+        readers: Those whose readings the card must have.
+
+    Raises:
+        ProtocolError: `slug` stands for other samples.
+        SubmissionError: The card is damaged.
+        DataError: A picture cannot be decoded.
+    """
+    folder = store.dataset_folder(slug)
+    known: pa.Table | None = None
+    card: DatasetCard | None = None
+    if (folder / DatasetCard.file_name).is_file():
+        card, known = store.card(slug), store.samples(slug)
+        if card.fingerprint != samples.fingerprint:
+            raise ProtocolError(f"{samples.name}: not the samples that {slug} stands for; use those")
+    read = {} if card is None or known is None else card.readers
+    missing = [reader for reader in readers if reader_key(reader.descriptor) not in read]
+    if card is not None and known is not None and not missing:
+        return card
+    table = _described(samples, missing, known)
+    with atomic_path(folder / SAMPLES) as temporary:
+        pq.write_table(table, temporary, compression="zstd")
+    all_readers = read | {reader_key(reader.descriptor): reader.descriptor for reader in missing}
+    derived = derived_card(table, list(all_readers))
+    card = derived.model_copy(
+        update={
+            # Of a store of before there was a table: what readers that are not at hand made of the pictures.
+            "ceilings": ({} if card is None else card.ceilings) | derived.ceilings,
+            "floors": ({} if card is None else card.floors) | derived.floors,
+            "slug": slug,
+            "name": samples.name,
+            "fingerprint": samples.fingerprint,
+            "domain": _domain(samples) if card is None else card.domain,
+            "samples_sha256": sha256_file(folder / SAMPLES),
+            "readers": all_readers,
+        }
+    )
+    _write_thumbnails(folder / THUMBNAILS, card.browsed, samples)
+    store.write_card(card)
+    store.link("dataset", folder)
+    return card
+
+
+def derived_card(table: pa.Table, keys: Sequence[str]) -> DatasetCard:
+    """What a card says of the samples in its table; what only the data set tells is left empty.
+
+    Args:
+        table: See `Store.samples`.
+        keys: The readers whose readings it holds.
+    """
+    layouts = Counter(layout or "unknown" for layout in table["layout"].to_pylist())
+    bounds = {key: bounds_of(table, key) for key in keys}
+    return DatasetCard(
+        slug="",
+        name="",
+        fingerprint="",
+        n_samples=len(table),
+        n_plates=len(set(table["plate_id"].to_pylist())),
+        domain="synthetic",
+        layouts=dict(sorted(layouts.items())),
+        ceilings={key: ceiling for key, (ceiling, _) in bounds.items() if ceiling},
+        floors={key: floor for key, (_, floor) in bounds.items() if floor},
+        browsed=tuple(_browsed(table, keys)),
+    )
+
+
+def bounds_of(table: pa.Table, key: str) -> tuple[dict[str, float], dict[str, float]]:
+    """NED and ACC of a reader on the ground truths and on the first frames, where there is a text."""
+    texts = table["text"].to_pylist()
+    truths = table[f"truth_text@{key}"].to_pylist()
+    frames = table[f"frame_texts@{key}"].to_pylist()
+    found: list[dict[str, float]] = []
+    for readings in (truths, [read[0] for read in frames]):
+        pairs = [(r, t) for r, t in zip(readings, texts, strict=True) if r is not None and t]
+        read, targets = [r for r, _ in pairs], [t for _, t in pairs]
+        scores = {"ned": ned(read, targets), "acc": accuracy(read, targets)} if pairs else {}
+        found.append({name: float(np.mean(values)) for name, values in scores.items()})
+    return found[0], found[1]
+
+
+def chosen_ids(sample_ids: Iterable[str]) -> list[str]:
+    """The samples that are shown: a fixed choice that does not follow the order of the data."""
+    chosen = set(sorted(sample_ids, key=lambda sample_id: sha256_bytes(sample_id.encode()))[:BROWSED])
+    return sorted(chosen)
+
+
+def thumbnail(image: ImageU8) -> bytes:
+    """A picture as the site shows it."""
+    return encode(image, "webp", WEBP_QUALITY)
+
+
+def _browsed(table: pa.Table, keys: Sequence[str]) -> Iterable[BrowsedSample]:
+    chosen = set(chosen_ids(table["sample_id"].to_pylist()))
+    for row in table.to_pylist():
+        if row["sample_id"] in chosen:
+            truths = {key: row[f"truth_text@{key}"] for key in keys}
+            yield BrowsedSample(
+                sample_id=row["sample_id"],
+                text=row["text"],
+                layout=row["layout"],
+                n_frames=min(SHOWN_FRAMES, len(row["frames_sha256"])),
+                has_truth=row["gt_sha256"] is not None,
+                frame_texts={key: tuple(row[f"frame_texts@{key}"]) for key in keys},
+                truth_texts={key: text for key, text in truths.items() if text is not None},
+            )
+
+
+def _described(samples: Samples, readers: Sequence[Reader], known: pa.Table | None) -> pa.Table:
+    """The table of a data set, with the readings of these readers and those that it has already."""
+    columns: dict[str, list[Any]] = {}
+    for rows in chunks(samples.rows(_COLUMNS), _CHUNK):
+        for name in ("sample_id", "plate_id", "text", "layout"):
+            columns.setdefault(name, []).extend(row[name] for row in rows)
+        columns.setdefault("gt_sha256", []).extend(
+            None if row["gt"] is None else sha256_bytes(row["gt"]["bytes"]) for row in rows
+        )
+        columns.setdefault("frames_sha256", []).extend(
+            [sha256_bytes(frame["bytes"]) for frame in row["frames"]] for row in rows
+        )
+        truths = [decode_ground_truth(row) for row in rows]
+        present = [to_working_size(image) for image in truths if image is not None]
+        frames = [[to_working_size(f) for f in decode_frames(row)[:SHOWN_FRAMES]] for row in rows]
+        columns.setdefault(FRAME_RESIDUAL, []).extend(
+            None if truth is None else min(residual(f, to_working_size(truth)) for f in sample)
+            for truth, sample in zip(truths, frames, strict=True)
+        )
+        for reader in readers:
+            key = reader_key(reader.descriptor)
+            read = iter(reader.read(present) if present else [])
+            columns.setdefault(f"truth_text@{key}", []).extend(
+                None if image is None else next(read).text for image in truths
+            )
+            flat = iter(reader.read([frame for sample in frames for frame in sample]))
+            columns.setdefault(f"frame_texts@{key}", []).extend(
+                [next(flat).text for _ in sample] for sample in frames
+            )
+    string = pa.string()
+    types = {n: pa.list_(string) if n.startswith("frame") else string for n in columns}
+    types[FRAME_RESIDUAL] = pa.float64()
+    table = pa.table({n: pa.array(v, types[n]) for n, v in columns.items()}).sort_by("sample_id")
+    for name in () if known is None else known.column_names:
+        if name not in columns and known is not None:
+            table = table.append_column(name, known[name])
+    return table
+
+
+def _domain(samples: Samples) -> str:
+    domains = {value for batch in samples.batches(4096, ["domain"]) for value in batch.to_pydict()["domain"]}
+    return "mixed" if len(domains) > 1 else "real" if domains == {"real"} else "synthetic"
+
+
+def _write_thumbnails(folder: Path, browsed: Sequence[BrowsedSample], samples: Samples) -> None:
+    ids = [sample.sample_id for sample in browsed]
+    for row in samples.select(sample_ids=ids).rows(("sample_id", "frames", "gt")):
+        frames = decode_frames(row)[:SHOWN_FRAMES]
+        pictures = {f"{row['sample_id']}-f{n}": frame for n, frame in enumerate(frames, start=1)}
+        truth = decode_ground_truth(row)
+        if truth is not None:
+            pictures[f"{row['sample_id']}-gt"] = truth
+        for name, image in pictures.items():
+            write_bytes(folder / f"{name}.webp", thumbnail(to_working_size(image)))
