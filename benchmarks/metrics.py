@@ -29,7 +29,7 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from mdlp_bench.engine import Loaded, LocalEngine
 from mdlp_bench.metrics import distribution, fidelity, text
 from mdlp_bench.metrics.cost import count_macs
-from mdlp_bench.metrics.lpips import Lpips
+from mdlp_bench.metrics.perceptual import Lpips
 from mdlp_bench.readers import Reader, load_reader
 
 IMAGES = 500  # ground truths

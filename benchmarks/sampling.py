@@ -30,7 +30,7 @@ from mdlp_bench.files import seed_for
 from mdlp_bench.harness.demo import RECIPE, SEED, lpips_net
 from mdlp_bench.methods.tensors import to_images, to_tensor
 from mdlp_bench.metrics.fidelity import psnr
-from mdlp_bench.metrics.lpips import Lpips
+from mdlp_bench.metrics.perceptual import Lpips
 from mdlp_bench.metrics.text import ned
 from mdlp_bench.readers.crnn.reader import CrnnReader
 from mdlp_bench.synth.build import synthesise_rendered

@@ -36,7 +36,7 @@ from mdlp_bench.errors import DataError, reason
 from mdlp_bench.files import file_state, sha256_file
 from mdlp_bench.schema import IMAGE_TYPE, REQUIRED, SAMPLE_SCHEMA, Sample, samples_of
 
-_CACHED_BYTES = 64_000_000
+_CACHED_BYTES = 256_000_000
 """Row groups that random access keeps."""
 
 
@@ -54,7 +54,7 @@ class ParquetSamples(Samples):
     """Rows of `SAMPLE_SCHEMA` in Parquet.
 
     Opening reads ids and splits only. `samples[i]` reads the row group of the sample and keeps the latest row
-    groups, up to 64 MB. Nullable columns may be missing; other columns are ignored.
+    groups, up to 256 MB. Nullable columns may be missing; other columns are ignored.
 
     Args:
         path: A folder with `manifest.json`, any folder of Parquet files, or one file.

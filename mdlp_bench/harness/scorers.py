@@ -15,7 +15,7 @@ from mdlp_bench.metrics import fidelity, registered
 from mdlp_bench.metrics.protocol import LpipsNet
 
 if TYPE_CHECKING:
-    from mdlp_bench.metrics.lpips import LpipsTarget
+    from mdlp_bench.metrics.perceptual import LpipsTarget
 
 Images = npt.NDArray[np.uint8]
 Scores = npt.NDArray[np.float64]
@@ -97,7 +97,7 @@ class LpipsScorer(ImageScorer["LpipsTarget"]):
             ProtocolError: There is no such net.
             MissingWeightsError: Its weights are not at hand.
         """
-        from mdlp_bench.metrics.lpips import Lpips
+        from mdlp_bench.metrics.perceptual import Lpips
 
         self._lpips = Lpips(checked_net(net), device)
         self.metrics = (self._lpips.name,)

@@ -147,16 +147,6 @@ class Lpips:
         return total.numpy()
 
 
-def lpips(preds: Images, target: Images, net: LpipsNet = MDLP_V1.lpips_net) -> Scores:
-    """LPIPS of each sample, float64 [B]; use `Lpips` to keep the network and the ground truth between calls.
-
-    Raises:
-        DataError: Wrong type or shape.
-        MissingWeightsError: The backbone's weights are not at hand and cannot be downloaded.
-    """
-    return Lpips(net).score(preds, target)
-
-
 def _inverse_norm(rows: Tensor) -> Tensor:
     """One over the length of each row, [N, 1]."""
     norm: Tensor = torch.linalg.vector_norm(rows, dim=1, keepdim=True)

@@ -13,7 +13,8 @@ import torch
 from mdlp_bench.errors import DataError, MissingWeightsError
 from mdlp_bench.files import sha256_file
 from mdlp_bench.metrics import weights
-from mdlp_bench.metrics.lpips import Lpips, lpips
+from mdlp_bench.metrics.functional import lpips
+from mdlp_bench.metrics.perceptual import Lpips
 from mdlp_bench.metrics.weights import BACKBONES, backbone_file
 
 _SQUEEZE = Path("hub") / "checkpoints" / BACKBONES["squeeze"].file_name
@@ -123,7 +124,7 @@ def test_missing_weights_name_the_file_and_its_place(offline: Path, net: str, na
     assert f"https://download.pytorch.org/models/{name}.pth" in message
     assert str(offline / "hub" / "checkpoints" / f"{name}.pth") in message
     with pytest.raises(MissingWeightsError):
-        lpips(batch(0, 1), batch(0, 1), net)  # type: ignore[arg-type]
+        lpips(batch(0, 1), batch(0, 1), net=net)  # type: ignore[arg-type]
 
 
 def test_damaged_weights_are_named(offline: Path) -> None:
