@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from mdlp_bench import metrics
     from mdlp_bench.api import compare, open, predict, score
     from mdlp_bench.methods import Method, load_method, method
     from mdlp_bench.readers import load_reader
@@ -28,19 +29,22 @@ _HOMES = {
     "load_method": "mdlp_bench.methods",
     "load_reader": "mdlp_bench.readers",
     "method": "mdlp_bench.methods",
+    "metrics": "mdlp_bench",
     "open": "mdlp_bench.api",
     "predict": "mdlp_bench.api",
     "score": "mdlp_bench.api",
 }
 
-__all__ = ["Method", "compare", "load_method", "load_reader", "method", "open", "predict", "score"]
+__all__ = ["Method", "compare", "load_method", "load_reader", "method", "metrics", "open", "predict", "score"]
 
 
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if _HOMES[name] == __name__:
+        return import_module(f"{__name__}.{name}")
     return getattr(import_module(_HOMES[name]), name)
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOMES])
+    return __all__

@@ -63,9 +63,13 @@ class _Mean(Metric):  # type: ignore[misc, unused-ignore]
     total: Tensor
     count: Tensor
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "name" in vars(cls):
+            cls.higher_is_better = METRICS[cls.name].higher_is_better
+
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self.higher_is_better = METRICS[self.name].higher_is_better
         self.add_state("total", torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
         self.add_state("count", torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
 
