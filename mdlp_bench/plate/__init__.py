@@ -35,13 +35,20 @@ DIGITS: Final = "0123456789"
 ALPHABET: Final = PROVINCES + SPECIAL_GLYPHS + DIGITS + LETTERS
 """Every character that a Chinese plate can carry, in the order readers index it (72 characters)."""
 
-Layout = Literal[
+ChineseLayout = Literal[
     "blue", "green_small", "green_large", "yellow", "white_police", "black", "training", "trailer"
 ]
-"""Layouts that the renderer draws. `green_small` has the white-to-green gradient, `green_large` the
-yellow-green two-tone."""
+"""Visual layouts. `green_small` has the white-to-green gradient, `green_large` the yellow-green two-tone."""
 
-LAYOUTS: Final[tuple[Layout, ...]] = get_args(Layout)
+LatinLayout = Literal["brazilian", "mercosur"]
+"""Brazil's grey plates (1990 to 2018) and its white ones in the Mercosur form (since 2018)."""
+
+Layout = ChineseLayout | LatinLayout
+"""Layouts that the renderer draws."""
+
+LATIN_LAYOUTS: Final[tuple[LatinLayout, ...]] = get_args(LatinLayout)
+
+LAYOUTS: Final[tuple[Layout, ...]] = (*get_args(ChineseLayout), *LATIN_LAYOUTS)
 
 _S: Final = LETTERS + DIGITS
 # The serial number of an ordinary plate has at least two digits (GA 36-2018).

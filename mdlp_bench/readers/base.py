@@ -13,6 +13,7 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
 from mdlp_bench.images import ImageU8
+from mdlp_bench.plate import CHINESE
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,7 @@ class ReaderDescriptor(BaseModel):
         version: Of its weights or code.
         weights_sha256: Of its weight file, or None.
         licence: Of the weights.
+        grammars: Names of the plate grammars whose texts it reads (see `mdlp_bench.plate.grammars`).
         citation: Where it comes from, or None.
         believed_from: Confidence of a whole text from which at most 1 % of its readings are wrong, as
             `mdlp-bench calibrate` measures it; None when that is not known. It belongs to the reader and not
@@ -71,6 +73,7 @@ class ReaderDescriptor(BaseModel):
     version: str
     weights_sha256: str | None
     licence: str
+    grammars: tuple[str, ...] = (CHINESE.name,)
     citation: str | None = None
     believed_from: float | None = Field(default=None, ge=0, le=1)
 

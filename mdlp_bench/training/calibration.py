@@ -13,7 +13,7 @@ from mdlp_bench.errors import DataError
 from mdlp_bench.files import seed_for
 from mdlp_bench.metrics.text import accuracy, confident_from
 from mdlp_bench.readers.base import Reader, Reading
-from mdlp_bench.training.reader_data import render_pool, vary
+from mdlp_bench.training.reader_data import layout_shares, render_pool, vary
 
 PLATES: Final = 2000
 _STREAM: Final = 2_000_003
@@ -42,11 +42,11 @@ class Calibration:
 def calibrate(
     reader: Reader, folder: Path, *, plates: int = PLATES, progress: Callable[[int], object] | None = None
 ) -> Calibration:
-    """Read rendered plates of every layout, varied as in the reader's training, and find the confidence.
+    """Read rendered plates, varied as in the reader's training, and find the confidence.
 
-    The plates are none of the training's. They vary in crop, angle, resolution (16 to 48 pixels high), light
-    blur, noise and JPEG, so that the reader errs on some: readings of flawless plates would say nothing of
-    low confidences.
+    The plates are of every layout of the reader's grammars and none of the training's. They vary in crop,
+    angle, resolution (16 to 48 pixels high), light blur, noise and JPEG, so that the reader errs on some:
+    readings of flawless plates would say nothing of low confidences.
 
     Args:
         reader: Which; its own `believed_from` is not looked at.
@@ -57,7 +57,7 @@ def calibrate(
     Raises:
         DataError: A shard of renders is damaged, or the reader gives no confidences.
     """
-    pool = render_pool(folder, _STREAM, plates)
+    pool = render_pool(folder, _STREAM, plates, layout_shares(reader.descriptor.grammars))
     readings: list[Reading] = []
     for start in range(0, plates, _BATCH):
         chosen = range(start, min(start + _BATCH, plates))

@@ -6,9 +6,10 @@ import io
 import json
 import math
 import random
+import string
 import time
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -23,6 +24,7 @@ from torch import Tensor, nn
 from mdlp_bench.errors import DataError
 from mdlp_bench.files import seed_for, write_bytes
 from mdlp_bench.images import ImageU8
+from mdlp_bench.plate import ALPHABET, CHINESE, DIGITS, LAYOUTS, Layout, grammars, parse
 from mdlp_bench.readers.crnn.network import CRNN, INPUT_HEIGHT, CrnnConfig, standardise
 from mdlp_bench.readers.crnn.reader import DECODINGS, CrnnReader, prepare
 from mdlp_bench.readers.crnn.weights import load_crnn, save_crnn
@@ -30,7 +32,7 @@ from mdlp_bench.readers.ctc import greedy, softmax
 from mdlp_bench.synth.render import face_geometry
 from mdlp_bench.training.calibration import PLATES, calibrate
 from mdlp_bench.training.checkpoint import claim
-from mdlp_bench.training.reader_data import Pool, empty_crop, render_pool, vary
+from mdlp_bench.training.reader_data import LAYOUT_SHARES, SMALLEST, Pool, empty_crop, render_pool, vary
 from mdlp_bench.training.teacher import (
     TEACHER_SIZE,
     Teacher,
@@ -53,6 +55,8 @@ class ReaderTraining(BaseModel):
         pool: Rendered plates.
         held_out: Further plates, of another stream, for the log's figures and the temperature.
         calibration: Still further ones, which say from which confidence the finished reader can be believed.
+        layouts: Shares of the layouts among the plates; the grammars they belong to decide a CRNN's alphabet.
+        smallest: Height in pixels of the smallest varied plates.
         steps: Batches.
         batch: Plates in a batch.
         learning_rate: Constant after a linear warm-up, until it falls linearly to zero in the last steps.
@@ -76,6 +80,8 @@ class ReaderTraining(BaseModel):
     pool: int = Field(default=60_000, gt=0)
     held_out: int = Field(default=400, gt=0)
     calibration: int = Field(default=PLATES, gt=0)
+    layouts: dict[Layout, float] = Field(default_factory=lambda: dict(LAYOUT_SHARES))
+    smallest: int = Field(default=SMALLEST, ge=8, le=48)
     steps: int = Field(default=16_000, gt=0)
     batch: int = Field(default=32, gt=1)
     learning_rate: float = Field(default=2e-3, gt=0)
@@ -88,6 +94,14 @@ class ReaderTraining(BaseModel):
     average: float = Field(default=0.998, ge=0, lt=1)
     checkpoint_every: int = Field(default=250, gt=0)
     version: str = "1"
+
+    @property
+    def crnn(self) -> CrnnConfig:
+        """The CRNN that reads the layouts' texts."""
+        known = [name for name, grammar in grammars().items() if self.layouts.keys() & grammar.layouts.keys()]
+        latin = known != [CHINESE.name]
+        alphabet = (ALPHABET if CHINESE.name in known else DIGITS) + (string.ascii_uppercase if latin else "")
+        return CrnnConfig(alphabet="".join(dict.fromkeys(alphabet)), grammars=tuple(known))
 
 
 def train_reader(
@@ -110,8 +124,10 @@ def train_reader(
         DataError: `out` holds another training, or a damaged checkpoint.
     """
     claim(out, training.model_dump(mode="json"))
-    pool = render_pool(out / "pool", training.seed, training.pool)
-    held_out = render_pool(out / "pool", training.seed + _HELD_OUT_STREAM, training.held_out)
+    pool = render_pool(out / "pool", training.seed, training.pool, training.layouts)
+    held_out = render_pool(
+        out / "pool", training.seed + _HELD_OUT_STREAM, training.held_out, training.layouts
+    )
     trial = _Trial(training, pool)
     checkpoint = out / "checkpoint.pt"
     if checkpoint.is_file():
@@ -167,7 +183,7 @@ class _Trial:
             self.network.parameters(), lr=training.learning_rate, weight_decay=training.weight_decay
         )
         self.criterion = nn.CTCLoss(reduction="none", zero_infinity=True)
-        self.classes = {character: i for i, character in enumerate(CrnnConfig().alphabet, start=1)}
+        self.classes = {character: i for i, character in enumerate(training.crnn.alphabet, start=1)}
         self.step, self.loss, self.seconds = 0, math.nan, 0.0
         self.log: list[dict[str, Any]] = []
 
@@ -239,7 +255,7 @@ class _Trial:
         # Per character; an empty text weighs as much as a plate of seven.
         loss: Tensor = (found / lengths.where(lengths > 0, torch.tensor(7))).mean()
         if self.step < self.training.guided:
-            loss = loss + _guide(logits, targets, lengths)
+            loss = loss + _guide(logits, targets, texts)
         return loss
 
     def _batch(self) -> tuple[Tensor, list[str]]:
@@ -255,7 +271,8 @@ class _Trial:
             else:
                 epoch, offset = divmod(place, len(self.pool))
                 index = self._order(epoch)[offset]
-                crop, text = vary(self.pool.images[index], rng, strength), self.pool.texts[index]
+                crop, text = self.pool.images[index], self.pool.texts[index]
+                crop = vary(crop, rng, strength, training.smallest)
             crops.append(crop)
             texts.append(text)
         return _standardised(self.network, crops), texts
@@ -281,7 +298,7 @@ class _Trial:
 def _network(training: ReaderTraining) -> CRNN | Teacher:
     if training.network == "teacher":
         return Teacher()
-    return CRNN(CrnnConfig()) if training.start is None else load_crnn(training.start)
+    return CRNN(training.crnn) if training.start is None else load_crnn(training.start)
 
 
 def _standardised(network: CRNN | Teacher, crops: Sequence[ImageU8]) -> Tensor:
@@ -289,18 +306,19 @@ def _standardised(network: CRNN | Teacher, crops: Sequence[ImageU8]) -> Tensor:
     return standardise(torch.from_numpy(np.stack([prepare(crop, width, height) for crop in crops])))
 
 
-def _guide(logits: Tensor, targets: Tensor, lengths: Tensor) -> Tensor:
+def _guide(logits: Tensor, targets: Tensor, texts: Sequence[str]) -> Tensor:
     """Cross-entropy at the columns where characters would be if every crop were the plate's outline."""
     if not len(targets):
         return logits.new_zeros(())
-    columns = torch.cat([_nominal_columns(int(length), logits.shape[1]) for length in lengths if length])
-    rows = torch.repeat_interleave(torch.arange(len(lengths)), lengths)
+    columns = torch.cat([_nominal_columns(text, logits.shape[1]) for text in texts if text])
+    rows = torch.tensor([row for row, text in enumerate(texts) for _ in text])
     return nn.functional.cross_entropy(logits[rows, columns], targets)
 
 
-@cache
-def _nominal_columns(length: int, columns: int) -> Tensor:
-    geometry = face_geometry("green_small" if length == 8 else "blue")
+@lru_cache(maxsize=65536)
+def _nominal_columns(text: str, columns: int) -> Tensor:
+    fitting = parse(text).layouts
+    geometry = face_geometry(next(layout for layout in LAYOUTS if layout in fitting))
     return torch.tensor([int(box.centre[0] / geometry.width * columns) for box in geometry.characters])
 
 
@@ -336,7 +354,11 @@ def _measure_teacher(network: Teacher, held_out: Pool, training: ReaderTraining)
 
 def _held_out_crops(held_out: Pool, training: ReaderTraining) -> list[ImageU8]:
     return [
-        vary(image, np.random.default_rng(seed_for("vary", "held-out", training.seed, i)))
+        vary(
+            image,
+            np.random.default_rng(seed_for("vary", "held-out", training.seed, i)),
+            smallest=training.smallest,
+        )
         for i, image in enumerate(held_out.images)
     ]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -15,7 +16,7 @@ import numpy.typing as npt
 from mdlp_bench.errors import DataError
 from mdlp_bench.files import seed_for, write_bytes
 from mdlp_bench.images import ImageU8
-from mdlp_bench.plate import Layout
+from mdlp_bench.plate import LAYOUTS, Layout, grammars
 from mdlp_bench.synth.render import Appearance, render_sample
 
 POOL_SIZE: Final = (64, 160)
@@ -35,6 +36,8 @@ LAYOUT_SHARES: Final[dict[Layout, float]] = {
     "training": 0.02,
     "trailer": 0.02,
 }
+SMALLEST: Final = 14
+"""Height in pixels of the smallest varied plates: below it a person mostly guesses."""
 
 
 @dataclass(frozen=True)
@@ -53,10 +56,25 @@ class Pool:
         return len(self.texts)
 
 
-def render_pool(folder: Path, seed: int, count: int) -> Pool:
+def layout_shares(names: Collection[str]) -> dict[Layout, float]:
+    """Shares of the layouts of some grammars: for the Chinese one `LAYOUT_SHARES`, for others all alike.
+
+    Raises:
+        DataError: The renderer draws no plate of one of them.
+    """
+    shares: dict[Layout, float] = {}
+    for name in names:
+        found = [layout for layout in LAYOUTS if name in grammars() and layout in grammars()[name].layouts]
+        if not found:
+            raise DataError(f"the renderer draws no plates of the grammar {name!r}")
+        shares |= {layout: LAYOUT_SHARES.get(layout, 1.0) for layout in found}
+    return shares
+
+
+def render_pool(folder: Path, seed: int, count: int, layouts: Mapping[Layout, float] = LAYOUT_SHARES) -> Pool:
     """Render `count` plates of stream `seed` into shards under `folder`, or read those that are there.
 
-    A killed call continues with the first missing shard. Sample i depends on (seed, i) alone.
+    A killed call continues with the first missing shard. Sample i depends on (seed, i, layouts) alone.
 
     Raises:
         DataError: A shard on the disk is damaged; names it.
@@ -66,9 +84,10 @@ def render_pool(folder: Path, seed: int, count: int) -> Pool:
     texts: list[str] = []
     for start in range(0, count, SHARD):
         stop = min(start + SHARD, count)
-        path = folder / f"seed{seed}-{start:07d}-{stop:07d}.npz"
+        kind = "" if layouts == LAYOUT_SHARES else "-".join(sorted(layouts)) + "-"
+        path = folder / f"{kind}seed{seed}-{start:07d}-{stop:07d}.npz"
         if not path.is_file():
-            _render_shard(path, seed, start, stop)
+            _render_shard(path, seed, start, stop, layouts)
         try:
             with np.load(path, allow_pickle=False) as shard:
                 images[start:stop] = shard["images"]
@@ -78,7 +97,7 @@ def render_pool(folder: Path, seed: int, count: int) -> Pool:
     return Pool(images, tuple(texts))
 
 
-def _render_shard(path: Path, seed: int, start: int, stop: int) -> None:
+def _render_shard(path: Path, seed: int, start: int, stop: int, layouts: Mapping[Layout, float]) -> None:
     images, texts = [], []
     for index in range(start, stop):
         rng = np.random.default_rng(seed_for("reader-appearance", seed, index))
@@ -91,7 +110,7 @@ def _render_shard(path: Path, seed: int, start: int, stop: int) -> None:
             night=0.4,
             mean_margin=float(rng.uniform(0.0, 0.05)),
         )
-        sample = render_sample(seed, index, layouts=LAYOUT_SHARES, appearance=appearance, size=POOL_SIZE)
+        sample = render_sample(seed, index, layouts=layouts, appearance=appearance, size=POOL_SIZE)
         images.append(sample.image)
         texts.append(sample.text)
     buffer = io.BytesIO()
@@ -99,20 +118,23 @@ def _render_shard(path: Path, seed: int, start: int, stop: int) -> None:
     write_bytes(path, buffer.getvalue())
 
 
-def vary(image: ImageU8, rng: np.random.Generator, strength: float = 1.0) -> ImageU8:
+def vary(
+    image: ImageU8, rng: np.random.Generator, strength: float = 1.0, smallest: int = SMALLEST
+) -> ImageU8:
     """One pool image as another camera and another cropper would have delivered it.
 
     Strokes (weight, elastic deformation), geometry (crop margins, perspective, shear, a bent sheet), then
-    resolution (plates of about 14 to 48 pixels), blur, exposure, glare and colour, noise, JPEG. Everything
+    resolution (plates of about `smallest` to 48 pixels), blur, exposure, glare and colour, noise, JPEG. Everything
     stays readable for a person: the reader must not learn to restore.
 
     Args:
         image: uint8 RGB [64, 160, 3].
         rng: Source of every draw.
         strength: Chance that anything is done at all.
+        smallest: Height in pixels of the smallest plates.
 
     Returns:
-        uint8 RGB [h, w, 3], h from 14 to 112.
+        uint8 RGB [h, w, 3], h from `smallest` to 112.
     """
     if rng.random() >= strength:
         return image
@@ -124,7 +146,7 @@ def vary(image: ImageU8, rng: np.random.Generator, strength: float = 1.0) -> Ima
         varied = _bend(varied, rng)
     if rng.random() < 0.15:
         varied = _glare(varied, rng)
-    varied = _shrink(varied, rng)
+    varied = _shrink(varied, rng, smallest)
     varied = _blur(varied, rng)
     varied = _tone(varied, rng)
     if rng.random() < 0.75:
@@ -280,12 +302,12 @@ def _margin(rng: np.random.Generator) -> float:
     return float(rng.uniform(-0.12, 0.0) if rng.random() < 0.2 else rng.normal(0.0, 0.015))
 
 
-def _shrink(image: ImageU8, rng: np.random.Generator) -> ImageU8:
+def _shrink(image: ImageU8, rng: np.random.Generator, smallest: int) -> ImageU8:
     if rng.random() < 0.25:
         height, width = 24, 94  # the size in which public sets keep small crops
     else:
-        height = round(float(np.exp(rng.uniform(np.log(14), np.log(48)))))
-        width = int(np.clip(round(height * rng.uniform(2.2, 4.2)), 52, 160))
+        height = round(float(np.exp(rng.uniform(np.log(smallest), np.log(48)))))
+        width = int(np.clip(round(height * rng.uniform(2.2, 4.2)), round(3.7 * smallest), 160))
     interpolation = cv2.INTER_AREA if rng.random() < 0.7 else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(image, (width, height), interpolation=interpolation), np.uint8)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import string
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +11,13 @@ import pytest
 import torch
 
 from mdlp_bench.errors import DataError
-from mdlp_bench.plate import is_valid
+from mdlp_bench.plate import ALPHABET, DIGITS, grammar_of, is_valid
 from mdlp_bench.readers.crnn import CrnnReader
+from mdlp_bench.readers.crnn.network import CRNN
+from mdlp_bench.readers.crnn.weights import save_crnn
 from mdlp_bench.training import reader as reader_training
 from mdlp_bench.training.reader import ReaderTraining, train_reader
-from mdlp_bench.training.reader_data import POOL_SIZE, render_pool, vary
+from mdlp_bench.training.reader_data import POOL_SIZE, layout_shares, render_pool, vary
 
 _TINY = ReaderTraining(
     pool=6,
@@ -96,6 +99,25 @@ def test_variations_are_mild_and_reproducible(pool_folder: Path) -> None:
         assert varied.dtype == np.uint8 and varied.shape[2] == 3
         assert varied.shape[0] >= 16 and varied.shape[1] >= 56
         assert np.array_equal(varied, vary(image, np.random.default_rng(seed)))
+
+
+def test_latin_layouts_decide_alphabet_and_grammars(tmp_path: Path) -> None:
+    training = _TINY.model_copy(update={"layouts": {"brazilian": 1.0, "mercosur": 1.0}, "smallest": 11})
+    pool = render_pool(tmp_path, 1, 3, training.layouts)
+    assert {grammar_of(text).name for text in pool.texts} <= {"brazilian", "mercosur"}
+    assert training.crnn.alphabet == DIGITS + string.ascii_uppercase
+    assert _TINY.crnn.alphabet == ALPHABET and _TINY.crnn.grammars == ("chinese",)
+    reader_training._Trial(training, pool).advance(1)
+    save_crnn(CRNN(training.crnn), training.crnn, tmp_path / "latin.safetensors")
+    reader = CrnnReader(tmp_path / "latin.safetensors", "grammar")
+    assert reader.descriptor.grammars == ("brazilian", "mercosur")
+    for reading in reader.read(list(pool.images)):
+        assert reading.text == "" or grammar_of(reading.text).name in reader.descriptor.grammars
+    both = _TINY.model_copy(update={"layouts": {"blue": 1.0, "mercosur": 1.0}}).crnn
+    assert both.alphabet == ALPHABET + "IO" and both.grammars == ("chinese", "mercosur")
+    assert layout_shares(["mercosur", "brazilian"]) == {"mercosur": 1.0, "brazilian": 1.0}
+    with pytest.raises(DataError, match="draws no plates of the grammar 'german'"):
+        layout_shares(["german"])
 
 
 def test_the_loss_falls(pool_folder: Path) -> None:

@@ -60,6 +60,7 @@ class CrnnReader(Reader):
             version=self.config.version,
             weights_sha256=sha256_file(path),
             licence="Apache-2.0",
+            grammars=self.config.grammars,
             citation="Shi, Bai, Yao: An end-to-end trainable neural network for image-based sequence "
             "recognition and its application to scene text recognition, TPAMI 2017",
             believed_from=self.config.believed_from.get(decoding),

@@ -1,4 +1,4 @@
-"""Render Chinese licence plates to the proportions of GA 36-2018.
+"""Render Chinese licence plates to the proportions of GA 36-2018, and Brazil's.
 
 The stable interface:
 

@@ -7,8 +7,9 @@ from typing import Final
 import numpy as np
 
 from mdlp_bench.errors import PlateError
-from mdlp_bench.plate import Layout, parse
+from mdlp_bench.plate import LATIN_LAYOUTS, Layout, parse
 from mdlp_bench.synth.render.ageing import fasten, frame, soil, worn
+from mdlp_bench.synth.render.brazil import brazilian_sheet
 from mdlp_bench.synth.render.geometry import PLATE_HEIGHT, face_geometry
 from mdlp_bench.synth.render.ink import ink_masks
 from mdlp_bench.synth.render.lighting import exposed, illumination, relief
@@ -28,7 +29,7 @@ def render_plate(text: str, layout: Layout, style: PlateStyle, *, height: int = 
         layout: Visual layout.
         style: Looks; its viewpoint is not used here.
         height: Height in pixels, 16 to 1120; 140 is one pixel a millimetre. The width follows from the
-            layout: 440/140 or, for new-energy plates, 480/140 of the height.
+            layout: 440/140 of the height, 480/140 for new-energy plates, 400/130 for Brazil's.
 
     Returns:
         uint8 RGB [height, width, 3]. The sheet fills it; `render_scene_crop` rounds its corners off.
@@ -71,6 +72,8 @@ def face_size(layout: Layout, height: int) -> tuple[int, int]:
 
 def _background(layout: Layout, style: PlateStyle, height: int) -> Field:
     """The sheet's colours without ink, float32 [3, height or 1, width or 1]."""
+    if layout in LATIN_LAYOUTS:
+        return brazilian_sheet(layout, style, face_size(layout, height))
     top, low = planes(style.paint.background), planes(style.paint.background_low)
     if layout == "green_large":
         # Two tones: the first behind the province and the authority's letter, the second behind the rest.

@@ -16,7 +16,7 @@ from PIL import ImageDraw, ImageFont
 
 from mdlp_bench.plate import DIGITS, LETTERS
 from mdlp_bench.synth.render.raster import Field, Image, f32, resized, u8
-from mdlp_bench.synth.render.strokes import stroke_glyph
+from mdlp_bench.synth.render.strokes import HEIGHT, WIDTH, stroke_glyph
 
 SCALE: Final = 2
 """Pixels per millimetre of the masks."""
@@ -24,6 +24,7 @@ SCALE: Final = 2
 LatinFace = Literal[
     "plate",
     "plate_energy",
+    "plate_serif",
     "roboto_condensed",
     "barlow_condensed",
     "barlow_semi_condensed",
@@ -32,56 +33,68 @@ LatinFace = Literal[
     "archivo_narrow",
     "overpass",
 ]
-"""Faces for digits and letters: the first two are drawn in `strokes.py`, the others are fonts in `assets/`.
+"""Faces for digits and letters: the first three are drawn in `strokes.py`, the others are fonts in `assets/`.
 
-`plate` is the face of embossed plates; `plate_energy`, that of new-energy plates, hooks its 6 and 9.
+`plate` is the face of embossed plates; `plate_energy`, that of new-energy plates and of Brazil's grey ones,
+hooks its 6 and 9; `plate_serif`, that of Mercosur plates, also has serifs on the I and a short-waisted M.
 """
 
 HanFace = Literal["han_medium", "han_bold"]
 """Faces for Chinese glyphs (two weights of one sans-serif)."""
 
 LATIN_FACES: Final[tuple[LatinFace, ...]] = get_args(LatinFace)
-DRAWN_FACES: Final[tuple[LatinFace, ...]] = ("plate", "plate_energy")
+DRAWN_FACES: Final[tuple[LatinFace, ...]] = ("plate", "plate_energy", "plate_serif")
 HAN_FACES: Final[tuple[HanFace, ...]] = get_args(HanFace)
 
 NOMINAL_STROKE: Final = 8.5
 """Stroke width of digits and letters, in millimetres, before `style.stroke` changes it."""
 
-_LATIN: Final = frozenset(DIGITS + LETTERS)
+LATIN: Final = frozenset(DIGITS + LETTERS + "IO")
+"""Digits and letters; the I and the O stand on Latin plates only."""
+
 _PAD: Final = 4 * SCALE
 _QUANTUM: Final = 16.0  # steps of the stored distance per millimetre
 _FINE: Final = 4  # oversampling while a glyph is fitted
 
 
 def glyph_mask(
-    character: str, face: LatinFace | HanFace, width: float, *, growth: float = 0.0, flag_on_one: bool = False
+    character: str,
+    face: LatinFace | HanFace,
+    width: float,
+    *,
+    height: float = HEIGHT,
+    growth: float = 0.0,
+    flag_on_one: bool = False,
 ) -> Image:
     """The ink of one character, fitted exactly to its box.
 
     Args:
         character: A character of the plate alphabet.
         face: A Latin face for digits and letters, a Chinese one for the rest.
-        width: Box width in millimetres; the height is always 90.
+        width: Box width in millimetres.
+        height: Box height in millimetres; at 90, that of Chinese plates, the glyph is drawn 45 mm wide first.
         growth: Millimetres added to every stroke on both sides; -2 to 2.
         flag_on_one: Draw the digit 1 with its flag; plates with seven characters carry a bare bar.
 
     Returns:
-        uint8 [180, 2 * width], 255 is ink, edges anti-aliased. The digit 1 keeps its own width, centred.
+        uint8 [2 * height, 2 * width], 255 is ink, edges anti-aliased. The digit 1 and the I keep their own
+        width, centred.
     """
-    distance = _distance(character, face, flag_on_one)
+    drawn = (WIDTH, HEIGHT) if height == HEIGHT else (width, height)
+    distance = _distance(character, face, flag_on_one, drawn)
     levels = np.clip((np.arange(256) - 128) / _QUANTUM + growth, -0.25, 0.25) * 2 + 0.5
     mask = u8(cv2.LUT(distance, (levels * 255).astype(np.uint8)))
     inner = _PAD - round(growth * SCALE)
-    inner_x = _PAD if character == "1" else inner
+    inner_x = _PAD if character in "1I" else inner
     box = mask[inner : mask.shape[0] - inner, inner_x : mask.shape[1] - inner_x]
-    return u8(cv2.resize(box, (round(width * SCALE), 90 * SCALE), interpolation=cv2.INTER_LINEAR))
+    return u8(cv2.resize(box, (round(width * SCALE), round(height * SCALE)), interpolation=cv2.INTER_LINEAR))
 
 
 @cache
 def has_glyph(character: str, face: LatinFace | HanFace) -> bool:
     """Whether the face draws this character (and not an empty box in its place)."""
     if face in DRAWN_FACES:
-        return character in _LATIN
+        return character in LATIN
     drawn, missing = _ink(face, character), _ink(face, "\uffff")
     return drawn.shape != missing.shape or bool((drawn != missing).any())
 
@@ -93,9 +106,11 @@ def _font(face: str) -> ImageFont.FreeTypeFont:
 
 
 @cache
-def _distance(character: str, face: LatinFace | HanFace, flag_on_one: bool) -> Image:
-    """Signed distance to the outline in a 45 x 90 mm box with a 4 mm rim: 128 on it, more inside."""
-    ink = _fitted(character, face, flag_on_one)
+def _distance(
+    character: str, face: LatinFace | HanFace, flag_on_one: bool, size: tuple[float, float]
+) -> Image:
+    """Signed distance to the outline in a box of `size` mm with a 4 mm rim: 128 on it, more inside."""
+    ink = _fitted(character, face, flag_on_one, size)
     signed = _signed_distance(np.pad(ink, _PAD * _FINE))
     small = cv2.resize(signed, None, fx=1 / _FINE, fy=1 / _FINE, interpolation=cv2.INTER_AREA)
     stored = u8(np.clip(np.round(f32(small) * _QUANTUM) + 128, 0, 255).astype(np.uint8))
@@ -103,20 +118,28 @@ def _distance(character: str, face: LatinFace | HanFace, flag_on_one: bool) -> I
     return stored
 
 
-def _fitted(character: str, face: LatinFace | HanFace, flag_on_one: bool) -> Image:
+def _fitted(character: str, face: LatinFace | HanFace, flag_on_one: bool, size: tuple[float, float]) -> Image:
     """The glyph's ink stretched to the box at the fine scale, its strokes brought to one width."""
     scale = SCALE * _FINE
-    width, height = 45 * scale, 90 * scale
+    width, height = round(size[0] * scale), round(size[1] * scale)
     if face in DRAWN_FACES:
         if character == "1" and flag_on_one:
-            return _flagged_one(scale)
-        return stroke_glyph(character, NOMINAL_STROKE, scale, hooked=face == "plate_energy")
-    if character in _LATIN:
+            return _flagged_one(scale, size)
+        return stroke_glyph(
+            character,
+            NOMINAL_STROKE,
+            scale,
+            hooked=face in ("plate_energy", "plate_serif"),
+            serif=face == "plate_serif",
+            size=size,
+        )
+    if character in LATIN:
         latin = cast(LatinFace, face)
         grow_x, grow_y = _equalisation(latin)
-        if character == "1":
-            return _fit_one(latin, flag_on_one, grow_x, grow_y)
-        ink = _ink(face, character)
+        if character in "1I":
+            return _fit_one(latin, flag_on_one and character == "1", grow_x, grow_y, (width, height))
+        # Where plates carry an O it differs from the 0 by its place only; the subset fonts do without it.
+        ink = _ink(face, "0" if character == "O" else character)
         # A J much narrower than the H keeps its proportion and stands at the right, as on plates.
         own = width
         if character == "J":
@@ -183,26 +206,27 @@ def _equalisation(face: LatinFace) -> tuple[float, float]:
     return NOMINAL_STROKE - stem, NOMINAL_STROKE - bar
 
 
-def _fit_one(face: LatinFace, flagged: bool, grow_x: float, grow_y: float) -> Image:
-    """The digit 1: full height, in the width it has beside the letter H, centred in the box."""
+def _fit_one(face: LatinFace, flagged: bool, grow_x: float, grow_y: float, size: tuple[int, int]) -> Image:
+    """The digit 1 or the I: full height, in the width it has beside the letter H, centred in the box."""
     scale = SCALE * _FINE
     ink = _ink(face, "1" if flagged else "I")
-    width = min(45 * scale, round(ink.shape[1] * 45 * scale / _ink(face, "H").shape[1]))
-    narrow = resized(ink, (width, 90 * scale))
+    width = min(size[0], round(ink.shape[1] * size[0] / _ink(face, "H").shape[1]))
+    narrow = resized(ink, (width, size[1]))
     if flagged:
         narrow = _calibrated(_reweigh(narrow, grow_x, grow_y))
     else:
-        narrow = resized(narrow, (round(NOMINAL_STROKE * scale), 90 * scale))
-    box = np.zeros((90 * scale, 45 * scale), np.uint8)
+        narrow = resized(narrow, (round(NOMINAL_STROKE * scale), size[1]))
+    box = np.zeros(size[::-1], np.uint8)
     left = (box.shape[1] - narrow.shape[1]) // 2
     box[:, left : left + narrow.shape[1]] = narrow
     return box
 
 
-def _flagged_one(scale: int) -> Image:
+def _flagged_one(scale: int, size: tuple[float, float]) -> Image:
     """The bar of the drawn face with the flag that new-energy plates give it."""
-    box = stroke_glyph("1", NOMINAL_STROKE, scale)
-    middle, half = 22.5 + NOMINAL_STROKE / 2, NOMINAL_STROKE * 0.9
-    flag = np.array([[middle, 0], [middle - half, 0], [8.0, 13], [8.0, 13 + half], [middle - half, 9 + half]])
+    box = stroke_glyph("1", NOMINAL_STROKE, scale, size=size)
+    middle, half = size[0] / 2 + NOMINAL_STROKE / 2, NOMINAL_STROKE * 0.9
+    tip = size[0] / 2 - 14.5
+    flag = np.array([[middle, 0], [middle - half, 0], [tip, 13], [tip, 13 + half], [middle - half, 9 + half]])
     cv2.fillPoly(box, [np.round(flag * scale * 16).astype(np.int32)], 255, shift=4)
     return box

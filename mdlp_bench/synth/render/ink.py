@@ -8,20 +8,24 @@ from typing import Final
 import cv2
 import numpy as np
 
-from mdlp_bench.plate import DIGITS, LETTERS, Layout
+from mdlp_bench.plate import Layout
 from mdlp_bench.synth.render.geometry import (
     BORDER_INSET,
-    BORDER_WIDTH,
     CORNER_RADIUS,
     PLATE_HEIGHT,
     FaceGeometry,
     face_geometry,
 )
-from mdlp_bench.synth.render.glyphs import DRAWN_FACES, SCALE, LatinFace, glyph_mask
+from mdlp_bench.synth.render.glyphs import DRAWN_FACES, LATIN, SCALE, LatinFace, glyph_mask
 from mdlp_bench.synth.render.raster import Image, fixed_point, resized, rounded_outline
 from mdlp_bench.synth.render.style import PlateStyle
 
-_LATIN: Final = frozenset(DIGITS + LETTERS)
+_HOOKED: Final[dict[Layout, LatinFace]] = {
+    "green_small": "plate_energy",
+    "green_large": "plate_energy",
+    "brazilian": "plate_energy",
+    "mercosur": "plate_serif",
+}
 _RED_GLYPHS: Final[dict[str, str]] = {"white_police": "警", "black": "使领"}
 _FINE: Final = 4
 
@@ -38,11 +42,12 @@ def ink_masks(
     red: Image | None = None
     shifts = rng.uniform(-style.shift, style.shift, (len(text), 2)) * SCALE
     for character, box, shift in zip(text, geometry.characters, shifts, strict=True):
-        latin = character in _LATIN
+        latin = character in LATIN
         mask = glyph_mask(
             character,
             _face(character, layout, style) if latin else style.han,
             box.width,
+            height=box.height,
             growth=style.stroke if latin else style.han_stroke,
             flag_on_one=style.flag_on_one,
         )
@@ -59,12 +64,14 @@ def ink_masks(
 def _face(character: str, layout: Layout, style: PlateStyle) -> LatinFace:
     """The face of a digit or letter. Fonts lend every character but 6 and 9: theirs look like a plate's G."""
     if character in "69" and style.latin not in DRAWN_FACES:
-        return "plate_energy" if layout in ("green_small", "green_large") else "plate"
+        return _HOOKED.get(layout, "plate")
     return style.latin
 
 
 def _separator(ink: Image, geometry: FaceGeometry, growth: float) -> None:
     """The dot; on new-energy plates the faint round security mark, a ring around a small disc."""
+    if geometry.separator is None:
+        return
     # Shifted by half a pixel: OpenCV counts pixel centres, millimetres count edges.
     x, y = (int(v) for v in fixed_point(np.array(geometry.separator.centre) * SCALE - 0.5))
     radius = geometry.separator.width / 2 * SCALE * 16
@@ -78,10 +85,11 @@ def _separator(ink: Image, geometry: FaceGeometry, growth: float) -> None:
 @lru_cache(maxsize=16)
 def _border(layout: Layout) -> Image:
     """The line along the edge."""
-    width = face_geometry(layout).width
+    geometry = face_geometry(layout)
+    width = geometry.width
     unit = SCALE * _FINE
     canvas = np.zeros((round(PLATE_HEIGHT * unit), round(width * unit)), np.uint8)
-    for inset, value in ((BORDER_INSET, 255), (BORDER_INSET + BORDER_WIDTH, 0)):
+    for inset, value in ((BORDER_INSET, 255), (BORDER_INSET + geometry.border, 0)):
         outline = rounded_outline(width, PLATE_HEIGHT, inset, CORNER_RADIUS - inset)
         cv2.fillPoly(canvas, [fixed_point(outline * unit - 0.5)], value, cv2.LINE_8, 4)
     line = resized(canvas, (round(width * SCALE), round(PLATE_HEIGHT * SCALE)))

@@ -26,7 +26,15 @@ _THINNER: Final = {"W": 0.78, "M": 0.92}
 Path = list[tuple[float, float]]
 
 
-def stroke_glyph(character: str, stroke: float, scale: float, *, hooked: bool = False) -> Image:
+def stroke_glyph(
+    character: str,
+    stroke: float,
+    scale: float,
+    *,
+    hooked: bool = False,
+    serif: bool = False,
+    size: tuple[float, float] = (WIDTH, HEIGHT),
+) -> Image:
     """Draw one character.
 
     Args:
@@ -34,18 +42,27 @@ def stroke_glyph(character: str, stroke: float, scale: float, *, hooked: bool = 
         stroke: Stroke width in millimetres.
         scale: Pixels per millimetre.
         hooked: Draw 6 and 9 with a hook, as on new-energy plates, instead of a straight stem.
+        serif: Draw the I with serifs and the M with a short middle, as on Mercosur plates.
+        size: Width and height of the box in millimetres; centre lines are stretched to it, strokes are not.
 
     Returns:
-        The ink as uint8 [90 * scale, 45 * scale], 255 on strokes; strokes end flat at the box.
+        The ink as uint8 [size[1] * scale, size[0] * scale], 255 on strokes; strokes end flat at the box.
     """
-    height, width = round(HEIGHT * scale), round(WIDTH * scale)
+    height, width = round(size[1] * scale), round(size[0] * scale)
     fine = scale * _SUPER
     canvas = np.zeros((height * _SUPER, width * _SUPER), np.uint8)
     stroke *= _THINNER.get(character, 1.0)
-    for path in (
-        _hooked_paths(character, stroke) if hooked and character in "69" else _paths(character, stroke)
-    ):
-        points = np.round(np.asarray(path) * fine * 16).astype(np.int32)
+    # Centre lines half a stroke from the box's edge stay there: the box they span is mapped, not the whole.
+    half, box = stroke / 2, np.array([WIDTH, HEIGHT])
+    stretch = (np.asarray(size) - stroke) / (box - stroke)
+    if hooked and character in "69":
+        paths = _hooked_paths(character, stroke)
+    elif serif and character in "IM":
+        paths = _serif_paths(character, stroke)
+    else:
+        paths = _paths(character, stroke)
+    for path in paths:
+        points = np.round(((np.asarray(path) - half) * stretch + half) * fine * 16).astype(np.int32)
         _thick(canvas, points, stroke * fine)
     return resized(canvas, (width, height))
 
@@ -91,6 +108,16 @@ def _hooked_paths(character: str, stroke: float) -> list[Path]:
     return [_arc(cx, cy, rx, r, (0, 360)), [*_arc(cx, HEIGHT - h - ry, rx, ry, (165, 0)), (WIDTH - h, cy)]]
 
 
+def _serif_paths(character: str, stroke: float) -> list[Path]:
+    """The centre lines of the I and M of Mercosur plates."""
+    h, cx = stroke / 2, WIDTH / 2
+    left, right = h, WIDTH - h
+    if character == "I":
+        return [[(cx, -9), (cx, 99)], *([(9.0, y), (36.0, y)] for y in (h, HEIGHT - h))]
+    return [[(left, -9), (left, 99)], [(right, -9), (right, 99)],
+            [(left - 3, -9), (left, 0), (cx, 37), (right, 0), (right + 3, -9)]]  # fmt: skip
+
+
 def _paths(character: str, stroke: float) -> list[Path]:
     """The centre lines of one character; ends on the box's edge are cut flat by it."""
     h = stroke / 2
@@ -100,9 +127,9 @@ def _paths(character: str, stroke: float) -> list[Path]:
     ry = rx * 1.05
     up, low = top + ry, bottom - ry
     match character:
-        case "0":
+        case "0" | "O":
             return [[*_arc(cx, up, rx, ry, (180, 360)), *_arc(cx, low, rx, ry, (0, 180)), (left, up)]]
-        case "1":
+        case "1" | "I":
             return [[(cx, -9), (cx, 99)]]
         case "2":
             return [

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from mdlp_bench.plate import Layout
+from mdlp_bench.plate import LATIN_LAYOUTS, Layout
 from mdlp_bench.synth.render.glyphs import DRAWN_FACES, HAN_FACES, LATIN_FACES, HanFace, LatinFace
 
 Unit = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -199,6 +199,22 @@ _PAINT: dict[Layout, tuple[Colour, Colour, Colour]] = {
     "black": ((0.06, 0.06, 0.07), (0.06, 0.06, 0.07), (0.93, 0.94, 0.94)),
     "training": ((0.95, 0.70, 0.08), (0.95, 0.70, 0.08), (0.06, 0.05, 0.04)),
     "trailer": ((0.95, 0.70, 0.08), (0.95, 0.70, 0.08), (0.06, 0.05, 0.04)),
+    "brazilian": ((0.66, 0.67, 0.69), (0.66, 0.67, 0.69), (0.06, 0.06, 0.07)),
+    "mercosur": ((0.92, 0.93, 0.94), (0.92, 0.93, 0.94), (0.06, 0.06, 0.07)),
+}
+# Brazil's further colours, with their shares: those of hired, official and test vehicles. The first entry of
+# `_PAINT` above takes the rest.
+_FURTHER_PAINT: dict[Layout, tuple[tuple[float, tuple[Colour, Colour, Colour]], ...]] = {
+    "brazilian": (
+        (0.14, ((0.62, 0.08, 0.10), (0.62, 0.08, 0.10), (0.93, 0.93, 0.93))),
+        (0.03, ((0.90, 0.90, 0.90), (0.90, 0.90, 0.90), (0.06, 0.06, 0.07))),
+        (0.02, ((0.10, 0.40, 0.22), (0.10, 0.40, 0.22), (0.93, 0.93, 0.93))),
+    ),
+    "mercosur": (
+        (0.12, ((0.92, 0.93, 0.94), (0.92, 0.93, 0.94), (0.72, 0.08, 0.12))),
+        (0.03, ((0.92, 0.93, 0.94), (0.92, 0.93, 0.94), (0.06, 0.16, 0.55))),
+        (0.03, ((0.92, 0.93, 0.94), (0.92, 0.93, 0.94), (0.05, 0.42, 0.22))),
+    ),
 }
 # Car colours and their rough shares in traffic: white, silver, grey, black, red, blue, brown, beige, green.
 _BODY_COLOURS: tuple[tuple[float, Colour], ...] = (
@@ -229,19 +245,23 @@ def sample_style(
     """
     d = appearance.difficulty
     new_energy = layout in ("green_small", "green_large")
-    drawn: LatinFace = "plate_energy" if new_energy else "plate"
+    latin_layout = layout in LATIN_LAYOUTS
+    drawn: LatinFace = (
+        "plate_serif" if layout == "mercosur" else "plate_energy" if new_energy or latin_layout else "plate"
+    )
     fonts = tuple(face for face in LATIN_FACES if face not in DRAWN_FACES)
     latin = drawn if rng.random() < appearance.drawn_face else fonts[rng.integers(len(fonts))]
-    lightness = -0.4 if new_energy else 0.1  # new-energy characters are printed, with thinner strokes
+    # New-energy characters are printed, with thinner strokes; Brazil's are bold for their height.
+    lightness = -0.4 if new_energy else 0.5 if latin_layout else 0.1
     return PlateStyle(
         latin=latin,
         han=HAN_FACES[int(rng.random() < 0.25)],
         stroke=_clipped(rng, lightness + appearance.stroke, 0.65, -1.8, 1.7),
         han_stroke=_clipped(rng, -0.25 + appearance.stroke / 2, 0.4, -0.9, 0.9),
-        flag_on_one=bool(rng.random() < (0.9 if new_energy else 0.04)),
+        flag_on_one=bool(rng.random() < (0.9 if new_energy or latin_layout else 0.04)),
         shift=float(rng.uniform(0.0, 0.8)),
         paint=_paint(rng, layout, d),
-        surface=_surface(rng, new_energy, d),
+        surface=_surface(rng, layout, d),
         light=_light(rng, layout, appearance),
         view=_view(rng, appearance),
     )
@@ -266,6 +286,12 @@ def _colour(rng: np.random.Generator, base: Colour, sd: float) -> Colour:
 
 def _paint(rng: np.random.Generator, layout: Layout, d: float) -> Paint:
     top, bottom, ink = _PAINT[layout]
+    if further := _FURTHER_PAINT.get(layout):
+        draw = rng.random()
+        for share, colours in further:
+            if 0 <= draw < share:
+                top, bottom, ink = colours
+            draw -= share
     background = _colour(rng, top, 0.04 + 0.10 * d)
     flat = top == bottom
     low = _colour(rng, bottom, 0.04 + 0.10 * d)
@@ -278,12 +304,15 @@ def _paint(rng: np.random.Generator, layout: Layout, d: float) -> Paint:
     )
 
 
-def _surface(rng: np.random.Generator, new_energy: bool, d: float) -> Surface:
-    screws = tuple(_fastener(rng, top=index < 2) for index in range(4))
+def _surface(rng: np.random.Generator, layout: Layout, d: float) -> Surface:
+    screws = [_fastener(rng, top=index < 2) for index in range(4)]
+    if layout in LATIN_LAYOUTS:  # these sheets have the upper two holes only
+        screws[2:] = ["none", "none"]
+    printed = layout in ("green_small", "green_large", "mercosur")
     metal = float(rng.uniform(0.25, 0.85))
     dirt_tone = float(rng.uniform(0.1, 0.5))
     return Surface(
-        emboss=float(rng.uniform(0.0, 0.35) if new_energy else rng.uniform(0.1, 1.0)),
+        emboss=float(rng.uniform(0.0, 0.35) if printed else rng.uniform(0.1, 1.0)),
         dirt=_sometimes(rng, 0.2 + 0.5 * d, 0.0, 0.65 * d),
         dirt_colour=(dirt_tone, dirt_tone * 0.92, dirt_tone * 0.8),
         scratches=int(rng.integers(0, 1 + round(14 * d))) if rng.random() < 0.5 else 0,

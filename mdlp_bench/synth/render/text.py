@@ -7,7 +7,7 @@ from typing import Final, Literal, get_args
 import numpy as np
 
 from mdlp_bench.errors import PlateError
-from mdlp_bench.plate import DIGITS, ENERGY_LETTERS, LETTERS, PROVINCES, Layout
+from mdlp_bench.plate import DIGITS, ENERGY_LETTERS, LATIN_LAYOUTS, LETTERS, PROVINCES, Layout, grammars
 
 Provinces = Literal["uniform", "ccpd"]
 """`uniform`: every province alike. `ccpd`: as in CCPD, photographed in Hefei: nearly all 皖, mostly 皖A."""
@@ -37,7 +37,7 @@ def sample_text(rng: np.random.Generator, layout: Layout, provinces: Provinces =
     Args:
         rng: Source of every draw.
         layout: Whose grammar to follow.
-        provinces: Distribution of the province (and of the authority letter); see `Provinces`.
+        provinces: Distribution of the province (and of the authority letter) of Chinese plates.
 
     Raises:
         PlateError: `provinces` names no distribution.
@@ -46,6 +46,9 @@ def sample_text(rng: np.random.Generator, layout: Layout, provinces: Provinces =
         raise PlateError(
             f"{provinces!r} is no distribution of provinces; choose one of {get_args(Provinces)}"
         )
+    if layout in LATIN_LAYOUTS:
+        (template,) = grammars()[layout].layouts[layout]
+        return "".join(_pick(rng, allowed) for allowed in template.places)
     if layout == "black" and rng.random() < 0.3:
         return "使" + _digits(rng, 6)
     head = _head(rng, provinces)

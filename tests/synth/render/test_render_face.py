@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from mdlp_bench.errors import PlateError
-from mdlp_bench.plate import LAYOUTS
+from mdlp_bench.plate import LATIN_LAYOUTS, LAYOUTS
 from mdlp_bench.synth.render import (
     Appearance,
     PlateStyle,
@@ -131,8 +131,10 @@ def test_the_digit_one_is_a_centred_bar():
 def test_size_follows_from_layout_and_height(layout, height):
     rng = np.random.default_rng(4)
     face = render_plate(sample_text(rng, layout), layout, sample_style(rng, layout), height=height)
-    width_mm = 480 if layout.startswith("green") else 440
-    assert face.shape == (height, round(height * width_mm / 140), 3)
+    sheet = (
+        (480, 140) if layout.startswith("green") else (400, 130) if layout in LATIN_LAYOUTS else (440, 140)
+    )
+    assert face.shape == (height, round(height * sheet[0] / sheet[1]), 3)
     assert face.dtype == np.uint8
 
 
@@ -161,6 +163,12 @@ def test_layouts_have_their_colours():
     assert min(red, green) > 150 > blue
     red, green, blue = near_top("green_large", "京A12345D", 0.8)
     assert green > red + 60
+    red, green, blue = near_top("mercosur", "ABC1D23", 0.25)
+    assert blue > 2 * green > 2 * red
+    low = colour_at("mercosur", 0.94, 0.5, "ABC1D23")
+    assert low.min() > 200
+    grey = colour_at("brazilian", 0.04, 0.5, "ABC1234")
+    assert grey.min() > 120 and np.ptp(grey) < 30
 
 
 def test_police_glyph_is_red():

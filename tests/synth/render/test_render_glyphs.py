@@ -85,8 +85,8 @@ def test_one_with_a_flag_reaches_left_of_the_bar():
 def test_drawn_strokes_scale():
     small, large = (stroke_glyph("8", 8.5, scale) for scale in (1.0, 4.0))
     assert small.mean() == pytest.approx(large.mean(), rel=0.02)
-    with pytest.raises(ValueError, match="'O'"):
-        stroke_glyph("O", 8.5, 1.0)
+    with pytest.raises(ValueError, match="'é'"):
+        stroke_glyph("é", 8.5, 1.0)
 
 
 def test_new_energy_plates_hook_their_six_and_nine():
@@ -109,3 +109,18 @@ def test_a_licence_lies_beside_every_font():
         assert "SIL OPEN FONT LICENSE Version 1.1" in licence
         assert licence.startswith("Copyright")
     assert sum(len((assets / name).read_bytes()) for name in names if not name.startswith("__")) < 600_000
+
+
+def test_latin_plates_have_an_i_and_an_o_in_boxes_of_their_own_height():
+    for face in LATIN_FACES:
+        bar, round_letter = (glyph_mask(c, face, 40.0, height=68.0) for c in "IO")
+        assert bar.shape == round_letter.shape == (136, 80), face
+        middle = slice(40, 96)
+        assert (bar[middle].max(0) > 127).sum() < 12 * SCALE < (round_letter[middle].max(0) > 127).sum(), face
+    serif, bare = (glyph_mask("I", face, 40.0, height=68.0) for face in ("plate_serif", "plate_energy"))
+    assert (serif[:10] > 127).any(0).sum() > 2 * (bare[:10] > 127).any(0).sum()
+    # Strokes keep their width where the box is lower than the Chinese one.
+    low, tall = (glyph_mask("L", "plate", 45.0, height=h) for h in (67.5, 90.0))
+    assert (low[-4] > 127).sum() == pytest.approx((tall[-4] > 127).sum(), abs=2)
+    stem = [int((mask[20:60] > 127).sum(1).mean()) for mask in (low, tall)]
+    assert stem[0] == pytest.approx(stem[1], abs=1)

@@ -133,7 +133,11 @@ def test_contact_sheets(tmp_path):
     assert sheet.shape == (9, 13, 3)
     assert (sheet[5:, 7:] == 255).all()
     assert scene_sheet(1, 4, columns=2, size=(32, 64)).shape == (68, 132, 3)
-    assert layout_sheet(1, difficulties=(0.0, 1.0), height=28).shape == (8 * 32 - 4, 2 * 100 - 4, 3)
+    assert layout_sheet(1, difficulties=(0.0, 1.0), height=28).shape == (
+        len(LAYOUTS) * 32 - 4,
+        2 * 100 - 4,
+        3,
+    )
     write_picture(tmp_path / "sheet.png", sheet)
     assert np.array_equal(cv2.imread(str(tmp_path / "sheet.png")), sheet)
     with pytest.raises(DataError, match="one image"):
