@@ -124,8 +124,8 @@ def vary(
     """One pool image as another camera and another cropper would have delivered it.
 
     Strokes (weight, elastic deformation), geometry (crop margins, perspective, shear, a bent sheet), then
-    resolution (plates of about `smallest` to 48 pixels), blur, exposure, glare and colour, noise, JPEG. Everything
-    stays readable for a person: the reader must not learn to restore.
+    resolution (plates of about `smallest` to 48 pixels), blur, exposure, glare and colour, noise, JPEG.
+    Everything stays readable for a person: the reader must not learn to restore.
 
     Args:
         image: uint8 RGB [64, 160, 3].
