@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mdlp_bench.cli.console import tell_unreadable
 from mdlp_bench.cli.options import (
     AlignedOption,
     BatchOption,
@@ -134,6 +135,7 @@ def score(
     remote = engine == "ray"
     scoring = Compute.for_scoring(device, precision, remote=remote)
     samples = open_samples(data, split=split, limit=limit)
+    tell_unreadable(samples)
     plan = ScoringPlan.from_names(
         reader, lpips, fid, protocol, scoring.device, aligned=aligned, remote=remote
     )
@@ -191,9 +193,11 @@ def bench(
         reader, lpips, fid, protocol, compute.device, aligned=aligned, remote=remote
     )
     names = [name for name in (part.strip() for part in methods.split(",")) if name]
+    samples = open_samples(data, split=split, limit=limit)
+    tell_unreadable(samples)
     comparison = run_bench(
         names,
-        open_samples(data, split=split, limit=limit),
+        samples,
         out,
         plan,
         batch_size=batch_size,

@@ -6,11 +6,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import typer
+
 from mdlp_bench.cli.options import show_progress
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
+
+    from mdlp_bench.data import Samples
+
+_SHOWN = 5
 
 
 @contextmanager
@@ -26,6 +32,15 @@ def progress(
             bar.update(count)
 
         yield tick
+
+
+def tell_unreadable(samples: Samples) -> None:
+    """Name on standard error the labels that say no text, which text scores leave out; the first few."""
+    found = [problem.message for problem in samples.listing_problems() if problem.code == "text-unreadable"]
+    for message in found[:_SHOWN]:
+        typer.echo(f"note: {message}", err=True)
+    if len(found) > _SHOWN:
+        typer.echo(f"note: and {len(found) - _SHOWN:,} more labels, {len(found):,} in all", err=True)
 
 
 def make_table(title: str, *columns: str, caption: str | None = None) -> Table:

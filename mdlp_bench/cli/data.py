@@ -75,14 +75,18 @@ def open_data(
 ) -> None:
     """Say which layout a path has and what it lists, without reading images."""
     from mdlp_bench.data import open_samples
+    from mdlp_bench.data.opening import layout_of
+    from mdlp_bench.data.sources.registry import SOURCES
 
-    samples = open_samples(path, split=split, source=source, order=order, limit=limit)
+    layout = source or layout_of(path)
+    samples = open_samples(path, split=split, source=layout, order=order, limit=limit)
     splits = {name: len(ids) for name, ids in samples.candidates().items()}
     notes = samples.listing_problems()
     first = [sample_id for ids in samples.candidates().values() for sample_id in ids[:_SHOWN]][:_SHOWN]
     if as_json:
         found = {
             "name": samples.name,
+            "layout": layout,
             "kind": type(samples).__name__,
             "splits": splits,
             "first": first,
@@ -91,6 +95,7 @@ def open_data(
         typer.echo(json.dumps(found, ensure_ascii=False, indent=2))
         return
     typer.echo(f"{samples.name}: {sum(splits.values()):,} samples")
+    typer.echo(f"layout: {layout} ({SOURCES[layout].title}){'' if source else ', recognised'}")
     for name, count in splits.items():
         typer.echo(f"  {name}: {count:,}")
     typer.echo(f"first: {', '.join(first) or 'none'}")

@@ -41,14 +41,7 @@ def open_samples(
     name = str(path)
     if source is not None and source not in SOURCES:
         raise DataError(f"no source {source!r}; there are: {', '.join(SOURCES)}")
-    location = Path(path)
-    if source is None:
-        if name.startswith(HUB_PREFIX):
-            source = "hub"
-        elif not location.exists():
-            raise DataError(f"{printable(name)}: no such file or folder")
-        else:
-            source = sniff(location).name
+    source = source or layout_of(path)
     if order is not None and not SOURCES[source].named_frames:
         raise DataError(
             f"{printable(name)}: the layout {source} says itself which frame is which; leave --order out"
@@ -57,6 +50,19 @@ def open_samples(
     if split is not None and not samples.name.endswith(f"/{split}"):
         samples = samples.select(split=split)
     return samples if limit is None else _first(samples, limit)
+
+
+def layout_of(path: Path | str) -> str:
+    """The name of the layout that a path has.
+
+    Raises:
+        DataError: Nothing is there, none or several fit, or the folder holds several data sets.
+    """
+    if str(path).startswith(HUB_PREFIX):
+        return "hub"
+    if not Path(path).exists():
+        raise DataError(f"{printable(str(path))}: no such file or folder")
+    return sniff(Path(path)).name
 
 
 def _first(samples: Samples, limit: int) -> Samples:

@@ -33,7 +33,9 @@ ProblemCode = Literal[
     "no-plate",
     "text-grammar",
     "text-missing",
+    "text-unreadable",
     "label",
+    "split-list",
     "annotation",
     "row",
     "ignored-file",
@@ -41,7 +43,15 @@ ProblemCode = Literal[
 ]
 
 NOTES: frozenset[ProblemCode] = frozenset(
-    {"quarantined", "duplicate-scene", "no-plate", "text-missing", "order-unclear"}
+    {
+        "quarantined",
+        "duplicate-scene",
+        "no-plate",
+        "text-missing",
+        "text-unreadable",
+        "order-unclear",
+        "split-list",
+    }
 )
 """Codes that report a decision or a gap and no defect: they do not make an inspection fail."""
 

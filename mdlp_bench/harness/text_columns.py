@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from mdlp_bench.metrics import text
 from mdlp_bench.metrics.protocol import TextRules
+from mdlp_bench.plate import is_unreadable
 
 Column = npt.NDArray[np.float64]
 
@@ -28,13 +29,15 @@ class TruthReadings:
 
     @property
     def known(self) -> tuple[list[int], list[str]]:
-        """The samples that have a text, and their texts."""
-        found = [(index, target) for index, target in enumerate(self.texts) if target]
+        """The samples that have a text which can be compared, and their texts."""
+        found = [
+            (index, target) for index, target in enumerate(self.texts) if target and _is_comparable(target)
+        ]
         return [index for index, _ in found], [target for _, target in found]
 
     def scores(self, rules: TextRules) -> dict[str, float]:
         """The mean of every text metric on the ground truths themselves; empty when none can be read."""
-        both = [(r, t) for r, t in zip(self.readings, self.texts, strict=True) if r is not None and t]
+        both = [(r, t) for i, t in zip(*self.known, strict=True) if (r := self.readings[i]) is not None]
         if not both:
             return {}
         columns = text.text_scores([read for read, _ in both], [target for _, target in both], rules.cer_cap)
@@ -92,6 +95,11 @@ def wrong_if_believed(
     wrong = 1 - text.accuracy([readings[i] for i in known], targets)
     wrong[[confidences[i] < believed_from for i in known]] = np.nan
     return _spread(wrong, known, len(readings))
+
+
+def _is_comparable(target: str) -> bool:
+    """Whether a label is a text: a data set made earlier may hold `#####`, which every metric leaves out."""
+    return not is_unreadable(target) and bool(text.alnum([target])[0])
 
 
 def _spread(values: Column, places: Sequence[int], size: int) -> Column:

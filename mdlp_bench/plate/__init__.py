@@ -8,6 +8,7 @@ see `mdlp_bench.plate.grammar`.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -78,8 +79,16 @@ CHINESE: Final = Grammar(
 )
 """The grammar of GA 36-2018."""
 
-# Separators people write between the authority letter and the serial number.
-_SEPARATORS: Final = " \t·•・.-"
+UNREADABLE_MARKS: Final = "#?*□■▢◻◼×✕✗�"
+"""Characters that people write for one that they cannot read; they are kept, so that the text is no plate."""
+
+# What people write in the place of a text that they cannot read, normalised.
+_UNREADABLE: Final = re.compile(
+    "(无|没有?|未上|未挂|无号|无车)牌照?车?|未识别|(无法|不可|不能|难以)(识别|辨认|辨识)|识别失败|看?不清楚?|模糊(不清)?|"
+    "(被)?遮挡|未知|空|无|"
+    "UNKNOWN|UNK|UNREADABLE|ILLEGIBLE|UNRECOGNI[SZ]ED|UNCLEAR|NONE|NULL|NAN|NA|NOPLATE|NOLABEL|NOTEXT|EMPTY|BLANK|"
+    "INVALID|OCCLUDED|BLURRED|BLURRY|DONTCARE|IGNORE"
+)
 
 
 @cache
@@ -92,10 +101,26 @@ def grammars() -> Mapping[str, Grammar]:
     return MappingProxyType({CHINESE.name: CHINESE, **data_grammars()})
 
 
+class _Kept(dict[int, int | None]):
+    """For `str.translate`: letters, digits and marks of unreadable characters stay, separators go.
+
+    People separate the groups of a plate by dots, bullets, dashes, blanks and invisible characters of every
+    kind, so the Unicode category decides and no list.
+    """
+
+    def __missing__(self, code: int) -> int | None:
+        character = chr(code)
+        category = unicodedata.category(character)
+        known = character in UNREADABLE_MARKS or any(character in g.region for g in grammars().values())
+        separates = category[0] in "PSZ" or category in ("Cf", "Cc")
+        self[code] = code if known or not separates else None
+        return self[code]
+
+
 @cache
-def _separators() -> dict[int, None]:
-    found = _SEPARATORS + "".join(grammar.separators for grammar in grammars().values())
-    return dict.fromkeys(map(ord, found))
+def _kept() -> _Kept:
+    written = "".join(grammar.separators for grammar in grammars().values())
+    return _Kept(dict.fromkeys(map(ord, written)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +139,21 @@ class Plate:
 def normalise(text: str) -> str:
     """Return `text` in the form the project compares: NFKC, upper case, without separators and blanks.
 
-    Full-width letters and digits become ASCII; nothing is guessed (an `O` stays an `O` and will not parse).
+    Full-width letters and digits become ASCII, and punctuation, symbols and invisible characters are
+    separators (except `UNREADABLE_MARKS`). Nothing is guessed (an `O` stays an `O` and will not parse).
     """
-    return unicodedata.normalize("NFKC", text).strip().upper().translate(_separators())
+    return unicodedata.normalize("NFKC", text).upper().translate(_kept())
+
+
+def is_unreadable(text: str) -> bool:
+    """Whether a label says that the plate, or a character of it, cannot be read: `#####`, `京A12*45`, `无牌`.
+
+    An empty text says nothing and is not unreadable.
+    """
+    plain = normalise(text)
+    if not plain:
+        return bool(text.strip())
+    return any(mark in plain for mark in UNREADABLE_MARKS) or _UNREADABLE.fullmatch(plain) is not None
 
 
 def grammar_of(text: str) -> Grammar | None:

@@ -153,7 +153,7 @@ def test_every_source_takes_the_rule(tmp_path: Path) -> None:
     (found,) = open_tracks(tmp_path / "tracks", "number:2")
     assert not isinstance(found, BadTrack) and [f.index for f in found.frames] == [7, 8, 9]
     (plain,) = open_tracks(tmp_path / "tracks")
-    assert not isinstance(plain, BadTrack) and "number 1" in plain.notes[0]
+    assert not isinstance(plain, BadTrack) and "number 1" in plain.notes[0][1]
     row = next(open_samples(tmp_path / "mdlp", order="number:2").rows())
     assert row["frame_indices"] == [7, 8, 9]
     assert [p.code for p in open_samples(tmp_path / "mdlp").problems] == ["order-unclear"]

@@ -117,16 +117,16 @@ def test_doubtful_labels_are_told_and_never_guessed(mdlp: Path) -> None:
     rows, found = rows_of(mdlp), codes(mdlp)
     assert rows["train-a"]["text"] is None and rows["train-b"]["text"] is None
     told = "\n".join(found["label"])
-    assert "'a' is in several splits" in told
+    assert "'a' means samples of several splits (train/a, val/a)" in told
     assert "'津A22222' here but '津A11111'" in told
     assert "'nowhere' labels no sample" in told
     assert "expected group,text, found 3 cells" in told
     assert rows["train-c"]["text"] == "IO" and "train-c" in found["text-grammar"][0]
 
 
-def test_labels_that_are_not_utf8(mdlp: Path) -> None:
-    (mdlp / "train/labels.csv").write_bytes("a,京P20S75".encode("gbk"))
-    with pytest.raises(DataError, match=r"labels.csv: not UTF-8 .*save the labels as UTF-8"):
+def test_labels_in_no_known_encoding(mdlp: Path) -> None:
+    (mdlp / "train/labels.csv").write_bytes(b"a,\xff\xff")
+    with pytest.raises(DataError, match=r"labels.csv: not UTF-8 .*save the table as UTF-8"):
         open_samples(mdlp)
 
 

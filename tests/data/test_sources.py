@@ -233,8 +233,7 @@ def test_parquet_tables_of_paths_and_of_bytes(tmp_path: Path, draw: Draw) -> Non
     [
         ("t.csv", b"", "the table is empty"),
         ("t.csv", b"a,b\n1,2\n", "no column of images"),
-        ("t.csv", b"frames,gt\nx\n", "row 2 has 1 cells, the header 2"),
-        ("t.csv", "frames,文\n".encode("gbk"), "not UTF-8"),
+        ("t.csv", b"frames,\xff\xff\n", "not UTF-8"),
         ("t.parquet", b"\x80\x04\x95\x05\x00\x00\x00\x00\x00\x00\x00\x8c", "not a readable Parquet file"),
         ("t.csv", b'frames,gt\n"' + b"x" * 200_000 + b'",y\n', "field larger than field limit"),
     ],
@@ -293,7 +292,7 @@ def test_sniffing(mdlp: Path, lrlpr: Path, tmp_path: Path, shared_dir: Path) -> 
     with pytest.raises(DataError, match="no source 'x'; there are: parquet, mdlp"):
         open_samples(mdlp, source="x")
     shutil.copytree(lrlpr / "train", mdlp / "more")
-    with pytest.raises(DataError, match=r"could be mdlp, lrlpr; say which"):
+    with pytest.raises(DataError, match=r"holds several data sets: more .lrlpr., train .mdlp."):
         open_samples(mdlp)
     assert len(open_samples(mdlp, source="mdlp")) == 4
 

@@ -44,7 +44,7 @@ _TEXTS = st.one_of(
 @pytest.fixture
 def own_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     def clear() -> None:
-        for cached in (data_grammars, plate.grammars, plate._separators):
+        for cached in (data_grammars, plate.grammars, plate._kept):
             cached.cache_clear()
 
     def write(content: str) -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import numpy as np
 
@@ -18,10 +18,6 @@ from mdlp_bench.errors import DataError
 from mdlp_bench.images import ImageU8
 from mdlp_bench.quality.measures import measure_frame, unsteady
 from mdlp_bench.readers.base import Reader, Reading
-
-NoteCode = Literal[
-    "order-unclear", "unsteady-size", "broken-frame", "label-disagrees", "text-grammar", "label-list"
-]
 
 SHOWN_FRAMES: Final = 3
 
@@ -57,7 +53,7 @@ class Outcome:
     track_id: str
     rows: tuple[dict[str, Any], ...] = ()
     rejections: tuple[Rejection, ...] = ()
-    notes: tuple[tuple[NoteCode, str], ...] = ()
+    notes: tuple[tuple[str, str], ...] = ()
     indices: tuple[int, ...] = ()
     frames: tuple[Measured, ...] = ()
     readings: tuple[tuple[Reading, ...], ...] = ()
@@ -89,9 +85,7 @@ class _TrackPairing:
 
     def __init__(self, track: Track, config: PairingConfig, readers: Sequence[Reader]) -> None:
         self.track, self.config, self.readers = track, config, readers
-        self.notes: list[tuple[NoteCode, str]] = [
-            ("order-unclear", f"track {track.track_id}: {note}") for note in track.notes
-        ]
+        self.notes: list[tuple[str, str]] = list(track.notes)
         self.images: list[dict[str, Any] | None] = []
         self.frames: list[Measured] = []
         self.readings: list[tuple[Reading, ...]] = []

@@ -12,6 +12,7 @@ from typing import Final
 import pyarrow as pa
 
 from mdlp_bench.curate.tracks.track import BadTrack, FrameRef, Track, TrackSet
+from mdlp_bench.data.samples import ProblemCode
 from mdlp_bench.data.sources.frame_order import AUTO, OrderRule, order_frames
 from mdlp_bench.data.sources.labels import LabelRow, check_text, find_labels, read_labels
 from mdlp_bench.data.sources.names import list_folder, printable, sample_id_of
@@ -53,11 +54,11 @@ def _track_folders(folder: Path, depth: int) -> Iterator[Path]:
 
 @dataclass(frozen=True, slots=True)
 class _FolderTracks:
-    """Tracks by their folders, relative to the root, and the labels of some by their number."""
+    """Tracks by their folders, relative to the root; by number the labels of some, and where these stand."""
 
     root: Path
     folders: pa.Array
-    texts: Mapping[int, str]
+    texts: Mapping[int, tuple[str, str]]
     order: OrderRule
 
     def __iter__(self) -> Iterator[Track | BadTrack]:
@@ -70,11 +71,16 @@ class _FolderTracks:
             except DataError as error:
                 yield BadTrack(track_id, "frame-order", f"track {track_id}: {error}")
                 continue
-            text, layout, _ = check_text(self.texts.get(number, ""), track_id, None)
+            label, where = self.texts.get(number, ("", ""))
+            text, layout, problems = check_text(label, track_id, None, where)
             pairs = zip(ordered.indices, ordered.names, strict=True)
             frames = tuple(FrameRef(index, folder / name) for index, name in pairs)
-            notes = (ordered.note,) if ordered.note is not None else ()
-            yield Track(track_id, frames, text, layout, notes=notes)
+            notes: list[tuple[ProblemCode, str]] = [
+                (p.code, p.message) for p in problems if p.code == "text-unreadable"
+            ]
+            if ordered.note is not None:
+                notes.append(("order-unclear", f"track {track_id}: {ordered.note}"))
+            yield Track(track_id, frames, text, layout, notes=tuple(notes))
 
     def paths(self) -> Iterator[tuple[int, Path]]:
         """Number and relative path of each folder."""
@@ -82,7 +88,7 @@ class _FolderTracks:
             yield number, Path(os.fsdecode(name.as_py()))
 
 
-def _labels(tracks: _FolderTracks) -> tuple[dict[int, str], list[str]]:
+def _labels(tracks: _FolderTracks) -> tuple[dict[int, tuple[str, str]], list[str]]:
     """The label of each folder, found by its path below the root or by its name, and what fits none."""
     notes: list[str] = []
     rows: list[LabelRow] = []
@@ -98,11 +104,11 @@ def _labels(tracks: _FolderTracks) -> tuple[dict[int, str], list[str]]:
         name = relative.name or tracks.root.resolve().name
         for key in {printable(relative.as_posix()), printable(name)} & named:
             matches[key].append(number)
-    texts: dict[int, str] = {}
+    texts: dict[int, tuple[str, str]] = {}
     for row in rows:
         numbers = matches.get("/".join(row.parts), [])
         if len(numbers) != 1:
             notes.append(f"{row.where}: {row.key!r} labels {'several tracks' if numbers else 'no track'}")
-        elif texts.setdefault(numbers[0], row.text) != row.text:
+        elif texts.setdefault(numbers[0], (row.text, row.where))[0] != row.text:
             notes.append(f"{row.where}: {row.key!r} has another label already; the first is used")
     return texts, notes

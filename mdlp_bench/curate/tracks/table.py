@@ -21,15 +21,34 @@ from mdlp_bench.curate.tracks.track import BadTrack, Box, FrameRef, Track, Track
 from mdlp_bench.data.rectify import Corners, as_corners
 from mdlp_bench.data.sources.base import RejectedError
 from mdlp_bench.data.sources.labels import check_text
-from mdlp_bench.data.sources.names import printable, sample_id_of
-from mdlp_bench.data.sources.table import TEXT_COLUMNS
+from mdlp_bench.data.sources.names import printable, read_file, sample_id_of
+from mdlp_bench.data.sources.text_table import (
+    IMAGE_NAMES,
+    TEXT_NAMES,
+    cell_text,
+    dialect_of,
+    find_column,
+    local_path,
+)
 from mdlp_bench.data.temp_table import Spill, hash_strings
 from mdlp_bench.errors import DataError, reason
 
 _NUMBER: Final = re.compile(r"-?[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?")
 _REQUIRED: Final = ("track_id", "frame_index", "path")
 _ROWS: Final = 1 << 15
-_OPTIONAL: Final = ("box", "corners", "timestamp", "split", "layout", "plate_id")
+_NAMES: Final[Mapping[str, Sequence[str]]] = {
+    "track_id": ("track_id", "track", "trackid", "tracklet", "tracklet_id", "sequence", "sequence_id"),
+    "frame_index": ("frame_index", "frame_id", "frame_no", "frame_number", "frame_idx", "frame", "index"),
+    "path": ("path", *(name for name in IMAGE_NAMES if name != "path")),
+    "box": ("box", "bbox", "bounding_box"),
+    "corners": ("corners", "vertices"),
+    "timestamp": ("timestamp", "time"),
+    "split": ("split",),
+    "layout": ("layout",),
+    "plate_id": ("plate_id",),
+    "text": TEXT_NAMES,
+}
+"""The columns that matter and the names that they may have."""
 
 
 def open_table(path: Path) -> TrackSet:
@@ -74,9 +93,10 @@ def _blocks(path: Path) -> Iterator[pa.RecordBatch]:
             for batch in file.iter_batches(_ROWS, columns=list(kept), use_threads=False):
                 yield batch.select(list(kept)).rename_columns(list(kept.values()))
         return
-    delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
-    parse = pa.csv.ParseOptions(delimiter=delimiter, newlines_in_values=True)
-    with pa.csv.open_csv(path, parse_options=parse) as stream:
+    dialect = dialect_of(read_file(path), printable(str(path)))
+    read = pa.csv.ReadOptions(encoding=dialect.encoding, skip_rows=dialect.skipped)
+    parse = pa.csv.ParseOptions(delimiter=dialect.delimiter, newlines_in_values=True)
+    with pa.csv.open_csv(path, read, parse) as stream:
         names = stream.schema.names
     kept = _columns(path, names)
     convert = pa.csv.ConvertOptions(
@@ -85,18 +105,17 @@ def _blocks(path: Path) -> Iterator[pa.RecordBatch]:
         strings_can_be_null=True,
         null_values=[""],
     )
-    with pa.csv.open_csv(path, parse_options=parse, convert_options=convert) as stream:
+    with pa.csv.open_csv(path, read, parse, convert) as stream:
         for batch in stream:
             yield batch.rename_columns(list(kept.values()))
 
 
 def _columns(path: Path, names: Sequence[str]) -> dict[str, str]:
     """The columns that matter and what they are called here."""
-    if missing := [column for column in _REQUIRED if column not in names]:
+    found = {role: find_column(wanted, names) for role, wanted in _NAMES.items()}
+    if missing := [role for role in _REQUIRED if found[role] is None]:
         raise DataError(f"{printable(str(path))}: no column {missing[0]!r} (there are: {', '.join(names)})")
-    kept = {column: column for column in (*_REQUIRED, *_OPTIONAL) if column in names}
-    text = next((column for column in TEXT_COLUMNS if column in names), None)
-    return kept | ({text: "text"} if text else {})
+    return {column: role for role, column in found.items() if column is not None}
 
 
 def _grouped(hashes: npt.NDArray[np.uint64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
@@ -153,10 +172,10 @@ def _table_track(rows: Sequence[Mapping[str, Any]], track_id: str, base: Path) -
             raise RejectedError(
                 "frame-order", f"frame {int(index)} occurs twice, so the order is unknown; number the frames"
             )
-        if not str(row["path"] or "").strip():
+        if cell_text(row["path"]) is None:
             raise DataError(f"frame {int(index)} has no path")
         stamp = row.get("timestamp")
-        frame = FrameRef(int(index), base / str(row["path"]).strip(), _region(row))
+        frame = FrameRef(int(index), local_path(base, str(row["path"])), _region(row))
         by_index[int(index)] = (frame, None if stamp is None else _number(stamp, "timestamp"))
     ordered = [by_index[index] for index in sorted(by_index)]
     stamps = [stamp for _, stamp in ordered if stamp is not None]
@@ -164,7 +183,8 @@ def _table_track(rows: Sequence[Mapping[str, Any]], track_id: str, base: Path) -
         raise RejectedError(
             "frame-order", "the timestamps contradict the order of frame_index; fix one of them"
         )
-    text, layout, _ = check_text(_agreed(rows, "text") or "", track_id, None)
+    text, layout, problems = check_text(_agreed(rows, "text") or "", track_id, None)
+    unreadable = tuple((p.code, p.message) for p in problems if p.code == "text-unreadable")
     return Track(
         track_id,
         tuple(frame for frame, _ in ordered),
@@ -172,12 +192,13 @@ def _table_track(rows: Sequence[Mapping[str, Any]], track_id: str, base: Path) -
         _agreed(rows, "layout") or layout,
         _agreed(rows, "split") or "all",
         _agreed(rows, "plate_id"),
+        unreadable,
     )
 
 
 def _agreed(rows: Sequence[Mapping[str, Any]], column: str) -> str | None:
     """The one value that the rows of a track give."""
-    values = {str(value).strip() for row in rows if (value := row.get(column)) is not None} - {""}
+    values = {value for row in rows if (value := cell_text(row.get(column))) is not None}
     if len(values) > 1:
         raise DataError(f"its rows disagree on {column} ({', '.join(sorted(values)[:3])})")
     return printable(values.pop()) if values else None

@@ -66,7 +66,7 @@ class Track:
         layout: As given, or when the label leaves only one.
         split: Split the samples go to.
         plate_id: As given; else the text decides.
-        notes: What is odd about it.
+        notes: What is odd about it, as (code, message).
     """
 
     track_id: str
@@ -75,7 +75,7 @@ class Track:
     layout: str | None = None
     split: str = "all"
     plate_id: str | None = None
-    notes: tuple[str, ...] = ()
+    notes: tuple[tuple[ProblemCode, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

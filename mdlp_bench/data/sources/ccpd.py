@@ -8,8 +8,9 @@ that are not the original bytes, because the original is a street scene).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +23,7 @@ from mdlp_bench.data.samples import Problem
 from mdlp_bench.data.sources.base import LazySamples
 from mdlp_bench.data.sources.labels import check_text
 from mdlp_bench.data.sources.names import list_folder, printable, read_file, sample_id_of
+from mdlp_bench.data.sources.text_table import path_parts, read_list
 from mdlp_bench.errors import DataError, PlateError
 from mdlp_bench.schema import EncodedImage, Sample
 
@@ -48,6 +50,9 @@ _NAME: Final = re.compile("-".join(f"(?P<{title}>{pattern})" for title, pattern 
 _SPLITS: Final = ("train", "val", "test")
 _DEPTH: Final = 3
 """Root, subset, and the split folders of CCPD2020."""
+
+_PEEK: Final = 1000
+"""Images that are looked at for one with a name of the format: a few odd ones may stand first."""
 
 
 class CcpdName(BaseModel):
@@ -170,6 +175,14 @@ class CcpdEntry:
     split: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """A line of a split list."""
+
+    split: str
+    where: str
+
+
 class CcpdSamples(LazySamples[CcpdEntry]):
     """The rectified plates of CCPD scenes."""
 
@@ -208,8 +221,17 @@ def recognise(path: Path) -> bool:
     """Whether a folder holds CCPD scenes, directly or in its subsets."""
     if not path.is_dir():
         return False
-    first = next((file.name for _, file in _walk(path, _DEPTH)), None)
-    return first is not None and _NAME.fullmatch(Path(first).stem) is not None
+    return any(_NAME.fullmatch(file.stem) for _, file in islice(_walk(path, _DEPTH), _PEEK))
+
+
+def sets_in(path: Path) -> list[str]:
+    """The folders in a folder that are CCPD as a whole (with subsets in them) and not one of its subsets."""
+    names = [n for n in list_folder(path).folders if not n.lower().startswith("ccpd_") and n not in _SPLITS]
+    return [
+        name
+        for name in names
+        if not (listing := list_folder(path / name)).images and listing.folders and recognise(path / name)
+    ]
 
 
 def open_ccpd(path: Path) -> CcpdSamples:
@@ -224,9 +246,13 @@ def open_ccpd(path: Path) -> CcpdSamples:
     lists = _split_lists(path / "splits")
     entries: dict[str, CcpdEntry] = {}
     problems: list[Problem] = []
+    used: set[str] = set()
     for folder, file in _walk(path, _DEPTH):
         stem = sample_id_of(printable(file.stem).replace("&", "_"))
-        split = lists.get(file.name, "unlisted") if lists else _split_of(folder, path)
+        split = _split_of(folder, path)
+        if lists:
+            split = lists[file.name].split if file.name in lists else "unlisted"
+            used.add(file.name)
         where = printable(str(file.relative_to(path)))
         if folder.name.lower() == "ccpd_np":
             problems.append(Problem("no-plate", f"{where}: a scene without a plate", stem, split))
@@ -241,6 +267,7 @@ def open_ccpd(path: Path) -> CcpdSamples:
                 continue
             entries[stem] = CcpdEntry(file, stem, split)
             problems += _check_plate(name, stem, split)
+    problems += _unused(lists, used)
     ordered = sorted(entries.values(), key=lambda entry: _rank(entry.split))
     return CcpdSamples(path.resolve().name, ordered, problems, read_quarantine(path))
 
@@ -255,20 +282,26 @@ def _walk(folder: Path, depth: int) -> Iterator[tuple[Path, Path]]:
             yield from _walk(folder / name, depth - 1)
 
 
-def _split_lists(folder: Path) -> dict[str, str]:
-    """File name to split, from the official lists; the first list that names a file decides."""
-    splits: dict[str, str] = {}
+def _split_lists(folder: Path) -> dict[str, _Listed]:
+    """File name to its line, from the official lists; the first list that names a file decides."""
+    found: dict[str, _Listed] = {}
     for split in _SPLITS:
         path = folder / f"{split}.txt"
-        if not path.is_file():
-            continue
-        try:
-            lines = read_file(path).decode().splitlines()
-        except UnicodeDecodeError as error:
-            raise DataError(f"{printable(str(path))}: not UTF-8; save the list as UTF-8") from error
-        for line in lines:
-            splits.setdefault(line.strip().rsplit("/", 1)[-1], split)
-    return splits
+        if path.is_file():
+            for number, written in read_list(path):
+                where = f"{printable(str(path))}:{number}"
+                found.setdefault(path_parts(written)[-1], _Listed(split, where))
+    return found
+
+
+def _unused(lists: Mapping[str, _Listed], used: Collection[str]) -> list[Problem]:
+    """One note about the lines of the split lists that name no scene here."""
+    missing = [(name, listed) for name, listed in lists.items() if name not in used]
+    if not missing:
+        return []
+    name, listed = missing[0]
+    message = f"{listed.where}: {printable(name)} is no scene here, and so are {len(missing):,} lines in all"
+    return [Problem("split-list", message, rejected=False)]
 
 
 def _rank(split: str) -> int:

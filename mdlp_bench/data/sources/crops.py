@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -17,13 +16,12 @@ _PEEK: Final = 20
 
 
 def recognise(path: Path) -> bool:
-    """Whether the first images of a folder are named by plate texts."""
+    """Whether most images of a folder (of some spread over it) are named by plate texts."""
     if not path.is_dir():
         return False
-    names = list(islice(list_folder(path).images, _PEEK))
-    return bool(names) and sum(plate.grammar_of(_text(name)) is plate.CHINESE for name in names) * 2 > len(
-        names
-    )
+    names = list_folder(path).images
+    seen = names[:: max(1, len(names) // _PEEK)]
+    return sum(plate.grammar_of(_text(name)) is plate.CHINESE for name in seen) * 2 > len(seen)
 
 
 def open_crops(path: Path) -> FileSamples:

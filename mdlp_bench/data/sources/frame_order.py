@@ -16,7 +16,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
-from mdlp_bench.data.sources.names import natural_key, printable, read_file
+from mdlp_bench.data.sources.names import natural_key, printable
+from mdlp_bench.data.sources.text_table import path_parts, read_list
 from mdlp_bench.errors import DataError
 
 # 58.125 is one number; 10.00.58 is three.
@@ -448,19 +449,12 @@ def _start_of_day(seconds: Sequence[int], period: int) -> int | None:
 
 
 def _places(path: Path) -> dict[str, int]:
-    where = printable(str(path))
-    try:
-        lines = read_file(path).decode("utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        raise DataError(f"{where}: not UTF-8; save the list as UTF-8") from error
+    """The line of each frame, by the last two components of its path."""
     places: dict[str, int] = {}
-    for number, line in enumerate(lines, start=1):
-        parts = [part for part in line.strip().replace("\\", "/").split("/") if part not in ("", ".")]
-        if not parts:
-            continue
-        key = "/".join(parts[-2:])
+    for number, written in read_list(path):
+        key = "/".join(path_parts(written)[-2:])
         if key in places:
-            raise DataError(f"{where}:{number}: {printable(key)} stands at line {places[key]} already")
+            raise DataError(f"{printable(str(path))}:{number}: {key} stands at line {places[key]} already")
         places[key] = number
     return places
 

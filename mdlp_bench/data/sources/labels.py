@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -12,12 +11,21 @@ from typing import Final
 from mdlp_bench import plate
 from mdlp_bench.data.samples import Problem
 from mdlp_bench.data.sources.names import IMAGE_SUFFIXES, printable, read_file
-from mdlp_bench.errors import DataError, PlateError
+from mdlp_bench.data.sources.text_table import (
+    IMAGE_NAMES,
+    TEXT_NAMES,
+    column_name,
+    find_column,
+    fit_cells,
+    path_parts,
+    read_lines,
+)
+from mdlp_bench.errors import PlateError
 
 LABEL_FILES: Final = ("labels.csv", "labels.txt", "labels.tsv", "plate_info.txt")
 
-_TEXT_HEADS: Final = ("text", "label", "plate", "plate_text")
-_KEY_HEADS: Final = ("group", "name", "file", "filename", "image", "sample_id", "id")
+_KEY_NAMES: Final = ("group", "track", "track_id", "name", *IMAGE_NAMES, "sample_id", "id")
+_INDICES: Final = re.compile(r"[\[(]?\s*[0-9]+(?:\.0*)?(?:[\s,_;|-]+[0-9]+(?:\.0*)?){5,}\s*[\])]?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,42 +49,37 @@ class LabelRow:
     @property
     def parts(self) -> tuple[str, ...]:
         """The key as path components, an image suffix removed from the last."""
-        parts = [part for part in self.key.replace("\\", "/").split("/") if part not in ("", ".")]
+        parts = list(path_parts(self.key))
         if parts and Path(parts[-1]).suffix.lower() in IMAGE_SUFFIXES:
             parts[-1] = Path(parts[-1]).stem
         return tuple(parts)
 
 
 def read_labels(path: Path) -> tuple[list[LabelRow], list[Problem]]:
-    """Read a label list.
+    """Read a label list in any dialect of `text_table`.
 
     Returns:
         Its rows, and a note for each line that is none.
 
     Raises:
-        DataError: The file is unreadable or not UTF-8.
+        DataError: The file is unreadable or in no known encoding.
     """
     name = printable(str(path))
-    try:
-        content = read_file(path).decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DataError(f"{name}: not UTF-8 (byte {error.start}); save the labels as UTF-8") from error
-    delimiter = _delimiter(content)
     rows: list[LabelRow] = []
     problems: list[Problem] = []
-    header: list[str] | None = None
+    header: _Header | None = None
     first = True
-    for number, cells in _lines(content, delimiter, name):
-        where = f"{name}:{number}"
+    for line in read_lines(read_file(path), name):
+        where = f"{name}:{line.number}"
         if first:
             first = False
-            header = _header(cells)
+            header = _Header.of(line.cells)
             if header is not None:
                 continue
-        row = _row(cells, header, where)
+        row = _plain_row(line.cells, where) if header is None else header.row(line.cells, where)
         if row is None:
             message = f"{where}: expected {'the columns of the header' if header else 'group,text'}"
-            problems.append(Problem("label", f"{message}, found {len(cells)} cells", rejected=False))
+            problems.append(Problem("label", f"{message}, found {len(line.cells)} cells", rejected=False))
         else:
             rows.append(row)
     return rows, problems
@@ -87,55 +90,73 @@ def find_labels(folder: Path) -> list[Path]:
     return [path for name in LABEL_FILES if (path := folder / name).is_file()]
 
 
-def check_text(text: str, sample_id: str, split: str | None) -> tuple[str | None, str | None, list[Problem]]:
-    """Normalise a label and test it against the plate grammar.
+def check_text(
+    text: str, sample_id: str, split: str | None, where: str = ""
+) -> tuple[str | None, str | None, list[Problem]]:
+    """Normalise a label and test it against the plate grammars.
+
+    Args:
+        text: As written; empty where there is none.
+        sample_id: The sample it is for.
+        split: The sample's split.
+        where: File and line of the label, for messages.
 
     Returns:
-        The normalised text (None when empty), the layout when the text leaves only one, and a note when the
-        text is no plate (it is kept: a label may be right and the grammar incomplete).
+        The normalised text, the layout when the text leaves only one, and a note. The text is None when it is
+        empty, unreadable (`#####`) or a vector of indices. A text that is no plate is kept: a label may be
+        right and the grammar incomplete.
     """
+    place = f"sample {sample_id}, {where}" if where else f"sample {sample_id}"
+
+    def note(code: str, message: str) -> list[Problem]:
+        return [Problem(code, f"{place}: {message}", sample_id, split, rejected=False)]  # type: ignore[arg-type]
+
+    if _INDICES.fullmatch(text.strip()):
+        message = (
+            f"{text.strip()!r:.60} is a vector of indices and no text; write the characters they stand for"
+        )
+        return None, None, note("text-unreadable", f"{message}; text scores leave it out")
+    if plate.is_unreadable(text):
+        message = (
+            f"the label {text.strip()!r:.60} says that the plate cannot be read; text scores leave it out"
+        )
+        return None, None, note("text-unreadable", message)
     plain = plate.normalise(text)
     if not plain:
         return None, None, []
     try:
         layouts = plate.parse(plain).layouts
     except PlateError as error:
-        note = Problem("text-grammar", f"sample {sample_id}: {error}", sample_id, split, rejected=False)
-        return plain, None, [note]
+        return plain, None, note("text-grammar", str(error))
     return plain, layouts[0] if len(layouts) == 1 else None, []
 
 
-def _delimiter(content: str) -> str:
-    first = next((line for line in content.splitlines() if line.strip()), "")
-    return next((mark for mark in (",", "\t", ";", "，") if mark in first), ",")
+def _plain_row(cells: Sequence[str], where: str) -> LabelRow | None:
+    fitting = fit_cells(cells, 2)
+    return LabelRow(fitting[0], fitting[1], None, where=where) if fitting and fitting[0] else None
 
 
-def _lines(content: str, delimiter: str, name: str) -> Iterator[tuple[int, list[str]]]:
-    reader = csv.reader(io.StringIO(content, newline=""), delimiter=delimiter)
-    try:
-        for cells in reader:
-            stripped = [cell.strip() for cell in cells]
-            if any(stripped):
-                yield reader.line_num, stripped
-    except csv.Error as error:
-        raise DataError(f"{name}:{reader.line_num}: not a label list ({error})") from error
+@dataclass(frozen=True, slots=True)
+class _Header:
+    names: tuple[str, ...]
+    key: int
+    text: int
 
+    @classmethod
+    def of(cls, cells: Sequence[str]) -> _Header | None:
+        """The header that a line is, or None."""
+        names = tuple(map(column_name, cells))
+        key, text = find_column(_KEY_NAMES, names), find_column(TEXT_NAMES, names)
+        return None if key is None or text is None else cls(names, names.index(key), names.index(text))
 
-def _header(cells: list[str]) -> list[str] | None:
-    names = [cell.lower() for cell in cells]
-    if any(name in _TEXT_HEADS for name in names) and any(name in _KEY_HEADS for name in names):
-        return names
-    return None
-
-
-def _row(cells: list[str], header: list[str] | None, where: str) -> LabelRow | None:
-    if header is None:
-        return LabelRow(cells[0], cells[1], None, where=where) if len(cells) == 2 and cells[0] else None
-    if len(cells) != len(header):
-        return None
-    named = dict(zip(header, cells, strict=True))
-    key = next(named.pop(name) for name in _KEY_HEADS if name in named)
-    text = next(named.pop(name) for name in _TEXT_HEADS if name in named)
-    if not key:
-        return None
-    return LabelRow(key, text, named.pop("split", None) or None, named, where)
+    def row(self, cells: Sequence[str], where: str) -> LabelRow | None:
+        fitting = fit_cells(cells, len(self.names))
+        if fitting is None or not fitting[self.key]:
+            return None
+        extra = {
+            name: cell
+            for place, (name, cell) in enumerate(zip(self.names, fitting, strict=True))
+            if place not in (self.key, self.text)
+        }
+        split = extra.pop("split", None) or None
+        return LabelRow(fitting[self.key], fitting[self.text], split, extra, where)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -9,7 +10,7 @@ from typing import Final
 from mdlp_bench.data.manifest import read_quarantine
 from mdlp_bench.data.samples import Problem
 from mdlp_bench.data.sources.base import FileEntry, FileSamples, stray_files
-from mdlp_bench.data.sources.labels import check_text, find_labels, read_labels
+from mdlp_bench.data.sources.labels import LabelRow, check_text, find_labels, read_labels
 from mdlp_bench.data.sources.names import Listing, list_folder, printable, sample_id_of
 
 _BLUR: Final = "blur"
@@ -31,8 +32,10 @@ def open_lpblur(path: Path) -> FileSamples:
     problems: list[Problem] = []
     modes = _modes(path)
     shared = _texts(path, problems)
+    used: set[str] = set()
     for split, folder in modes.items():
-        texts = shared | (_texts(folder, problems) if folder != path else {})
+        own = _texts(folder, problems) if folder != path else {}
+        texts = shared | own
         sharp = {Path(name).stem: name for name in list_folder(folder / _SHARP).images}
         listing = list_folder(folder / _BLUR)
         problems += stray_files(Listing((), (), listing.others), folder / _BLUR, split)
@@ -52,7 +55,8 @@ def open_lpblur(path: Path) -> FileSamples:
                 message = f"sample {sample_id}: no sharp image of this name"
                 problems.append(Problem("missing-gt", message, sample_id, split, rejected=False))
             if stem in texts:
-                text, layout, notes = check_text(texts[stem], sample_id, split)
+                used.add(texts[stem].where)
+                text, layout, notes = check_text(texts[stem].text, sample_id, split, texts[stem].where)
                 problems += notes
                 entry = replace(entry, text=text, text_origin="label", layout=layout)
             elif texts:
@@ -63,6 +67,8 @@ def open_lpblur(path: Path) -> FileSamples:
             sample_id = sample_id_of(split, printable(stem))
             message = f"sample {sample_id}: no blurred image of this name"
             problems.append(Problem("no-frames", message, sample_id, split))
+        problems += _unused(own, used)
+    problems += _unused(shared, used)
     return FileSamples(path.resolve().name, entries, problems, read_quarantine(path))
 
 
@@ -73,16 +79,25 @@ def _modes(path: Path) -> dict[str, Path]:
     return {printable(f.name): f for f in folders if (f / _BLUR).is_dir() and (f / _SHARP).is_dir()}
 
 
-def _texts(folder: Path, problems: list[Problem]) -> dict[str, str]:
-    """Texts by image stem; lines that contradict each other give none."""
-    texts: dict[str, str] = {}
+def _unused(texts: Mapping[str, LabelRow], used: Collection[str]) -> list[Problem]:
+    """A note for each line of the lists that labels no image."""
+    return [
+        Problem("label", f"{row.where}: {row.key!r} labels no sample", rejected=False)
+        for row in texts.values()
+        if row.where not in used
+    ]
+
+
+def _texts(folder: Path, problems: list[Problem]) -> dict[str, LabelRow]:
+    """Lines by image stem; lines that contradict each other give no text."""
+    texts: dict[str, LabelRow] = {}
     for file in find_labels(folder):
         rows, notes = read_labels(file)
         problems += notes
         for row in rows:
             stem = row.parts[-1] if row.parts else row.key
-            if texts.setdefault(stem, row.text) != row.text:
-                message = f"{row.where}: {row.key!r} is {row.text!r} here but {texts[stem]!r} before"
+            if (other := texts.setdefault(stem, row)).text != row.text:
+                message = f"{row.where}: {row.key!r} is {row.text!r} here but {other.text!r} at {other.where}"
                 problems.append(Problem("label", message, rejected=False))
-                texts[stem] = ""
+                texts[stem] = replace(other, text="")
     return texts

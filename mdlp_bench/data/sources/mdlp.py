@@ -166,7 +166,11 @@ def _label(
         for row in rows:
             matches = keys.find(row, row.split or split)
             if len(matches) > 1:
-                message = f"{row.where}: {row.key!r} is in several splits; write {matches[0].split}/{row.key}"
+                splits = len({match.split for match in matches}) > 1
+                what = "samples of several splits" if splits else "several groups"
+                shown = ", ".join(f"{match.split}/{match.group}" for match in matches[:3])
+                shown += ", ..." if len(matches) > 3 else ""
+                message = f"{row.where}: {row.key!r} means {what} ({shown}); write one of these instead"
                 problems.append(Problem("label", message, rejected=False))
             elif not matches and not partial:
                 message = f"{row.where}: {row.key!r} labels no sample"
@@ -204,10 +208,11 @@ class _LabelKeys:
     def find(self, row: LabelRow, split: str | None) -> list[_Key]:
         """The samples of that split (None: of any) which the line can mean."""
         parts = row.parts
-        if len(parts) > 1 and parts[0] in self._splits:
-            split, parts = parts[0], parts[1:]
-        names = [row.key, *reversed(parts[-2:])]
-        for table, wanted in ((self._groups, names), (self._images, names[1:2])):
+        # A path from another machine may name the split anywhere in front of the group.
+        if named := [i for i, part in enumerate(parts[:-1]) if part in self._splits]:
+            split, parts = parts[named[-1]], parts[named[-1] + 1 :]
+        names = [row.key, "/".join(parts), *reversed(parts[-2:])]
+        for table, wanted in ((self._groups, names), (self._images, parts[-1:])):
             for name in wanted:
                 if matches := [key for key in table.get(name, ()) if split in (None, key.split)]:
                     return matches
@@ -215,7 +220,7 @@ class _LabelKeys:
 
 
 def _with_label(entry: FileEntry, row: LabelRow) -> tuple[FileEntry, list[Problem]]:
-    text, layout, problems = check_text(row.text, entry.sample_id, entry.split)
+    text, layout, problems = check_text(row.text, entry.sample_id, entry.split, row.where)
     extra = {name: value for name in EXTRA_COLUMNS if (value := row.extra.get(name))}
     for name, allowed in (("domain", DOMAINS), ("text_origin", TEXT_ORIGINS)):
         if extra.get(name, allowed[0]) not in allowed:

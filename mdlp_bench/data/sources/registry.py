@@ -11,7 +11,7 @@ from mdlp_bench.data.parquet import ParquetSamples, find_parquet, has_sample_col
 from mdlp_bench.data.samples import Samples
 from mdlp_bench.data.sources import ccpd, crops, lpblur, lrlpr, mdlp, table, ufpr
 from mdlp_bench.data.sources.frame_order import OrderRule
-from mdlp_bench.data.sources.names import printable
+from mdlp_bench.data.sources.names import list_folder, printable
 from mdlp_bench.errors import DataError
 
 
@@ -35,6 +35,10 @@ class Source:
     recognise: Callable[[Path], bool]
     open: Callable[[str, str | None, OrderRule], Samples]
     named_frames: bool = False
+
+
+_CHILDREN: Final = 64
+"""Folders in a folder that are looked at for data sets of their own."""
 
 
 def _is_parquet(path: Path) -> bool:
@@ -142,13 +146,36 @@ def sniff(path: Path) -> Source:
     """Find the layout of a path.
 
     Raises:
-        DataError: None or several fit.
+        DataError: None or several fit, or the folder holds several data sets.
     """
     fits = [source for source in SOURCES.values() if source.recognise(path)]
+    inside = _data_sets_in(path, fits[0] if len(fits) == 1 else None)
+    where = printable(str(path))
+    if len(inside) > 1 or (inside and fits):
+        shown = ", ".join(f"{name} ({layout})" for name, layout in inside.items())
+        raise DataError(
+            f"{where}: holds several data sets: {shown}; open one of them (--source forces a layout)"
+        )
     if len(fits) == 1:
         return fits[0]
-    where = printable(str(path))
     if fits:
         names = ", ".join(source.name for source in fits)
         raise DataError(f"{where}: could be {names}; say which with source (--source)")
+    for name, layout in inside.items():
+        raise DataError(f"{where}: no known layout, but the folder {name} in it is {layout}; open that")
     raise DataError(f"{where}: no known layout; see docs/data_format.md for what can be opened")
+
+
+def _data_sets_in(path: Path, whole: Source | None) -> dict[str, str]:
+    """The folders in a folder that are data sets of their own and no parts of its layout."""
+    if not path.is_dir():
+        return {}
+    found: dict[str, str] = {}
+    sets = ccpd.sets_in(path) if whole is None or whole.name == "ccpd" else []
+    for name in list_folder(path).folders[:_CHILDREN]:
+        layouts = [source.name for source in SOURCES.values() if source.recognise(path / name)]
+        if layouts and (whole is None or whole.name not in layouts):
+            found[printable(name)] = " or ".join(layouts)
+        elif name in sets and len(sets) > 1:
+            found[printable(name)] = "ccpd"
+    return found

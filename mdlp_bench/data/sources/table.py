@@ -1,23 +1,22 @@
 """Any table of samples: CSV, TSV, Parquet, or a data set of the Hugging Face hub.
 
-A row is a sample. Recognised columns (the first name that is there counts):
+A row is a sample. Recognised columns (the first name that is there counts, in any case):
 
     sample_id | id | name                     optional: rows are numbered without it
-    frames | lr | inputs                      images of the frames: a list, or paths joined by `|`
+    frames | lr | inputs | lq | blur          images of the frames: a list, or paths joined by `|`
     frame_1, frame_2, ... | lr_1, lr_2, ...   the same, a column each
-    gt | hr | target | sharp | image          the ground truth
-    text | label | plate_text | plate         the text
+    gt | hr | target | sharp | image | ...    the ground truth; further names in `text_table.IMAGE_NAMES`
+    text | label | plate_text | plate | ...   the text; further names in `text_table.TEXT_NAMES`
     split, plate_id, track_id, domain, source, text_origin, layout, recipe, degradation
 
-An image is a path (relative to the table) or, in Parquet and on the hub, the encoded bytes.
+An image is a path (relative to the table) or, in Parquet and on the hub, the encoded bytes. A CSV may be in
+any dialect of `text_table`.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -32,14 +31,31 @@ from mdlp_bench.data.samples import Problem
 from mdlp_bench.data.sources.base import LazySamples, RejectedError, image_of
 from mdlp_bench.data.sources.labels import check_text
 from mdlp_bench.data.sources.names import natural_key, printable, read_file, sample_id_of
+from mdlp_bench.data.sources.text_table import (
+    IMAGE_NAMES,
+    TEXT_NAMES,
+    Line,
+    cell_list,
+    cell_text,
+    column_name,
+    find_column,
+    fit_cells,
+    local_path,
+    read_lines,
+)
 from mdlp_bench.errors import DataError, MissingDependencyError, reason
 from mdlp_bench.schema import DOMAINS, TEXT_ORIGINS, EncodedImage, Sample
 
 ID_COLUMNS: Final = ("sample_id", "id", "name")
-FRAME_COLUMNS: Final = ("frames", "lr", "inputs")
-FRAME_PREFIXES: Final = ("frame_", "lr_")
-GT_COLUMNS: Final = ("gt", "hr", "target", "sharp", "image")
-TEXT_COLUMNS: Final = ("text", "label", "plate_text", "plate")
+FRAME_COLUMNS: Final = (
+    "frames", "lr", "inputs", "input", "lq", "blur", "blurred", "lr_path", "lq_path", "input_path",
+    "blur_path",
+)  # fmt: skip
+FRAME_PREFIXES: Final = ("frame_", "lr_", "frame", "lr")
+GT_COLUMNS: Final = (
+    "gt", "hr", "target", "sharp", "ground_truth", "gt_path", "hr_path", "target_path", "sharp_path",
+    *IMAGE_NAMES,
+)  # fmt: skip
 TABLE_SUFFIXES: Final = (".csv", ".tsv", ".parquet")
 _BLOCK: Final = 8192
 _OPTIONAL: Final = (
@@ -69,6 +85,13 @@ class Rows(Protocol):
     def row(self, position: int) -> Mapping[str, Any]:
         """One row."""
 
+    def where(self, position: int) -> str:
+        """File and line of a row, for messages."""
+
+    @property
+    def problems(self) -> Sequence[Problem]:
+        """What is wrong with lines that are no rows."""
+
 
 @dataclass(frozen=True, slots=True)
 class TableEntry:
@@ -90,7 +113,11 @@ class TableSamples(LazySamples[TableEntry]):
         cells = entry.rows.row(entry.position)
         roles = _roles(entry.rows.columns)
         text, layout, _ = check_text(_cell(cells, roles.text) or "", entry.sample_id, entry.split)
-        given = {name: value for name in _OPTIONAL if (value := _cell(cells, name))}
+        given = {
+            name: value
+            for name, column in roles.optional.items()
+            if (value := _cell(cells, column)) is not None
+        }
         for name, allowed in (("domain", DOMAINS), ("text_origin", TEXT_ORIGINS)):
             if name in given and given[name] not in allowed:
                 raise RejectedError(
@@ -108,7 +135,13 @@ class TableSamples(LazySamples[TableEntry]):
             "sample_id": entry.sample_id,
             "split": entry.split,
             "text": text,
-            "frame_indices": tuple(_indices(cells, len(frames), entry.sample_id)),
+            "frame_indices": tuple(
+                _indices(
+                    cells.get(roles.frame_indices) if roles.frame_indices else None,
+                    len(frames),
+                    entry.sample_id,
+                )
+            ),
         }
         row["text_origin"] = row["text_origin"] if text else None
         if with_images:
@@ -127,7 +160,7 @@ class TableSamples(LazySamples[TableEntry]):
         if isinstance(cell, bytes):
             return EncodedImage(cell)
         if isinstance(cell, str) and cell.strip():
-            return image_of(self.base / cell.strip())
+            return image_of(local_path(self.base, cell))
         raise RejectedError(
             "row", f"sample {entry.sample_id}: an image cell is {type(cell).__name__}, not a path or bytes"
         )
@@ -184,22 +217,30 @@ class _Roles:
 
     sample_id: str | None
     frames: tuple[str, ...]
+    frame_indices: str | None
     gt: str | None
     text: str | None
+    split: str | None
+    optional: Mapping[str, str]
 
 
-def _roles(columns: Iterable[str]) -> _Roles:
-    names = list(columns)
-    frames: tuple[str, ...] = tuple(name for name in FRAME_COLUMNS if name in names)[:1]
+def _roles(columns: Sequence[str]) -> _Roles:
+    whole = find_column(FRAME_COLUMNS, columns)
+    frames: tuple[str, ...] = (whole,) if whole else ()
     for prefix in FRAME_PREFIXES:
         if not frames:
-            numbered = [n for n in names if n.startswith(prefix) and n.removeprefix(prefix).isdecimal()]
-            frames = tuple(sorted(numbered, key=natural_key))
-    return _Roles(_first(ID_COLUMNS, names), frames, _first(GT_COLUMNS, names), _first(TEXT_COLUMNS, names))
-
-
-def _first(wanted: Sequence[str], names: Sequence[str]) -> str | None:
-    return next((name for name in wanted if name in names), None)
+            numbered = [n for n in columns if column_name(n).removeprefix(prefix).isdecimal()]
+            frames = tuple(sorted((n for n in numbered if not n.isdecimal()), key=natural_key))
+    found = {name: find_column((name,), columns) for name in _OPTIONAL}
+    return _Roles(
+        sample_id=find_column(ID_COLUMNS, columns),
+        frames=frames,
+        frame_indices=find_column(("frame_indices",), columns),
+        gt=find_column(GT_COLUMNS, [name for name in columns if name not in frames]),
+        text=find_column(TEXT_NAMES, columns),
+        split=find_column(("split",), columns),
+        optional={name: column for name, column in found.items() if column is not None},
+    )
 
 
 def _samples(
@@ -219,15 +260,18 @@ def _samples(
             )
         count = len(rows)
         ids = rows.column(roles.sample_id) if roles.sample_id else [None] * count
-        splits = rows.column("split") if "split" in rows.columns else [None] * count
+        splits = rows.column(roles.split) if roles.split else [None] * count
         texts = rows.column(roles.text) if roles.text else [None] * count
         for position in range(count):
             # A few names, held by every entry.
-            split = sys.intern(printable(str(splits[position] or part or "all").strip()))
-            named = printable(str(ids[position] or "").strip())
+            split = sys.intern(printable(cell_text(splits[position]) or part or "all"))
+            named = printable(cell_text(ids[position]) or "")
             sample_id = sample_id_of(named) if named else sample_id_of(split, f"{position + 1:06d}")
             entries.append(TableEntry(sample_id, split, rows, position))
-            problems += check_text(str(texts[position] or ""), sample_id, split)[2]
+            text = cell_text(texts[position])
+            if text is not None:
+                problems += check_text(text, sample_id, split, rows.where(position))[2]
+        problems += rows.problems
     return TableSamples(name, entries, problems, quarantine)
 
 
@@ -238,16 +282,15 @@ def _frames(cells: Mapping[str, Any], roles: _Roles) -> list[Any]:
     if cell is None or cell == "":
         return []
     if isinstance(cell, str):
-        return [part for part in cell.split("|") if part.strip()]
+        return cell_list(cell)
     return list(cell) if isinstance(cell, Sequence) and not isinstance(cell, bytes) else [cell]
 
 
-def _indices(cells: Mapping[str, Any], count: int, sample_id: str) -> list[int]:
-    given = cells.get("frame_indices")
+def _indices(given: Any, count: int, sample_id: str) -> list[int]:
     if given is None or given == "":
         return list(range(count))
     try:
-        values = [int(value) for value in (given.split("|") if isinstance(given, str) else given)]
+        values = [int(value) for value in (cell_list(given) if isinstance(given, str) else given)]
     except (TypeError, ValueError) as error:
         raise RejectedError(
             "row", f"sample {sample_id}: frame_indices are {given!r}, not numbers joined by |"
@@ -256,55 +299,47 @@ def _indices(cells: Mapping[str, Any], count: int, sample_id: str) -> list[int]:
 
 
 def _cell(cells: Mapping[str, Any], name: str | None) -> str | None:
-    value = cells.get(name) if name else None
-    return None if value is None else str(value).strip() or None
+    return cell_text(cells.get(name)) if name else None
 
 
 def _open_rows(path: Path) -> Rows:
     return _ParquetRows(path) if path.suffix.lower() == ".parquet" else _CsvRows(path)
 
 
-def _first_bad_byte(content: bytes) -> int:
-    """Where text stops being UTF-8; a decoder that is fed piece by piece tells the place in its piece."""
-    try:
-        content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        return error.start
-    return len(content)
-
-
 class _CsvRows:
     """The cells as Arrow strings: as lists of Python strings they would take five times the memory."""
 
     def __init__(self, path: Path) -> None:
-        name = printable(str(path))
-        content = read_file(path)
-        delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
-        text = io.TextIOWrapper(io.BytesIO(content), "utf-8-sig", newline="")
-        try:
-            reader = csv.reader(text, delimiter=delimiter)
-            lines = (cells for cells in reader if any(cell.strip() for cell in cells))
-            header = next(lines, None)
-            if header is None:
-                raise DataError(f"{name}: the table is empty")
-            self.columns = [cell.strip() for cell in header]
-            self._blocks = list(self._read(lines, name))
-        except UnicodeDecodeError as error:
-            where = _first_bad_byte(content)
-            raise DataError(f"{name}: not UTF-8 (byte {where}); save the table as UTF-8") from error
-        except csv.Error as error:
-            raise DataError(f"{name}: not a table ({error})") from error
+        self._name = printable(str(path))
+        lines = read_lines(read_file(path), self._name)
+        header = next(lines, None)
+        if header is None:
+            raise DataError(f"{self._name}: the table is empty")
+        self.columns = list(header.cells)
+        self.problems: list[Problem] = []
+        self._numbers: list[pa.Array] = []
+        self._blocks = list(self._read(lines))
 
-    def _read(self, lines: Iterator[list[str]], name: str) -> Iterator[list[pa.Array]]:
-        number = 1
-        while block := list(islice(lines, _BLOCK)):
-            for cells in block:
-                number += 1
-                if len(cells) != len(self.columns):
-                    raise DataError(
-                        f"{name}: row {number} has {len(cells)} cells, the header {len(self.columns)}"
-                    )
-            yield [pa.array(column, pa.string()) for column in zip(*block, strict=True)]
+    def _read(self, lines: Iterator[Line]) -> Iterator[list[pa.Array]]:
+        fitting = self._fitting(lines)
+        while block := list(islice(fitting, _BLOCK)):
+            self._numbers.append(pa.array((number for number, _ in block), pa.int32()))
+            columns = zip(*(cells for _, cells in block), strict=True)
+            yield [pa.array(column, pa.string()) for column in columns]
+
+    def _fitting(self, lines: Iterator[Line]) -> Iterator[tuple[int, tuple[str, ...]]]:
+        for line in lines:
+            cells = fit_cells(line.cells, len(self.columns))
+            if cells is None:
+                count = f"{len(line.cells)} cells, the header {len(self.columns)}"
+                message = f"{self._name}:{line.number}: the line has {count}; it is left out"
+                self.problems.append(Problem("row", message))
+            else:
+                yield line.number, cells
+
+    def where(self, position: int) -> str:
+        number = self._numbers[position // _BLOCK][position % _BLOCK].as_py()
+        return f"{self._name}:{number}"
 
     def __len__(self) -> int:
         return sum(len(block[0]) for block in self._blocks)
@@ -321,6 +356,8 @@ class _CsvRows:
 
 
 class _ParquetRows:
+    problems: Sequence[Problem] = ()
+
     def __init__(self, path: Path) -> None:
         self._path = path
         try:
@@ -356,15 +393,27 @@ class _ParquetRows:
             self._cached = (group, rows)
         return rows[position]
 
+    def where(self, position: int) -> str:
+        return f"{printable(str(self._path))}, row {position + 1}"
+
     def _unreadable(self, error: Exception) -> DataError:
         return DataError(f"{printable(str(self._path))}: not a readable Parquet file ({reason(error)})")
 
 
 class _HubRows:
+    """The rows of a hub data set; class labels are their names."""
+
+    problems: Sequence[Problem] = ()
+
     def __init__(self, table: Any) -> None:
         import datasets
 
         self.columns: Sequence[str] = list(table.column_names)
+        self._classes = {
+            name: feature
+            for name, feature in table.features.items()
+            if isinstance(feature, datasets.ClassLabel)
+        }
         for name, feature in table.features.items():
             if isinstance(feature, datasets.Image):
                 table = table.cast_column(name, datasets.Image(decode=False))
@@ -376,8 +425,16 @@ class _HubRows:
         return len(self._table)
 
     def column(self, name: str) -> list[Any]:
-        return list(self._table[name])
+        return [self._named(name, value) for value in self._table[name]]
 
     def row(self, position: int) -> Mapping[str, Any]:
-        row: Mapping[str, Any] = self._table[position]
-        return row
+        return {name: self._named(name, value) for name, value in self._table[position].items()}
+
+    def where(self, position: int) -> str:
+        return f"row {position + 1}"
+
+    def _named(self, column: str, value: Any) -> Any:
+        """The name of a class; None for -1, which stands for no class."""
+        if column not in self._classes or value is None:
+            return value
+        return self._classes[column].int2str(value) if value >= 0 else None

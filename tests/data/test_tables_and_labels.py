@@ -1,0 +1,300 @@
+"""Tables and labels as people write them: encodings, delimiters, headers, paths; labels that are no texts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import datasets
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from mdlp_bench import images, plate
+from mdlp_bench.curate.tracks import BadTrack, open_tracks
+from mdlp_bench.data import open_samples
+from mdlp_bench.data.sources.labels import check_text, read_labels
+from mdlp_bench.data.sources.text_table import cell_text, read_lines
+from mdlp_bench.errors import DataError
+from mdlp_bench.harness.text_columns import TruthReadings, text_columns
+
+TEXTS = ("皖A12345", "京P20S75", "苏UZ502G")
+
+
+def picture(path: Path, width: int = 40, height: int = 12) -> Path:
+    """A noise picture."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.random.default_rng(width).integers(0, 255, (height, width, 3)).astype(np.uint8)
+    path.write_bytes(images.encode(pixels))
+    return path
+
+
+@pytest.fixture
+def mdlp(tmp_path: Path) -> Path:
+    """Three groups of one split."""
+    for group in "abc":
+        picture(tmp_path / f"d/test/inputs/{group}/img_1.png")
+        picture(tmp_path / f"d/test/gt/{group}/gt.png", 90, 30)
+    return tmp_path / "d"
+
+
+def texts_of(folder: Path, **options: str) -> list[str | None]:
+    return [row["text"] for row in open_samples(folder, **options).rows(["text"])]
+
+
+Writer = Callable[[str], bytes]
+ENCODINGS: dict[str, Writer] = {
+    "utf-8": lambda text: text.encode(),
+    "utf-8 with mark": lambda text: text.encode("utf-8-sig"),
+    "gbk": lambda text: text.encode("gbk"),
+    "gb18030": lambda text: text.encode("gb18030"),
+    "utf-16": lambda text: text.encode("utf-16"),
+    "utf-16 big endian with mark": lambda text: b"\xfe\xff" + text.encode("utf-16-be"),
+    "utf-16 without mark": lambda text: text.encode("utf-16-le"),
+    "utf-16 big endian": lambda text: text.encode("utf-16-be"),
+}
+HEADS = [
+    "",
+    "group,text\n",
+    "Group,Text\n",
+    "FILENAME,Plate_Text\n",
+    "Image Path,License-Plate\n",
+    "文件名,车牌号\n",
+]
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize("delimiter", [",", "\t", ";", "，"])
+@pytest.mark.parametrize("head", HEADS)
+def test_label_lists_of_every_dialect(mdlp: Path, encoding: str, delimiter: str, head: str) -> None:
+    lines = head + "\n".join(f"{group},{text}" for group, text in zip("abc", TEXTS, strict=True)) + "\n"
+    content = ENCODINGS[encoding](lines.replace(",", delimiter).replace("\n", "\r\n"))
+    (mdlp / "labels.csv").write_bytes(content)
+    samples = open_samples(mdlp)
+    assert texts_of(mdlp) == list(TEXTS) and not samples.problems
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "test/{}",
+        "test\\{}",
+        "test/gt/{}/gt.png",
+        "D:\\MDLP\\test\\gt\\{}\\gt.png",
+        "./{}/",
+        "/data/test/{}/gt.png",
+    ],
+)
+def test_keys_are_paths_from_any_machine(mdlp: Path, key: str) -> None:
+    lines = [f"{key.format(group)},{text}" for group, text in zip("abc", TEXTS, strict=True)]
+    (mdlp / "labels.txt").write_text("\n".join(lines), "utf-8")
+    assert texts_of(mdlp) == list(TEXTS) and not open_samples(mdlp).problems
+
+
+def test_lists_with_blanks_a_sep_line_or_trailing_cells(mdlp: Path) -> None:
+    labels = mdlp / "labels.txt"
+    for content in (
+        "a  皖A12345\nb 京P20S75\nc\u3000苏UZ502G\n",
+        "sep=;\ngroup;text\na;皖A12345\nb;京P20S75\nc;苏UZ502G\n",
+        "a,皖A12345,,\nb,京P20S75,\nc,苏UZ502G\n",
+        'group,text,note\na,皖A12345,"x, y"\nb,京P20S75,\n\nc,苏UZ502G,z\n',
+    ):
+        labels.write_text(content, "utf-8")
+        assert texts_of(mdlp) == list(TEXTS), content
+
+
+def test_undecodable_lists_name_the_byte(mdlp: Path) -> None:
+    (mdlp / "labels.csv").write_bytes(b"a,\xff\xfe\xfdx\n")
+    with pytest.raises(DataError, match=r"labels\.csv: not UTF-8 \(byte 2\)"):
+        open_samples(mdlp)
+
+
+def test_lines_that_match_nothing_are_named(mdlp: Path, tmp_path: Path) -> None:
+    (mdlp / "labels.csv").write_text("a,皖A12345\nzz,京P20S75\na,b,c\n", "utf-8")
+    messages = [p.message for p in open_samples(mdlp).problems if p.code == "label"]
+    assert any("labels.csv:2: 'zz' labels no sample" in m for m in messages) and any(
+        ":3:" in m for m in messages
+    )
+    for folder in ("blur", "sharp"):
+        picture(tmp_path / f"lp/test/{folder}/x.png")
+    (tmp_path / "lp/test/plate_info.txt").write_text("x.png,皖A12345\ny.png,京P20S75\n", "utf-8")
+    samples = open_samples(tmp_path / "lp")
+    assert ["plate_info.txt:2: 'y.png' labels no sample" in p.message for p in samples.problems] == [True]
+
+
+def test_a_name_of_several_groups_asks_for_the_group(mdlp: Path) -> None:
+    labels = mdlp / "labels.txt"
+    labels.write_text("gt.png,皖A12345\n", "utf-8")
+    message = next(p.message for p in open_samples(mdlp).problems if p.code == "label")
+    assert "several groups (test/a, test/b, test/c); write one of these instead" in message
+    labels.write_text("test/a,皖A12345\n", "utf-8")
+    assert texts_of(mdlp)[0] == "皖A12345"
+
+
+@pytest.mark.parametrize("mark", list("·•・.- _‧∙⋅●○○\u200b\u200d\ufeff\u00a0\u3000:：/|~—–'`()"))
+def test_separators_are_no_part_of_a_text(mark: str) -> None:
+    assert plate.normalise(f"京A{mark}12345{mark}") == "京A12345"
+
+
+@pytest.mark.parametrize(
+    "label",
+    [
+        *("#####", "???", "京A12*45", "京A1??45", "＃＃＃", "京A12\ufffd45", "·"),
+        *("无牌", "未识别", "无法识别", "看不清", "unknown", "N/A", "none"),
+        *("[0, 3, 12, 20, 31, 32, 33]", "0_0_22_27_27_33_16", "0 0 22 27 27 33 16"),
+    ],
+)
+def test_labels_that_are_no_texts_are_named_and_left_out(mdlp: Path, label: str) -> None:
+    (mdlp / "labels.tsv").write_text(f"group\ttext\na\t皖A12345\nb\t{label}\nc\t京P20S75\n", "utf-8")
+    samples = open_samples(mdlp)
+    assert texts_of(mdlp) == ["皖A12345", None, "京P20S75"]
+    (note,) = [p for p in samples.problems if p.code == "text-unreadable"]
+    assert "labels.tsv:3" in note.message and note.sample_id == "test-b" and not note.is_defect
+
+
+def test_text_scores_leave_unreadable_texts_of_older_files_out() -> None:
+    truth = TruthReadings(["皖A12345", "#####", None, "皖", ""], ["皖A12345"] * 5)
+    columns = text_columns(["皖A12345"] * 5, truth)
+    assert [np.isnan(value) for value in columns["acc"]] == [False, True, True, True, True]
+    assert truth.scores()["acc"] == 1
+
+
+def test_zero_is_a_value(tmp_path: Path) -> None:
+    picture(tmp_path / "p.png")
+    table = tmp_path / "t.csv"
+    table.write_text("id,image,text,split\n0,p.png,0,0\n1,p.png,皖A12345,1\n", "utf-8")
+    rows = list(open_samples(table).rows(["sample_id", "text", "split"]))
+    assert rows == [
+        {"sample_id": "0", "text": "0", "split": "0"},
+        {"sample_id": "1", "text": "皖A12345", "split": "1"},
+    ]
+    columns = {"id": [0, 1], "image": ["p.png", "p.png"], "text": [0.0, float("nan")], "split": [0, 1]}
+    pq.write_table(pa.table(columns), tmp_path / "t.parquet")
+    rows = list(open_samples(tmp_path / "t.parquet").rows(["sample_id", "text", "split"]))
+    assert [tuple(row.values()) for row in rows] == [("0", "0", "0"), ("1", None, "1")]
+    assert cell_text(0) == "0" and cell_text("") is cell_text(float("nan")) is cell_text(None) is None
+
+
+def test_class_labels_are_their_names(tmp_path: Path) -> None:
+    for text in TEXTS:
+        picture(tmp_path / f"ds/train/{text}/a.png")
+    rows = list(open_samples(tmp_path / "ds", source="hub").rows(["text"]))
+    assert sorted(row["text"] for row in rows) == sorted(TEXTS)
+    assert datasets.__version__
+
+
+SAMPLE_TABLES = [
+    "sample_id,frames,gt,text\ns{0},imgs/lr/{0}.png,imgs/hr/{0}.png,{1}",
+    "Sample_ID;Frames;GT;Text\ns{0};imgs\\lr\\{0}.png;imgs\\hr\\{0}.png;{1}",
+    "sample id\tlr\thr\tPLATE\ns{0}\timgs/lr/{0}.png\t.\\imgs\\hr\\{0}.png\t{1}",
+    "lr_1,image_path,plate_text\nimgs/lr/{0}.png,imgs/hr/{0}.png,{1}",
+    "frames,FileName,label\n['imgs/lr/{0}.png'],imgs/hr/{0}.png,{1}",
+]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8 with mark", "gbk", "utf-16"])
+@pytest.mark.parametrize("pattern", SAMPLE_TABLES)
+def test_sample_tables_of_every_dialect(tmp_path: Path, pattern: str, encoding: str) -> None:
+    head, line = pattern.split("\n")
+    for n in range(3):
+        picture(tmp_path / f"imgs/lr/{n}.png")
+        picture(tmp_path / f"imgs/hr/{n}.png", 90, 30)
+    lines = [head, *(line.format(n, text) for n, text in enumerate(TEXTS))]
+    table = tmp_path / "t.csv"
+    table.write_bytes(ENCODINGS[encoding]("\n".join(lines)))
+    rows = list(open_samples(table).rows())
+    assert [(row["text"], len(row["frames"])) for row in rows] == [(text, 1) for text in TEXTS]
+    assert all(row["gt"]["bytes"] for row in rows) and not open_samples(table).problems
+
+
+def test_a_line_of_another_length_is_left_out_and_named(tmp_path: Path) -> None:
+    picture(tmp_path / "p.png")
+    table = tmp_path / "t.csv"
+    table.write_text("image,text\np.png,皖A12345\np.png,a,b\np.png,京P20S75\n", "utf-8")
+    samples = open_samples(table)
+    assert [row["text"] for row in samples.rows(["text"])] == ["皖A12345", "京P20S75"]
+    assert [p.code for p in samples.problems] == ["row"] and "t.csv:3" in samples.problems[0].message
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8 with mark", "gbk", "utf-16"])
+@pytest.mark.parametrize(
+    "head",
+    [
+        "track_id,frame_index,path,text",
+        "Track;Frame;Image_Path;Plate_Text",
+        "TRACK_ID\tframe_id\tfilename\tlabel",
+    ],
+)
+def test_track_tables_of_every_dialect(tmp_path: Path, head: str, encoding: str) -> None:
+    delimiter = next(mark for mark in ",;\t" if mark in head)
+    for n in range(3):
+        picture(tmp_path / f"f/{n}.png")
+    lines = [head, *(delimiter.join(("t1", str(n), f"f\\{n}.png", "皖A12345")) for n in (2, 0, 1))]
+    table = tmp_path / "t.csv"
+    table.write_bytes(ENCODINGS[encoding]("\r\n".join(lines)))
+    (track,) = open_tracks(table)
+    assert not isinstance(track, BadTrack)
+    assert track.text == "皖A12345" and [frame.index for frame in track.frames] == [0, 1, 2]
+    assert all(frame.path.is_file() for frame in track.frames)
+
+
+def test_unreadable_labels_of_tracks_are_notes(tmp_path: Path) -> None:
+    picture(tmp_path / "tracks/a/1.png")
+    (tmp_path / "tracks/labels.csv").write_text("a,#####\n", "utf-8")
+    (track,) = open_tracks(tmp_path / "tracks")
+    assert not isinstance(track, BadTrack) and track.text is None
+    assert "labels.csv:1" in track.notes[0][1]
+
+
+def test_split_lists_of_any_dialect(tmp_path: Path) -> None:
+    names = [
+        f"025-95_113-154&383_386&473-386&473_177&454_154&383_363&402-0_0_22_27_27_33_{n}-37-15.jpg"
+        for n in (16, 17)
+    ]
+    for name in ("odd.jpg", *names):
+        picture(tmp_path / "CCPD2019/ccpd_base" / name, 720, 1160)
+    (tmp_path / "CCPD2019/splits").mkdir()
+    lists = f"ccpd_base\\{names[0]}\r\nccpd_base\\gone.jpg\r\n".encode("utf-16")
+    (tmp_path / "CCPD2019/splits/train.txt").write_bytes(lists)
+    samples = open_samples(tmp_path / "CCPD2019")
+    assert samples.candidates().keys() == {"train", "unlisted"}
+    found = {p.code: p.message for p in samples.listing_problems()}
+    assert "gone.jpg is no scene here" in found["split-list"] and "odd.jpg" in found["file-name"]
+
+
+def test_a_folder_of_several_data_sets_is_refused_with_their_list(mdlp: Path, tmp_path: Path) -> None:
+    picture(tmp_path / "crops/皖A12345.png")
+    with pytest.raises(DataError, match=r"several data sets: crops \(crops\), d \(mdlp\); open one"):
+        open_samples(tmp_path)
+    (tmp_path / "crops/皖A12345.png").unlink()
+    with pytest.raises(DataError, match=r"the folder d in it is mdlp; open that"):
+        open_samples(tmp_path)
+    name = "025-95_113-154&383_386&473-386&473_177&454_154&383_363&402-0_0_22_27_27_33_16-37-15.jpg"
+    for number in (2019, 2020):
+        picture(tmp_path / f"all/CCPD{number}/ccpd_base/{name}", 720, 1160)
+    with pytest.raises(DataError, match=r"CCPD2019 \(ccpd\), CCPD2020 \(ccpd\)"):
+        open_samples(tmp_path / "all")
+
+
+def test_what_the_reader_of_tables_returns() -> None:
+    lines = list(read_lines(b'a,"x\ny"\n\nb, c \n', "t"))
+    assert [(line.number, line.cells) for line in lines] == [(2, ("a", "x\ny")), (4, ("b", "c"))]
+    with pytest.raises(DataError, match="NUL"):
+        list(read_lines(b"a,b\n" * 50 + b"\0\n", "t"))
+    assert check_text("皖A12345", "s", None) == ("皖A12345", None, [])
+    assert json.dumps(check_text("", "s", None)) == "[null, null, []]"
+
+
+def test_read_labels_names_the_line(tmp_path: Path) -> None:
+    path = tmp_path / "labels.csv"
+    path.write_text("filename,label,split\nx.jpg,皖A12345,val\n", "utf-8")
+    (row,), problems = read_labels(path)
+    assert (row.key, row.text, row.split, row.where, problems) == (
+        "x.jpg",
+        "皖A12345",
+        "val",
+        f"{path}:2",
+        [],
+    )
