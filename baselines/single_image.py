@@ -12,8 +12,7 @@ import numpy.typing as npt
 from torch import Tensor, nn
 
 from baselines.classical import sharpness
-from baselines.weights import TRAINED_ON
-from mdlp_bench.files import sha256_file
+from baselines.weights import described_weights
 from mdlp_bench.images import ImageU8
 from mdlp_bench.methods import FrameBatch, MethodDescriptor
 from mdlp_bench.methods.network import NetworkMethod, Restore, View
@@ -69,6 +68,7 @@ def trained_single_image(
     *,
     name: str,
     title: str,
+    paper_parameters: int,
     frame: FramePolicy,
     citation: str,
     is_bundled: bool,
@@ -81,7 +81,8 @@ def trained_single_image(
         weights: Its file.
         restore: As for `NetworkMethod`; it is given images at the working size, where training saw them.
         name: Its name in runs.
-        title: Its name in tables.
+        title: Its name in tables, without size and data.
+        paper_parameters: Parameters of the paper's network.
         frame: Which image it sees.
         citation: Its paper.
         is_bundled: Whether the file is the package's own, whose training data are known.
@@ -89,15 +90,12 @@ def trained_single_image(
     """
     descriptor = MethodDescriptor(
         name=name,
-        title=title,
         frames_used=1 if frame == "last" else 3,
         frame_policy=POLICY_WORDS[frame],
-        parameters=count_parameters(network),
-        weights_sha256=sha256_file(weights),
+        paper_parameters=paper_parameters,
         citation=citation,
-        provenance="reimplemented",
-        trained_on=TRAINED_ON if is_bundled else (),
         deterministic=deterministic,
+        **described_weights(weights, title, count_parameters(network), is_bundled=is_bundled),
     )
     return NetworkMethod(descriptor, network, restore, view=single_image_view(frame, WORKING_SIZE))
 

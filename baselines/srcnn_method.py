@@ -80,6 +80,7 @@ def srcnn(weights: Path | None = None, frame: FramePolicy = "last", name: str = 
         in_unit_range(WORKING_SIZE),
         name=name,
         title="SRCNN",
+        paper_parameters=69_251,
         frame=frame,
         citation="Dong, Loy, He, Tang: Image Super-Resolution Using Deep Convolutional Networks, TPAMI 2016",
         is_bundled=weights is None,

@@ -8,14 +8,15 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from baselines.lp_diff.checkpoint import load
-from baselines.weights import TRAINED_ON, bundled
-from mdlp_bench.files import sha256_file
+from baselines.weights import bundled, described_weights
 from mdlp_bench.methods import MethodDescriptor
 from mdlp_bench.methods.network import NetworkMethod
 from mdlp_bench.metrics.cost import count_parameters
 
 STEPS = 1
 """Sampling steps: see docs/models.md for what more of them give (benchmarks/sampling.py)."""
+PAPER_PARAMETERS = 92_174_337
+"""Of the released network."""
 _CITATION = (
     "Gong, Zhang, Feng, Nguyen, Liu: LP-Diff: Towards Improved Restoration of Real-World Degraded License "
     "Plate, CVPR 2025"
@@ -44,7 +45,7 @@ def described(path: Path, *, name: str, title: str, is_bundled: bool, steps: int
     Args:
         path: Its weight file.
         name: Its name in runs.
-        title: Its name in tables.
+        title: Its name in tables, without size and data.
         is_bundled: Whether the file is the package's own, whose training data are known.
         steps: Sampling steps.
 
@@ -55,15 +56,12 @@ def described(path: Path, *, name: str, title: str, is_bundled: bool, steps: int
     network = load(path)
     descriptor = MethodDescriptor(
         name=name,
-        title=title,
         frames_used=network.config.n_frames,
-        parameters=count_parameters(network),
-        weights_sha256=sha256_file(path),
+        paper_parameters=PAPER_PARAMETERS,
         citation=_CITATION,
-        provenance="reimplemented",
-        trained_on=TRAINED_ON if is_bundled else (),
         # One step from a level without signal is a function of the frames alone.
         deterministic=steps == 1 and network.config.zero_terminal,
+        **described_weights(path, title, count_parameters(network), is_bundled=is_bundled),
     )
 
     def restore(_: nn.Module, frames: Tensor, seeds: Sequence[int]) -> Tensor:
@@ -81,12 +79,10 @@ def lp_diff_psi(weights: Path | None = None, name: str = "lp-diff-psi") -> Netwo
     network = load(path)
     descriptor = MethodDescriptor(
         name=name,
-        title="LP-Diff, psi alone",
         frames_used=network.config.n_frames,
-        parameters=count_parameters(network.MTA),
-        weights_sha256=sha256_file(path),
         citation=_CITATION,
-        provenance="reimplemented",
-        trained_on=() if weights else TRAINED_ON,
+        **described_weights(
+            path, "LP-Diff, psi alone", count_parameters(network.MTA), is_bundled=weights is None
+        ),
     )
     return NetworkMethod(descriptor, network, lambda _, frames, seeds: network.condition(frames))

@@ -132,6 +132,7 @@ def resdiff(
         lambda _, images, seeds: chain.sample(network.unet, network.predict(images), seeds, steps=steps),
         name=name,
         title="ResDiff",
+        paper_parameters=98_900_000,
         frame=frame,
         citation="Shang et al.: ResDiff: Combining CNN and Diffusion Model for Super-Resolution, AAAI 2024",
         is_bundled=weights is None,

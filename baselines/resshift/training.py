@@ -144,6 +144,7 @@ def resshift(
         lambda network, images, seeds: chain.sample(network, images, seeds, steps),  # type: ignore[arg-type]
         name=name,
         title="ResShift",
+        paper_parameters=118_600_000,
         frame=frame,
         citation=CITATION,
         is_bundled=weights is None,

@@ -94,14 +94,16 @@ def _reader_lines(entry: Mapping[str, Any]) -> list[str]:
 def _method_lines(entry: Mapping[str, Any]) -> list[str]:
     """A method in words: title, frames, size and cost, licence, data, paper."""
     macs = f", {entry['macs'] / 1e9:.2f} G multiply-accumulates" if entry.get("macs") else ""
-    size = f"{entry['parameters']:,} parameters{macs}; " if entry["parameters"] else ""
+    paper = f" (the paper's network has {entry['paper_parameters']:,})" if entry["paper_parameters"] else ""
+    size = f"{entry['parameters']:,} parameters{paper}{macs}; " if entry["parameters"] else ""
     lines = [
         f"{entry['title']}{', text without an image' if entry['output'] == 'text' else ''}",
         f"frames: {entry['frames_used']} ({entry['frame_policy']})",
         f"{size}{entry['licence']}, {entry['provenance']}",
     ]
     if entry["trained_on"]:
-        lines.append(f"trained on {', '.join(entry['trained_on'])}")
+        taught = f", taught by the reader {entry['teacher']}" if entry["teacher"] else ""
+        lines.append(f"trained on {', '.join(entry['trained_on'])}{taught}")
     return [*lines, entry["citation"]] if entry["citation"] else lines
 
 

@@ -31,12 +31,14 @@ class MethodDescriptor(BaseModel):
         frames_used: Frames the method looks at.
         frame_policy: How they are chosen from the sample's frames, in words.
         parameters: Trainable parameters.
+        paper_parameters: Those of the network that the paper reports, where it is another size.
         weights_sha256: Of the weight file, when there is one.
         licence: SPDX identifier or a short text.
         citation: Paper or repository.
         provenance: `official` code or weights, our `reimplemented` one, a classical `baseline`, an `oracle`
             that sees the ground truth or nothing (ceilings and floors, never ranked) or a `user`'s.
         trained_on: Data sets the weights have seen.
+        teacher: The reader whose loss taught beside the method's own losses.
         deterministic: False when the output depends on the seed.
         output: `image`, or `text` for a `TextMethod`: it has no image scores, and tables say so.
     """
@@ -48,11 +50,13 @@ class MethodDescriptor(BaseModel):
     frames_used: int = Field(default=3, ge=0)
     frame_policy: str = "lowest-numbered, the last one repeated"
     parameters: int = Field(default=0, ge=0)
+    paper_parameters: int | None = Field(default=None, ge=0)
     weights_sha256: str | None = None
     licence: str = "Apache-2.0"
     citation: str | None = None
     provenance: Provenance = "user"
     trained_on: tuple[str, ...] = ()
+    teacher: str | None = None
     deterministic: bool = True
     output: Output = "image"
 

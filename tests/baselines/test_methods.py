@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from pathlib import Path
 
 import numpy as np
@@ -60,6 +61,14 @@ def test_every_bundled_file_has_a_card_that_names_it(name: str) -> None:
     path = bundled(name)
     card = path.with_name(f"{name.upper()}.md").read_text(encoding="utf-8")
     assert sha256_file(path) in card
+
+
+def test_titles_say_size_and_data_and_weights_name_their_teacher() -> None:
+    found = {name: load_method(name).descriptor for name in ("lp-diff", "srcnn", "hat")}
+    assert re.fullmatch(r"LP-Diff \([23]\.\d M, rendered plates\)", found["lp-diff"].title)
+    assert re.fullmatch(r"SRCNN \(\d+ k, rendered plates\)", found["srcnn"].title)
+    assert found["lp-diff"].teacher == "reader" and found["srcnn"].teacher is None
+    assert found["lp-diff"].paper_parameters == 92_174_337 and found["hat"].parameters < 1_000_000
 
 
 def test_psi_and_the_whole_model_share_weights_but_not_results() -> None:
