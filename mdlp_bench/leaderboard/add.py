@@ -30,6 +30,7 @@ from mdlp_bench.leaderboard.store import (
     EntryRecord,
     Store,
     dataset_slug,
+    name_problem,
 )
 from mdlp_bench.leaderboard.submission.form import Submission
 from mdlp_bench.leaderboard.submission.validate import SubmittedPredictions, read_submission
@@ -75,7 +76,8 @@ def add_all(
         progress: Show bars on standard error.
 
     Raises:
-        SubmissionError: A submission has faults, or its version is in the store or in `archives` already.
+        SubmissionError: A submission has faults, its version is in the store or in `archives` already, or its
+            method's name belongs to somebody else.
         MdlpBenchError: As in `score`.
     """
     if not archives:
@@ -88,6 +90,7 @@ def add_all(
             if any(one.target == other.target for other in taken):
                 raise _versions_stay(one.target, one.submission)
             taken.append(one)
+        _check_names([one.submission for one in taken], store.entries())
         with store.locked():
             card = complete_card(store, slug, samples, plan.readers)
         # Beside the entries, so that each takes its place by one renaming.
@@ -101,6 +104,13 @@ def add_all(
                 return _placed(store, slug, taken, runs, seen)
 
 
+def _check_names(forms: Sequence[Submission], entries: Sequence[Entry]) -> None:
+    for form in forms:
+        problem = name_problem(form, entries)
+        if problem is not None:
+            raise SubmissionError(problem)
+
+
 def _placed(
     store: Store, slug: str, taken: Sequence[_Taken], runs: Sequence[Run], seen: Sequence[Inspection]
 ) -> list[Entry]:
@@ -109,7 +119,9 @@ def _placed(
         if one.target.exists():
             raise _versions_stay(one.target, one.submission)
     card, known = store.card(slug), store.samples(slug)
-    others = [entry for entry in store.entries() if entry.record.dataset == slug]
+    everything = store.entries()
+    _check_names([one.submission for one in taken], everything)
+    others = [entry for entry in everything if entry.record.dataset == slug]
     added: list[Entry] = []
     for one, run, inspection in zip(taken, runs, seen, strict=True):
         record = _written(one, run, inspection, card, others + added, known)

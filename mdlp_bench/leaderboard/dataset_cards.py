@@ -28,6 +28,7 @@ from mdlp_bench.leaderboard.store import (
     Store,
     reader_key,
 )
+from mdlp_bench.leaderboard.submission.form import read_name
 from mdlp_bench.metrics.protocol import to_working_size
 from mdlp_bench.metrics.text import accuracy, ned
 from mdlp_bench.readers.base import Reader
@@ -54,7 +55,7 @@ def complete_card(store: Store, slug: str, samples: Samples, readers: Sequence[R
         readers: Those whose readings the card must have.
 
     Raises:
-        ProtocolError: `slug` stands for other samples.
+        ProtocolError: `slug` stands for other samples, or another data set of the store has the same name.
         SubmissionError: The card is damaged.
         DataError: A picture cannot be decoded.
     """
@@ -65,6 +66,13 @@ def complete_card(store: Store, slug: str, samples: Samples, readers: Sequence[R
         card, known = store.card(slug), store.samples(slug)
         if card.fingerprint != samples.fingerprint:
             raise ProtocolError(f"{samples.name}: not the samples that {slug} stands for; use those")
+    for other in () if card is not None else store.cards():
+        if read_name(other.name) == read_name(samples.name):
+            raise ProtocolError(
+                f"{samples.name}: the store has a board of that name on other samples "
+                f"({other.fingerprint[:8]}, these are {samples.fingerprint[:8]}); use those, or give these "
+                "another name with `leaderboard new`"
+            )
     read = {} if card is None or known is None else card.readers
     missing = [reader for reader in readers if reader_key(reader.descriptor) not in read]
     if card is not None and known is not None and not missing:

@@ -6,7 +6,7 @@ Whoever writes holds the store's lock, and what was written is chained (`chain`)
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -20,7 +20,7 @@ from mdlp_bench.errors import MdlpBenchError, RunError, SubmissionError
 from mdlp_bench.files import FileLock, cannot_write, slugify
 from mdlp_bench.harness.run import Run
 from mdlp_bench.leaderboard import chain
-from mdlp_bench.leaderboard.submission.form import Submission
+from mdlp_bench.leaderboard.submission.form import Submission, read_name
 from mdlp_bench.readers.base import ReaderDescriptor
 from mdlp_bench.records import Record
 
@@ -258,6 +258,15 @@ class Store:
             self._cards[slug] = DatasetCard.read(self.dataset_folder(slug))
         return self._cards[slug]
 
+    def cards(self) -> list[DatasetCard]:
+        """The cards of all data sets.
+
+        Raises:
+            SubmissionError: One is damaged.
+        """
+        paths = sorted((self.root / DATASETS).glob(f"*/{DatasetCard.file_name}"))
+        return [self.card(path.parent.name) for path in paths]
+
     def samples(self, slug: str) -> pa.Table | None:
         """What is known of a data set's samples, by sample id; None in stores of before it was written.
 
@@ -337,6 +346,34 @@ class Store:
         found.sort(key=lambda entry: (entry.record.added, entry.key))
         newest = {(entry.method, entry.record.dataset): entry for entry in found}
         return [_marked(entry, newest[entry.method, entry.record.dataset]) for entry in found]
+
+
+def name_problem(form: Submission, entries: Sequence[Entry]) -> str | None:
+    """Why a form may not have its method's name, in view of the entries that are there; None if it may.
+
+    A name belongs to whom its newest version comes from, with every name that people would take for it.
+    """
+    latest: Submission | None = None
+    for entry in entries:
+        other = entry.record.submission
+        if other.method == form.method:
+            latest = other
+        elif other.slug == form.slug or read_name(other.method) == read_name(form.method):
+            return (
+                f"{form.method} is easily taken for {other.method}, which is there; a new version has "
+                "exactly that name, another method one that differs in letters or digits"
+            )
+    if latest is None or form.owned_by(latest):
+        return None
+    if latest.owner_key_sha256 is not None:
+        return (
+            f"{form.method} belongs to {latest.contact}, who registered a key; give it as `owner_key`, or "
+            "choose another name"
+        )
+    return (
+        f"{form.method} belongs to {latest.contact}; submit a new version with the same contact, or choose "
+        "another name"
+    )
 
 
 def dataset_slug(name: str, fingerprint: str) -> str:

@@ -28,6 +28,7 @@ from mdlp_bench.leaderboard import chain
 from mdlp_bench.leaderboard.add import claims
 from mdlp_bench.leaderboard.chain import RESTORE
 from mdlp_bench.leaderboard.copy_detection import (
+    GT_RESIDUAL,
     derive_flags,
     signature,
     signatures,
@@ -44,9 +45,11 @@ from mdlp_bench.leaderboard.store import (
     Entry,
     EntryRecord,
     Store,
+    name_problem,
     reader_key,
 )
 from mdlp_bench.leaderboard.submission.faults import Faults
+from mdlp_bench.leaderboard.submission.form import read_name
 from mdlp_bench.metrics.base import METRICS
 from mdlp_bench.metrics.protocol import WORKING_SIZE, Protocol
 
@@ -89,12 +92,12 @@ def check_store(store: Store, since: Path | None = None) -> Faults:
         entries = store.entries()
         cards = {slug: store.card(slug) for slug in sorted({entry.record.dataset for entry in entries})}
     except MdlpBenchError as error:
-        problem, _, remedy = str(error).rpartition("; ")
-        faults.add("record", str(store.root), problem or remedy, remedy if problem else RESTORE)
+        faults.add("record", str(store.root), *_split(str(error)))
         return faults
     for slug, card in cards.items():
         _check_dataset(store, card, [entry for entry in entries if entry.record.dataset == slug], faults)
     _check_times(store, entries, faults)
+    _check_names(store, entries, faults)
     return faults
 
 
@@ -134,8 +137,7 @@ def _check_chain(store: Store, since: Path | None, faults: Faults) -> None:
             for where, problem, remedy in chain.problems(store.root, chain.read_chain(store.root), on_disk):
                 faults.add("chain", where, problem, remedy)
         except MdlpBenchError as error:
-            problem, _, remedy = str(error).partition(": ")[2].rpartition("; ")
-            faults.add("chain", chain.CHAIN, problem, remedy)
+            faults.add("chain", chain.CHAIN, *_split(str(error).partition(": ")[2]))
     for where, problem, remedy in () if since is None else chain.extends(store.root, since):
         faults.add("chain", where, problem, remedy)
 
@@ -151,6 +153,28 @@ def _check_times(store: Store, entries: Sequence[Entry], faults: Faults) -> None
     for (before, _), (now, folder) in itertools.pairwise(times):
         if now < before:
             faults.add("record", folder, f"added at {now}, but chained after one of {before}", RESTORE)
+
+
+def _check_names(store: Store, entries: Sequence[Entry], faults: Faults) -> None:
+    """No method and no board has another's name; what is older than that rule is left alone."""
+    for number, entry in enumerate(entries):
+        try:
+            ruled = GT_RESIDUAL in entry.table.column_names
+        except MdlpBenchError:
+            continue
+        problem = name_problem(entry.record.submission, entries[:number]) if ruled else None
+        if problem is not None:
+            faults.add("name", _named(store, entry.folder), *_split(problem))
+    names: dict[str, str] = {}
+    for card in store.cards():
+        first = names.setdefault(read_name(card.name), card.slug)
+        if first != card.slug and card.samples_sha256 is not None:
+            faults.add("name", card.slug, f"has the name of {first}", RESTORE)
+
+
+def _split(message: str) -> tuple[str, str]:
+    problem, _, remedy = message.rpartition("; ")
+    return problem or remedy, remedy if problem else RESTORE
 
 
 def _named(store: Store, path: Path) -> str:

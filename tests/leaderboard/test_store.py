@@ -14,7 +14,7 @@ import pytest
 
 from mdlp_bench.data import open_samples
 from mdlp_bench.data.samples import Samples
-from mdlp_bench.errors import SubmissionError
+from mdlp_bench.errors import ProtocolError, SubmissionError
 from mdlp_bench.files import sha256_bytes
 from mdlp_bench.harness.plan import ScoringPlan
 from mdlp_bench.harness.predict import predict
@@ -302,6 +302,42 @@ def test_disguised_copies_are_flagged_and_honest_outputs_are_not(
     assert "equals-ground-truth" not in codes(submitted("copy", disguised(averages)))
     assert "those of average@1.0" in " ".join(flag.text for flag in store.entries()[-1].flags)
     assert list(check_store(store).lines()) == []
+
+
+def test_a_method_belongs_to_its_authors(
+    readable: Make, submit: Submit, plan: ScoringPlan, tmp_path: Path
+) -> None:
+    samples, store = readable(4), Store(tmp_path / "lb")
+    add(store, submit(samples, method="Honest"), samples, plan)
+    mine = {"contact": "else@example.org"}
+    for name in ("Honest.", "honest", "HONEST", "Hone-st", "Honest +", "H0NEST", "Honest (new)"[:6] + ")"):
+        with pytest.raises(SubmissionError, match="is easily taken for Honest, which is there"):
+            add(store, submit(samples, "lanczos", method=name, version="99", **mine), samples, plan)
+    with pytest.raises(SubmissionError, match=r"belongs to author@example\.org; submit a new version"):
+        add(store, submit(samples, "lanczos", method="Honest", version="2.0", **mine), samples, plan)
+    add(store, submit(samples, "lanczos", method="Honest 2", **mine), samples, plan)
+    key = {"owner_key_sha256": sha256_bytes(b"a long secret")}
+    owner = {"contact": "Author@example.org"}
+    add(store, submit(samples, "lanczos", method="Honest", version="2.0", **owner, **key), samples, plan)
+    with pytest.raises(SubmissionError, match="who registered a key; give it as `owner_key`"):
+        add(store, submit(samples, "frame-mean", method="Honest", version="3.0"), samples, plan)
+    third = submit(samples, "frame-mean", method="Honest", version="3.0", owner_key="a long secret", **mine)
+    assert add(store, third, samples, plan).record.submission.contact == "else@example.org"
+    with pytest.raises(SubmissionError, match="give the hash of a new secret"):
+        submit(samples, "frame-mean", method="Honest", version="4.0", owner_key="a long secret", **key)
+    assert list(check_store(store).lines()) == []
+
+
+def test_two_boards_cannot_bear_one_name(
+    readable: Make, submit: Submit, plan: ScoringPlan, tmp_path: Path
+) -> None:
+    store = Store(tmp_path / "lb")
+    first = readable(4, name="plates")
+    add(store, submit(first), first, plan)
+    second = readable(6, name="Plates.")
+    with pytest.raises(ProtocolError, match=r"Plates\.: the store has a board of that name on other samples"):
+        add(store, submit(second), second, plan)
+    assert len(store.cards()) == 1
 
 
 def test_every_method_of_a_bench_becomes_an_entry(

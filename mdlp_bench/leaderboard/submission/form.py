@@ -137,7 +137,7 @@ class Submission(BaseModel):
         """Whether this form comes from whom `latest`, the newest version of the method, comes from."""
         if latest.owner_key_sha256 is not None:
             return sha256_bytes((self.owner_key or "").encode()) == latest.owner_key_sha256
-        return read_name(self.contact) == read_name(latest.contact)
+        return self.contact.strip().casefold() == latest.contact.strip().casefold()
 
     def to_yaml(self) -> str:
         """The form as YAML."""
@@ -296,6 +296,13 @@ def parse_submission(content: bytes, faults: Faults) -> Submission | None:
             f"{SUBMISSION_FILE}: bibtex",
             citation,
             "give one entry, @type{key, ...}, with plain text, accents and mathematics",
+        )
+    if found.owner_key is not None and sha256_bytes(found.owner_key.encode()) == found.owner_key_sha256:
+        faults.add(
+            "yaml",
+            f"{SUBMISSION_FILE}: owner_key_sha256",
+            "is the hash of the key that this form makes public",
+            "give the hash of a new secret",
         )
     if not found.deterministic and found.seed is None:
         faults.add(
