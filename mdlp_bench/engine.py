@@ -23,7 +23,7 @@ from itertools import chain, islice
 from multiprocessing import get_context
 from typing import Any, Final, Generic, TypeVar
 
-from mdlp_bench.errors import MdlpBenchError, MissingDependencyError, reason
+from mdlp_bench.errors import MdlpBenchError, MissingDependencyError, did_you_mean, reason
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -233,7 +233,7 @@ def engine_named(name: str, workers: int | None = None, device: str = "cpu") -> 
     if name == "ray":
         _import_ray()
         return RayEngine(workers, gpu=device == "cuda")
-    raise MdlpBenchError(f"no engine {name!r}; there are {', '.join(ENGINES)}")
+    raise MdlpBenchError(f"no engine {name!r}{did_you_mean(name, ENGINES)}; there are {', '.join(ENGINES)}")
 
 
 class Loaded(Generic[Loadable]):

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
-from typing import TYPE_CHECKING
+from pathlib import Path
+from traceback import extract_tb
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
+
+
+DEBUG_VARIABLE: Final = "MDLP_BENCH_DEBUG"
+
+_INSTALLED: Final = re.compile(
+    r"[/\\](site-packages|dist-packages|lib[/\\]python3[.\d]*)[/\\]|^<frozen", re.IGNORECASE
+)
 
 
 class MdlpBenchError(Exception):
@@ -55,6 +66,29 @@ def reason(error: BaseException) -> str:
     return next(iter(str(error).splitlines()), "") or type(error).__name__
 
 
+def raised(error: BaseException) -> str:
+    """What somebody's code raised and where, on one line: `ValueError: too small (my_method.py, line 8)`.
+
+    The place is the innermost one that is neither an installed package's nor the standard library's. Errors
+    of this project say themselves what is at fault and get none.
+    """
+    said = f"{type(error).__name__}: {error}".splitlines()[0].removesuffix(": ")[:500]
+    if isinstance(error, MdlpBenchError):
+        return said
+    calls = [call for call in extract_tb(error.__traceback__) if not _INSTALLED.search(call.filename)]
+    return f"{said} ({Path(calls[-1].filename).name}, line {calls[-1].lineno})" if calls else said
+
+
+def debugging() -> bool:
+    """Whether tracebacks are wanted: `--debug`, or `MDLP_BENCH_DEBUG` in the environment, workers' too."""
+    return bool(os.environ.get(DEBUG_VARIABLE))
+
+
+def debug_hint() -> str:
+    """What to add to a message that a traceback would explain; nothing where tracebacks are shown."""
+    return "" if debugging() else " (--debug shows the traceback)"
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """What to add to "no such ...": ` (did you mean 'bicubic'?)` where a known name is close, else nothing.
 
@@ -65,6 +99,14 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     by_lower = {one.lower(): one for one in known}
     close = get_close_matches(name.lower(), by_lower, n=1, cutoff=0.7)
     return f" (did you mean {by_lower[close[0]]!r}?)" if close else ""
+
+
+def no_split(data: str, split: str, known: Iterable[str]) -> DataError:
+    """The error to raise for a split that a data set has not."""
+    there = list(dict.fromkeys(known))
+    return DataError(
+        f"{data}: no split {split!r}{did_you_mean(split, there)}; there are: {', '.join(there) or 'none'}"
+    )
 
 
 def first_fault(error: ValidationError, whole: str = "") -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import traceback
 from typing import Annotated
 
 import typer
@@ -20,7 +22,7 @@ from mdlp_bench.cli import (
     synth,
     train,
 )
-from mdlp_bench.errors import MdlpBenchError
+from mdlp_bench.errors import DEBUG_VARIABLE, MdlpBenchError, debug_hint, debugging, raised
 
 app = typer.Typer(
     name="mdlp-bench",
@@ -63,17 +65,22 @@ def _options(
     version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
     ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the traceback of an error; may stand anywhere in a command.")
+    ] = False,
 ) -> None:
     """Options of every command."""
+    if debug:
+        os.environ[DEBUG_VARIABLE] = "1"
 
 
 def main() -> None:
     """Run the command line; exit code 0 done, 1 problems found in the data, 2 usage or input error."""
+    if "--debug" in sys.argv:
+        sys.argv.remove("--debug")
+        os.environ[DEBUG_VARIABLE] = "1"
     try:
         app()
-    except MdlpBenchError as error:
-        typer.secho(f"error: {error}", fg=typer.colors.RED, err=True)
-        sys.exit(2)
     except BrokenPipeError:
         # The reader of our output (head, less) left; that is no failure.
         sys.stderr.close()
@@ -81,3 +88,9 @@ def main() -> None:
     except KeyboardInterrupt:
         typer.secho("stopped; the same command resumes", err=True)
         sys.exit(130)
+    except Exception as error:
+        if debugging():
+            traceback.print_exc()
+        said = str(error) if isinstance(error, MdlpBenchError) else raised(error) + debug_hint()
+        typer.secho(f"error: {said}", fg=typer.colors.RED, err=True)
+        sys.exit(2)

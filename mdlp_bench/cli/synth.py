@@ -142,13 +142,13 @@ def checked_layout(name: str) -> Layout:
     Raises:
         DataError: There is no such layout.
     """
-    from mdlp_bench.errors import DataError
+    from mdlp_bench.errors import DataError, did_you_mean
     from mdlp_bench.plate import LAYOUTS
 
     for one in LAYOUTS:
         if name == one:
             return one
-    raise DataError(f"no layout {name!r}; there are {', '.join(LAYOUTS)}")
+    raise DataError(f"no layout {name!r}{did_you_mean(name, LAYOUTS)}; there are {', '.join(LAYOUTS)}")
 
 
 def checked_provinces(name: str) -> Provinces:
@@ -159,14 +159,16 @@ def checked_provinces(name: str) -> Provinces:
     """
     from typing import get_args
 
-    from mdlp_bench.errors import DataError
+    from mdlp_bench.errors import DataError, did_you_mean
     from mdlp_bench.synth.render import Provinces
 
     known: tuple[Provinces, ...] = get_args(Provinces)
     for one in known:
         if name == one:
             return one
-    raise DataError(f"no distribution of provinces {name!r}; there are {', '.join(known)}")
+    raise DataError(
+        f"no distribution of provinces {name!r}{did_you_mean(name, known)}; there are {', '.join(known)}"
+    )
 
 
 def _preview(out: Path) -> None:

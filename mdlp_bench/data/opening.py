@@ -9,7 +9,7 @@ from mdlp_bench.data.samples import Samples
 from mdlp_bench.data.sources.frame_order import AUTO, OrderRule
 from mdlp_bench.data.sources.names import printable
 from mdlp_bench.data.sources.registry import SOURCES, sniff
-from mdlp_bench.errors import DataError
+from mdlp_bench.errors import DataError, did_you_mean
 
 HUB_PREFIX = "hf://"
 
@@ -40,7 +40,8 @@ def open_samples(
     """
     name = str(path)
     if source is not None and source not in SOURCES:
-        raise DataError(f"no source {source!r}; there are: {', '.join(SOURCES)}")
+        close = did_you_mean(source, SOURCES)
+        raise DataError(f"no source {source!r}{close}; there are: {', '.join(SOURCES)}")
     source = source or layout_of(path)
     if order is not None and not SOURCES[source].named_frames:
         raise DataError(

@@ -32,7 +32,7 @@ from mdlp_bench.data.manifest import (
 from mdlp_bench.data.samples import Problem, Samples
 from mdlp_bench.data.sources.names import natural_key, printable
 from mdlp_bench.data.temp_table import Strings, hash_strings
-from mdlp_bench.errors import DataError, reason
+from mdlp_bench.errors import DataError, no_split, reason
 from mdlp_bench.files import file_state, sha256_file
 from mdlp_bench.schema import IMAGE_TYPE, REQUIRED, SAMPLE_SCHEMA, Sample, samples_of
 
@@ -155,8 +155,7 @@ class ParquetSamples(Samples):
             chosen._kept &= np.asarray(pc.equal(self._splits, split))
             known = list(self.splits) + [p.split for p in self._problems if p.split is not None]
             if split not in known:
-                names = ", ".join(dict.fromkeys(known))
-                raise DataError(f"{self.name}: no split {split!r}; there are: {names}")
+                raise no_split(self.name, split, known)
             chosen._problems = [p for p in chosen._problems if p.split in (None, split)]
             chosen.name = f"{self.name}/{split}"
         if sample_ids is not None:

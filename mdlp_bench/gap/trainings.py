@@ -14,7 +14,7 @@ from mdlp_bench.data.build import write_parquet
 from mdlp_bench.data.manifest import MANIFEST
 from mdlp_bench.data.plate_split import splits_of, unit_hash
 from mdlp_bench.data.samples import Samples
-from mdlp_bench.errors import DataError, MethodError
+from mdlp_bench.errors import DataError, MethodError, did_you_mean
 from mdlp_bench.files import sha256_bytes, sha256_file, slugify
 from mdlp_bench.gap.measure import FRAMES, choose_plates
 from mdlp_bench.gap.report_model import PartSizes
@@ -59,7 +59,10 @@ class TrainedMethodSpec:
         name, given, config = text.partition("=")
         if name not in trainable_names():
             if given:
-                raise MethodError(f"{name!r} cannot be trained; there are: {', '.join(trainable_names())}")
+                raise MethodError(
+                    f"{name!r} cannot be trained{did_you_mean(name, trainable_names())}; "
+                    f"there are: {', '.join(trainable_names())}"
+                )
             return None
         recipe = read_recipe(config or None, steps=steps, seed=seed)
         return cls(name, f"{name}-{Path(config).stem}" if config else name, recipe)

@@ -16,7 +16,13 @@ import pyarrow as pa
 
 from mdlp_bench.errors import ProtocolError, RunError
 from mdlp_bench.harness.run import Run
-from mdlp_bench.harness.run_table import DEFAULT_TABLE, TableOptions, run_table, unavailable_metrics
+from mdlp_bench.harness.run_table import (
+    DEFAULT_TABLE,
+    TableOptions,
+    row_title,
+    run_table,
+    unavailable_metrics,
+)
 from mdlp_bench.harness.statistics import (
     ClusterBootstrap,
     Estimate,
@@ -120,12 +126,13 @@ class RunComparison:
             console.print(
                 f"Left out for lack of width: {', '.join(left_out)}; written tables have it all.", style="dim"
             )
+        titles = {name: row_title(self, name, run) for name, run in zip(self.names, self.runs, strict=True)}
         for metric, pairs in self.inseparable().items():
             if pairs and metric == self._leading:
-                shown = ", ".join(f"{better} / {worse}" for better, worse in pairs)
+                shown = ", ".join(f"{titles[better]} / {titles[worse]}" for better, worse in pairs)
                 console.print(f"Not separable in {METRICS[metric].title}: {shown}", style="dim")
-        for why, titles in unavailable_metrics(self.runs).items():
-            console.print(f"No {titles}: {why}", style="dim", soft_wrap=True)
+        for why, missing in unavailable_metrics(self.runs).items():
+            console.print(f"No {missing}: {why}", style="dim", soft_wrap=True)
         first = self.runs[0].record.readers[0].name
         for reader, tau in self.agreement.items():
             limits = "" if tau.low is None or tau.high is None else f" [{tau.low:.2f}, {tau.high:.2f}]"
@@ -183,9 +190,10 @@ def compare(runs: Sequence[Run], options: TableOptions = DEFAULT_TABLE) -> RunCo
     first = runs[0]
     for run in runs[1:]:
         if run.record.comparable != first.record.comparable:
+            differences = "; ".join(_differences(first, run))
             raise ProtocolError(
-                f"{run.folder} and {first.folder} differ in protocol, reader or data set; "
-                "only runs of the same ones can be ranked together"
+                f"{first.folder} and {run.folder} cannot be ranked together: {differences}; "
+                "score both the same way"
             )
     tables = [run.per_sample().sort_by("sample_id") for run in runs]
     for run, table in zip(runs, tables, strict=True):
@@ -196,6 +204,28 @@ def compare(runs: Sequence[Run], options: TableOptions = DEFAULT_TABLE) -> RunCo
     ranking = _rank(runs, names, tables, bootstrap)
     agreement = _agreement(runs, tables, bootstrap)
     return RunComparison(names, tuple(runs), bootstrap, ranking, agreement, options)
+
+
+def _differences(first: Run, second: Run) -> list[str]:
+    """In which of the things that must be equal two runs differ, and how."""
+    one, other = first.record, second.record
+    found = []
+    if one.protocol != other.protocol:
+        found.append(f"protocol {one.protocol} and {other.protocol}")
+    elif one.protocol_sha256 != other.protocol_sha256:
+        found.append(f"other rules under the name {one.protocol} (an older version wrote one of them)")
+    if one.dataset.fingerprint != other.dataset.fingerprint:
+        sizes = [f"{data.name} ({data.n_samples} samples)" for data in (one.dataset, other.dataset)]
+        same = " of the same name, with other texts or images" if sizes[0] == sizes[1] else ""
+        found.append(f"data set {sizes[0]} and {sizes[1]}{same}")
+    if one.readers != other.readers:
+        names = [", ".join(reader.name for reader in record.readers) for record in (one, other)]
+        if names[0] != names[1]:
+            found.append(f"readers {names[0]} and {names[1]}")
+        else:
+            changed = [a.name for a, b in zip(one.readers, other.readers, strict=True) if a != b]
+            found.append(f"reader {', '.join(changed)} has other weights, code or threshold")
+    return found
 
 
 def _fitted(table: ScoreTable, console: Console) -> tuple[ScoreTable, list[str]]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import logging
+import re
 import time
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -21,7 +23,7 @@ from tqdm import tqdm
 from mdlp_bench.data.samples import Samples
 from mdlp_bench.device import EXACT, Compute, check_device
 from mdlp_bench.engine import SERIAL, Engine, Loaded, one_thread
-from mdlp_bench.errors import DataError, MethodError, RunError
+from mdlp_bench.errors import DataError, MethodError, RunError, debug_hint, debugging, raised
 from mdlp_bench.files import atomic_path
 from mdlp_bench.harness.run import CostRecord, DatasetRecord, Environment, PredictionsRecord
 from mdlp_bench.images import ImageU8, decode, encode
@@ -56,6 +58,10 @@ SCHEMAS: Final[Mapping[Output, pa.Schema]] = MappingProxyType(
 """One row per sample: the restored image as PNG of the working size, or the text, or why there is neither."""
 
 _COLUMNS: Final = ("sample_id", "frames", "gt")
+_NUMBER: Final = re.compile(r"\d+(\.\d+)?")
+_CAUSES_SHOWN: Final = 5
+_SHOWN: Final[set[str]] = set()
+"""Causes whose traceback this process has printed."""
 
 
 @dataclass(frozen=True)
@@ -159,6 +165,7 @@ def predict(
     """
     loaded = Loaded(_method, method)
     descriptor = loaded.value.descriptor
+    shown = method if isinstance(method, str) else descriptor.name
     started = PredictionsRecord(
         status="running",
         method=descriptor,
@@ -190,11 +197,14 @@ def predict(
         rows = samples.select(sample_ids=rest).rows(_COLUMNS) if rest else iter(())
         # A shard ends with a batch, so that a resumed job cuts the same batches.
         batches = (part for shard in chunks(rows, shard_size) for part in chunks(iter(shard), batch_size))
-        restored = engine.map(partial(_restored, loaded, descriptor, seed, compute), batches)
+        restored = engine.map(partial(_restored, loaded, descriptor, shown, seed, compute), batches)
         for shard, start in enumerate(range(0, len(rest), shard_size), start=done):
             count = -(-min(shard_size, len(rest) - start) // batch_size)
-            record = _write_shard(out, shard, itertools.islice(restored, count), record, bar)
-    n_failed = _count_failed(out, len(samples))
+            record = _write_shard(out, shard, itertools.islice(restored, count), record, bar, shown)
+    errors = _errors(out, len(samples))
+    n_failed = len(errors)
+    for cause in _causes(errors):
+        logger.warning("method %s: %s%s", shown, cause, debug_hint())
     cost = _measure(loaded.value, samples, seed, compute) if measure else record.cost
     record.model_copy(update={"status": "complete", "n_failed": n_failed, "cost": cost}).write(out)
     return Predictions(out)
@@ -252,6 +262,7 @@ def _method(given: AnyMethod | str) -> AnyMethod:
 def _restored(
     method: Loaded[AnyMethod],
     descriptor: MethodDescriptor,
+    shown: str,
     seed: int,
     compute: Compute,
     rows: list[dict[str, Any]],
@@ -259,11 +270,11 @@ def _restored(
     # A worker on another machine may lack the device.
     check_device(compute.device)
     if method.value.descriptor != descriptor:
-        raise MethodError(f"method {descriptor.name}: a worker loads other weights or code; make them equal")
+        raise MethodError(f"method {shown}: a worker loads other weights or code; make them equal")
     batch = _frame_batch(rows, descriptor, seed, compute)
     begun = time.perf_counter()
     with one_thread() if compute.numerics == "exact" else nullcontext():
-        found = _restore(method.value, batch)
+        found = _restore(method.value, batch, shown)
     seconds = time.perf_counter() - begun
     return _RestoredBatch([_prediction_row(p, descriptor.output) for p in found], seconds)
 
@@ -274,23 +285,17 @@ def _write_shard(
     batches: Iterator[_RestoredBatch],
     record: PredictionsRecord,
     bar: tqdm[Any],
+    shown: str,
 ) -> PredictionsRecord:
     rows: list[dict[str, Any]] = []
     seconds = 0.0
     for batch in batches:
         rows += batch.rows
         seconds += batch.seconds
-        for row in batch.rows:
-            if row["error"] is not None:
-                logger.warning(
-                    "%s failed on sample %s: %s", record.method.name, row["sample_id"], row["error"]
-                )
         bar.update(len(batch.rows))
     if shard == 0 and all(row["error"] is not None for row in rows):
-        raise MethodError(
-            f"method {record.method.name}: fails on every sample of the first shard; "
-            f"the first: {rows[0]['error']}"
-        )
+        causes = "; ".join(_causes([row["error"] for row in rows]))
+        raise MethodError(f"method {shown}: fails on every sample it was given: {causes}{debug_hint()}")
     table = pa.Table.from_pylist(rows, SCHEMAS[record.method.output])
     with atomic_path(_shard_path(out, shard)) as temporary:
         pq.write_table(table, temporary, compression="none")
@@ -299,20 +304,22 @@ def _write_shard(
     return updated
 
 
-def _restore(method: AnyMethod, batch: FrameBatch) -> list[Prediction]:
+def _restore(method: AnyMethod, batch: FrameBatch, shown: str) -> list[Prediction]:
     try:
         found = run_on(method, batch)
     except Exception as error:
         if len(batch) > 1:
             # One bad sample must not take its neighbours down: restore them one by one.
-            return [p for i in range(len(batch)) for p in _restore(method, batch.single(i))]
-        reason = f"{type(error).__name__}: {error}".splitlines()[0][:500]
+            return [p for i in range(len(batch)) for p in _restore(method, batch.single(i), shown)]
+        reason = raised(error)
+        if debugging() and (kind := _cause(reason)) not in _SHOWN:
+            _SHOWN.add(kind)
+            traceback.print_exception(error)
         return [Prediction(batch.sample_ids[0], None, reason)]
-    name = method.descriptor.name
     if isinstance(method, TextMethod):
-        readings = check_readings(found, len(batch), name)
+        readings = check_readings(found, len(batch), shown)
         return [Prediction(i, None, None, read) for i, read in zip(batch.sample_ids, readings, strict=True)]
-    images = check_restored(found, len(batch), name)
+    images = check_restored(found, len(batch), shown)
     return [Prediction(i, image, None) for i, image in zip(batch.sample_ids, images, strict=True)]
 
 
@@ -368,15 +375,35 @@ def _resumed(out: Path, started: PredictionsRecord) -> PredictionsRecord:
     return found
 
 
-def _count_failed(out: Path, n_samples: int) -> int:
-    failed = seen = 0
+def _errors(out: Path, n_samples: int) -> list[str]:
+    """Why the method failed, per failed sample, in the order of the samples."""
+    errors: list[str] = []
+    seen = 0
     for shard in itertools.count():
         if seen >= n_samples:
-            return failed
-        errors = pq.read_table(_shard_path(out, shard), columns=["error"])["error"]
-        failed += len(errors) - errors.null_count
-        seen += len(errors)
-    return failed
+            return errors
+        column = pq.read_table(_shard_path(out, shard), columns=["error"])["error"]
+        errors += column.drop_null().to_pylist()
+        seen += len(column)
+    return errors
+
+
+def _cause(error: str) -> str:
+    """What errors of one cause have in common: kind, place and wording, but no numbers of single samples."""
+    wording, _, line = error.rpartition(", line ")
+    return f"{_NUMBER.sub('#', wording or error)}, {line}"
+
+
+def _causes(errors: Sequence[str]) -> list[str]:
+    """One line per distinct cause, the most frequent first: its first error and on how many samples."""
+    found: dict[str, list[str]] = {}
+    for error in errors:
+        found.setdefault(_cause(error), []).append(error)
+    ordered = sorted(found.values(), key=len, reverse=True)
+    lines = [f"{same[0]}, on {len(same)} sample{'s' * (len(same) > 1)}" for same in ordered[:_CAUSES_SHOWN]]
+    if more := ordered[_CAUSES_SHOWN:]:
+        lines.append(f"{len(more)} further causes, on {sum(map(len, more))} samples")
+    return lines
 
 
 def _shard_path(folder: Path, shard: int) -> Path:

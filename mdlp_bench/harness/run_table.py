@@ -178,6 +178,13 @@ def _column(run: Run, key: str, decimals: int | Mapping[str, int]) -> Column:
     return column.model_copy(update={"key": key, "title": title, "decimals": given})
 
 
+def row_title(comparison: RunComparison, name: str, run: Run) -> str:
+    """What a run is called in tables: its method's title, or its name where two runs share a method."""
+    titles = [one.record.method.title for one in comparison.runs]
+    title = run.record.method.title
+    return title if name == run.name and titles.count(title) == 1 else name
+
+
 def _row(comparison: RunComparison, name: str, run: Run) -> Row:
     groups = comparison.groups
     cells = {}
@@ -192,10 +199,11 @@ def _row(comparison: RunComparison, name: str, run: Run) -> Row:
         cells |= {key: Cell(value=value) for key, value in _costs(run).items()}
     n_failed = max((found.n_failed for found in run.summary.values()), default=0)
     failed = f"{n_failed} failed, counted at the floor" if n_failed else ""
-    title = run.record.method.title if comparison.names.count(name) == 1 and name == run.name else name
     text_only = "text only" if run.record.method.output == "text" else ""
     note = "; ".join(part for part in (_NOTES.get(run.name, ""), text_only, failed) if part)
-    return Row(name=title, kind="bound" if oracle else "method", cells=cells, note=note)
+    return Row(
+        name=row_title(comparison, name, run), kind="bound" if oracle else "method", cells=cells, note=note
+    )
 
 
 def _public(reason: str | None) -> str | None:

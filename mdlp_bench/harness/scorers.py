@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar, get_args
 import numpy as np
 import numpy.typing as npt
 
-from mdlp_bench.errors import ProtocolError
+from mdlp_bench.errors import ProtocolError, did_you_mean
 from mdlp_bench.metrics import fidelity, registered
 from mdlp_bench.metrics.protocol import LpipsNet
 
@@ -125,4 +125,6 @@ def checked_net(net: str) -> LpipsNet:
     for name in known:
         if net == name:
             return name
-    raise ProtocolError(f"no LPIPS net {net!r}; there are {', '.join(known)}, and none")
+    raise ProtocolError(
+        f"no LPIPS net {net!r}{did_you_mean(net, known)}; there are {', '.join(known)}, and none"
+    )

@@ -10,7 +10,7 @@ from typing import Final, cast
 import numpy as np
 import numpy.typing as npt
 
-from mdlp_bench.errors import MethodError
+from mdlp_bench.errors import MethodError, did_you_mean
 from mdlp_bench.files import slugify
 from mdlp_bench.images import decode
 from mdlp_bench.methods.base import AnyMethod, FrameBatch, Method, MethodDescriptor, TextMethod
@@ -124,8 +124,8 @@ def load_method(spec: str) -> AnyMethod:
     if Path(spec).is_dir():
         return FolderMethod(Path(spec))
     raise MethodError(
-        f"no method {spec!r}: give a registered name ({', '.join(registered) or 'none installed'}), "
-        "file.py:function, or a folder of restored PNGs"
+        f"no method {spec!r}{did_you_mean(spec, registered)}: give a registered name "
+        f"({', '.join(registered) or 'none installed'}), file.py:function, or a folder of restored PNGs"
     )
 
 
@@ -144,5 +144,6 @@ def _from_file(spec: str) -> AnyMethod:
         return target()
     if callable(target):
         file_name, _, attribute = spec.rpartition(":")
-        return method(name=slugify(f"{Path(file_name).stem}-{attribute}"))(target)
+        name = slugify(f"{Path(file_name).stem}-{attribute}")
+        return method(name=name, title=f"{Path(file_name).name}:{attribute}")(target)
     raise MethodError(f"{spec}: is a {type(target).__name__}, not a function or Method")

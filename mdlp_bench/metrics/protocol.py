@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from mdlp_bench.errors import ProtocolError
+from mdlp_bench.errors import ProtocolError, did_you_mean
 from mdlp_bench.files import sha256_bytes
 from mdlp_bench.images import check_rgb
 
@@ -144,7 +144,9 @@ def protocol_named(name: str) -> Protocol:
         return PROTOCOLS[name]
     except KeyError:
         known = ", ".join(PROTOCOLS)
-        raise ProtocolError(f"no protocol {name!r}; there are {known} (or update mdlp-bench)") from None
+        raise ProtocolError(
+            f"no protocol {name!r}{did_you_mean(name, PROTOCOLS)}; there are {known} (or update mdlp-bench)"
+        ) from None
 
 
 def to_working_size(image: NDArray[np.uint8]) -> NDArray[np.uint8]:

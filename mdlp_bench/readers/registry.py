@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, cast
 
-from mdlp_bench.errors import ReaderError
+from mdlp_bench.errors import MdlpBenchError, ReaderError, debug_hint, did_you_mean, raised
 from mdlp_bench.files import sha256_file
 from mdlp_bench.images import ImageU8
 from mdlp_bench.readers.base import Reader, ReaderDescriptor, Reading
@@ -41,9 +41,14 @@ class FunctionReader(Reader):
         """Call the function; a bare text counts as read with confidence 1.
 
         Raises:
-            ReaderError: It returned something else than one text or Reading a crop.
+            ReaderError: It raised something, or did not return one text or Reading per crop.
         """
-        given = list(self.function(images))
+        try:
+            given = list(self.function(images))
+        except MdlpBenchError:
+            raise
+        except Exception as error:
+            raise ReaderError(f"reader {self.descriptor.name}: {raised(error)}{debug_hint()}") from error
         if len(given) != len(images):
             raise ReaderError(
                 f"reader {self.descriptor.name}: {len(given)} readings for {len(images)} images"
@@ -82,7 +87,10 @@ def load_reader(spec: str = DEFAULT_READER) -> Reader:
         return load_onnx(Path(spec.removeprefix("onnx:")))
     if is_file_spec(spec):
         return _from_file(spec)
-    raise ReaderError(f"no reader {spec!r}: give one of {', '.join(READERS)}, onnx:PATH or file.py:function")
+    raise ReaderError(
+        f"no reader {spec!r}{did_you_mean(spec, READERS)}: give one of {', '.join(READERS)}, onnx:PATH "
+        "or file.py:function"
+    )
 
 
 def _from_file(spec: str) -> Reader:

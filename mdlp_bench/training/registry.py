@@ -11,7 +11,7 @@ from typing import Any, Final
 import yaml
 from pydantic import ValidationError
 
-from mdlp_bench.errors import MethodError, first_fault, reason
+from mdlp_bench.errors import MethodError, did_you_mean, first_fault, reason
 from mdlp_bench.training.config import TrainingConfig
 from mdlp_bench.training.trainable import Trainable
 
@@ -48,7 +48,10 @@ def load_trainable(name: str, options: Mapping[str, Any]) -> Trainable:
     """
     entries = _entries()
     if name not in entries:
-        raise MethodError(f"{name!r} cannot be trained; there are: {', '.join(sorted(entries)) or 'none'}")
+        raise MethodError(
+            f"{name!r} cannot be trained{did_you_mean(name, entries)}; there are: "
+            f"{', '.join(sorted(entries)) or 'none'}"
+        )
     made: Trainable = entries[name].load()(options)
     return made
 

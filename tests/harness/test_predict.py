@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -102,7 +103,8 @@ def test_one_failing_sample_is_kept_with_its_reason(make_samples: Make, tmp_path
 
     poison = to_working_size(decode(sample_row(marked)["frames"][0]["bytes"], "x"))
     found = list(predict(picky, samples, tmp_path / "p", batch_size=4))
-    assert [p.error for p in found if p.error] == ["ValueError: cannot take this one"]
+    (error,) = (p.error for p in found if p.error)
+    assert re.fullmatch(r"ValueError: cannot take this one \(test_predict\.py, line \d+\)", error)
     assert found[marked].image is None
     assert Predictions(tmp_path / "p").record.n_failed == 1
 

@@ -19,7 +19,7 @@ from mdlp_bench import images
 from mdlp_bench.data.manifest import digest_of, fingerprint
 from mdlp_bench.data.samples import Problem, ProblemCode, Samples
 from mdlp_bench.data.sources.names import Listing, printable, read_file
-from mdlp_bench.errors import DataError
+from mdlp_bench.errors import DataError, no_split
 from mdlp_bench.files import file_state
 from mdlp_bench.schema import SAMPLE_SCHEMA, Domain, EncodedImage, Sample, TextOrigin, record_batch
 
@@ -194,7 +194,7 @@ class LazySamples(Samples, Generic[E]):
         known = list(dict.fromkeys(entry.split for entry in self._entries))
         known += [p.split for p in self._problems if p.split is not None and p.split not in known]
         if split not in known:
-            raise DataError(f"{self.name}: no split {split!r}; there are: {', '.join(dict.fromkeys(known))}")
+            raise no_split(self.name, split, known)
         self._entries = [entry for entry in self._entries if entry.split == split]
         self._problems = [p for p in self._problems if p.split in (None, split)]
         self.name = f"{self.name}/{split}"

@@ -36,7 +36,7 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, ValidationError
 from pydantic import model_validator as _model_validator
 
-from mdlp_bench.errors import DataError, first_fault
+from mdlp_bench.errors import DataError, did_you_mean, first_fault
 from mdlp_bench.plate import Layout
 from mdlp_bench.synth.degrade.camera import Camera, DrawField
 from mdlp_bench.synth.degrade.draws import Draw
@@ -204,7 +204,8 @@ def load_recipe(name_or_path: str | Path) -> Recipe:
 def _packaged(name: str) -> Recipe:
     if name not in recipe_names():
         raise DataError(
-            f"no recipe {name!r}; there are {', '.join(recipe_names())}, or give a YAML file's path"
+            f"no recipe {name!r}{did_you_mean(name, recipe_names())}; there are "
+            f"{', '.join(recipe_names())}, or give a YAML file's path"
         )
     file = resources.files("mdlp_bench.synth.degrade") / "recipes" / f"{name}{_SUFFIX}"
     return parse_recipe(file.read_text(encoding="utf-8"), file.name)

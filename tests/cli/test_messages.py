@@ -1,0 +1,130 @@
+"""Messages for somebody whose own code fails, or who mistypes a name."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from mdlp_bench.data.samples import Samples
+from mdlp_bench.errors import DEBUG_VARIABLE, MdlpBenchError, MethodError, ReaderError, did_you_mean, raised
+from mdlp_bench.harness.predict import predict
+from mdlp_bench.methods import load_method
+from mdlp_bench.readers import load_reader
+
+MINE = """import numpy as np
+
+
+def always(frames):
+    return helper(frames)
+
+
+def helper(frames):
+    raise ValueError(f"mean {frames.mean()}")
+
+
+def sometimes(frames):
+    if frames.mean() > MEDIAN:
+        raise ValueError(f"too bright: {frames.mean()}")
+    return np.zeros((len(frames), 112, 224, 3), np.uint8)
+
+
+def wrong_shape(frames):
+    return frames
+
+
+def read(images):
+    return [image.shape[7] for image in images]
+"""
+
+
+@pytest.fixture
+def mine(make_samples: Callable[..., Samples], tmp_path: Path) -> str:
+    (tmp_path / "mine.py").write_text(MINE, encoding="utf-8")
+    return str(tmp_path / "mine.py")
+
+
+def test_a_method_that_always_fails_is_one_line_with_file_line_and_count(
+    make_samples: Callable[..., Samples], mine: str, tmp_path: Path
+) -> None:
+    expected = (
+        rf"method {mine}:always: .*ValueError: mean [\d.]+ \(mine\.py, line 9\), on 6 samples \(--debug"
+    )
+    with pytest.raises(MethodError, match=expected) as found:
+        predict(f"{mine}:always", make_samples(6), tmp_path / "p")
+    assert "\n" not in str(found.value)
+
+
+def test_failures_of_one_cause_are_one_line(
+    make_samples: Callable[..., Samples], mine: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    samples = make_samples(8)
+    means = sorted(frames.mean() for frames in (sample_frames(row) for row in samples.rows()))
+    Path(mine).write_text(MINE.replace("MEDIAN", str(means[3])), encoding="utf-8")
+    found = predict(f"{mine}:sometimes", samples, tmp_path / "p", batch_size=4)
+    assert 1 < found.record.n_failed < 8
+    (line,) = caplog.messages
+    assert f"mine.py, line 14), on {found.record.n_failed} samples" in line
+
+
+def sample_frames(row: dict[str, object]) -> object:
+    import numpy as np
+
+    from mdlp_bench.harness.predict import decode_frames
+    from mdlp_bench.metrics.protocol import to_working_size
+
+    return np.stack([to_working_size(frame) for frame in decode_frames(row)[:3]])
+
+
+def test_what_a_method_returned_is_told_under_the_name_the_user_wrote(
+    make_samples: Callable[..., Samples], mine: str, tmp_path: Path
+) -> None:
+    with pytest.raises(MethodError, match=f"method {mine}:wrong_shape: returned uint8"):
+        predict(f"{mine}:wrong_shape", make_samples(2), tmp_path / "p")
+    assert load_method(f"{mine}:always").descriptor.title == "mine.py:always"
+
+
+def test_a_reader_that_raises_is_one_line(mine: str) -> None:
+    import numpy as np
+
+    with pytest.raises(ReaderError, match=r"reader mine:read: IndexError: .* \(mine\.py, line 23\)"):
+        load_reader(f"{mine}:read").read([np.zeros((4, 8, 3), np.uint8)])
+
+
+@pytest.mark.parametrize("debug", [False, True])
+def test_debug_shows_the_traceback(debug: bool) -> None:
+    command = [sys.executable, "-m", "mdlp_bench", "methods", "--nothing"]
+    code = (
+        f"import sys; from mdlp_bench.cli import main; main.app = lambda: [][1]; sys.argv = {command[2:]!r}"
+    )
+    code += f"; sys.argv += ['--debug'] * {debug}; main.main()"
+    environment = {key: value for key, value in os.environ.items() if key != DEBUG_VARIABLE}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, timeout=60, check=False
+    )
+    assert done.returncode == 2
+    assert ("Traceback" in done.stderr) == debug
+    assert "error: IndexError: list index out of range" in done.stderr
+
+
+def test_names_close_to_a_known_one_are_suggested() -> None:
+    assert did_you_mean("bicubik", ["bicubic", "lanczos"]) == " (did you mean 'bicubic'?)"
+    assert did_you_mean("PSNR", ["psnr"]) == " (did you mean 'psnr'?)"
+    assert did_you_mean("mine", ["bicubic", "lanczos"]) == ""
+    with pytest.raises(MethodError, match=r"no method 'bicubik' \(did you mean 'bicubic'\?\)"):
+        load_method("bicubik")
+    with pytest.raises(ReaderError, match=r"no reader 'crn' \(did you mean 'crnn'\?\)"):
+        load_reader("crn")
+
+
+def test_raised_names_the_place_but_not_of_our_own_errors() -> None:
+    try:
+        int("x")
+    except ValueError as error:
+        assert re.search(r"ValueError: invalid .* \(test_messages\.py, line \d+\)$", raised(error))
+    assert raised(MdlpBenchError("a.png: missing")) == "MdlpBenchError: a.png: missing"
