@@ -59,7 +59,10 @@ _PREDICT_EXAMPLES = """Examples:\n
 
 
 def predict(
-    method: Annotated[str, typer.Argument(help="A registered name, file.py:function, or a folder of PNGs.")],
+    method: Annotated[
+        str,
+        typer.Argument(help="A registered name or file.py:NAME, either with =WEIGHTS, or a folder of PNGs."),
+    ],
     data: DataArgument,
     out: Annotated[Path, typer.Option("--out", "-o", help="The prediction folder; a stopped job resumes.")],
     split: SplitOption = None,
@@ -152,7 +155,8 @@ def score(
 
 _BENCH_EXAMPLES = """Examples:\n
   mdlp-bench bench DATA --split val --methods bicubic,best-frame,frame-mean -o out\n
-  mdlp-bench bench DATA --methods bicubic,my_method.py:restore,restored_pngs/ --reader ppocrv4 -o out"""
+  mdlp-bench bench DATA --methods bicubic,my_method.py:restore,restored_pngs/ --reader ppocrv4 -o out\n
+  mdlp-bench bench DATA --methods lp-diff=runs/x/weights.safetensors,net.py:build=w.pth -o out"""
 
 
 def bench(

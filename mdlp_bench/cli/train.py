@@ -9,23 +9,46 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
+from typer.core import TyperGroup
+from typer.main import get_command
 
 from mdlp_bench.cli.options import DataArgument, DeviceOption, JsonOption, LimitOption
 from mdlp_bench.cli.train_reader import train_reader_command
+from mdlp_bench.userfiles import is_file_spec
 
 # The group `mdlp_bench.training.registry` loads from; naming it here keeps torch out of the command line.
 _GROUP: Final = "mdlp_bench.trainables"
 
 
 def register(app: typer.Typer) -> None:
-    """Add `train` with one command per trainable method, and `reader`."""
-    group = typer.Typer(no_args_is_help=True)
+    """Add `train` with one command per trainable method, for `file.py:NAME`, and `reader`."""
+    group = typer.Typer(no_args_is_help=True, cls=_FilesToo)
     for entry in sorted(entry_points(group=_GROUP)):
         group.command(
             entry.name, help=_HELP.format(name=entry.name), epilog=_EXAMPLES.format(name=entry.name)
-        )(_verb(entry.name))
+        )(_command_of(entry.name))
     group.command("reader")(train_reader_command)
-    app.add_typer(group, name="train", help="Train a restoration method, or the reader.")
+    app.add_typer(group, name="train", help=_GROUP_HELP)
+
+
+class _FilesToo(TyperGroup):
+    """A group that also knows `file.py:NAME`, a trainable of the user's, as a command."""
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if not is_file_spec(cmd_name):
+            return super().get_command(ctx, cmd_name)
+        app = typer.Typer(add_completion=False)
+        app.command(cmd_name, help=_HELP.format(name=cmd_name), epilog=_EXAMPLES.format(name=cmd_name))(
+            _command_of(cmd_name)
+        )
+        return get_command(app)
+
+
+_GROUP_HELP = """Train a restoration method, a network of your own (`file.py:NAME`), or the reader.
+
+NAME is a Trainable of the file, or a function of options that makes one:
+mdlp-bench train my_net.py:MyTrainable DATA --out runs/mine; then
+mdlp-bench bench DATA --methods my_net.py:MyTrainable=runs/mine/weights.safetensors -o out."""
 
 
 _HELP = """Train {name}.
@@ -38,7 +61,7 @@ _EXAMPLES = """Examples:\n
   accelerate launch --num_processes 4 -m mdlp_bench train {name} DATA --out runs/{name}"""
 
 
-def _verb(method: str) -> Callable[..., None]:
+def _command_of(method: str) -> Callable[..., None]:
     def train(
         data: DataArgument,
         out: Annotated[

@@ -15,13 +15,14 @@ from mdlp_bench.data.manifest import MANIFEST
 from mdlp_bench.data.plate_split import splits_of, unit_hash
 from mdlp_bench.data.samples import Samples
 from mdlp_bench.errors import DataError, MethodError, did_you_mean
-from mdlp_bench.files import sha256_bytes, sha256_file, slugify
+from mdlp_bench.files import sha256_bytes, slugify
 from mdlp_bench.gap.measure import FRAMES, choose_plates
 from mdlp_bench.gap.report_model import PartSizes
 from mdlp_bench.gap.sets import GapSet
 from mdlp_bench.methods import Method, MethodDescriptor
+from mdlp_bench.methods.network import method_of_trainable
 from mdlp_bench.training.loop import WEIGHTS
-from mdlp_bench.training.methods import method_of, train_method
+from mdlp_bench.training.methods import train_method
 from mdlp_bench.training.registry import Recipe, load_trainable, read_recipe, trainable_names
 
 MIXED: Final = (1, 10, 100)
@@ -167,11 +168,10 @@ def trained_method(training: Training, weights: Path) -> Method:
         name=slugify(f"{spec.label}-{training.title}")[:80],
         title=f"Trained on {training.title}",
         frames_used=FRAMES,
-        weights_sha256=sha256_file(weights),
         licence="unknown",
         trained_on=(training.title,),
     )
-    return method_of(load_trainable(spec.name, spec.recipe.options), weights, descriptor)
+    return method_of_trainable(load_trainable(spec.name, spec.recipe.options), weights, descriptor)
 
 
 def parts_of(one: GapSet, *, limit: int, seed: int, test_share: float = TEST_SHARE) -> SetParts:

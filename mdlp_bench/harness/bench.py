@@ -9,7 +9,6 @@ from typing import Final
 from mdlp_bench.data.samples import Samples
 from mdlp_bench.device import EXACT, Compute
 from mdlp_bench.engine import SERIAL, Engine
-from mdlp_bench.errors import MethodError
 from mdlp_bench.harness.compare import RunComparison, compare
 from mdlp_bench.harness.figure import FIGURE_FILE, comparison_figure
 from mdlp_bench.harness.plan import ScoringPlan
@@ -17,6 +16,7 @@ from mdlp_bench.harness.predict import predict
 from mdlp_bench.harness.score import score
 from mdlp_bench.harness.tables import RENDERERS
 from mdlp_bench.methods import load_method
+from mdlp_bench.methods.registry import distinct_names
 
 ORACLES: Final = ("ground-truth", "input")
 """The rows that give every table its ceiling and floor."""
@@ -57,15 +57,13 @@ def bench(
     specs = list(dict.fromkeys([*methods, *ORACLES]))
     # Loaded for their descriptors and let go: one method at a time is held while it restores.
     descriptors = [load_method(spec).descriptor for spec in specs]
-    names = [descriptor.name for descriptor in descriptors]
-    twice = {name for name in names if names.count(name) > 1}
-    if twice:
-        raise MethodError(f"two methods are called {min(twice)!r}; rename one")
+    names = distinct_names(specs, [descriptor.name for descriptor in descriptors])
     predictions = [
         predict(
             spec,
             samples,
-            out / "predictions" / descriptor.name,
+            out / "predictions" / name,
+            name=name,
             batch_size=batch_size,
             seed=seed,
             compute=compute,
@@ -73,7 +71,7 @@ def bench(
             engine=engine,
             progress=progress,
         )
-        for spec, descriptor in zip(specs, descriptors, strict=True)
+        for spec, name, descriptor in zip(specs, names, descriptors, strict=True)
     ]
     folders = [out / "runs" / name for name in names]
     runs = score(predictions, samples, folders, plan, engine=engine, progress=progress)

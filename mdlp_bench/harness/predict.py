@@ -130,6 +130,7 @@ def predict(
     samples: Samples,
     out: Path,
     *,
+    name: str | None = None,
     batch_size: int = 16,
     shard_size: int = 256,
     seed: int = 0,
@@ -148,6 +149,7 @@ def predict(
             itself, while an object is pickled.
         samples: What to restore.
         out: The prediction folder.
+        name: What to call a method that is given by its name for `load_method`; default its own name.
         batch_size: Samples per call of the method.
         shard_size: Samples per file; also what a stopped job loses at most.
         seed: Seed of stochastic methods; each sample's own seed is derived from it and the sample id.
@@ -163,7 +165,7 @@ def predict(
         DataError: A frame cannot be decoded.
         MdlpBenchError: As in `Engine.map`.
     """
-    loaded = Loaded(_method, method)
+    loaded = Loaded(_method, method, name)
     descriptor = loaded.value.descriptor
     shown = method if isinstance(method, str) else descriptor.name
     started = PredictionsRecord(
@@ -249,10 +251,10 @@ class _RestoredBatch:
     seconds: float
 
 
-def _method(given: AnyMethod | str) -> AnyMethod:
+def _method(given: AnyMethod | str, name: str | None = None) -> AnyMethod:
     from mdlp_bench.methods import load_method
 
-    method = load_method(given) if isinstance(given, str) else given
+    method = load_method(given, name) if isinstance(given, str) else given
     gives: Output = "text" if isinstance(method, TextMethod) else "image"
     if method.descriptor.output != gives:
         raise MethodError(f"method {method.descriptor.name}: gives {gives}s, its descriptor says otherwise")

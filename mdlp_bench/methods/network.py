@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
+from mdlp_bench.errors import MethodError, reason
+from mdlp_bench.files import sha256_file
 from mdlp_bench.methods.base import FrameBatch, Method, MethodDescriptor
 from mdlp_bench.methods.tensors import to_images, to_tensor
+from mdlp_bench.methods.weights import check_finite, load_exactly, read_state_dict, training_options
+from mdlp_bench.metrics.cost import count_parameters
 from mdlp_bench.metrics.protocol import WORKING_SIZE, to_working_size
 
 if TYPE_CHECKING:
@@ -73,6 +80,94 @@ class NetworkMethod(Method):
         if restored.shape[1:3] == WORKING_SIZE:
             return restored
         return np.stack([to_working_size(image) for image in restored])
+
+
+class Restorer(Protocol):
+    """What is trained and restores: see `mdlp_bench.training.trainable.Trainable`."""
+
+    @property
+    def network(self) -> nn.Module:
+        """The restoration network."""
+
+    def restore(self, network: nn.Module, frames: Tensor, seeds: Sequence[int]) -> Tensor:
+        """Restore with the network; [B, N, 3, 112, 224] to [B, 3, 112, 224]."""
+
+    def load(self, path: Path) -> None:
+        """Read stored weights."""
+
+
+def method_of_trainable(trainable: Restorer, weights: Path, descriptor: MethodDescriptor) -> NetworkMethod:
+    """What a training made, as a method that restores as the trainable does.
+
+    Args:
+        trainable: What was trained.
+        weights: Its weight file.
+        descriptor: Its descriptor; parameters and hash are filled in here.
+
+    Raises:
+        MdlpBenchError: The weights are missing, damaged or do not fit.
+    """
+    module = cast("nn.Module", trainable)
+    try:
+        trainable.load(weights)
+    except (RuntimeError, KeyError, ValueError, OSError, SafetensorError) as error:
+        raise MethodError(f"{weights}: does not fit {type(trainable).__name__} ({reason(error)})") from error
+    check_finite(module.state_dict(), str(weights))
+    module.eval()
+
+    def restore(network: nn.Module, frames: Tensor, seeds: Sequence[int]) -> Tensor:
+        # What the network needs beside it is moved with it.
+        module.to(frames.device)
+        return trainable.restore(network, frames, seeds)
+
+    return NetworkMethod(_filled(descriptor, trainable.network, weights), trainable.network, restore)
+
+
+def method_of_network(network: nn.Module, name: str, weights: Path | None = None) -> NetworkMethod:
+    """A network of a user's, as a method.
+
+    Args:
+        network: Maps frames [B, N, 3, 112, 224] in [-1, 1], oldest first, to [B, 3, H, W]. N is its attribute
+            `frames`, 3 when it has none.
+        name: Its name in runs.
+        weights: Loaded into it strictly when given.
+
+    Raises:
+        MdlpBenchError: The weights are missing, damaged or do not fit.
+    """
+    if weights is not None:
+        load_exactly(network, read_state_dict(weights), str(weights))
+    frames = getattr(network, "frames", 3)
+    descriptor = MethodDescriptor(name=name, title=name, frames_used=frames, licence="unknown")
+    return NetworkMethod(_filled(descriptor, network, weights), network)
+
+
+def method_of_weights(factory: Callable[..., object], weights: Path, name: str) -> NetworkMethod:
+    """The network or trainable that a factory makes, with weights, as a method.
+
+    Args:
+        factory: Gives an `nn.Module` or a `Trainable`. Its parameter `options`, where it has one, gets the
+            options of the training that the weight file's card names.
+        weights: The weight file.
+        name: Its name in runs.
+
+    Raises:
+        MethodError: The factory gives something else, or the weights do not fit.
+    """
+    takes_options = "options" in inspect.signature(factory).parameters
+    made = factory(training_options(weights)) if takes_options else factory()
+    if not isinstance(made, nn.Module):
+        what = "takes no weights" if isinstance(made, Method) else f"gives a {type(made).__name__}"
+        raise MethodError(f"{name}: what makes it {what}; must give a network or trainable")
+    if callable(getattr(made, "restore", None)) and callable(getattr(made, "load", None)):
+        descriptor = MethodDescriptor(name=name, title=name, licence="unknown")
+        return method_of_trainable(cast("Restorer", made), weights, descriptor)
+    return method_of_network(made, name, weights)
+
+
+def _filled(descriptor: MethodDescriptor, network: nn.Module, weights: Path | None) -> MethodDescriptor:
+    stored = None if weights is None else sha256_file(weights)
+    return descriptor.model_copy(update={"parameters": count_parameters(network), "weights_sha256": stored})
 
 
 def _forward(network: nn.Module, frames: Tensor, seeds: Sequence[int]) -> Tensor:

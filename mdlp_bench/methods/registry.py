@@ -1,8 +1,11 @@
-"""Find a method by what a user types: a registered name, `file.py:function`, or a folder of restored PNGs."""
+"""Find a method by what a user types: a registered name, `file.py:function`, weights, or a folder of PNGs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import inspect
+import re
+import sys
+from collections.abc import Callable, Sequence
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Final, cast
@@ -10,13 +13,14 @@ from typing import Final, cast
 import numpy as np
 import numpy.typing as npt
 
-from mdlp_bench.errors import MethodError, did_you_mean
+from mdlp_bench.errors import MethodError, MissingWeightsError, did_you_mean
 from mdlp_bench.files import slugify
 from mdlp_bench.images import decode
-from mdlp_bench.methods.base import AnyMethod, FrameBatch, Method, MethodDescriptor, TextMethod
+from mdlp_bench.methods.base import AnyMethod, FrameBatch, Method, MethodDescriptor
 from mdlp_bench.userfiles import is_file_spec, load_from_file
 
 ENTRY_POINT_GROUP: Final = "mdlp_bench.methods"
+TRAINABLE_GROUP: Final = "mdlp_bench.trainables"
 ABLATION_GROUP: Final = "mdlp_bench.ablations"
 
 RestoreFunction = Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.uint8]]
@@ -25,9 +29,12 @@ RestoreFunction = Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.uint8]]
 class FunctionMethod(Method):
     """A method that is one function on frame batches (see `method`)."""
 
-    def __init__(self, function: RestoreFunction, descriptor: MethodDescriptor) -> None:
+    def __init__(
+        self, function: RestoreFunction, descriptor: MethodDescriptor, *, is_named: bool = True
+    ) -> None:
         self.function = function
         self.descriptor = descriptor
+        self.is_named = is_named
 
     def restore_batch(self, batch: FrameBatch) -> npt.NDArray[np.uint8]:
         """Call the function with the first frames at the working size; uint8 [B, 112, 224, 3]."""
@@ -73,7 +80,7 @@ def method(
     """Make a function on frame batches a method.
 
     Args:
-        name: Its name in runs; default the function's name.
+        name: Its name in runs; default the function's name, after the file's where it is loaded from one.
         frames: How many frames it takes.
         title: Its name in tables; default `name`.
         details: Further fields of `MethodDescriptor` (licence, citation, parameters, ...).
@@ -91,7 +98,7 @@ def method(
     def decorate(function: RestoreFunction) -> FunctionMethod:
         own = name or function.__name__.lower().replace("_", "-")
         fields = {"name": own, "title": title or own, "frames_used": frames, **details}
-        return FunctionMethod(function, MethodDescriptor.model_validate(fields))
+        return FunctionMethod(function, MethodDescriptor.model_validate(fields), is_named=name is not None)
 
     return decorate
 
@@ -106,27 +113,70 @@ def registered_ablations() -> dict[str, EntryPoint]:
     return {entry.name: entry for entry in sorted(entry_points(group=ABLATION_GROUP))}
 
 
-def load_method(spec: str) -> AnyMethod:
+def load_method(spec: str, name: str | None = None) -> AnyMethod:
     """Load a method.
 
     Args:
-        spec: A registered name (`bicubic`), `path/to/file.py:function`, or a folder of `<sample_id>.png`.
+        spec: One of
+
+            - a registered name (`bicubic`),
+            - `path/to/file.py:NAME`, where NAME is a function on frame batches, a `Method`, an `nn.Module`,
+              or what makes one of these when called without arguments,
+            - either of these with weights, `lp-diff=runs/x/weights.safetensors` or `net.py:build=w.pth`,
+              where NAME may also be a `Trainable`,
+            - a folder of `<sample_id>.png`.
+        name: What to call it instead.
 
     Raises:
-        MethodError: There is no such method, or the file or function cannot be loaded.
+        MethodError: There is no such method, or the file, function or weights cannot be loaded.
         MdlpBenchError: What the method itself needs is missing (weights, a package).
     """
+    found = _load(spec)
+    if name is not None and name != found.descriptor.name:
+        title = f"{found.descriptor.title} ({name})"
+        found.descriptor = found.descriptor.model_copy(update={"name": name, "title": title})
+    return found
+
+
+def distinct_names(specs: Sequence[str], names: Sequence[str]) -> list[str]:
+    """Names that differ, for methods of which some have one name, by the folders their files lie in.
+
+    Raises:
+        MethodError: Two methods that do not come from files have one name.
+    """
+    distinct = list(names)
+    for index, (spec, name) in enumerate(zip(specs, names, strict=True)):
+        target, weights = _with_weights(spec)
+        path = weights or (Path(target.rpartition(":")[0]) if is_file_spec(target) else Path(target))
+        if names.count(name) > 1 and path.exists():
+            distinct[index] = slugify(f"{path.resolve().parent.name}-{name}")[:80]
+    if twice := {name for name in distinct if distinct.count(name) > 1}:
+        raise MethodError(f"two methods are called {min(twice)!r}; rename one")
+    return distinct
+
+
+def _load(spec: str) -> AnyMethod:
     registered = registered_methods() | registered_ablations()
     if spec in registered:
         return _instance(registered[spec].load(), spec)
-    if is_file_spec(spec):
-        return _from_file(spec)
     if Path(spec).is_dir():
         return FolderMethod(Path(spec))
+    target, weights = _with_weights(spec)
+    if weights is not None:
+        return _of_weights(target, weights, spec)
+    if is_file_spec(spec):
+        return _from_file(spec)
     raise MethodError(
         f"no method {spec!r}{did_you_mean(spec, registered)}: give a registered name "
-        f"({', '.join(registered) or 'none installed'}), file.py:function, or a folder of restored PNGs"
+        f"({', '.join(registered) or 'none installed'}), file.py:function, either with =WEIGHTS, "
+        "or a folder of restored PNGs"
     )
+
+
+def _with_weights(spec: str) -> tuple[str, Path | None]:
+    """`TARGET=WEIGHTS` in two parts; no weights where it has not that form."""
+    found = re.fullmatch(r"(.+?\.py:\w+|[^=]+)=(.+)", spec)
+    return (found[1], Path(found[2])) if found else (spec, None)
 
 
 def _instance(target: object, spec: str) -> AnyMethod:
@@ -136,14 +186,68 @@ def _instance(target: object, spec: str) -> AnyMethod:
     return made
 
 
+def _of_weights(target: str, weights: Path, spec: str) -> AnyMethod:
+    """A registered method, trainable or network of a file, with weights; named after both."""
+    if not weights.is_file():
+        raise MissingWeightsError(f"{weights}: no such weight file")
+    entries = {e.name: e for e in entry_points(group=TRAINABLE_GROUP)}
+    entries |= registered_ablations() | registered_methods()
+    if is_file_spec(target):
+        factory = load_from_file(target, MethodError)
+        base = _name_of_file(target)
+    elif target in entries:
+        factory, base = entries[target].load(), target
+    else:
+        raise MethodError(
+            f"no method {target!r} that takes weights{did_you_mean(target, entries)}: "
+            f"give file.py:NAME or one of {', '.join(sorted(entries))}"
+        )
+    label = weights.resolve().parent.name if weights.stem == "weights" else weights.stem
+    name = slugify(f"{base}-{label}")[:80]
+    if not callable(factory) or isinstance(factory, AnyMethod):
+        raise MethodError(f"{spec}: {target} is a method already; name what builds its network")
+    from mdlp_bench.methods.network import method_of_weights
+
+    parameters = inspect.signature(factory).parameters
+    if "weights" in parameters:
+        found = factory(weights=weights)
+        if not isinstance(found, AnyMethod):
+            raise MethodError(f"{target}: gives a {type(found).__name__} for weights, not a method")
+        title = f"{found.descriptor.title} ({label})"
+        found.descriptor = found.descriptor.model_copy(update={"name": name, "title": title})
+        return found
+    return method_of_weights(factory, weights, name)
+
+
 def _from_file(spec: str) -> AnyMethod:
     target = load_from_file(spec, MethodError)
+    name = _name_of_file(spec)
+    if callable(target) and not isinstance(target, AnyMethod) and _takes_nothing(target):
+        # What makes a method or a network.
+        target = target()
+    if isinstance(target, FunctionMethod) and not target.is_named:
+        return FunctionMethod(target.function, target.descriptor.model_copy(update={"name": name}))
     if isinstance(target, AnyMethod):
         return target
-    if isinstance(target, type) and issubclass(target, (Method, TextMethod)):
-        return target()
+    if isinstance(target, type) and hasattr(target, "state_dict"):
+        raise MethodError(f"{spec}: a network without weights; give {spec}=WEIGHTS")
+    if "torch" in sys.modules and isinstance(target, sys.modules["torch"].nn.Module):
+        from mdlp_bench.methods.network import method_of_network
+
+        return method_of_network(target, name)
     if callable(target):
         file_name, _, attribute = spec.rpartition(":")
-        name = slugify(f"{Path(file_name).stem}-{attribute}")
         return method(name=name, title=f"{Path(file_name).name}:{attribute}")(target)
-    raise MethodError(f"{spec}: is a {type(target).__name__}, not a function or Method")
+    raise MethodError(f"{spec}: is a {type(target).__name__}, not a function, Method or network")
+
+
+def _name_of_file(spec: str) -> str:
+    file_name, _, attribute = spec.rpartition(":")
+    return slugify(f"{Path(file_name).stem}-{attribute}")[:80]
+
+
+def _takes_nothing(target: Callable[..., object]) -> bool:
+    if "torch" in sys.modules and isinstance(target, sys.modules["torch"].nn.Module):
+        return False
+    required = (p for p in inspect.signature(target).parameters.values() if p.default is p.empty)
+    return not any(p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in required)

@@ -14,11 +14,12 @@ weights-only loader.
 from __future__ import annotations
 
 import hashlib
+import json
 import pickle
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import torch
 from pydantic import BaseModel, ValidationError
@@ -86,7 +87,7 @@ def save_network(
         name: tensor.detach().cpu().to(dtype if tensor.is_floating_point() else None).contiguous().clone()
         for name, tensor in network.state_dict().items()
     }
-    _check_finite(state, f"{path}: not written")
+    check_finite(state, f"{path}: not written")
     own = {"method": method, "config": config.model_dump_json() if config else "{}", "sha256": _digest(state)}
     with atomic_path(path) as temporary:
         save_file(state, temporary, {**(notes or {}), **own})
@@ -139,6 +140,19 @@ def read_card(path: Path) -> dict[str, str]:
         raise MethodError(f"{path}: not a readable weight file ({reason(error)})") from error
 
 
+def training_options(path: Path) -> dict[str, Any]:
+    """The options of the training that wrote a weight file; empty where its card does not say.
+
+    Raises:
+        MdlpBenchError: As in `read_card`.
+    """
+    try:
+        options = json.loads(read_card(path).get("training", "{}")).get("options", {})
+    except (json.JSONDecodeError, AttributeError):
+        return {}
+    return options if isinstance(options, dict) else {}
+
+
 def read_state_dict(path: Path) -> StateDict:
     """Read a `.pth`/`.pt`/`.ckpt` or `.safetensors` file without running any code it may carry.
 
@@ -177,7 +191,7 @@ def read_state_dict(path: Path) -> StateDict:
     stored = read_card(path).get("sha256")
     if stored is not None and stored != _digest(state):
         raise MethodError(f"{path}: damaged: its tensors are not those that were written")
-    _check_finite(state, str(path))
+    check_finite(state, str(path))
     return {name.replace("_orig_mod.", ""): tensor for name, tensor in state.items()}
 
 
@@ -217,7 +231,7 @@ def load_exactly(
     # Where none fits, the error is about the one that comes closest.
     state = next(fitting, max(unwrapped, key=lambda table: len(own.keys() & table.keys())))
     if not own.keys() & state.keys():
-        _name_prefix(next(iter(needed), ""), state, source)
+        _name_prefix(needed, state, source)
     missing = [key for key in own if key not in state and key in needed]
     unknown = [key for key in state if key not in own]
     reshaped = [key for key in own if key in state and own[key].shape != state[key].shape]
@@ -235,11 +249,12 @@ def load_exactly(
     module.load_state_dict({**own, **state})
 
 
-def _name_prefix(wanted: str, state: Mapping[str, Tensor], source: str) -> None:
+def _name_prefix(needed: set[str], state: Mapping[str, Tensor], source: str) -> None:
     """Raise an error that names the prefix which the network's names have in a file, if that is the fault."""
-    prefixes = [key.removesuffix(wanted) for key in state if wanted and key.endswith(f".{wanted}")]
-    if prefixes:
-        raise MethodError(f"{source}: its names start with {prefixes[0]!r}; store them without it")
+    wanted = min(needed, default="")
+    for prefix in (key.removesuffix(wanted) for key in state if key.endswith(f".{wanted}")):
+        if needed <= {key.removeprefix(prefix) for key in state}:
+            raise MethodError(f"{source}: its names start with {prefix!r}; store them without it")
 
 
 def _tensors_of(content: object, path: Path) -> StateDict:
@@ -258,7 +273,8 @@ def _tensors_of(content: object, path: Path) -> StateDict:
     return {str(key): value for key, value in content.items()}
 
 
-def _check_finite(state: Mapping[str, Tensor], source: str) -> None:
+def check_finite(state: Mapping[str, Tensor], source: str) -> None:
+    """Raise `MethodError` when a tensor holds a value that is not finite; `source` is what it is called."""
     for name, tensor in state.items():
         if tensor.is_floating_point() and not tensor.isfinite().all():
             raise MethodError(

@@ -1,4 +1,4 @@
-"""Find what can be trained: entry points of the group `mdlp_bench.trainables`, and recipe files."""
+"""Find what can be trained: entry points of the group `mdlp_bench.trainables`, users' files; recipe files."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ import yaml
 from pydantic import ValidationError
 
 from mdlp_bench.errors import MethodError, did_you_mean, first_fault, reason
+from mdlp_bench.files import sha256_file
 from mdlp_bench.training.config import TrainingConfig
 from mdlp_bench.training.trainable import Trainable
+from mdlp_bench.userfiles import is_file_spec, load_from_file
 
 ENTRY_POINT_GROUP: Final = "mdlp_bench.trainables"
 
@@ -40,20 +42,35 @@ def load_trainable(name: str, options: Mapping[str, Any]) -> Trainable:
     """Build what is trained.
 
     Args:
-        name: As registered.
+        name: As registered, or `file.py:NAME` of a `Trainable` or of a function of options that makes one.
         options: The method's own options; each method documents its own.
 
     Raises:
         MethodError: There is no such name, or an option is wrong.
     """
+    if is_file_spec(name):
+        target = load_from_file(name, MethodError)
+        built = target(options) if callable(target) else target
+        if not isinstance(built, Trainable):
+            raise MethodError(f"{name}: gives a {type(built).__name__}, not a Trainable")
+        return built
     entries = _entries()
     if name not in entries:
         raise MethodError(
             f"{name!r} cannot be trained{did_you_mean(name, entries)}; there are: "
-            f"{', '.join(sorted(entries)) or 'none'}"
+            f"{', '.join(sorted(entries)) or 'none'}; or give file.py:NAME"
         )
     made: Trainable = entries[name].load()(options)
     return made
+
+
+def identity_of(name: str) -> dict[str, str]:
+    """What tells a trainable from others in the record of a training: its name, and the content of a file."""
+    if not is_file_spec(name):
+        return {"method": name}
+    file_name, _, attribute = name.rpartition(":")
+    path = Path(file_name)
+    return {"method": f"{path.name}:{attribute}", "source": sha256_file(path)}
 
 
 def read_recipe(config: str | None, **changes: Any) -> Recipe:
