@@ -6,7 +6,7 @@ import json
 import re
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,7 +19,9 @@ MARK: Final = ".unfinished.json"
 WORK: Final = ".build"
 """Folder, inside an output folder, of what is needed until the work is finished."""
 
-_LOCK: Final = ".lock"
+LOCK: Final = ".lock"
+"""In a folder that is being written: the lock of its writer."""
+
 _SHOWN: Final = 3
 _MAX_TEXT: Final = 60
 
@@ -34,12 +36,17 @@ def locked_folder(folder: Path) -> Iterator[None]:
     Raises:
         MdlpBenchError: Another process writes into the folder, it is a file, or it cannot be written to.
     """
-    lock = _lock(folder, _LOCK)
+    is_new = not folder.exists()
+    lock = _lock(folder, LOCK)
     try:
         _remove_parts(folder)
         yield
     finally:
         lock.remove()
+        if is_new:
+            # A call that failed before it made anything leaves nothing behind.
+            with suppress(OSError):
+                folder.rmdir()
 
 
 @contextmanager
@@ -103,13 +110,23 @@ def check_identity(folder: Path, found: Mapping[str, Any], wanted: Mapping[str, 
     Raises:
         DataError: They differ; names what does, with both values.
     """
-    differences = list(_differences(found, json.loads(json.dumps(wanted)), ""))
-    if differences:
-        more = f" and {len(differences) - _SHOWN} more" if len(differences) > _SHOWN else ""
+    if different := differences(found, wanted):
         raise DataError(
-            f"{folder}: holds unfinished work that differs: {', '.join(differences[:_SHOWN])}{more}; "
+            f"{folder}: holds unfinished work that differs: {different}; "
             "repeat the command it was begun with, delete the folder or choose another one"
         )
+
+
+def differences(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
+    """What differs between two identities, with both values; empty when they are equal.
+
+    Args:
+        found: Of earlier work; parts that earlier versions did not write are not compared.
+        wanted: Of this call.
+    """
+    every = list(_differences(found, json.loads(json.dumps(wanted)), ""))
+    more = f" and {len(every) - _SHOWN} more" if len(every) > _SHOWN else ""
+    return ", ".join(every[:_SHOWN]) + more
 
 
 def _lock(folder: Path, name: str) -> FileLock:

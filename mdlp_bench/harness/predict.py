@@ -24,7 +24,7 @@ from mdlp_bench.data.samples import Samples
 from mdlp_bench.device import EXACT, Compute, check_device
 from mdlp_bench.engine import SERIAL, Engine, Loaded, one_thread
 from mdlp_bench.errors import DataError, MethodError, RunError, debug_hint, debugging, raised
-from mdlp_bench.files import atomic_path
+from mdlp_bench.files import atomic_path, sha256_bytes, sha256_file
 from mdlp_bench.harness.run import CostRecord, DatasetRecord, Environment, PredictionsRecord
 from mdlp_bench.images import ImageU8, decode, encode
 from mdlp_bench.methods.base import (
@@ -37,8 +37,11 @@ from mdlp_bench.methods.base import (
     check_restored,
     run_on,
 )
+from mdlp_bench.methods.registry import registered_ablations, registered_methods
+from mdlp_bench.output_folder import LOCK, differences, locked_folder
 from mdlp_bench.readers.base import Reading
 from mdlp_bench.schema import IMAGE_TYPE
+from mdlp_bench.userfiles import is_file_spec
 
 logger = logging.getLogger(__name__)
 
@@ -179,37 +182,39 @@ def predict(
         precision=compute.precision,
         numerics=compute.numerics,
         environment=Environment.current(),
+        given_sha256=_hash_of_given(method) if isinstance(method, str) else None,
     )
     if len(samples) == 0:
         raise DataError(f"{samples.name}: no samples to restore")
-    record = _resumed(out, started)
-    if record.status == "complete" and (record.cost is not None or not measure):
+    with locked_folder(out):
+        record = _resumed(out, started)
+        if record.status == "complete" and (record.cost is not None or not measure):
+            return Predictions(out)
+        record.write(out)
+        done = next(k for k in itertools.count() if not _shard_path(out, k).is_file())
+        rest = samples.sample_ids[done * shard_size :]
+        with tqdm(
+            total=len(samples),
+            initial=len(samples) - len(rest),
+            desc=descriptor.title,
+            unit="img",
+            disable=not progress,
+            leave=False,
+        ) as bar:
+            rows = samples.select(sample_ids=rest).rows(_COLUMNS) if rest else iter(())
+            # A shard ends with a batch, so that a resumed job cuts the same batches.
+            batches = (part for shard in chunks(rows, shard_size) for part in chunks(iter(shard), batch_size))
+            restored = engine.map(partial(_restored, loaded, descriptor, shown, seed, compute), batches)
+            for shard, start in enumerate(range(0, len(rest), shard_size), start=done):
+                count = -(-min(shard_size, len(rest) - start) // batch_size)
+                record = _write_shard(out, shard, itertools.islice(restored, count), record, bar, shown)
+        errors = _errors(out, len(samples))
+        n_failed = len(errors)
+        for cause in _causes(errors):
+            logger.warning("method %s: %s%s", shown, cause, debug_hint())
+        cost = _measure(loaded.value, samples, seed, compute) if measure else record.cost
+        record.model_copy(update={"status": "complete", "n_failed": n_failed, "cost": cost}).write(out)
         return Predictions(out)
-    record.write(out)
-    done = next(k for k in itertools.count() if not _shard_path(out, k).is_file())
-    rest = samples.sample_ids[done * shard_size :]
-    with tqdm(
-        total=len(samples),
-        initial=len(samples) - len(rest),
-        desc=descriptor.title,
-        unit="img",
-        disable=not progress,
-        leave=False,
-    ) as bar:
-        rows = samples.select(sample_ids=rest).rows(_COLUMNS) if rest else iter(())
-        # A shard ends with a batch, so that a resumed job cuts the same batches.
-        batches = (part for shard in chunks(rows, shard_size) for part in chunks(iter(shard), batch_size))
-        restored = engine.map(partial(_restored, loaded, descriptor, shown, seed, compute), batches)
-        for shard, start in enumerate(range(0, len(rest), shard_size), start=done):
-            count = -(-min(shard_size, len(rest) - start) // batch_size)
-            record = _write_shard(out, shard, itertools.islice(restored, count), record, bar, shown)
-    errors = _errors(out, len(samples))
-    n_failed = len(errors)
-    for cause in _causes(errors):
-        logger.warning("method %s: %s%s", shown, cause, debug_hint())
-    cost = _measure(loaded.value, samples, seed, compute) if measure else record.cost
-    record.model_copy(update={"status": "complete", "n_failed": n_failed, "cost": cost}).write(out)
-    return Predictions(out)
 
 
 def chunks(rows: Iterator[dict[str, Any]], size: int) -> Iterator[list[dict[str, Any]]]:
@@ -365,16 +370,27 @@ def _prediction_row(prediction: Prediction, output: Output) -> dict[str, Any]:
 def _resumed(out: Path, started: PredictionsRecord) -> PredictionsRecord:
     """The record to go on with: `started`, or what an earlier call with the same arguments left."""
     if not (out / PredictionsRecord.file_name).is_file():
-        if out.is_dir() and any(out.iterdir()):
-            raise RunError(f"{out}: not empty and holds no predictions; choose a new folder")
+        if taken := sorted(path.name for path in out.iterdir() if path.name != LOCK):
+            raise RunError(f"{out}: not empty (it holds {taken[0]}) and no predictions; choose a new folder")
         return started
     found = PredictionsRecord.read(out)
-    if found.identity != started.identity:
+    wanted = started.model_copy(update={"status": found.status})
+    if different := differences(found.identity, wanted.identity):
         raise RunError(
-            f"{out}: holds predictions of {found.method.name} on {found.dataset.name} with other weights, "
-            "data, seed, batch size, device or numerics; choose a new folder or delete it"
+            f"{out}: holds predictions of {found.method.name} on {found.dataset.name} that differ: "
+            f"{different}; choose a new folder or delete it"
         )
     return found
+
+
+def _hash_of_given(spec: str) -> str | None:
+    """The hash of what a method is made of that its descriptor does not tell: a user's file, or pictures."""
+    if spec in registered_methods() | registered_ablations():
+        return None
+    if is_file_spec(spec):
+        return sha256_file(Path(spec.rpartition(":")[0]))
+    path = Path(spec)
+    return sha256_bytes("".join(f"{p.name} {sha256_file(p)}\n" for p in sorted(path.glob("*.png"))).encode())
 
 
 def _errors(out: Path, n_samples: int) -> list[str]:

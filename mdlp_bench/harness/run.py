@@ -22,6 +22,7 @@ from mdlp_bench.errors import DataError, ProtocolError, RunError
 from mdlp_bench.files import atomic_path, read_json, write_json
 from mdlp_bench.methods.base import MethodDescriptor
 from mdlp_bench.metrics.protocol import Protocol, protocol_named
+from mdlp_bench.output_folder import locked_folder
 from mdlp_bench.readers.base import ReaderDescriptor
 from mdlp_bench.records import Record
 
@@ -97,7 +98,10 @@ class CostRecord(BaseModel):
 
 
 class PredictionsRecord(_Record):
-    """`predictions.json`: whose predictions these are, and how far they have come."""
+    """`predictions.json`: whose predictions these are, and how far they have come.
+
+    `given_sha256` is the hash of the file of a method given as `file.py:name`, or of a folder's pictures.
+    """
 
     file_name: ClassVar[str] = "predictions.json"
 
@@ -112,16 +116,26 @@ class PredictionsRecord(_Record):
     precision: Precision = "fp32"
     numerics: Numerics = "exact"
     environment: Environment
+    given_sha256: str | None = None
     n_failed: int = 0
     seconds: float = 0.0
     cost: CostRecord | None = None
 
     @property
-    def identity(self) -> tuple[object, ...]:
-        """What must be equal for a folder to be resumed."""
-        kind = self.device.partition(":")[0]
-        numerics = (kind, self.precision, self.numerics)
-        return (self.method, self.dataset, self.seed, self.batch_size, self.shard_size, numerics)
+    def identity(self) -> dict[str, Any]:
+        """What must be equal for a folder to be resumed: all that the stored pictures depend on.
+
+        Finished predictions stay those of their method when the software moves on; unfinished ones do not go
+        on with other software.
+        """
+        kept = ("method", "dataset", "seed", "batch_size", "shard_size", "precision", "numerics")
+        found = {name: self.model_dump(mode="json", include={name})[name] for name in kept}
+        found["device"] = self.device.partition(":")[0]
+        if self.given_sha256 is not None:
+            found["given_sha256"] = self.given_sha256
+        if self.status == "running":
+            found["packages"] = self.environment.packages
+        return found
 
 
 class MetricSummary(BaseModel):
@@ -242,12 +256,12 @@ def write_run(
     folder: Path, record: RunRecord, per_sample: pa.Table, summary: dict[str, MetricSummary]
 ) -> Run:
     """Write a run folder; `run.json` comes last, so a folder that has one is complete."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / RunRecord.file_name).unlink(missing_ok=True)
-    with atomic_path(folder / "per_sample.parquet") as temporary:
-        pq.write_table(per_sample, temporary, compression="zstd")
-    write_json(folder / "summary.json", {k: v.model_dump(mode="json") for k, v in summary.items()})
-    record.write(folder)
+    with locked_folder(folder):
+        (folder / RunRecord.file_name).unlink(missing_ok=True)
+        with atomic_path(folder / "per_sample.parquet") as temporary:
+            pq.write_table(per_sample, temporary, compression="zstd")
+        write_json(folder / "summary.json", {k: v.model_dump(mode="json") for k, v in summary.items()})
+        record.write(folder)
     return Run(folder)
 
 

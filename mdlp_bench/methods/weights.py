@@ -91,6 +91,17 @@ def save_network(
     own = {"method": method, "config": config.model_dump_json() if config else "{}", "sha256": _digest(state)}
     with atomic_path(path) as temporary:
         save_file(state, temporary, {**(notes or {}), **own})
+        _sort_metadata(temporary)
+
+
+def _sort_metadata(path: Path) -> None:
+    """Put the metadata of a safetensors file in order: the library writes it in a random one."""
+    with path.open("r+b") as stream:
+        length = int.from_bytes(stream.read(8), "little")
+        header = json.loads(stream.read(length))
+        header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+        stream.seek(8)
+        stream.write(json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode().ljust(length))
 
 
 def load_network(

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from mdlp_bench.errors import DataError, reason
 from mdlp_bench.files import atomic_path, read_json, write_json
+from mdlp_bench.output_folder import differences
 from mdlp_bench.training.trainable import Trainable
 
 TRAINING: Final = "training.json"
@@ -23,13 +24,15 @@ def claim(folder: Path, identity: dict[str, Any]) -> None:
     """Write what identifies a training into its folder, or find it there.
 
     Raises:
-        DataError: The folder holds another training.
+        DataError: The folder holds another training; says what differs.
     """
     path = folder / TRAINING
     if not path.is_file():
         write_json(path, identity)
-    elif read_json(path) != identity:
-        raise DataError(f"{path}: this folder holds another training; choose another one or delete it")
+    elif different := differences(read_json(path), identity):
+        raise DataError(
+            f"{path}: this folder holds another training: {different}; choose another one or delete it"
+        )
 
 
 @dataclass

@@ -18,6 +18,7 @@ import copy
 import json
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,6 +31,7 @@ from mdlp_bench.data.samples import Samples
 from mdlp_bench.device import check_device
 from mdlp_bench.errors import DataError, MdlpBenchError
 from mdlp_bench.files import seed_for, write_text
+from mdlp_bench.output_folder import locked_folder
 from mdlp_bench.training.checkpoint import TRAINING, State, claim, load_state, save_state
 from mdlp_bench.training.config import Precision, TrainingConfig
 from mdlp_bench.training.data import TrainingData
@@ -89,17 +91,23 @@ def train(
         raise DataError(
             f"a batch of {config.batch} cannot be shared by {accelerator.num_processes} processes evenly"
         )
-    identity = {**about, "training": config.model_dump(mode="json"), "data": _identity(samples)}
-    if chief:
-        claim(out, identity)
-    data = TrainingData(
-        samples, seed=config.seed, frames=config.frames, augment=config.augment, single=config.single
-    )
-    state = _start(trainable, config, accelerator, out)
-    run = _Run(trainable, data, config, out, accelerator, state, report)
-    if validation is not None:
-        run.validation = Validation(validation, config)
-    run.go(min(config.steps, stop_after or config.steps))
+    identity = {
+        **about,
+        "training": config.model_dump(mode="json"),
+        "data": _identity(samples),
+        "validation": None if validation is None else _identity(validation),
+    }
+    with locked_folder(out) if chief else nullcontext():
+        if chief:
+            claim(out, identity)
+        data = TrainingData(
+            samples, seed=config.seed, frames=config.frames, augment=config.augment, single=config.single
+        )
+        state = _start(trainable, config, accelerator, out)
+        run = _Run(trainable, data, config, out, accelerator, state, report)
+        if validation is not None:
+            run.validation = Validation(validation, config)
+        run.go(min(config.steps, stop_after or config.steps))
     return out / WEIGHTS
 
 
@@ -125,6 +133,9 @@ class _Run:
         rank, world = accelerator.process_index, accelerator.num_processes
         started, cpu_started = time.perf_counter() - state.seconds, time.process_time() - state.cpu_seconds
         figures: dict[str, list[Tensor]] = {}
+        if state.step >= stop:
+            # A process killed between the checkpoint and its weights left the weights of an earlier step.
+            self._save_weights()
         for batch in self.data.stream(state.step, stop, config.batch, rank, world):
             generator = torch.Generator().manual_seed(seed_for("step", config.seed, state.step, rank))
             for player, optimizer in state.optimizers.items():
@@ -187,6 +198,11 @@ class _Run:
         if not self.accelerator.is_main_process:
             return
         save_state(self.state, self.trainable, self.out / "state")
+        self._save_weights()
+
+    def _save_weights(self) -> None:
+        if not self.accelerator.is_main_process:
+            return
         notes = {
             "step": str(self.state.step),
             "training": (self.out / TRAINING).read_text(encoding="utf-8"),
@@ -218,7 +234,8 @@ class _LogFile:
     def __init__(self, path: Path, step: int) -> None:
         self.path = path
         if path.is_file():
-            lines = path.read_text(encoding="utf-8").splitlines()
+            # A killed process leaves half a line behind; whole ones end with a line feed.
+            lines = path.read_text(encoding="utf-8").split("\n")[:-1]
             kept = [line for line in lines if json.loads(line)["step"] <= step]
             write_text(path, "".join(f"{line}\n" for line in kept))
 

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from mdlp_bench.errors import DataError
 from mdlp_bench.files import seed_for, write_bytes
 from mdlp_bench.images import ImageU8
+from mdlp_bench.output_folder import locked_folder
 from mdlp_bench.plate import ALPHABET, CHINESE, DIGITS, LAYOUTS, Layout, grammars, parse
 from mdlp_bench.readers.crnn.network import CRNN, INPUT_HEIGHT, CrnnConfig, standardise
 from mdlp_bench.readers.crnn.reader import DECODINGS, CrnnReader, prepare
@@ -123,34 +124,36 @@ def train_reader(
     Raises:
         DataError: `out` holds another training, or a damaged checkpoint.
     """
-    claim(out, training.model_dump(mode="json"))
-    pool = render_pool(out / "pool", training.seed, training.pool, training.layouts)
-    held_out = render_pool(
-        out / "pool", training.seed + _HELD_OUT_STREAM, training.held_out, training.layouts
-    )
-    trial = _Trial(training, pool)
-    checkpoint = out / "checkpoint.pt"
-    if checkpoint.is_file():
-        trial.restore(checkpoint)
-    while trial.step < training.steps:
-        trial.advance(min(training.checkpoint_every, training.steps - trial.step))
+    with locked_folder(out):
+        claim(out, training.model_dump(mode="json"))
+        pool = render_pool(out / "pool", training.seed, training.pool, training.layouts)
+        held_out = render_pool(
+            out / "pool", training.seed + _HELD_OUT_STREAM, training.held_out, training.layouts
+        )
+        trial = _Trial(training, pool)
+        checkpoint = out / "checkpoint.pt"
+        if checkpoint.is_file():
+            trial.restore(checkpoint)
+        while trial.step < training.steps:
+            trial.advance(min(training.checkpoint_every, training.steps - trial.step))
+            weights = out / f"{training.network}.safetensors"
+            if isinstance(trial.averaged, Teacher):
+                figures = _measure_teacher(trial.averaged, held_out, training)
+                save_teacher(trial.averaged, weights, training.version)
+            else:
+                config, figures = _measure(trial.averaged, held_out, training)
+                save_crnn(trial.averaged, config, weights)
+            spent = {"loss": round(trial.loss, 5), "seconds": round(trial.seconds)}
+            line = {"step": trial.step, **spent, **figures}
+            trial.log.append(line)
+            write_bytes(out / "log.jsonl", "".join(json.dumps(entry) + "\n" for entry in trial.log).encode())
+            trial.store(checkpoint)
+            if report:
+                report(line)
         weights = out / f"{training.network}.safetensors"
-        if isinstance(trial.averaged, Teacher):
-            figures = _measure_teacher(trial.averaged, held_out, training)
-            save_teacher(trial.averaged, weights, training.version)
-        else:
-            config, figures = _measure(trial.averaged, held_out, training)
-            save_crnn(trial.averaged, config, weights)
-        line = {"step": trial.step, "loss": round(trial.loss, 5), "seconds": round(trial.seconds), **figures}
-        trial.log.append(line)
-        write_bytes(out / "log.jsonl", "".join(json.dumps(entry) + "\n" for entry in trial.log).encode())
-        trial.store(checkpoint)
-        if report:
-            report(line)
-    weights = out / f"{training.network}.safetensors"
-    if training.network == "crnn":
-        believe(weights, out / "pool", training.calibration)
-    return weights
+        if training.network == "crnn":
+            believe(weights, out / "pool", training.calibration)
+        return weights
 
 
 def believe(weights: Path, pool: Path, plates: int = PLATES) -> None:

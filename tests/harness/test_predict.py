@@ -10,12 +10,13 @@ import pytest
 from conftest import sample_row
 
 from mdlp_bench.data.samples import Samples
-from mdlp_bench.errors import MethodError, RunError
-from mdlp_bench.files import read_json
+from mdlp_bench.errors import MdlpBenchError, MethodError, RunError
+from mdlp_bench.files import read_json, sha256_file, write_json
 from mdlp_bench.harness.predict import Predictions, predict
 from mdlp_bench.images import decode, encode
 from mdlp_bench.methods import FrameBatch, Method, MethodDescriptor, load_method, method
 from mdlp_bench.metrics.protocol import to_working_size
+from mdlp_bench.output_folder import locked_folder
 
 Make = Callable[..., Samples]
 
@@ -65,6 +66,35 @@ def test_a_stopped_job_resumes_to_the_same_bytes(make_samples: Make, tmp_path: P
     again = Noisy()
     predict(again, samples, tmp_path / "stopped", **options)
     assert again.calls == 0
+
+
+def test_an_edited_method_does_not_go_on(make_samples: Make, tmp_path: Path) -> None:
+    code, out = tmp_path / "mine.py", tmp_path / "out"
+    code.write_text("def restore(frames):\n    return frames[:, 0]\n")
+    samples = make_samples(6)
+    predict(f"{code}:restore", samples, out)
+    assert predict(f"{code}:restore", samples, out).record.given_sha256 == sha256_file(code)
+    code.write_text("def restore(frames):\n    return 255 - frames[:, 0]\n")
+    with pytest.raises(RunError, match=r"that differ: given_sha256 was \w+ and is now"):
+        predict(f"{code}:restore", samples, out)
+
+
+def test_unfinished_predictions_do_not_go_on_with_other_software(make_samples: Make, tmp_path: Path) -> None:
+    samples = make_samples(6)
+    options = {"batch_size": 2, "shard_size": 2}
+    with pytest.raises(KeyboardInterrupt):
+        predict(Noisy(stop_at_call=2), samples, tmp_path / "out", **options)
+    record = read_json(tmp_path / "out/predictions.json")
+    record["environment"]["packages"]["numpy"] = "0.9"
+    write_json(tmp_path / "out/predictions.json", record)
+    with pytest.raises(RunError, match=r'packages\.numpy was "0\.9" and is now'):
+        predict(Noisy(), samples, tmp_path / "out", **options)
+
+
+def test_one_process_at_a_time_predicts_into_a_folder(make_samples: Make, tmp_path: Path) -> None:
+    samples, told = make_samples(2), "another process is writing into it"
+    with locked_folder(tmp_path / "out"), pytest.raises(MdlpBenchError, match=told):
+        predict(Noisy(), samples, tmp_path / "out")
 
 
 def test_a_sample_does_not_depend_on_its_batch(make_samples: Make, tmp_path: Path) -> None:

@@ -169,3 +169,12 @@ def test_what_is_saved_is_loaded_and_damage_is_noticed(tmp_path: Path) -> None:
         network.weight[0, 0] = 1e6
     with pytest.raises(MethodError, match="not written: weight holds values that are not finite"):
         save_network(network, None, "mine", path)
+
+
+def test_equal_weights_are_equal_files(tmp_path: Path) -> None:
+    network, notes = nn.Linear(2, 3), {f"note {n} é\n": f'"{n}"' for n in range(8)}
+    for number in range(6):
+        save_network(network, None, "m", tmp_path / f"{number}.safetensors", notes)
+    assert len({(tmp_path / f"{number}.safetensors").read_bytes() for number in range(6)}) == 1
+    assert read_card(tmp_path / "0.safetensors").items() >= notes.items()
+    assert torch.equal(read_state_dict(tmp_path / "0.safetensors")["weight"], network.weight.detach().half())

@@ -17,6 +17,7 @@ from tiny_trainable import TinyTrainable
 
 from mdlp_bench.data.samples import Samples
 from mdlp_bench.errors import DataError, MdlpBenchError
+from mdlp_bench.output_folder import locked_folder
 from mdlp_bench.training.config import TrainingConfig
 from mdlp_bench.training.loop import train
 
@@ -69,6 +70,34 @@ def test_log_lines_behind_the_checkpoint_are_dropped_when_continuing(
     assert [line["step"] for line in _log(tmp_path) if "l1" in line] == [2, 4, 6]
 
 
+def test_half_a_log_line_of_a_killed_process_is_dropped(make_samples: MakeSamples, tmp_path: Path) -> None:
+    samples = make_samples(10)
+    _run(tmp_path, samples, stop_after=2)
+    with (tmp_path / "log.jsonl").open("a") as stream:
+        stream.write('{"step": 2, "l')
+    _run(tmp_path, samples)
+    assert [line["step"] for line in _log(tmp_path)] == [2, 4, 6]
+
+
+@pytest.mark.parametrize("left", ["nothing", "earlier weights"])
+def test_weights_that_a_killed_process_did_not_write_are_written(
+    make_samples: MakeSamples, tmp_path: Path, left: str
+) -> None:
+    samples = make_samples(10)
+    weights = _run(tmp_path, samples)
+    expected = load_file(weights)
+    weights.unlink()
+    if left == "earlier weights":
+        weights.write_bytes(_run(tmp_path / "other", samples, stop_after=2).read_bytes())
+    found = load_file(_run(tmp_path, samples))
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
+
+
+def test_one_process_at_a_time_trains_in_a_folder(make_samples: MakeSamples, tmp_path: Path) -> None:
+    with locked_folder(tmp_path), pytest.raises(MdlpBenchError, match="another process is writing into it"):
+        _run(tmp_path, make_samples(10))
+
+
 def test_an_empty_validation_set_is_named(make_samples: MakeSamples, tmp_path: Path) -> None:
     samples = make_samples(4)
     with pytest.raises(DataError, match="tiny: no samples to validate on"):
@@ -96,8 +125,10 @@ def test_it_learns_and_reports_every_loss_and_validation(make_samples: MakeSampl
 def test_a_folder_continues_only_its_own_training(make_samples: MakeSamples, tmp_path: Path) -> None:
     samples = make_samples(10)
     _run(tmp_path, samples, stop_after=1)
-    with pytest.raises(DataError, match="another training"):
+    with pytest.raises(DataError, match=r"another training: training\.seed was 0 and is now 1"):
         _run(tmp_path, samples, CONFIG.model_copy(update={"seed": 1}))
+    with pytest.raises(DataError, match="another training: validation was null and is now"):
+        _run(tmp_path, samples, validation=samples)
     with pytest.raises(DataError, match="another training"):
         _run(tmp_path, make_samples(8, name="other"))
 
