@@ -19,23 +19,56 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from mdlp_bench import metrics
-    from mdlp_bench.api import compare, open, predict, score
+    from mdlp_bench.api import (
+        bench,
+        compare,
+        degrade,
+        list_methods,
+        load_network,
+        open,
+        predict,
+        render,
+        score,
+        train,
+    )
     from mdlp_bench.methods import Method, load_method, method
     from mdlp_bench.readers import load_reader
 
 _HOMES = {
     "Method": "mdlp_bench.methods",
+    "bench": "mdlp_bench.api",
     "compare": "mdlp_bench.api",
+    "degrade": "mdlp_bench.api",
+    "list_methods": "mdlp_bench.api",
     "load_method": "mdlp_bench.methods",
+    "load_network": "mdlp_bench.api",
     "load_reader": "mdlp_bench.readers",
     "method": "mdlp_bench.methods",
     "metrics": "mdlp_bench",
     "open": "mdlp_bench.api",
     "predict": "mdlp_bench.api",
+    "render": "mdlp_bench.api",
     "score": "mdlp_bench.api",
+    "train": "mdlp_bench.api",
 }
 
-__all__ = ["Method", "compare", "load_method", "load_reader", "method", "metrics", "open", "predict", "score"]
+__all__ = [
+    "Method",
+    "bench",
+    "compare",
+    "degrade",
+    "list_methods",
+    "load_method",
+    "load_network",
+    "load_reader",
+    "method",
+    "metrics",
+    "open",
+    "predict",
+    "render",
+    "score",
+    "train",
+]
 
 
 def __getattr__(name: str) -> Any:

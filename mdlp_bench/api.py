@@ -1,14 +1,22 @@
-"""The Python interface in four functions; `mdlp_bench` offers them under its own name."""
+"""The Python interface; `mdlp_bench` offers these functions under its own name.
+
+Defaults are those of the command line. Paths are `str` or `Path`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from mdlp_bench.data import open_samples
 from mdlp_bench.data.samples import Samples
 from mdlp_bench.device import Compute
 from mdlp_bench.engine import SERIAL, Engine, RayEngine
+from mdlp_bench.errors import DataError, MethodError
+from mdlp_bench.harness import bench as _bench
 from mdlp_bench.harness import compare as _compare
 from mdlp_bench.harness import plan as _plan
 from mdlp_bench.harness import predict as _predict
@@ -17,7 +25,14 @@ from mdlp_bench.harness.published import published_rows
 from mdlp_bench.harness.run import Run
 from mdlp_bench.harness.run_table import TableOptions
 from mdlp_bench.harness.tables import Intervals
-from mdlp_bench.methods import AnyMethod
+from mdlp_bench.images import ImageU8, decode
+from mdlp_bench.methods import AnyMethod, load_method, registered_ablations, registered_methods
+from mdlp_bench.plate import Layout, is_valid, normalise
+from mdlp_bench.synth import degrade as _degrade
+from mdlp_bench.synth import render as _render
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 def open(path: str | Path, *, split: str | None = None, source: str | None = None) -> Samples:
@@ -26,8 +41,8 @@ def open(path: str | Path, *, split: str | None = None, source: str | None = Non
     Example:
         >>> import mdlp_bench as mb
         >>> data = mb.open("DATA", split="test")
-        >>> next(data.rows())["text_origin"]
-        'rendered'
+        >>> data[0].text_origin, len(data) == data.splits["test"]
+        ('rendered', True)
     """
     return open_samples(path, split=split, source=source)
 
@@ -39,6 +54,7 @@ def predict(
     *,
     batch_size: int = 16,
     seed: int = 0,
+    measure: bool = False,
     device: str = "auto",
     precision: str = "fp32",
     numerics: str | None = None,
@@ -62,7 +78,14 @@ def predict(
     """
     compute = Compute.resolve(device, precision, numerics, remote=isinstance(engine, RayEngine))
     return _predict.predict(
-        method, samples, Path(out), batch_size=batch_size, seed=seed, compute=compute, engine=engine
+        method,
+        samples,
+        Path(out),
+        batch_size=batch_size,
+        seed=seed,
+        measure=measure,
+        compute=compute,
+        engine=engine,
     )
 
 
@@ -73,7 +96,8 @@ def score(
     *,
     readers: Sequence[str] | None = None,
     lpips: str = "alex",
-    fid: bool = False,
+    fid: bool = True,
+    protocol: str | None = None,
     aligned: bool = True,
     device: str = "auto",
     engine: Engine = SERIAL,
@@ -87,6 +111,7 @@ def score(
         readers: Reader names, default the protocol's; the first one ranks.
         lpips: Net of LPIPS: `alex`, `squeeze`, `vgg` or `none`.
         fid: Also FID and KID, when Inception's weights are there.
+        protocol: Id of the protocol, default the current one.
         aligned: Also PSNR and SSIM after registration, two thirds of the time.
         device: Where LPIPS, the CRNN and Inception compute: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
         engine: Where samples are scored.
@@ -103,14 +128,67 @@ def score(
         >>> mb.compare([run]).best_first()[0].record.method.title
         'Bicubic'
     """
-    scoring = Compute.for_scoring(device)
-    plan = _plan.ScoringPlan.from_names(readers, lpips, fid, device=scoring.device, aligned=aligned)
+    remote = isinstance(engine, RayEngine)
+    scoring = Compute.for_scoring(device, remote=remote)
+    plan = _plan.ScoringPlan.from_names(
+        readers, lpips, fid, protocol, scoring.device, aligned=aligned, remote=remote
+    )
     (run,) = _score.score([predictions], samples, [Path(out)], plan, engine=engine)
     return run
 
 
+def bench(
+    methods: Sequence[AnyMethod | str],
+    samples: Samples,
+    out: str | Path,
+    *,
+    readers: Sequence[str] | None = None,
+    lpips: str = "alex",
+    fid: bool = True,
+    protocol: str | None = None,
+    aligned: bool = True,
+    batch_size: int = 16,
+    seed: int = 0,
+    device: str = "auto",
+    precision: str = "fp32",
+    numerics: str | None = None,
+    engine: Engine = SERIAL,
+) -> _compare.RunComparison:
+    """Predict with several methods, score them and write predictions, runs, tables and a figure into `out`.
+
+    The oracle rows ground-truth (ceiling) and input (floor) are added. The other arguments are those of
+    `predict` and `score`.
+
+    Args:
+        methods: Methods, or what `load_method` finds under their names.
+        samples: The data set.
+        out: The folder; a stopped benchmark resumes.
+
+    Raises:
+        MdlpBenchError: As in `mdlp_bench.harness.bench.bench`, or the device is not there.
+
+    Example:
+        >>> import mdlp_bench as mb
+        >>> @mb.method(frames=1)
+        ... def darker(frames):
+        ...     return frames[:, 0] // 2
+        >>> data = mb.open("DATA", split="test")
+        >>> comparison = mb.bench(["bicubic", darker], data, "out", lpips="none")
+        >>> sorted(run.name for run in comparison.best_first())
+        ['bicubic', 'darker']
+    """
+    remote = isinstance(engine, RayEngine)
+    compute = Compute.resolve(device, precision, numerics, remote=remote)
+    plan = _plan.ScoringPlan.from_names(
+        readers, lpips, fid, protocol, compute.device, aligned=aligned, remote=remote
+    )
+    return _bench.bench(
+        methods, samples, Path(out), plan, batch_size=batch_size, seed=seed, compute=compute, engine=engine
+    )
+
+
 def compare(
-    runs: Sequence[Run],
+    runs: Sequence[Run | str | Path],
     *,
     columns: Sequence[str] | None = None,
     sort: str | None = None,
@@ -123,7 +201,7 @@ def compare(
     """Put runs of one protocol, reader and data set side by side: ranks, tie groups, the table.
 
     Args:
-        runs: What `score` returned, or opened run folders.
+        runs: What `score` returned, or run folders.
         columns: Columns of the table in order, e.g. `["psnr", "lpips", "ned"]`; `["all"]` for every one;
             default the main ones, NED first.
         sort: Column by which rows are sorted, best first; `"given"` for the order of `runs`; default the
@@ -149,4 +227,180 @@ def compare(
     quoted = () if published is None else published_rows(published)
     digits = {} if decimals is None else decimals
     options = TableOptions(columns, sort, intervals, digits, bounds, quoted, title)
-    return _compare.compare(runs, options)
+    opened = [run if isinstance(run, Run) else Run(Path(run)) for run in runs]
+    return _compare.compare(opened, options)
+
+
+def train(
+    method: str,
+    samples: Samples,
+    out: str | Path,
+    *,
+    config: str | Path | None = None,
+    validation: Samples | None = None,
+    start: str | Path | None = None,
+    steps: int | None = None,
+    seed: int | None = None,
+    stop_after: int | None = None,
+    device: str = "auto",
+    precision: str | None = None,
+    report: Callable[[dict[str, Any]], None] | None = None,
+) -> Path:
+    """Train a method, or continue an interrupted training, into the run folder `out`.
+
+    Args:
+        method: A name that `mdlp-bench train` knows.
+        samples: The training data: frames and ground truth.
+        out: The run folder: weights, log, pictures.
+        config: A size that the method knows, or a YAML file with the sections `options` and `training`.
+        validation: Samples never trained on, for figures and pictures.
+        start: Start from these weights instead of random ones.
+        steps: Optimiser steps, default the configuration's.
+        seed: Seed of all draws, default the configuration's.
+        stop_after: Leave after this step.
+        device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
+        precision: `auto`, `fp32` or `bf16`, default the configuration's.
+        report: Called with every line of the log.
+
+    Returns:
+        The weight file.
+
+    Raises:
+        MethodError: There is no such method, or an option is wrong.
+        MdlpBenchError: As in `mdlp_bench.training.loop.train`.
+
+    Example:
+        >>> import mdlp_bench as mb
+        >>> weights = mb.train("srcnn", mb.open("DATA", split="train"), "runs/srcnn", steps=1, device="cpu")
+        >>> weights.name
+        'weights.safetensors'
+    """
+    from mdlp_bench.training.methods import train_method
+    from mdlp_bench.training.registry import read_recipe
+
+    return train_method(
+        method,
+        samples,
+        read_recipe(None if config is None else str(config), steps=steps, seed=seed, precision=precision),
+        Path(out),
+        validation=validation,
+        start=None if start is None else Path(start),
+        stop_after=stop_after,
+        device=device,
+        report=report,
+    )
+
+
+def list_methods() -> list[str]:
+    """The names of the methods that installed packages register; nothing is loaded.
+
+    Example:
+        >>> import mdlp_bench as mb
+        >>> "lp-diff" in mb.list_methods()
+        True
+    """
+    return [*registered_methods(), *registered_ablations()]
+
+
+def load_network(name: str, *, device: str = "cpu") -> nn.Module:
+    """The network of a method with its weights, in evaluation mode: to look into, to fine-tune, to export.
+
+    What `forward` takes and gives is said in the documentation of its class; images are float32
+    [B, ..., 3, 112, 224] in [-1, 1].
+
+    Args:
+        name: As for `load_method`.
+        device: Where to put it: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
+
+    Raises:
+        MethodError: There is no such method, or it has no network.
+        MdlpBenchError: Its weights are missing, or the device is not there.
+
+    Example:
+        >>> import mdlp_bench as mb, torch
+        >>> network = mb.load_network("srcnn")
+        >>> sum(p.numel() for p in network.parameters()) == mb.load_method("srcnn").descriptor.parameters
+        True
+    """
+    from mdlp_bench.methods.network import NetworkMethod
+
+    method = load_method(name)
+    if not isinstance(method, NetworkMethod):
+        raise MethodError(f"method {name}: has no network")
+    return method.network.to(Compute.resolve(device).device)
+
+
+def degrade(
+    image: ImageU8, recipe: str | Path = "surveillance", *, frames: int = 3, seed: int = 0, name: str = "0"
+) -> tuple[ImageU8, ...]:
+    """Degrade a clear plate into consecutive frames, as a camera would record it coming nearer.
+
+    `mdlp_bench.synth.degrade.degrade_triplet` also gives every parameter that was drawn.
+
+    Args:
+        image: uint8 RGB [H, W, 3].
+        recipe: A named recipe or a YAML file.
+        frames: How many.
+        seed: Of all draws, together with `name`.
+        name: Another name, another draw.
+
+    Returns:
+        The frames, oldest first, uint8 RGB [h, w, 3] each; the later ones are larger.
+
+    Raises:
+        DataError: The image is not uint8 RGB, or there is no such recipe.
+
+    Example:
+        >>> import mdlp_bench as mb
+        >>> frames = mb.degrade(mb.render("京P20S75").image, "surveillance", seed=1)
+        >>> len(frames), frames[0].shape[0] < frames[2].shape[0] < 112
+        (3, True)
+    """
+    made = _degrade.degrade_triplet(
+        image, _degrade.load_recipe(recipe), seed=seed, sample_id=name, n_frames=frames
+    )
+    return tuple(decode(frame, f"frame {number}") for number, frame in enumerate(made.frames))
+
+
+def render(
+    text: str | None = None,
+    *,
+    layout: Layout | None = None,
+    seed: int = 0,
+    difficulty: float = 0.7,
+    size: tuple[int, int] = (112, 224),
+) -> _render.RenderedSample:
+    """Render one plate in a scene.
+
+    Args:
+        text: Its text; default a random one.
+        layout: Its layout, e.g. `blue`; default one that fits the text.
+        seed: Of the looks, and of the text where none is given.
+        difficulty: 0 gives clean and frontal plates, 1 the full range of traffic.
+        size: Height and width in pixels.
+
+    Returns:
+        The plate: `image` is uint8 RGB [H, W, 3]; `text`, `layout`, `style`, `corners`.
+
+    Raises:
+        DataError: The text is no plate of the layout, or an argument is out of range.
+
+    Example:
+        >>> import mdlp_bench as mb
+        >>> plate = mb.render("京P20S75", seed=3)
+        >>> plate.layout, plate.image.shape
+        ('blue', (112, 224, 3))
+    """
+    if not 0 <= difficulty <= 1:
+        raise DataError(f"difficulty is {difficulty}, must be from 0 to 1")
+    appearance = _render.Appearance(difficulty=difficulty)
+    if text is None:
+        shares = _render.DEFAULT_LAYOUTS if layout is None else {layout: 1.0}
+        return _render.render_sample(seed, 0, layouts=shares, appearance=appearance, size=size)
+    text = normalise(text)
+    fitting = [one for one in _render.DEFAULT_LAYOUTS if layout in (None, one) and is_valid(text, one)]
+    if not fitting:
+        raise DataError(f"{text!r} is no plate of {layout or 'any layout that is rendered'}")
+    style = _render.sample_style(np.random.default_rng(seed), fitting[0], appearance=appearance)
+    crop = _render.render_scene_crop(text, fitting[0], style, size)
+    return _render.RenderedSample(0, text, fitting[0], style, crop.image, crop.corners)

@@ -15,7 +15,7 @@ from mdlp_bench.harness.plan import ScoringPlan
 from mdlp_bench.harness.predict import predict
 from mdlp_bench.harness.score import score
 from mdlp_bench.harness.tables import RENDERERS
-from mdlp_bench.methods import load_method
+from mdlp_bench.methods import AnyMethod, load_method
 from mdlp_bench.methods.registry import distinct_names
 
 ORACLES: Final = ("ground-truth", "input")
@@ -23,7 +23,7 @@ ORACLES: Final = ("ground-truth", "input")
 
 
 def bench(
-    methods: Sequence[str],
+    methods: Sequence[AnyMethod | str],
     samples: Samples,
     out: Path,
     plan: ScoringPlan,
@@ -40,7 +40,7 @@ def bench(
     `supplement.{md,tex,html,csv}` with all of them, and `comparison.png` into `out`. A stopped job resumes.
 
     Args:
-        methods: Method specifications as for `load_method`; the oracles are added.
+        methods: Methods, or their names as for `load_method`; the oracles are added.
         samples: The data set.
         out: The folder.
         plan: Readers and image scorers.
@@ -56,8 +56,9 @@ def bench(
     """
     specs = list(dict.fromkeys([*methods, *ORACLES]))
     # Loaded for their descriptors and let go: one method at a time is held while it restores.
-    descriptors = [load_method(spec).descriptor for spec in specs]
-    names = distinct_names(specs, [descriptor.name for descriptor in descriptors])
+    descriptors = [(load_method(spec) if isinstance(spec, str) else spec).descriptor for spec in specs]
+    own = [descriptor.name for descriptor in descriptors]
+    names = distinct_names([s if isinstance(s, str) else o for s, o in zip(specs, own, strict=True)], own)
     predictions = [
         predict(
             spec,

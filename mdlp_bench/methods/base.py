@@ -114,7 +114,19 @@ class FrameBatch:
 
 
 class Method(ABC):
-    """A restoration method."""
+    """A restoration method.
+
+    Example:
+        >>> import mdlp_bench as mb
+        >>> from mdlp_bench.methods import MethodDescriptor
+        >>> class LastFrame(mb.Method):
+        ...     descriptor = MethodDescriptor(name="last-frame", title="Last frame")
+        ...
+        ...     def restore_batch(self, batch):
+        ...         return batch.frames(3)[:, -1]
+        >>> mb.predict(LastFrame(), mb.open("DATA", split="test"), "preds/last-frame").record.n_failed
+        0
+    """
 
     descriptor: MethodDescriptor
 

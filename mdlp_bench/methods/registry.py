@@ -130,6 +130,11 @@ def load_method(spec: str, name: str | None = None) -> AnyMethod:
     Raises:
         MethodError: There is no such method, or the file, function or weights cannot be loaded.
         MdlpBenchError: What the method itself needs is missing (weights, a package).
+
+    Example:
+        >>> import mdlp_bench as mb
+        >>> mb.load_method("bicubic").descriptor.frames_used
+        1
     """
     found = _load(spec)
     if name is not None and name != found.descriptor.name:

@@ -3,14 +3,15 @@
 The functions take numpy arrays or torch tensors and give one score per sample under the protocol's rules; the
 classes are the same numbers for a training loop (they need the extra `torchmetrics`).
 
-    import mdlp_bench as mb
-
-    mb.metrics.psnr(restored, gt)                    # uint8 [B, H, W, 3] or [B, 3, H, W] -> float64 [B]
-    mb.metrics.lpips(restored, gt, data_range=(-1, 1))      # float images say their range
-    mb.metrics.ned(["京P20S76"], ["京P20S75"])
-    mb.metrics.PSNR()                                # update, compute, reset
-
 Names are imported when first used.
+
+Example:
+    >>> import numpy as np, mdlp_bench as mb
+    >>> gt = np.zeros((2, 3, 112, 224), np.float32)
+    >>> mb.metrics.psnr(gt + 1 / 255, gt, data_range=(0, 1)).round(2)
+    array([48.13, 48.13])
+    >>> mb.metrics.accuracy(["京P20S76"], ["京P20S75"])
+    array([0.])
 """
 
 from __future__ import annotations

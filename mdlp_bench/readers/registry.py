@@ -77,6 +77,11 @@ def load_reader(spec: str = DEFAULT_READER) -> Reader:
         ReaderError: There is no such reader, or it cannot be loaded.
         MissingDependencyError: Its package is not installed; says how to install it.
         MissingWeightsError: Its weight file is not there.
+
+    Example:
+        >>> import mdlp_bench as mb
+        >>> mb.load_reader("crnn").read([mb.render("京P20S75", difficulty=0.0).image])[0].text
+        '京P20S75'
     """
     if spec in READERS:
         module, _, factory = READERS[spec].partition(":")
