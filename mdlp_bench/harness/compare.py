@@ -18,6 +18,7 @@ from mdlp_bench.errors import ProtocolError, RunError
 from mdlp_bench.harness.run import Run
 from mdlp_bench.harness.run_table import (
     DEFAULT_TABLE,
+    PANEL_METRICS,
     TableOptions,
     row_title,
     run_table,
@@ -34,6 +35,7 @@ from mdlp_bench.harness.statistics import (
 )
 from mdlp_bench.harness.tables import ScoreTable, to_rich, write_table
 from mdlp_bench.metrics.base import METRICS
+from mdlp_bench.metrics.text import chance_scores
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -63,6 +65,7 @@ class RunComparison:
         runs: The runs, in the order given.
         bootstrap: Resamples of the plates.
         ranking: Places of the runs that are no oracles; None when there is none.
+        chance: By text metric, what the texts of other plates would get (see `metrics.text.chance_scores`).
         agreement: For each reader but the first, Kendall's tau between the orders of the methods by its NED
             and by the first reader's, with the interval over plates.
         options: How the table looks.
@@ -73,6 +76,7 @@ class RunComparison:
     bootstrap: ClusterBootstrap
     ranking: Ranking | None
     agreement: Mapping[str, Estimate]
+    chance: Mapping[str, float]
     options: TableOptions = DEFAULT_TABLE
 
     @cached_property
@@ -159,6 +163,7 @@ class RunComparison:
                 }
                 for name, run in zip(self.names, self.runs, strict=True)
             ],
+            "chance": dict(self.chance),
             "reader_agreement": {
                 reader: {"kendall_tau": tau.value, "low": tau.low, "high": tau.high}
                 for reader, tau in self.agreement.items()
@@ -203,7 +208,14 @@ def compare(runs: Sequence[Run], options: TableOptions = DEFAULT_TABLE) -> RunCo
     bootstrap = ClusterBootstrap.by_rules(tables[0]["plate_id"].to_pylist(), first.record.rules.bootstrap)
     ranking = _rank(runs, names, tables, bootstrap)
     agreement = _agreement(runs, tables, bootstrap)
-    return RunComparison(names, tuple(runs), bootstrap, ranking, agreement, options)
+    chance = _chance(tables[0], first.record.rules.text.cer_cap)
+    return RunComparison(names, tuple(runs), bootstrap, ranking, agreement, chance, options)
+
+
+def _chance(table: pa.Table, cer_cap: float | None) -> dict[str, float]:
+    texts, plates = table["text"].to_pylist(), table["plate_id"].to_pylist()
+    known = [i for i, target in enumerate(texts) if target]
+    return chance_scores([texts[i] for i in known], [plates[i] for i in known], cer_cap)
 
 
 def _differences(first: Run, second: Run) -> list[str]:
@@ -252,10 +264,11 @@ def _rank(
 ) -> Ranking | None:
     ranked = [i for i, run in enumerate(runs) if run.record.method.provenance != "oracle"]
     metrics = []
-    for name in RANKING_METRICS:
+    further = [f"{name}@{reader.name}" for reader in runs[0].record.readers[1:] for name in PANEL_METRICS]
+    for name in (*RANKING_METRICS, *further):
         values = np.stack([_column(tables[i], name) for i in ranked], axis=1) if ranked else np.empty((0, 0))
         if values.size and not np.isnan(values).all():
-            info = METRICS[name]
+            info = METRICS[name.partition("@")[0]]
             metrics.append(MetricScores(name, values, info.higher_is_better, info.decimals, info.is_share))
     return rank_methods(bootstrap, [names[i] for i in ranked], metrics) if metrics else None
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from mdlp_bench.errors import RunError, did_you_mean
 from mdlp_bench.harness.run import MetricSummary, Run
+from mdlp_bench.harness.statistics.comparison import FEWEST_PLATES
 from mdlp_bench.harness.tables import Cell, Column, Intervals, Row, ScoreTable
 from mdlp_bench.metrics.base import METRICS
 
@@ -18,12 +19,20 @@ if TYPE_CHECKING:
 COMPACT: Final = ("ned", "acc", "hallucination", "psnr", "ssim", "lpips", "ms_per_image")
 """The columns of a table for which nobody chose: `lpips` is the net that the runs have."""
 
+PANEL_METRICS: Final = ("ned", "acc")
+"""What every table also shows by each further reader, behind the first one's columns."""
+
 ALL_COLUMNS: Final = (
     "ned",
     "ned_alnum",
     "acc",
     "cer",
     "hallucination",
+    "wrong_if_believed",
+    "risk_50",
+    "risk_20",
+    "aurc",
+    "invented",
     "psnr",
     "psnr_aligned",
     "ssim",
@@ -57,7 +66,7 @@ class TableOptions:
             ranking.
         intervals: How confidence intervals are shown.
         decimals: Digits behind the point: one number for every column, or by column; others keep their own.
-        bounds: Whether ceiling and floor (ground truth and degraded input) are shown.
+        bounds: Whether ceiling, floor (ground truth and degraded input) and chance are shown.
         published: Rows quoted from papers, shown apart and never ranked (`published.published_rows`); their
             cells of other columns are left out.
         title: The first sentence of the caption; empty for protocol, data set and sizes.
@@ -89,6 +98,7 @@ def run_table(comparison: RunComparison, options: TableOptions) -> ScoreTable:
     )
     if "ground-truth" not in (run.name for run in comparison.runs):
         rows += _ceiling_row(comparison.runs[0])
+    rows += _chance_row(comparison)
     rows = tuple(row for row in rows if options.bounds or row.kind != "bound")
     keys = {key: None for row in rows for key in row.cells} | dict.fromkeys(wanted)
     quoted = tuple(
@@ -105,6 +115,7 @@ def run_table(comparison: RunComparison, options: TableOptions) -> ScoreTable:
         intervals=comparison.bootstrap.describe(),
         show_intervals=options.intervals,
         title=options.title,
+        remarks=_remarks(comparison),
     )
     if sort is not None:
         table = table.sorted_by(sort)
@@ -125,12 +136,19 @@ def _columns(runs: Sequence[Run], wanted: Sequence[str] | None) -> list[str]:
                 raise RunError(f"{name}: no run has a value ({why_missing(runs, name)})")
         return list(dict.fromkeys(names))
     if wanted is not None:
-        return [key for key in (*ALL_COLUMNS, *COSTS) if key in measured]
-    found = {key: key for key in COMPACT if key in measured}
+        return [key for key in _with_panel(runs[0], (*ALL_COLUMNS, *COSTS)) if key in measured]
+    found = {key: key for key in _with_panel(runs[0], COMPACT) if key in measured}
     # The net that the runs have, whichever it is: the heading names it.
     nets = [key for key in _LPIPS if key in measured]
-    chosen = [nets[0] if key == "lpips" and nets else found.get(key) for key in COMPACT]
+    chosen = [nets[0] if key == "lpips" and nets else found.get(key) for key in _with_panel(runs[0], COMPACT)]
     return [key for key in chosen if key is not None] or sorted(measured)
+
+
+def _with_panel(run: Run, keys: Sequence[str]) -> list[str]:
+    """The keys, with NED and ACC by each further reader behind the first one's ACC."""
+    last = keys.index(PANEL_METRICS[-1]) + 1
+    further = [f"{name}@{reader.name}" for reader in run.record.readers[1:] for name in PANEL_METRICS]
+    return [*keys[:last], *further, *keys[last:]]
 
 
 def why_missing(runs: Sequence[Run], key: str) -> str:
@@ -217,6 +235,30 @@ def _ceiling_row(run: Run) -> tuple[Row, ...]:
         name: Cell(value=found.ceiling) for name, found in run.summary.items() if found.ceiling is not None
     }
     return (Row(name="Ground truth", kind="bound", cells=cells, note="ceiling"),) if cells else ()
+
+
+def _chance_row(comparison: RunComparison) -> tuple[Row, ...]:
+    """What the texts of other plates get, by whichever reader; none without texts of several plates."""
+    cells = {
+        key: Cell(value=comparison.chance[key.partition("@")[0]])
+        for key in dict.fromkeys(key for run in comparison.runs for key in run.summary)
+        if key.partition("@")[0] in comparison.chance
+    }
+    return (Row(name="Chance", kind="bound", cells=cells, note="texts of other plates"),) if cells else ()
+
+
+def _remarks(comparison: RunComparison) -> tuple[str, ...]:
+    """Why there are no tie groups, where plates are too few for them."""
+    if comparison.ranking is None or len(comparison.ranking.overall) < 2:
+        return ()
+    leading = comparison.ranking.metrics[0].comparison
+    if any(leading.letters):
+        return ()
+    plates = f"{leading.n_clusters} plate{'s' * (leading.n_clusters != 1)}"
+    return (
+        f"No tie groups: {plates} of these sizes tell as much as {leading.n_effective:.1f} of equal size, "
+        f"and at least {FEWEST_PLATES} are needed.",
+    )
 
 
 def _costs(run: Run) -> dict[str, float]:

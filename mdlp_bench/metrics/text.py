@@ -21,6 +21,7 @@ from mdlp_bench.plate import ALPHABET, DIGITS, LETTERS, PROVINCES, grammar_of, n
 Scores = NDArray[np.float64]
 Denominator = Literal["max", "target"]
 
+_CHANCE_PAIRS: Final = 20_000
 _ALNUM: Final = frozenset(LETTERS + DIGITS + "IO")
 
 
@@ -112,6 +113,42 @@ def text_scores(
         columns[f"within_1{suffix}"] = (edits <= 1).astype(np.float64)
         columns[f"within_2{suffix}"] = (edits <= 2).astype(np.float64)
     return columns
+
+
+def chance_scores(
+    targets: Sequence[str], plate_ids: Sequence[str], cer_cap: float | None = None
+) -> dict[str, float]:
+    """What readings get that have nothing to do with their samples: the texts of the set's other plates.
+
+    The mean of every score of `text_scores` over pairs of samples of different plates: all pairs of a small
+    set, and those of enough shifts of one fixed shuffle of a large one. A set whose plates resemble each
+    other (one province, one letter) has a lower chance NED than one of uniform plates: the same NED is worth
+    less there.
+
+    Args:
+        targets: Ground truth texts, one per sample, in an order that is always the same.
+        plate_ids: Their plates.
+        cer_cap: As in `text_scores`.
+
+    Returns:
+        By score; empty when there is one plate only.
+
+    Raises:
+        DataError: The sequences differ in length, or a text has no letter or digit.
+    """
+    if len(targets) != len(plate_ids):
+        raise DataError(f"{len(plate_ids)} plates for {len(targets)} texts")
+    order = np.random.default_rng(0).permutation(len(targets))
+    pairs = [
+        (order[i], order[(i + shift) % len(order)])
+        for shift in range(1, min(len(order), 1 + -(-_CHANCE_PAIRS // max(1, len(order)))))
+        for i in range(len(order))
+    ]
+    pairs = [(i, j) for i, j in pairs if plate_ids[i] != plate_ids[j]]
+    if not pairs:
+        return {}
+    columns = text_scores([targets[j] for _, j in pairs], [targets[i] for i, _ in pairs], cer_cap)
+    return {name: float(values.mean()) for name, values in columns.items()}
 
 
 def matched_positions(pred: str, target: str) -> tuple[bool, ...]:

@@ -184,6 +184,18 @@ def test_what_a_run_says_of_its_surest_readings(make_samples: Make, tmp_path: Pa
     assert run.summary["aurc"].low <= area <= run.summary["aurc"].high
 
 
+def test_a_table_of_too_few_plates_says_why_it_has_no_letters(make_samples: Make, tmp_path: Path) -> None:
+    samples = make_samples(rows=readable_rows(4))
+    found = [predict(load_method(name), samples, tmp_path / name) for name in ("bicubic", "lanczos")]
+    plan = dataclasses.replace(PLAN, protocol=MDLP_V2)
+    comparison = compare(score(found, samples, [tmp_path / "a", tmp_path / "b"], plan))
+    assert not any(cell.group for row in comparison.table.rows for cell in row.cells.values())
+    assert (
+        "No tie groups: 2 plates of these sizes tell as much as 2.0 of equal size, and at least 5 are needed."
+        in comparison.table.legend()
+    )
+
+
 def test_runs_of_two_protocols_are_not_compared_but_each_among_themselves(
     make_samples: Make, tmp_path: Path
 ) -> None:
@@ -275,7 +287,7 @@ def test_bench_writes_tables_runs_and_figure_and_can_be_repeated(make_samples: M
     assert keys | {"ned_alnum", "parameters"} <= set(supplement)
     assert all(run.record.cost is not None for run in comparison.best_first())
     bounds = [row.name for row in comparison.table.rows if row.kind == "bound"]
-    assert bounds == ["Ground truth", "Degraded input"]
+    assert bounds == ["Ground truth", "Degraded input", "Chance"]
     assert "ceiling" in (out / "table.md").read_text(encoding="utf-8")
     assert decode((out / "comparison.png").read_bytes(), "figure").shape[0] > 500
     before = {path.name: path.read_bytes() for path in out.glob("table.*") if path.suffix != ".html"}
@@ -340,8 +352,14 @@ def test_the_readers_ceiling_stands_beside_every_text_metric(make_samples: Make,
         1 / 8 * np.mean(ned(["京A99999"], [readable_rows(1)[0]["text"]]))
     )
     assert run.summary["psnr"].ceiling is None
-    (bound,) = [row for row in compare([run]).table.rows if row.kind == "bound"]
-    assert bound.note == "ceiling" and bound.cells["acc"].value == pytest.approx(7 / 8)
+    ceiling, chance = [row for row in compare([run]).table.rows if row.kind == "bound"]
+    assert ceiling.note == "ceiling" and ceiling.cells["acc"].value == pytest.approx(7 / 8)
+    assert chance.name == "Chance" and chance.cells["acc"].value == 0
+    texts, plates = (run.per_sample()[name].to_pylist() for name in ("text", "plate_id"))
+    others = [(i, j) for i in range(8) for j in range(8) if plates[i] != plates[j]]
+    expected = ned([texts[j] for _, j in others], [texts[i] for i, _ in others]).mean()
+    assert chance.cells["ned"].value == pytest.approx(expected)
+    assert compare([run]).to_json()["chance"]["ned"] == pytest.approx(expected)
 
 
 def test_hallucinations_are_counted_from_the_readers_own_threshold(
@@ -429,6 +447,14 @@ def test_a_second_reader_has_columns_of_its_own_and_its_agreement_is_told(
     runs = score(found, samples, [tmp_path / "r" / name for name in names], plan)
     assert {"ned", "ned@upside-down", "acc@upside-down"} <= set(runs[0].summary)
     comparison = compare(runs)
+    keys = [column.key for column in comparison.table.columns]
+    assert keys[:4] == ["ned", "acc", "ned@upside-down", "acc@upside-down"]
+    groups = comparison.groups["ned@upside-down"]
+    for suffix in RENDERERS:
+        comparison.write_table(tmp_path / f"table{suffix}")
+        written = (tmp_path / f"table{suffix}").read_text(encoding="utf-8")
+        assert ("ned@upside-down" if suffix == ".csv" else "NED, Bright") in written
+    assert set(groups) == set(names) and all(groups.values())
     comparison.print()
     shown = capsys.readouterr().out
     assert "Order of the methods by upside-down and by bright: Kendall's tau 1.00 [" in shown

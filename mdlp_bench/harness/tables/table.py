@@ -171,6 +171,7 @@ class ScoreTable(_Part):
         alpha: Error level of the tie groups.
         show_intervals: How the intervals are shown.
         title: The first sentence of the caption; empty for one made of protocol, dataset and sizes.
+        remarks: Further sentences for the legend.
     """
 
     columns: tuple[Column, ...]
@@ -183,6 +184,7 @@ class ScoreTable(_Part):
     alpha: float = 0.05
     show_intervals: Intervals = "small"
     title: str = ""
+    remarks: tuple[str, ...] = ()
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -290,7 +292,7 @@ class ScoreTable(_Part):
             sentences.append(
                 "Published figures are quoted, not recomputed under this protocol, and not ranked."
             )
-        return sentences
+        return [*sentences, *self.remarks]
 
     def _leaders(self) -> dict[str, list[float]]:
         """By column: the two best distinct costs among the methods, empty where nothing is to be marked."""
