@@ -6,13 +6,16 @@ fused image; it is what wins reading competitions, and what every restoration ha
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from mdlp_bench.files import slugify
 from mdlp_bench.methods import FrameBatch, Method, MethodDescriptor, TextMethod
 from mdlp_bench.metrics.cost import count_parameters
 from mdlp_bench.metrics.protocol import to_working_size
-from mdlp_bench.readers import Reader, Reading
+from mdlp_bench.plate import grammars
+from mdlp_bench.plate.grammar import Grammar, Template
+from mdlp_bench.readers import Reader, Reading, load_reader
 from mdlp_bench.readers.crnn import CrnnReader
 
 FRAMES = 5
@@ -26,28 +29,36 @@ class ReadingFusion(TextMethod):
         descriptor: Its descriptor.
         reader: What reads.
         restorer: Restores each frame by itself before it is read; None reads the frames as captured.
+        grammars: What the fused text has to be a plate of, where the readings allow it (see `vote`).
     """
 
-    def __init__(self, descriptor: MethodDescriptor, reader: Reader, restorer: Method | None = None) -> None:
+    def __init__(
+        self,
+        descriptor: MethodDescriptor,
+        reader: Reader,
+        restorer: Method | None = None,
+        grammars: Sequence[Grammar] = (),
+    ) -> None:
         self.descriptor = descriptor
         self._reader = reader
         self._restorer = restorer
+        self._grammars = tuple(grammars)
 
     def read_batch(self, batch: FrameBatch) -> list[Reading]:
         """One fused reading per sample."""
         return [self._fused(batch.single(index)) for index in range(len(batch))]
 
     def _fused(self, sample: FrameBatch) -> Reading:
-        frames = sample.native[0][:FRAMES]
+        frames = sample.native[0][: self.descriptor.frames_used]
         if self._restorer is None:
             images = [to_working_size(frame) for frame in frames]
         else:
             alone = [replace(sample, native=((frame,),)) for frame in frames]
             images = [self._restorer.restore_batch(one)[0] for one in alone]
-        return vote(self._reader.read(images))
+        return vote(self._reader.read(images), self._grammars)
 
 
-def vote(readings: Sequence[Reading]) -> Reading:
+def vote(readings: Sequence[Reading], grammars: Sequence[Grammar] = ()) -> Reading:
     """Fuse readings of one plate.
 
     The length with the largest sum of character confidences wins; among the readings of that length each
@@ -55,48 +66,105 @@ def vote(readings: Sequence[Reading]) -> Reading:
     sum over the number of readings that voted. (The vote that labels tracks is another one:
     `mdlp_bench.curate.pairing.consensus.vote` aligns readings of other lengths and counts them too.)
 
+    Args:
+        readings: One per frame.
+        grammars: Where characters that were read make a plate of one of them, the plate with the largest sum
+            wins instead: a 0 gives way to an O where letters stand. Readings as long as a plate then win over
+            others.
+
     Returns:
         The fused reading, empty when every reading is.
     """
+    templates = [t for grammar in grammars for layout in grammar.layouts.values() for t in layout]
     weights: dict[int, float] = {}
     for reading in readings:
         weights[len(reading.text)] = weights.get(len(reading.text), 0.0) + sum(reading.char_confidences)
-    length = max(weights, key=weights.__getitem__, default=0)
+    fitting = {length: weight for length, weight in weights.items() if length in map(_length, templates)}
+    length = max(fitting or weights, key=weights.__getitem__, default=0)
     voters = [reading for reading in readings if len(reading.text) == length]
-    chosen = []
-    for place in range(length):
-        votes: dict[str, float] = {}
-        for reading in voters:
-            character = reading.text[place]
-            votes[character] = votes.get(character, 0.0) + reading.char_confidences[place]
-        chosen.append(max(votes.items(), key=lambda item: item[1]))
+    votes: list[dict[str, float]] = [{} for _ in range(length)]
+    for reading in voters:
+        for place, (character, confidence) in enumerate(
+            zip(reading.text, reading.char_confidences, strict=True)
+        ):
+            votes[place][character] = votes[place].get(character, 0.0) + confidence
+    plates = [found for template in templates if (found := _best(votes, template)) is not None]
+    chosen = max(plates, key=lambda plate: sum(total for _, total in plate)) if plates else _best(votes, None)
     return Reading(
-        "".join(character for character, _ in chosen), tuple(total / len(voters) for _, total in chosen)
+        "".join(character for character, _ in chosen or ()),
+        tuple(total / len(voters) for _, total in chosen or ()),
     )
 
 
-def reading_fusion(restorer: Method | None = None) -> ReadingFusion:
-    """The bundled CRNN on up to five frames.
+def _length(template: Template) -> int:
+    return len(template.places)
+
+
+def _best(votes: Sequence[Mapping[str, float]], template: Template | None) -> list[tuple[str, float]] | None:
+    """At each place the character with the most votes that the template allows; None if that is no plate."""
+    if template is not None and len(template.places) != len(votes):
+        return None
+    chosen = []
+    for place, counted in enumerate(votes):
+        allowed = {c: v for c, v in counted.items() if template is None or c in template.places[place]}
+        if not allowed:
+            return None
+        chosen.append(max(allowed.items(), key=lambda item: item[1]))
+    text = "".join(character for character, _ in chosen)
+    return chosen if template is None or template.matches(text) else None
+
+
+def reading_fusion(
+    restorer: Method | None = None,
+    *,
+    reader: str | Reader = "crnn",
+    frames: int = FRAMES,
+    by_grammar: bool = False,
+) -> ReadingFusion:
+    """A reader on up to `frames` frames.
+
+    A line such as `mine = reading_fusion(reader="onnx:mine.onnx", frames=9)` in a file of one's own makes
+    `that_file.py:mine` a method of every command.
 
     Args:
         restorer: Restores each frame by itself before it is read, e.g. `srcnn()`; None: as captured.
+        reader: A reader, or its name (see `mdlp_bench.readers.load_reader`).
+        frames: The frames it reads at most, lowest index first.
+        by_grammar: Prefer plates of the grammars that the reader knows (see `vote`).
 
     Raises:
-        MissingWeightsError: The CRNN's weights are missing.
+        ReaderError: There is no such reader.
+        MissingWeightsError: The reader's weights are missing.
     """
-    reader = CrnnReader()
+    reader = load_reader(reader) if isinstance(reader, str) else reader
+    read = reader.descriptor
     restored = restorer.descriptor if restorer else None
+    names = ["reading-fusion", *([] if read.name == "crnn" else [slugify(read.name)])]
     descriptor = MethodDescriptor(
-        name=f"reading-fusion-{restored.name}" if restored else "reading-fusion",
-        title=f"Reading fusion ({f'{restored.title}, ' if restored else ''}CRNN)",
-        frames_used=FRAMES,
-        frame_policy=f"the first five or fewer, {'restored and ' if restored else ''}read one by one",
-        parameters=count_parameters(reader.network) + (restored.parameters if restored else 0),
-        weights_sha256=reader.descriptor.weights_sha256,
-        citation=reader.descriptor.citation,
+        name="-".join([*names, *([restored.name] if restored else [])]),
+        title=f"Reading fusion ({f'{restored.title}, ' if restored else ''}{read.title})",
+        frames_used=frames,
+        frame_policy=f"the first {frames} or fewer, {'restored and ' if restored else ''}read one by one",
+        parameters=(count_parameters(reader.network) if isinstance(reader, CrnnReader) else 0)
+        + (restored.parameters if restored else 0),
+        weights_sha256=read.weights_sha256,
+        citation=read.citation,
         provenance="baseline",
-        trained_on=("rendered plates", *(restored.trained_on if restored else ())),
+        trained_on=(
+            *(("rendered plates",) if isinstance(reader, CrnnReader) else ()),
+            *(restored.trained_on if restored else ()),
+        ),
         deterministic=restored is None or restored.deterministic,
         output="text",
     )
-    return ReadingFusion(descriptor, reader, restorer)
+    known = [grammars()[name] for name in read.grammars] if by_grammar else []
+    return ReadingFusion(descriptor, reader, restorer, known)
+
+
+def reading_fusion_latin() -> ReadingFusion:
+    """The bundled Latin reader on up to five frames, by grammar: the baseline of the LRLPR challenge.
+
+    Raises:
+        MissingWeightsError: The reader's weights are missing.
+    """
+    return reading_fusion(reader="crnn-latin", by_grammar=True)

@@ -140,7 +140,7 @@ def score(
     samples = open_samples(data, split=split, limit=limit)
     tell_unreadable(samples)
     plan = ScoringPlan.from_names(
-        reader, lpips, fid, protocol, scoring.device, aligned=aligned, remote=remote
+        reader, lpips, fid, protocol, scoring.device, aligned=aligned, remote=remote, samples=samples
     )
     runs = run_score(
         [Predictions(predictions)],
@@ -193,8 +193,9 @@ def bench(
 
     remote = engine == "ray"
     compute = Compute.resolve(device, precision, numerics, remote=remote)
+    samples = open_samples(data, split=split, limit=limit)
     plan = ScoringPlan.from_names(
-        reader, lpips, fid, protocol, compute.device, aligned=aligned, remote=remote
+        reader, lpips, fid, protocol, compute.device, aligned=aligned, remote=remote, samples=samples
     )
     names = [name for name in (part.strip() for part in methods.split(",")) if name]
     samples = open_samples(data, split=split, limit=limit)

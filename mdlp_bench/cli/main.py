@@ -19,6 +19,7 @@ from mdlp_bench.cli import (
     gap,
     leaderboard,
     methods,
+    submit,
     synth,
     train,
 )
@@ -38,7 +39,7 @@ synth.register(data.app)
 app.add_typer(data.app, name="data")
 app.add_typer(gap.app, name="gap")
 app.add_typer(leaderboard.app, name="leaderboard")
-for _module in (bench, train, calibrate, methods, doctor):
+for _module in (bench, train, calibrate, methods, submit, doctor):
     _module.register(app)
 
 

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self, SupportsIndex
 
+from mdlp_bench.data.samples import Samples
 from mdlp_bench.device import check_device
-from mdlp_bench.errors import MissingWeightsError
+from mdlp_bench.errors import MissingWeightsError, ReaderError
 from mdlp_bench.harness.scorers import FidelityScorer, ImageScorer, LpipsScorer, RegisteredScorer, SetFeatures
 from mdlp_bench.metrics.protocol import CURRENT, Protocol, protocol_named
 from mdlp_bench.readers.base import Reader
@@ -54,11 +55,13 @@ class ScoringPlan:
         aligned: bool = True,
         *,
         remote: bool = False,
+        samples: Samples | None = None,
     ) -> Self:
         """The plan for what a user asked for.
 
         Args:
-            readers: Reader names (see `load_reader`), or `panel` for all; default the protocol's.
+            readers: Reader names (see `load_reader`), `panel` for all, or `auto` for the bundled one that
+                knows the texts of `samples`; default the protocol's.
             lpips: `alex`, `squeeze`, `vgg`, or `none`. Without its weights the column is marked unavailable
                 with its reason; no other net takes its place.
             fid: Also FID and KID, when Inception's weights are in torch hub's cache; they are never fetched,
@@ -66,15 +69,21 @@ class ScoringPlan:
             protocol: The id of the rules; default the current ones.
             device: `cpu`, `mps`, `cuda` or `cuda:N`, where networks compute.
             aligned: Also PSNR and SSIM after registration, which takes two thirds of the time of scoring.
+            samples: What is scored; `auto` needs it.
             remote: The work is done on other machines, which have the device; here all is loaded on the CPU.
 
         Raises:
-            ReaderError: There is no such reader.
+            ReaderError: There is no such reader, or `auto` has no samples to go by.
             ProtocolError: There is no such LPIPS net or protocol.
             MdlpBenchError: The device is not there.
         """
-        from mdlp_bench.readers import PANEL, load_reader
+        from mdlp_bench.readers import AUTO, PANEL, load_reader, reader_for
 
+        if readers and AUTO in readers:
+            if samples is None:
+                raise ReaderError("the reader auto is chosen by the samples that are scored; give them")
+            found = reader_for(row["text"] for row in samples.rows(["text"]))
+            readers = [found if name == AUTO else name for name in readers]
         rules = CURRENT if protocol is None else protocol_named(protocol)
         names = [
             n for name in readers or [rules.text.reader] for n in (PANEL if name == "panel" else (name,))

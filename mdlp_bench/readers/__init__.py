@@ -1,6 +1,16 @@
 """Text recognisers that score what methods restore."""
 
 from mdlp_bench.readers.base import Reader, ReaderDescriptor, Reading
-from mdlp_bench.readers.registry import DEFAULT_READER, PANEL, READERS, load_reader
+from mdlp_bench.readers.registry import AUTO, DEFAULT_READER, PANEL, READERS, load_reader, reader_for
 
-__all__ = ["DEFAULT_READER", "PANEL", "READERS", "Reader", "ReaderDescriptor", "Reading", "load_reader"]
+__all__ = [
+    "AUTO",
+    "DEFAULT_READER",
+    "PANEL",
+    "READERS",
+    "Reader",
+    "ReaderDescriptor",
+    "Reading",
+    "load_reader",
+    "reader_for",
+]

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Final, cast
 
 from mdlp_bench.errors import MdlpBenchError, ReaderError, debug_hint, did_you_mean, raised
 from mdlp_bench.files import sha256_file
 from mdlp_bench.images import ImageU8
+from mdlp_bench.plate import grammar_of
 from mdlp_bench.readers.base import Reader, ReaderDescriptor, Reading
 from mdlp_bench.userfiles import is_file_spec, load_from_file
 
@@ -19,10 +21,17 @@ READERS: Final[dict[str, str]] = {
     "crnn": "mdlp_bench.readers.crnn:load_greedy",
     "crnn-beam": "mdlp_bench.readers.crnn:load_beam",
     "crnn-grammar": "mdlp_bench.readers.crnn:load_grammar",
+    "crnn-latin": "mdlp_bench.readers.crnn:load_latin",
+    "crnn-latin-grammar": "mdlp_bench.readers.crnn:load_latin_grammar",
     "ppocrv4": "mdlp_bench.readers.packaged:load_ppocrv4",
     "clpr": "mdlp_bench.readers.packaged:load_clpr",
 }
 """Name -> `module:factory`. A factory takes nothing and returns a Reader; it is imported when asked for."""
+
+AUTO: Final = "auto"
+"""What stands for the bundled reader that knows most of a data set's texts (see `reader_for`)."""
+
+_BY_GRAMMAR: Final = {"chinese": "crnn", "brazilian": "crnn-latin", "mercosur": "crnn-latin"}
 
 PANEL: Final = ("crnn", "ppocrv4", "clpr")
 """The readers of `--reader panel`: independent networks, trained by different people on different data."""
@@ -63,6 +72,16 @@ class FunctionReader(Reader):
         raise ReaderError(
             f"reader {self.descriptor.name}: returned a {type(item).__name__}, must return texts or Readings"
         )
+
+
+def reader_for(texts: Iterable[str | None]) -> str:
+    """The name of the bundled reader whose grammars most of the texts follow; the default one without any."""
+    votes = Counter(
+        _BY_GRAMMAR.get(grammar.name, DEFAULT_READER)
+        for text in texts
+        if text and (grammar := grammar_of(text)) is not None
+    )
+    return max(votes, key=lambda name: (votes[name], name == DEFAULT_READER), default=DEFAULT_READER)
 
 
 def load_reader(spec: str = DEFAULT_READER) -> Reader:

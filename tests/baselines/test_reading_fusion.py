@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from baselines.reading_fusion import FRAMES, ReadingFusion, reading_fusion, vote
 from mdlp_bench.images import ImageU8
 from mdlp_bench.methods import FrameBatch, MethodDescriptor, load_method
+from mdlp_bench.plate import grammars
 from mdlp_bench.readers import Reader, ReaderDescriptor, Reading
 
 
@@ -21,6 +22,30 @@ def test_each_place_goes_to_the_most_confident_character() -> None:
     fused = vote([_reading("AB", 0.9, 0.2), _reading("AC", 0.5, 0.3), _reading("DC", 0.6, 0.2)])
     assert fused.text == "AC"
     assert fused.char_confidences == pytest.approx(((0.9 + 0.5) / 3, 0.5 / 3))
+
+
+def test_the_grammar_decides_between_look_alikes() -> None:
+    latin = [grammars()[name] for name in ("brazilian", "mercosur")]
+    sure = (0.9,) * 7
+    mixed = [Reading("TAM0170", sure), Reading("TAM0I70", (0.3,) * 7)]
+    assert vote(mixed).text == vote(mixed, latin).text == "TAM0170"  # LLLNNNN: a plate of its own
+    letters = [Reading("8AI8068", sure), Reading("BAI8068", (0.4,) * 7)]
+    assert vote(letters).text == "8AI8068" and vote(letters, latin).text == "BAI8068"
+    assert vote(letters, latin).char_confidences[0] == pytest.approx(0.4 / 2)
+    # No frame shows a letter in the first place: the vote stands as it is.
+    assert vote([Reading("8AI8068", sure)], latin).text == "8AI8068"
+    longer = [Reading("BAI80688", (0.9,) * 8)] * 2 + [Reading("BAI8068", (0.2,) * 7)]
+    assert vote(longer).text == "BAI80688" and vote(longer, latin).text == "BAI8068"
+    assert vote([], latin) == vote([Reading("", ())], latin) == Reading("", ())
+    chinese = [grammars()["chinese"]]
+    assert vote([Reading("京P2OS75", sure), Reading("京P20S75", (0.1,) * 7)], chinese).text == "京P20S75"
+
+
+def test_any_reader_and_number_of_frames() -> None:
+    fusion = reading_fusion(reader=_Brightness(), frames=9)
+    assert fusion.descriptor.frames_used == 9 and fusion.descriptor.name == "reading-fusion-b"
+    assert fusion.descriptor.frame_policy == "the first 9 or fewer, read one by one"
+    assert fusion.read_batch(_batch(10, 20, 30, 210, 220, 230, 240, 250))[0].text == "A2"
 
 
 def test_readings_of_another_length_do_not_vote() -> None:
@@ -60,7 +85,7 @@ def _batch(*levels: int) -> FrameBatch:
 
 
 def test_up_to_five_frames_vote_each_once() -> None:
-    descriptor = MethodDescriptor(name="fusion", title="Fusion", output="text")
+    descriptor = MethodDescriptor(name="fusion", title="Fusion", output="text", frames_used=FRAMES)
     fusion = ReadingFusion(descriptor, _Brightness())
     assert fusion.read_batch(_batch(10, 210, 220))[0].text == "A2"
     assert FRAMES == 5
@@ -69,7 +94,7 @@ def test_up_to_five_frames_vote_each_once() -> None:
 
 
 def test_frames_can_be_restored_one_by_one_before() -> None:
-    descriptor = MethodDescriptor(name="fusion", title="Fusion", output="text")
+    descriptor = MethodDescriptor(name="fusion", title="Fusion", output="text", frames_used=FRAMES)
     restorer = load_method("bicubic")
     fused = ReadingFusion(descriptor, _Brightness(), restorer).read_batch(_batch(210, 215, 5))  # type: ignore[arg-type]
     assert fused[0].text == "A2"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +20,7 @@ from mdlp_bench.data.sources.ccpd import CcpdName, indices_of
 from mdlp_bench.harness.bench import bench
 from mdlp_bench.harness.plan import ScoringPlan
 from mdlp_bench.images import encode
+from mdlp_bench.plate import LATIN_LAYOUTS
 from mdlp_bench.synth.build import synthesise_rendered
 from mdlp_bench.synth.degrade import load_recipe
 from mdlp_bench.synth.render import Appearance, render_samples, render_scene_crop
@@ -47,6 +49,7 @@ class World:
             "MDLP": lambda path: self._exported("mdlp", path),
             "CCPD2019": _ccpd,
             "TRACKS": _tracks,
+            "LRLPR": _lrlpr,
             "parts": self._parts,
             "out": self._bench,
             "demo": self._bench,
@@ -113,6 +116,26 @@ def _tracks(path: Path) -> None:
             small = cv2.resize(crop, (2 * height, height), interpolation=cv2.INTER_AREA)
             (path / name / f"img_{number}.png").write_bytes(encode(np.asarray(small, np.uint8)))
     _write(path / "labels.csv", "\n".join(labels) + "\n")
+
+
+def _lrlpr(path: Path) -> None:
+    """Four training and two test tracks in the challenge's layout."""
+    for sample in render_samples(9, 6, layouts=dict.fromkeys(LATIN_LAYOUTS, 1.0), size=(56, 112)):
+        part = "test-public" if sample.index > 3 else f"train/Scenario-A/{sample.layout.capitalize()}"
+        folder = path / part / f"track_{sample.index:05d}"
+        folder.mkdir(parents=True)
+        for number in range(1, 6):
+            small = cv2.resize(sample.image, (40 + number, 16), interpolation=cv2.INTER_AREA)
+            (folder / f"lr-{number:03d}.png").write_bytes(encode(np.asarray(small, np.uint8)))
+            if sample.index <= 3:
+                (folder / f"hr-{number:03d}.png").write_bytes(encode(sample.image))
+        if sample.index <= 3:
+            annotation = {
+                "plate_layout": sample.layout.capitalize(),
+                "plate_text": sample.text,
+                "corners": {},
+            }
+            _write(folder / "annotations.json", json.dumps(annotation))
 
 
 def _ccpd(path: Path) -> None:

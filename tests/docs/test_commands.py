@@ -43,7 +43,7 @@ SMALLER = (
     (r"\bn=\d+", "n=3"),
     (r"--workers \d+", "--workers 1"),
     (r"--trials \d+", "--trials 1"),
-    (r"\b(train [a-z-]+ \S+)", r"\1 --steps 1"),
+    (r"(?<!/)\b(train [a-z-]+ \S+)", r"\1 --steps 1"),
 )
 """Sizes, reduced. Everything else is run as it stands."""
 

@@ -1,8 +1,17 @@
 """The project's own reader, a CRNN trained on rendered plates, with its weights."""
 
 from mdlp_bench.readers.crnn.reader import CrnnReader, Decoding
+from mdlp_bench.readers.crnn.weights import bundled_weights
 
-__all__ = ["CrnnReader", "Decoding", "load_beam", "load_grammar", "load_greedy"]
+__all__ = [
+    "CrnnReader",
+    "Decoding",
+    "load_beam",
+    "load_grammar",
+    "load_greedy",
+    "load_latin",
+    "load_latin_grammar",
+]
 
 
 def load_greedy() -> CrnnReader:
@@ -18,3 +27,13 @@ def load_beam() -> CrnnReader:
 def load_grammar() -> CrnnReader:
     """The bundled CRNN, prefix beam search among valid plates."""
     return CrnnReader(decoding="grammar")
+
+
+def load_latin() -> CrnnReader:
+    """The bundled CRNN for Brazil's plates, best-path decoding."""
+    return CrnnReader(bundled_weights("crnn-latin"), name="crnn-latin")
+
+
+def load_latin_grammar() -> CrnnReader:
+    """The bundled CRNN for Brazil's plates, prefix beam search among valid plates."""
+    return CrnnReader(bundled_weights("crnn-latin"), "grammar", "crnn-latin")

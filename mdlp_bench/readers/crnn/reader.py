@@ -37,12 +37,15 @@ class CrnnReader(Reader):
     valid plates would lend its knowledge to the method that it judges.
     """
 
-    def __init__(self, weights: Path | None = None, decoding: Decoding = "greedy") -> None:
+    def __init__(
+        self, weights: Path | None = None, decoding: Decoding = "greedy", name: str = "crnn"
+    ) -> None:
         """Load the network.
 
         Args:
             weights: A weight file; default the bundled one.
             decoding: How class probabilities become text.
+            name: Its name; another decoding than `greedy` is added to it.
 
         Raises:
             MissingWeightsError: The file is not there.
@@ -54,9 +57,10 @@ class CrnnReader(Reader):
         self.decoding = decoding
         self._device = torch.device("cpu")
         self._grammars = [grammars()[name] for name in self.config.grammars]
+        title = " ".join([name[:4].upper(), *name[5:].split("-")]).strip()
         self.descriptor = ReaderDescriptor(
-            name="crnn" if decoding == "greedy" else f"crnn-{decoding}",
-            title="CRNN" if decoding == "greedy" else f"CRNN ({decoding})",
+            name=name if decoding == "greedy" else f"{name}-{decoding}",
+            title=title if decoding == "greedy" else f"{title} ({decoding})",
             version=self.config.version,
             weights_sha256=sha256_file(path),
             licence="Apache-2.0",

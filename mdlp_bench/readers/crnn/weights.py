@@ -19,9 +19,9 @@ from mdlp_bench.readers.crnn.network import CRNN, CrnnConfig
 _KEY: Final = "mdlp-bench-crnn-1"
 
 
-def bundled_weights() -> Path:
-    """The weight file that comes with the package."""
-    return Path(str(files("mdlp_bench.readers.crnn") / "crnn.safetensors"))
+def bundled_weights(name: str = "crnn") -> Path:
+    """A weight file that comes with the package: of `crnn`, or of `crnn-latin`."""
+    return Path(str(files("mdlp_bench.readers.crnn") / f"{name}.safetensors"))
 
 
 def save_crnn(network: CRNN, config: CrnnConfig, path: Path) -> None:
