@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import importlib.util
 import json
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -25,6 +27,10 @@ settings.register_profile("no-deadline", deadline=None)
 settings.load_profile("no-deadline")
 
 Draw = Callable[..., bytes]
+
+# No test finds what another run or a user has kept.
+os.environ["MDLP_BENCH_CACHE"] = tempfile.mkdtemp(prefix="mdlp-bench-cache-")
+atexit.register(shutil.rmtree, os.environ["MDLP_BENCH_CACHE"], ignore_errors=True)
 
 _SHARED = Path(__file__).resolve().parents[2] / "shared"
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,7 @@ from tqdm import tqdm
 from mdlp_bench.data.samples import Samples
 from mdlp_bench.engine import SERIAL, Engine
 from mdlp_bench.errors import ProtocolError, RunError
+from mdlp_bench.harness.ground_truth import Collected, cache_file, read_cache, write_cache
 from mdlp_bench.harness.plan import ScoringPlan
 from mdlp_bench.harness.predict import Prediction, Predictions, chunks, decode_frames, decode_ground_truth
 from mdlp_bench.harness.run import (
@@ -51,30 +52,6 @@ _OF_CONFIDENCE: Final = ("hallucination", "wrong_if_believed")
 _TEXT_ONLY: Final = "the method gives text without an image"
 
 
-@dataclass
-class _Collected:
-    """What has been gathered so far of one method, or of the ground truth."""
-
-    columns: dict[str, list[Any]] = field(default_factory=dict)
-    features: dict[str, list[npt.NDArray[np.float32]]] = field(default_factory=dict)
-
-    def add(self, columns: Mapping[str, Sequence[Any] | npt.NDArray[Any]]) -> None:
-        for name, values in columns.items():
-            self.columns.setdefault(name, []).extend(values)
-
-    def join(self, more: Self) -> None:
-        self.add(more.columns)
-        for name, parts in more.features.items():
-            self.features.setdefault(name, []).extend(parts)
-
-    def add_features(self, name: str, found: npt.NDArray[np.float32] | None) -> None:
-        if found is not None and len(found):
-            self.features.setdefault(name, []).append(found)
-
-    def stacked_features(self, name: str) -> npt.NDArray[np.float32] | None:
-        return np.concatenate(self.features[name]) if name in self.features else None
-
-
 def score(
     predictions: Sequence[Predictions],
     samples: Samples,
@@ -84,7 +61,9 @@ def score(
     engine: Engine = SERIAL,
     progress: bool = False,
 ) -> list[Run]:
-    """Score predictions of one data set; the ground truth is decoded, prepared and read once for all of them.
+    """Score predictions of one data set; the ground truth is prepared once for all of them.
+
+    What readers see in ground truths and frames is kept for later runs (`harness.ground_truth`).
 
     A run that lies in its folder already, made of the same predictions by the same code and plan, is kept.
     A sample on which a method failed gets every metric's worst value. A sample without ground truth has no
@@ -160,17 +139,21 @@ def _kept(folder: Path, record: RunRecord, plan: ScoringPlan) -> Run | None:
 
 def _collect(
     predictions: Sequence[Predictions], samples: Samples, plan: ScoringPlan, engine: Engine, progress: bool
-) -> tuple[_Collected, list[_Collected]]:
-    """All chunks' columns and features of the ground truths, and of each method."""
-    shared = _Collected()
-    collected = [_Collected() for _ in predictions]
-    work = partial(_scored, plan, plan.weights)
+) -> tuple[Collected, list[Collected]]:
+    """All chunks' columns and features of the samples themselves, and of each method."""
+    kept = cache_file(samples.fingerprint, plan)
+    known = read_cache(kept)
+    shared = known or Collected()
+    collected = [Collected() for _ in predictions]
+    work = partial(_scored, plan, plan.weights, known is not None)
     with tqdm(total=len(samples), desc="Scoring", unit="img", disable=not progress, leave=False) as bar:
-        for truths, methods in engine.map(work, _chunks_to_score(samples, predictions)):
-            shared.join(truths)
+        for count, found, methods in engine.map(work, _chunks_to_score(samples, predictions)):
+            shared.join(found)
             for own, more in zip(collected, methods, strict=True):
                 own.join(more)
-            bar.update(len(truths.columns["sample_id"]))
+            bar.update(count)
+    if known is None:
+        write_cache(kept, shared)
     return shared, collected
 
 
@@ -193,49 +176,57 @@ def _chunks_to_score(samples: Samples, predictions: Sequence[Predictions]) -> It
 
 
 def _scored(
-    plan: ScoringPlan, weights: Mapping[str, str], chunk: _Chunk
-) -> tuple[_Collected, list[_Collected]]:
-    """What the ground truths and what each method's predictions of a chunk give."""
+    plan: ScoringPlan, weights: Mapping[str, str], is_known: bool, chunk: _Chunk
+) -> tuple[int, Collected, list[Collected]]:
+    """The samples of a chunk, what they give unless it is known, and what each method's predictions give."""
     if plan.weights != weights:
         raise ProtocolError("a worker finds other weights of readers or LPIPS; put the same files there")
-    rows, shared = chunk.rows, _Collected()
-    truths = [decode_ground_truth(row) for row in rows]
-    present = [index for index, image in enumerate(truths) if image is not None]
-    images = [to_working_size(image) for image in truths if image is not None]
-    stacked = np.stack(images) if images else np.empty((0, *WORKING_SIZE, 3), np.uint8)
+    decoded = [decode_ground_truth(row) for row in chunk.rows]
+    present = [index for index, image in enumerate(decoded) if image is not None]
+    gts = [to_working_size(image) for image in decoded if image is not None]
+    stacked = np.stack(gts) if gts else np.empty((0, *WORKING_SIZE, 3), np.uint8)
+    shared = Collected() if is_known else _seen(plan, chunk.rows, gts, present)
     prepared = [scorer.prepare(stacked) if present else None for scorer in plan.image_scorers]
-    shared.add({name: [row[name] for row in rows] for name in ("sample_id", "plate_id", "text", "layout")})
-    shared.add({"has_truth": [image is not None for image in truths]})
     main = plan.readers[0]
-    for reader in plan.readers:
-        read = _read(reader, images, shared if reader is main else None)
-        readings = dict(zip(present, read, strict=True))
-        shared.add({f"truth@{reader.descriptor.name}": [readings.get(index) for index in range(len(rows))]})
-    if plan.inception is not None and present:
-        shared.add_features("inception", plan.inception(stacked))
-    frames = [[to_working_size(frame) for frame in decode_frames(row)[:3]] for row in rows]
-    flat = iter(main.read([frame for sample in frames for frame in sample]))
-    shared.add({"frame_readings": [[r.text for r in islice(flat, len(sample))] for sample in frames]})
-    collected = [_Collected() for _ in chunk.predictions]
+    collected = [Collected() for _ in chunk.predictions]
     for (output, part), own in zip(chunk.predictions, collected, strict=True):
         own.add({"error": [p.error for p in part]})
         if output == "text":
             own.add(_given_texts(part, plan))
             continue
         restored = [_or_black(p.image) for p in part]
-        with_truth = np.stack([restored[index] for index in present]) if present else stacked
-        own.add(_image_columns(part, with_truth, stacked, present, prepared, plan.image_scorers))
+        with_gt = np.stack([restored[index] for index in present]) if present else stacked
+        own.add(_image_columns(part, with_gt, stacked, present, prepared, plan.image_scorers))
         for reader in plan.readers:
             found = _read(reader, restored, own if reader is main else None, present)
             texts = [_NO_READING if p.image is None else r for p, r in zip(part, found, strict=True)]
             own.add({f"read@{reader.descriptor.name}": texts})
         if plan.inception is not None and present:
-            own.add_features("inception", plan.inception(with_truth))
-    return shared, collected
+            own.add_features("inception", plan.inception(with_gt))
+    return len(chunk.rows), shared, collected
+
+
+def _seen(
+    plan: ScoringPlan, rows: Sequence[Mapping[str, Any]], gts: Sequence[ImageU8], present: Sequence[int]
+) -> Collected:
+    """What readers and Inception see in sample rows: in the ground truths (of rows `present`) and frames."""
+    found, main = Collected(), plan.readers[0]
+    found.add({name: [row[name] for row in rows] for name in ("sample_id", "plate_id", "text", "layout")})
+    found.add({"has_truth": [row["gt"] is not None for row in rows]})
+    for reader in plan.readers:
+        read = _read(reader, gts, found if reader is main else None)
+        readings = dict(zip(present, read, strict=True))
+        found.add({f"truth@{reader.descriptor.name}": [readings.get(index) for index in range(len(rows))]})
+    if plan.inception is not None and gts:
+        found.add_features("inception", plan.inception(np.stack(gts)))
+    frames = [[to_working_size(frame) for frame in decode_frames(row)[:3]] for row in rows]
+    flat = iter(main.read([frame for sample in frames for frame in sample]))
+    found.add({"frame_readings": [[r.text for r in islice(flat, len(sample))] for sample in frames]})
+    return found
 
 
 def _read(
-    reader: Reader, images: Sequence[ImageU8], into: _Collected | None, chosen: Sequence[int] | None = None
+    reader: Reader, images: Sequence[ImageU8], into: Collected | None, chosen: Sequence[int] | None = None
 ) -> list[Reading]:
     """Readings; `into` is given the features of the chosen images (default all) of the same pass."""
     if into is None or not images:
@@ -282,7 +273,7 @@ def _or_black(image: ImageU8 | None) -> ImageU8:
 
 
 def _tabulate(
-    record: RunRecord, own: _Collected, shared: _Collected, plan: ScoringPlan
+    record: RunRecord, own: Collected, shared: Collected, plan: ScoringPlan
 ) -> tuple[pa.Table, dict[str, MetricSummary]]:
     """The per-sample table of a run, and its summary."""
     columns: dict[str, Any] = {
