@@ -19,6 +19,7 @@ from mdlp_bench.errors import DataError, MethodError
 from mdlp_bench.harness import bench as _bench
 from mdlp_bench.harness import compare as _compare
 from mdlp_bench.harness import plan as _plan
+from mdlp_bench.harness import plots as _plots
 from mdlp_bench.harness import predict as _predict
 from mdlp_bench.harness import score as _score
 from mdlp_bench.harness.published import published_rows
@@ -32,6 +33,7 @@ from mdlp_bench.synth import degrade as _degrade
 from mdlp_bench.synth import render as _render
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
     from torch import nn
 
 
@@ -229,6 +231,29 @@ def compare(
     options = TableOptions(columns, sort, intervals, digits, bounds, quoted, title)
     opened = [run if isinstance(run, Run) else Run(Path(run)) for run in runs]
     return _compare.compare(opened, options)
+
+
+def plot(
+    runs: Sequence[Run | str | Path] | _compare.RunComparison,
+    kind: str = "ned-cost",
+    out: str | Path | None = None,
+    *,
+    metric: str = "ned",
+) -> Figure:
+    """Draw a figure of runs for a paper: `ned-cost`, `layout-bars`, `risk-coverage` or `rank`.
+
+    Args and errors: see `mdlp_bench.harness.plots.plot`.
+
+    Example:
+        >>> import mdlp_bench as mb
+        >>> data = mb.open("DATA", split="test")
+        >>> run = mb.score(mb.predict("bicubic", data, "preds/bicubic"), data, "runs/bicubic", lpips="none")
+        >>> figure = mb.plot([run], "rank", "rank.pdf")
+        >>> figure.get_figwidth()
+        3.45
+    """
+    comparison = runs if isinstance(runs, _compare.RunComparison) else compare(runs)
+    return _plots.plot(comparison, kind, out, metric=metric)
 
 
 def train(

@@ -9,12 +9,12 @@ from typing import Final
 
 import numpy as np
 from confusion_figure import draw_confusion
-from cost_figure import cost_figure
 
 from mdlp_bench.errors import RunError
 from mdlp_bench.files import atomic_path, write_bytes, write_text
 from mdlp_bench.harness.compare import RunComparison
 from mdlp_bench.harness.figure import FIGURE_FILE, glyph_font
+from mdlp_bench.harness.plots import plot
 from mdlp_bench.harness.run import Run
 from mdlp_bench.harness.run_table import TableOptions
 from mdlp_bench.harness.tables import Row, to_markdown
@@ -60,7 +60,7 @@ def write_results(
     write_bytes(
         images / "results-comparison.jpg", encode(decode(drawn.read_bytes(), str(drawn)), "jpg", quality=85)
     )
-    cost_figure(comparison, images / "results-cost.png")
+    plot(comparison, "ned-cost", images / "results-cost.png")
     parts = [
         "## Table",
         to_markdown(replace(comparison, options=TableOptions(published=published)).full_table).strip(),

@@ -43,12 +43,22 @@ class IntervalsChoice(StrEnum):
     plus_minus = "plus-minus"
 
 
+class PlotKind(StrEnum):
+    """The figures of runs."""
+
+    ned_cost = "ned-cost"
+    layout_bars = "layout-bars"
+    risk_coverage = "risk-coverage"
+    rank = "rank"
+
+
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
     app.command(epilog=_PREDICT_EXAMPLES)(predict)
     app.command(epilog=_SCORE_EXAMPLES)(score)
     app.command(epilog=_BENCH_EXAMPLES)(bench)
     app.command(epilog=_COMPARE_EXAMPLES)(compare)
+    app.command(epilog=_PLOT_EXAMPLES)(plot)
     app.command(epilog=_DEMO_EXAMPLES)(demo)
 
 
@@ -293,6 +303,38 @@ def compare(
     if supplement is not None:
         comparison.write_supplement(supplement)
     _show(comparison, as_json)
+
+
+_PLOT_EXAMPLES = """Examples:\n
+  mdlp-bench plot runs/* --kind ned-cost -o ned_cost.pdf\n
+  mdlp-bench plot runs/* --kind layout-bars --metric acc -o layouts.svg"""
+
+
+def plot(
+    runs: Annotated[list[Path], typer.Argument(help="Run folders of one data set and protocol.")],
+    kind: Annotated[
+        PlotKind,
+        typer.Option(
+            "--kind",
+            help="NED against cost, bars per plate layout, risk-coverage curves, or places with intervals.",
+        ),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="The figure: .pdf, .svg or .png.", show_default="KIND.pdf"),
+    ] = None,
+    metric: Annotated[
+        str, typer.Option("--metric", help="What ned-cost and layout-bars show: ned, acc, psnr, ...")
+    ] = "ned",
+) -> None:
+    """Draw a figure of runs for a paper."""
+    from mdlp_bench.harness.compare import compare as compare_runs
+    from mdlp_bench.harness.plots import plot as draw
+    from mdlp_bench.harness.run import Run
+
+    target = out or Path(f"{kind.value}.pdf")
+    draw(compare_runs([Run(folder) for folder in runs]), kind.value, target, metric=metric)
+    typer.echo(f"wrote {target}")
 
 
 _DEMO_EXAMPLES = """Example:\n
