@@ -229,7 +229,9 @@ def bench(
 _COMPARE_EXAMPLES = """Examples:\n
   mdlp-bench compare runs/*\n
   mdlp-bench compare runs/* --columns psnr,lpips,ned --digits 2 -o table.tex --supplement supplement.tex\n
-  mdlp-bench compare runs/* --intervals plus-minus --no-bounds --published mdlp -o table.html"""
+  mdlp-bench compare runs/* --intervals plus-minus --no-bounds --published mdlp -o table.html
+
+  mdlp-bench compare runs/* --by layout --columns acc -o layouts.md"""
 
 
 def compare(
@@ -277,6 +279,15 @@ def compare(
             show_default="none",
         ),
     ] = None,
+    by: Annotated[
+        str | None,
+        typer.Option(
+            "--by",
+            help="Break one metric (the first of --columns) down by layout, height (of the first frame), "
+            "province, position (of the character) or recipe.",
+            show_default="no breakdown",
+        ),
+    ] = None,
     title: Annotated[
         str, typer.Option("--title", help="First sentence of the caption.", show_default="data set and sizes")
     ] = "",
@@ -298,6 +309,9 @@ def compare(
         title=title,
     )
     comparison = compare_runs([Run(folder) for folder in runs], options)
+    if by is not None:
+        _show_breakdown(comparison, by, options.columns[0] if options.columns else "ned", out, as_json)
+        return
     if out is not None:
         comparison.write_table(out)
     if supplement is not None:
@@ -353,6 +367,20 @@ def demo(
     comparison = run_demo(out, plates=plates, progress=show_progress())
     _show(comparison, as_json=False)
     typer.echo(f"Data, runs, tables and comparison.png are in {out}")
+
+
+def _show_breakdown(comparison: RunComparison, by: str, metric: str, out: Path | None, as_json: bool) -> None:
+    from mdlp_bench.harness.breakdown import breakdown
+    from mdlp_bench.harness.compare import print_table
+    from mdlp_bench.harness.tables import write_table
+
+    table = breakdown(comparison, by, metric)
+    if out is not None:
+        write_table(table, out)
+    if as_json:
+        typer.echo(table.model_dump_json(indent=2))
+    else:
+        print_table(table)
 
 
 def _show(comparison: RunComparison, as_json: bool) -> None:

@@ -35,6 +35,7 @@ from mdlp_bench.harness.statistics import (
 )
 from mdlp_bench.harness.tables import ScoreTable, to_rich, write_table
 from mdlp_bench.metrics.base import METRICS
+from mdlp_bench.metrics.protocol import Protocol
 from mdlp_bench.metrics.text import chance_scores
 
 if TYPE_CHECKING:
@@ -79,6 +80,11 @@ class RunComparison:
     chance: Mapping[str, float]
     options: TableOptions = DEFAULT_TABLE
 
+    @property
+    def rules(self) -> Protocol:
+        """The protocol of the runs."""
+        return self.runs[0].record.rules
+
     @cached_property
     def table(self) -> ScoreTable:
         """The benchmark table as its options say (errors as in `run_table`)."""
@@ -119,17 +125,7 @@ class RunComparison:
 
     def print(self) -> None:
         """Show the table, the ranks that cannot be separated and the readers' agreement on the terminal."""
-        from rich.console import Console
-
-        console = Console()
-        # A file or pipe has no width to keep to.
-        console.width = console.width if console.is_terminal else _FILE_WIDTH
-        fitted, left_out = _fitted(self.table, console)
-        console.print(to_rich(fitted))
-        if left_out:
-            console.print(
-                f"Left out for lack of width: {', '.join(left_out)}; written tables have it all.", style="dim"
-            )
+        console = print_table(self.table)
         titles = {name: row_title(self, name, run) for name, run in zip(self.names, self.runs, strict=True)}
         for metric, pairs in self.inseparable().items():
             if pairs and metric == self._leading:
@@ -238,6 +234,22 @@ def _differences(first: Run, second: Run) -> list[str]:
             changed = [a.name for a, b in zip(one.readers, other.readers, strict=True) if a != b]
             found.append(f"reader {', '.join(changed)} has other weights, code or threshold")
     return found
+
+
+def print_table(table: ScoreTable) -> Console:
+    """Show a table on the terminal, without what does not fit, and give the console for more."""
+    from rich.console import Console
+
+    console = Console()
+    # A file or pipe has no width to keep to.
+    console.width = console.width if console.is_terminal else _FILE_WIDTH
+    fitted, left_out = _fitted(table, console)
+    console.print(to_rich(fitted))
+    if left_out:
+        console.print(
+            f"Left out for lack of width: {', '.join(left_out)}; written tables have it all.", style="dim"
+        )
+    return console
 
 
 def _fitted(table: ScoreTable, console: Console) -> tuple[ScoreTable, list[str]]:

@@ -46,7 +46,8 @@ from mdlp_bench.metrics.protocol import WORKING_SIZE, to_working_size
 from mdlp_bench.readers.base import Reader, Reading
 
 _CHUNK: Final = 64
-_COLUMNS: Final = ("sample_id", "plate_id", "frames", "gt", "text", "layout")
+_COLUMNS: Final = ("sample_id", "plate_id", "frames", "gt", "text", "layout", "recipe")
+_OF_SAMPLE: Final = ("sample_id", "plate_id", "text", "layout", "recipe", "first_height")
 _NO_READING: Final = Reading("", ())
 _OF_CONFIDENCE: Final = ("hallucination", "wrong_if_believed")
 _TEXT_ONLY: Final = "the method gives text without an image"
@@ -211,7 +212,9 @@ def _seen(
 ) -> Collected:
     """What readers and Inception see in sample rows: in the ground truths (of rows `present`) and frames."""
     found, main = Collected(), plan.readers[0]
-    found.add({name: [row[name] for row in rows] for name in ("sample_id", "plate_id", "text", "layout")})
+    native = [decode_frames(row)[:3] for row in rows]
+    found.add({name: [row[name] for row in rows] for name in _OF_SAMPLE if name in _COLUMNS})
+    found.add({"first_height": [shown[0].shape[0] if shown else None for shown in native]})
     found.add({"has_truth": [row["gt"] is not None for row in rows]})
     for reader in plan.readers:
         read = _read(reader, gts, found if reader is main else None)
@@ -219,7 +222,7 @@ def _seen(
         found.add({f"truth@{reader.descriptor.name}": [readings.get(index) for index in range(len(rows))]})
     if plan.inception is not None and gts:
         found.add_features("inception", plan.inception(np.stack(gts)))
-    frames = [[to_working_size(frame) for frame in decode_frames(row)[:3]] for row in rows]
+    frames = [[to_working_size(frame) for frame in shown] for shown in native]
     flat = iter(main.read([frame for sample in frames for frame in sample]))
     found.add({"frame_readings": [[r.text for r in islice(flat, len(sample))] for sample in frames]})
     return found
@@ -276,9 +279,7 @@ def _tabulate(
     record: RunRecord, own: Collected, shared: Collected, plan: ScoringPlan
 ) -> tuple[pa.Table, dict[str, MetricSummary]]:
     """The per-sample table of a run, and its summary."""
-    columns: dict[str, Any] = {
-        name: shared.columns[name] for name in ("sample_id", "plate_id", "text", "layout")
-    }
+    columns: dict[str, Any] = {name: shared.columns[name] for name in _OF_SAMPLE}
     columns["error"] = own.columns["error"]
     metrics = {n: np.asarray(own.columns[n], np.float64) for s in plan.image_scorers for n in s.metrics}
     truths = []

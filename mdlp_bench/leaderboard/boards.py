@@ -25,6 +25,7 @@ from mdlp_bench.harness.statistics.comparison import common_samples
 from mdlp_bench.harness.statistics.ranking import borda_keys, lexicographic_ranks, rank_bounds
 from mdlp_bench.leaderboard.store import DatasetCard, Entry, Store, reader_key
 from mdlp_bench.metrics.base import METRICS, MetricInfo
+from mdlp_bench.metrics.text import chance_scores
 from mdlp_bench.readers.base import ReaderDescriptor
 
 FloatArray = npt.NDArray[np.float64]
@@ -104,6 +105,7 @@ class Board:
         protocol: Its id.
         metrics: Ranked metrics, then shown ones.
         rows: The entries.
+        chance: NED and ACC that the texts of other plates would get.
         rankings: Comparison of all pairs, by metric.
         bootstrap: Resamples of the plates.
     """
@@ -117,6 +119,7 @@ class Board:
     protocol: str
     metrics: tuple[MetricInfo, ...]
     rows: tuple[BoardRow, ...]
+    chance: dict[str, float]
     rankings: dict[str, MetricRanking]
     bootstrap: ClusterBootstrap
 
@@ -203,6 +206,7 @@ class _Ranker:
     _bootstrap: ClusterBootstrap | None = None
     _sample_ids: list[str] = field(default_factory=list)
     _ranked: dict[tuple[str, ...], _Ranked | None] = field(default_factory=dict)
+    _chance: dict[str, float] | None = None
 
     def board(self, entries: list[Entry], reader: str, kind: BoardKind, target: str = "") -> Board:
         """The board of these entries by one reader."""
@@ -248,6 +252,7 @@ class _Ranker:
             protocol=entries[0].run.record.protocol,
             metrics=tuple(metrics),
             rows=tuple(sorted(rows, key=lambda row: (row.place.rank, row.entry.key))),
+            chance=self._chance_of(entries[0]),
             rankings={name: found.ranking for name, found in measured.items()},
             bootstrap=self._resamples,
         )
@@ -257,6 +262,16 @@ class _Ranker:
         if self._bootstrap is None:
             raise RuntimeError("the samples are checked before anything is ranked")
         return self._bootstrap
+
+    def _chance_of(self, entry: Entry) -> dict[str, float]:
+        """One per data set and protocol: it depends on the texts alone."""
+        if self._chance is None:
+            texts, plates = (entry.table[name].to_pylist() for name in ("text", "plate_id"))
+            known = [i for i, text in enumerate(texts) if text]
+            cap = entry.run.record.rules.text.cer_cap
+            scores = chance_scores([texts[i] for i in known], [plates[i] for i in known], cap)
+            self._chance = {name: scores[name] for name in ("ned", "acc") if name in scores}
+        return self._chance
 
     def _check_samples(self, entries: list[Entry]) -> None:
         for entry in entries:

@@ -159,6 +159,24 @@ def matched_positions(pred: str, target: str) -> tuple[bool, ...]:
     return tuple(j in right for j in range(len(pred)))
 
 
+def positions_right(preds: Sequence[str], targets: Sequence[str]) -> Scores:
+    """Whether the character at each position of the ground truth's text was read, aligned as `confusion`.
+
+    Returns:
+        float64 [B, L], L the longest text; 1 right, 0 wrong or dropped, NaN beyond a text's end.
+
+    Raises:
+        DataError: The sequences differ in length, or a text is empty.
+    """
+    read, true = _normalised(preds, targets)
+    right = np.full((len(true), max(map(len, true), default=0)), np.nan)
+    for row, pred, target in zip(right, read, true, strict=True):
+        for i, j in _alignment(pred, target):
+            if i is not None:
+                row[i] = j is not None and target[i] == pred[j]
+    return right
+
+
 @dataclass(frozen=True, slots=True)
 class Tally:
     """How many characters of each group were read right.
@@ -189,15 +207,10 @@ def position_accuracy(preds: Sequence[str], targets: Sequence[str]) -> Tally:
     Raises:
         DataError: The sequences differ in length, or a truth is empty.
     """
-    read, true = _normalised(preds, targets)
-    size = max(map(len, true), default=0)
-    right, total = np.zeros(size, np.int64), np.zeros(size, np.int64)
-    for pred, target in zip(read, true, strict=True):
-        for i, j in _alignment(pred, target):
-            if i is not None:
-                total[i] += 1
-                right[i] += j is not None and target[i] == pred[j]
-    return Tally(tuple(str(position) for position in range(1, size + 1)), right, total)
+    right = positions_right(preds, targets)
+    labels = tuple(str(position) for position in range(1, right.shape[1] + 1))
+    counted = ~np.isnan(right)
+    return Tally(labels, np.nansum(right, axis=0).astype(np.int64), counted.sum(axis=0, dtype=np.int64))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,18 +1,22 @@
-"""A method's scores by layout and province, and what its readings confuse."""
+"""A method's scores by part of the test set, and what its readings confuse."""
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
 
+from mdlp_bench.harness.breakdown import parts
 from mdlp_bench.harness.statistics import ClusterBootstrap
 from mdlp_bench.leaderboard.boards import column
 from mdlp_bench.leaderboard.store import Entry
 from mdlp_bench.metrics.protocol import BootstrapRules
 from mdlp_bench.metrics.text import confusion, position_accuracy
+
+FloatArray = npt.NDArray[np.float64]
 
 _CONFUSED: Final = 12
 _MISTAKES: Final = 12
@@ -37,6 +41,8 @@ class Breakdown:
 
     Attributes:
         layouts: By layout.
+        heights: By height of the first frame; empty for entries that do not say it.
+        recipes: By degradation recipe; empty for entries that do not say it, or with one recipe only.
         provinces: By province glyph, most frequent first.
         kinds: Share of characters right by kind (province, letter, digit, special).
         positions: Share right by position.
@@ -46,6 +52,8 @@ class Breakdown:
     """
 
     layouts: tuple[Part, ...]
+    heights: tuple[Part, ...]
+    recipes: tuple[Part, ...]
     provinces: tuple[Part, ...]
     kinds: tuple[tuple[str, float, int], ...]
     positions: tuple[tuple[str, float, int], ...]
@@ -69,8 +77,9 @@ def breakdown(entry: Entry, reader: str) -> Breakdown | None:
         [np.asarray(part[f"{name}{position}"].to_numpy(), np.float64) for name in ("acc", "ned")], axis=1
     )
     plates = part["plate_id"].to_pylist()
-    layouts = [layout or "unknown" for layout in part["layout"].to_pylist()]
     rules = entry.run.record.rules.bootstrap
+    names = part.column_names
+    recipes = _parts(part, "recipe", scores, plates, rules) if "recipe" in names else ()
     counts = confusion(preds, targets)
     places = position_accuracy(preds, targets)
     kinds = counts.by_kind()
@@ -84,8 +93,10 @@ def breakdown(entry: Entry, reader: str) -> Breakdown | None:
         for i in worst
     )
     return Breakdown(
-        layouts=_parts(layouts, scores, plates, rules),
-        provinces=_parts([target[0] for target in targets], scores, plates, None),
+        layouts=_parts(part, "layout", scores, plates, rules),
+        heights=_parts(part, "height", scores, plates, rules) if "first_height" in names else (),
+        recipes=recipes if len(recipes) > 1 else (),
+        provinces=_parts(part, "province", scores, plates, rules),
         kinds=tuple(
             (label, float(share), int(total))
             for label, share, total in zip(kinds.labels, kinds.accuracy, kinds.total, strict=True)
@@ -102,17 +113,13 @@ def breakdown(entry: Entry, reader: str) -> Breakdown | None:
 
 
 def _parts(
-    names: list[str], scores: np.ndarray, plates: list[str], rules: BootstrapRules | None
+    table: pa.Table, by: str, scores: FloatArray, plates: list[str], rules: BootstrapRules
 ) -> tuple[Part, ...]:
+    """Scores, [n, 2] ACC and NED, of each part of a table, with the interval of NED."""
     found = []
-    groups = np.array(names)
-    for name, n in Counter(names).most_common():
-        chosen = np.flatnonzero(groups == name)
-        own_plates = [plates[i] for i in chosen]
-        low = high = None
-        if rules is not None:
-            interval = ClusterBootstrap.by_rules(own_plates, rules).interval(scores[chosen, 1], is_share=True)
-            low, high = interval.low, interval.high
-        acc, ned = scores[chosen].mean(axis=0)
-        found.append(Part(name, n, len(set(own_plates)), float(acc), float(ned), low, high))
+    for name, rows in parts(table, by).items():
+        own_plates = [plates[i] for i in rows]
+        ned = ClusterBootstrap.by_rules(own_plates, rules).interval(scores[rows, 1], is_share=True)
+        acc = float(scores[rows, 0].mean())
+        found.append(Part(name, len(rows), len(set(own_plates)), acc, ned.value, ned.low, ned.high))
     return tuple(found)

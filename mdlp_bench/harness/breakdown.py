@@ -1,0 +1,206 @@
+"""Scores of runs by part of the test set: layout, height of the frames, province, position, recipe."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from types import MappingProxyType
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from mdlp_bench.errors import RunError
+from mdlp_bench.harness.compare import RunComparison
+from mdlp_bench.harness.run import Run
+from mdlp_bench.harness.run_table import row_title
+from mdlp_bench.harness.statistics import ClusterBootstrap, MetricScores, rank_methods
+from mdlp_bench.harness.tables import Cell, Column, Row, ScoreTable
+from mdlp_bench.metrics.base import METRICS, MetricInfo
+from mdlp_bench.metrics.text import positions_right
+from mdlp_bench.plate import PROVINCES, SPECIAL_GLYPHS, normalise
+
+FloatArray = npt.NDArray[np.float64]
+
+HEIGHTS: Final = (8, 12, 16, 24)
+"""Upper limits in pixels of the classes of the first frame's height; above 16 most plates are readable."""
+
+
+def _layouts(table: pa.Table) -> list[str | None]:
+    return [layout or None for layout in table["layout"].to_pylist()]
+
+
+def _heights(table: pa.Table) -> list[str | None]:
+    if "first_height" not in table.column_names:
+        raise RunError("these runs do not say how high the frames are; score the predictions again")
+    return [None if height is None else height_class(height) for height in table["first_height"].to_pylist()]
+
+
+def _provinces(table: pa.Table) -> list[str | None]:
+    firsts = [normalise(text)[:1] if text else "" for text in table["text"].to_pylist()]
+    return [first if first and first in PROVINCES + SPECIAL_GLYPHS else None for first in firsts]
+
+
+def _recipes(table: pa.Table) -> list[str | None]:
+    if "recipe" not in table.column_names:
+        raise RunError("these runs do not say what degraded the frames; score the predictions again")
+    return [recipe or None for recipe in table["recipe"].to_pylist()]
+
+
+GROUPS: Final = MappingProxyType[str, Callable[[pa.Table], list[str | None]]](
+    {"layout": _layouts, "height": _heights, "province": _provinces, "recipe": _recipes}
+)
+"""By name, what puts each sample of a per-sample table into a part; None for a sample of none."""
+
+BY: Final = MappingProxyType(
+    {
+        "layout": "layout",
+        "height": "height of the first frame",
+        "province": "province",
+        "recipe": "degradation recipe",
+        "position": "position of the character",
+    }
+)
+"""What scores can be broken down by, and how tables call it."""
+
+
+def height_class(height: int) -> str:
+    """The class of a first frame's height in pixels, e.g. "9-12 px"."""
+    for low, high in zip((0, *HEIGHTS), HEIGHTS, strict=False):
+        if height <= high:
+            return f"{low + 1}-{high} px"
+    return f"over {HEIGHTS[-1]} px"
+
+
+def parts(table: pa.Table, by: str) -> dict[str, npt.NDArray[np.intp]]:
+    """The rows of each part of a per-sample table, `other` (samples of none) last.
+
+    Heights ascend; other parts come by their number of samples, most first.
+
+    Raises:
+        RunError: There is no such breakdown, or the table does not have what it needs.
+    """
+    if by not in GROUPS:
+        raise RunError(f"no breakdown by {by!r}; there are {', '.join(BY)}")
+    names = [name if name is not None else "other" for name in GROUPS[by](table)]
+    counts = Counter(names)
+    ascending = [height_class(limit) for limit in (*HEIGHTS, HEIGHTS[-1] + 1)]
+
+    def place(name: str) -> tuple[Any, ...]:
+        return (name == "other", ascending.index(name) if name in ascending else -counts[name], name)
+
+    rows = np.array(names)
+    return {name: np.flatnonzero(rows == name) for name in sorted(counts, key=place)}
+
+
+def breakdown(comparison: RunComparison, by: str, metric: str = "ned") -> ScoreTable:
+    """One metric of compared runs by part of the test set, with intervals and tie groups in each part.
+
+    Args:
+        comparison: The runs.
+        by: One of `BY`. By `position` it is the share of characters read right, whatever the metric.
+        metric: A per-sample metric of the runs.
+
+    Returns:
+        A row per run, best first overall, and a column per part, whose title says how many samples and plates
+        it has. A part's letters compare its methods in that part alone.
+
+    Raises:
+        RunError: There is no such breakdown, or the runs do not have what it needs.
+    """
+    tables = [run.per_sample().sort_by("sample_id") for run in comparison.runs]
+    if by == "position":
+        info, title = METRICS["acc"], f"characters right by {BY[by]}"
+        columns = _by_position(tables)
+    else:
+        info = _info(comparison, tables, metric)
+        columns = _by_part(tables, by, metric)
+        title = f"{info.title} by {BY[by]}"
+    rows: dict[str, dict[str, Cell]] = {name: {} for name in comparison.names}
+    shown = []
+    plates = np.array(tables[0]["plate_id"].to_pylist())
+    for key, values in columns.items():
+        measured = ~np.isnan(values).all(axis=1)
+        if not measured.any():
+            continue
+        bootstrap = ClusterBootstrap.by_rules(plates[measured].tolist(), comparison.rules.bootstrap)
+        for name, cell in _cells(comparison, bootstrap, values[measured], info).items():
+            rows[name][key] = cell
+        heading = f"{key} (n = {int(measured.sum())}; {len(bootstrap.clusters)} plates)"
+        shown.append(
+            Column(key=key, title=heading, higher_is_better=info.higher_is_better, decimals=info.decimals)
+        )
+    if not shown:
+        raise RunError(f"no sample has what a breakdown by {BY[by]} needs")
+    by_title = {
+        row_title(comparison, name, run): Row(
+            name=row_title(comparison, name, run),
+            kind="bound" if _is_oracle(run) else "method",
+            cells=rows[name],
+        )
+        for name, run in zip(comparison.names, comparison.runs, strict=True)
+    }
+    return comparison.table.model_copy(
+        update={
+            "columns": tuple(shown),
+            "rows": tuple(by_title[row.name] for row in comparison.table.rows if row.name in by_title),
+            "protocol": f"{comparison.table.protocol}; {title}",
+            "remarks": (),
+        }
+    )
+
+
+def _info(comparison: RunComparison, tables: list[pa.Table], metric: str) -> MetricInfo:
+    for name, table in zip(comparison.names, tables, strict=True):
+        if metric not in METRICS or metric not in table.column_names:
+            raise RunError(f"{name}: has no {metric!r} per sample; break down a metric of single samples")
+    return METRICS[metric]
+
+
+def _by_part(tables: list[pa.Table], by: str, metric: str) -> dict[str, FloatArray]:
+    """By part, the values [n, runs] of its samples, NaN for all others."""
+    values = np.stack([np.asarray(t[metric].to_numpy(zero_copy_only=False), float) for t in tables], axis=1)
+    found = {}
+    for name, rows in parts(tables[0], by).items():
+        found[name] = np.full_like(values, np.nan)
+        found[name][rows] = values[rows]
+    return found
+
+
+def _by_position(tables: list[pa.Table]) -> dict[str, FloatArray]:
+    """By position from 1, whether [n, runs] the character there was read right, NaN beyond a text's end."""
+    texts = tables[0]["text"].to_pylist()
+    known = [i for i, text in enumerate(texts) if text]
+    targets = [texts[i] for i in known]
+    size = max(map(len, map(normalise, targets)), default=0)
+    values = np.full((len(tables), len(texts), size), np.nan)
+    for own, table in zip(values, tables, strict=True):
+        read = table["read_text"].to_pylist()
+        own[known] = positions_right([read[i] for i in known], targets)
+    return {str(position + 1): values[:, :, position].T for position in range(size)}
+
+
+def _cells(
+    comparison: RunComparison, bootstrap: ClusterBootstrap, values: FloatArray, info: MetricInfo
+) -> dict[str, Cell]:
+    """The cells of one part's column, by run; only methods have letters."""
+    found = {}
+    methods = [i for i, run in enumerate(comparison.runs) if not _is_oracle(run)]
+    scored = [i for i in range(values.shape[1]) if not np.isnan(values[:, i]).all()]
+    for i in scored:
+        estimate = bootstrap.interval(values[:, i], is_share=info.is_share)
+        found[comparison.names[i]] = Cell(value=estimate.value, low=estimate.low, high=estimate.high)
+    ranked = [i for i in methods if i in scored]
+    if ranked:
+        scores = MetricScores(
+            info.name, values[:, ranked], info.higher_is_better, info.decimals, info.is_share
+        )
+        (ranking,) = rank_methods(bootstrap, [comparison.names[i] for i in ranked], [scores]).metrics
+        for entry in ranking.entries:
+            found[entry.name] = found[entry.name].model_copy(update={"group": entry.group})
+    return found
+
+
+def _is_oracle(run: Run) -> bool:
+    return run.record.method.provenance == "oracle"
