@@ -20,7 +20,7 @@ from mdlp_bench.images import ImageU8, decode
 SCHEMA_VERSION: Final = 1
 
 Domain = Literal["real", "synthetic"]
-TextOrigin = Literal["label", "filename", "rendered", "reader"]
+TextOrigin = Literal["label", "filename", "rendered", "reader", "person"]
 
 DOMAINS: Final[tuple[Domain, ...]] = get_args(Domain)
 TEXT_ORIGINS: Final[tuple[TextOrigin, ...]] = get_args(TextOrigin)

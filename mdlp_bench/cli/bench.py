@@ -18,6 +18,7 @@ from mdlp_bench.cli.options import (
     EngineOption,
     FidOption,
     JsonOption,
+    LabelsOption,
     LimitOption,
     LpipsOption,
     NumericsOption,
@@ -76,6 +77,7 @@ def predict(
     data: DataArgument,
     out: Annotated[Path, typer.Option("--out", "-o", help="The prediction folder; a stopped job resumes.")],
     split: SplitOption = None,
+    labels: LabelsOption = None,
     limit: LimitOption = None,
     batch_size: BatchOption = 16,
     seed: SeedOption = 0,
@@ -97,7 +99,7 @@ def predict(
 
     predictions = run_predict(
         method,
-        open_samples(data, split=split, limit=limit),
+        open_samples(data, split=split, labels=labels, limit=limit),
         out,
         batch_size=batch_size,
         seed=seed,
@@ -124,6 +126,7 @@ def score(
     data: DataArgument,
     out: Annotated[Path, typer.Option("--out", "-o", help="The run folder.")],
     split: SplitOption = None,
+    labels: LabelsOption = None,
     limit: LimitOption = None,
     reader: ReaderOption = None,
     lpips: LpipsOption = "alex",
@@ -147,7 +150,7 @@ def score(
 
     remote = engine == "ray"
     scoring = Compute.for_scoring(device, precision, remote=remote)
-    samples = open_samples(data, split=split, limit=limit)
+    samples = open_samples(data, split=split, labels=labels, limit=limit)
     tell_unreadable(samples)
     plan = ScoringPlan.from_names(
         reader, lpips, fid, protocol, scoring.device, aligned=aligned, remote=remote, samples=samples
@@ -176,6 +179,7 @@ def bench(
         Path, typer.Option("--out", "-o", help="Folder for predictions, runs, tables and figure.")
     ],
     split: SplitOption = None,
+    labels: LabelsOption = None,
     limit: LimitOption = None,
     reader: ReaderOption = None,
     lpips: LpipsOption = "alex",
@@ -208,7 +212,7 @@ def bench(
         reader, lpips, fid, protocol, compute.device, aligned=aligned, remote=remote, samples=samples
     )
     names = [name for name in (part.strip() for part in methods.split(",")) if name]
-    samples = open_samples(data, split=split, limit=limit)
+    samples = open_samples(data, split=split, labels=labels, limit=limit)
     tell_unreadable(samples)
     comparison = run_bench(
         names,

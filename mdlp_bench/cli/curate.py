@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -11,16 +11,23 @@ from mdlp_bench.cli.console import make_console, make_table, progress
 from mdlp_bench.cli.options import (
     EngineOption,
     JsonOption,
+    LabelsOption,
     LimitOption,
     OrderOption,
     SeedOption,
+    SplitOption,
     WorkersOption,
 )
 
 if TYPE_CHECKING:
-    from mdlp_bench.curate.audit import Audit, AuditConfig
+    from pydantic import BaseModel
+
+    from mdlp_bench.curate.audit import Audit
+    from mdlp_bench.curate.label import LabelReport
     from mdlp_bench.curate.pairing import PairingReport
     from mdlp_bench.curate.splitting import SplitReport
+
+    _Config = TypeVar("_Config", bound=BaseModel)
 
 _SHOWN = 8
 
@@ -56,6 +63,12 @@ def register(app: typer.Typer) -> None:
         epilog="Examples:\n\n  mdlp-bench data audit DATASET --html audit.html\n\n"
         "  mdlp-bench data audit DATASET --reader crnn --fix",
     )(audit_data)
+    app.command(
+        "label",
+        epilog="Examples:\n\n  mdlp-bench data label MDLP --readers crnn,ppocrv4,clpr -o LABELS\n\n"
+        "  mdlp-bench data label MDLP --readers crnn,ppocrv4,clpr -o LABELS --answers answers.csv\n\n"
+        "  mdlp-bench data export MDLP OUT --labels LABELS/labels.csv",
+    )(label_data)
 
 
 def pair_tracks(
@@ -156,6 +169,7 @@ def split_data(
     ] = False,
     source: _Source = None,
     order: OrderOption = None,
+    labels: LabelsOption = None,
     limit: LimitOption = None,
     name: _Name = None,
     version: _Version = "1.0.0",
@@ -175,7 +189,8 @@ def split_data(
     rule = SplitRule(ratios=_ratios(ratios), seed=seed, by=tuple(by or ["plate_id"]), keep=keep)
     with progress("split", unit="sample", as_json=as_json) as tick:
         report = split_dataset(
-            open_samples(dataset, source=source, order=order, limit=limit), out, rule, search=search,
+            open_samples(dataset, source=source, order=order, labels=labels, limit=limit), out, rule,
+            search=search,
             name=name, version=version, supersedes=supersedes,
             engine=engine_named(engine, workers), progress=tick,
         )  # fmt: skip
@@ -210,6 +225,7 @@ def audit_data(
     ] = False,
     source: _Source = None,
     order: OrderOption = None,
+    labels: LabelsOption = None,
     limit: LimitOption = None,
     engine: EngineOption = "local",
     workers: WorkersOption = None,
@@ -224,8 +240,8 @@ def audit_data(
 
     if fix and dataset.startswith(HUB_PREFIX):
         raise DataError("--fix needs a folder of your own; export the data set first")
-    thresholds = _validated(AuditConfig, _settings(config))
-    samples = open_samples(dataset, source=source, order=order, limit=limit)
+    thresholds = _validated(AuditConfig, _settings(config), "audit")
+    samples = open_samples(dataset, source=source, order=order, labels=labels, limit=limit)
     with progress("audit", unit="sample", as_json=as_json) as tick:
         found = audit(samples, thresholds, reader=reader, engine=engine_named(engine, workers), progress=tick)
     if html is not None:
@@ -239,6 +255,65 @@ def audit_data(
     if fix:
         typer.echo(f"{len(listed):,} samples put on the quarantine list of {folder}", err=as_json)
     if found.leaks:
+        raise typer.Exit(1)
+
+
+def label_data(
+    dataset: _Path,
+    out: _OutOption,
+    readers: Annotated[
+        str, typer.Option("--readers", help="Comma-separated readers that vote, at least two.")
+    ] = "crnn,ppocrv4,clpr",
+    answers: Annotated[
+        Path | None,
+        typer.Option(
+            "--answers",
+            help="Label list by a person, such as OUT/doubtful.html saves; it counts more than votes.",
+            show_default="none",
+        ),
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "--config", help="YAML or JSON file of thresholds (see docs/curation.md).", show_default="none"
+        ),
+    ] = None,
+    split: SplitOption = None,
+    source: _Source = None,
+    order: OrderOption = None,
+    limit: LimitOption = None,
+    engine: EngineOption = "local",
+    workers: WorkersOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Read the plates of a data set without texts: OUT/labels.csv, and a page for the doubtful ones.
+
+    Texts are taken where the readers agree; see docs/curation.md. Exit code 1 when labels that were there
+    contradict the readers.
+    """
+    from mdlp_bench.curate.label import LabelConfig, label
+    from mdlp_bench.data import open_samples
+    from mdlp_bench.engine import engine_named
+
+    thresholds = _validated(LabelConfig, _settings(config), "label")
+    samples = open_samples(dataset, split=split, source=source, order=order, limit=limit)
+    total = sum(len(ids) for ids in samples.candidates().values())
+    names = [name for name in (part.strip() for part in readers.split(",")) if name]
+    with progress("label", total, as_json=as_json) as tick:
+        found = label(
+            samples,
+            out,
+            names,
+            thresholds,
+            answers=answers,
+            engine=engine_named(engine, workers),
+            progress=tick,
+        )
+    if as_json:
+        typer.echo(found.model_dump_json(indent=2))
+    else:
+        _print_labels(found, out)
+    if found.conflicts:
         raise typer.Exit(1)
 
 
@@ -278,7 +353,7 @@ def _settings(path: Path | None) -> dict[str, Any]:
     return content
 
 
-def _validated(model: type[AuditConfig], values: dict[str, Any]) -> AuditConfig:
+def _validated(model: type[_Config], values: dict[str, Any], what: str) -> _Config:
     from pydantic import ValidationError
 
     from mdlp_bench.errors import DataError, first_fault
@@ -286,7 +361,7 @@ def _validated(model: type[AuditConfig], values: dict[str, Any]) -> AuditConfig:
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        raise DataError(f"audit: {first_fault(error)}") from error
+        raise DataError(f"{what}: {first_fault(error)}") from error
 
 
 def _print_pairing(report: PairingReport, out: Path) -> None:
@@ -348,6 +423,33 @@ def _print_split(report: SplitReport, out: Path) -> None:
         )
     how = "splits kept" if report.rule.keep else f"seed {report.rule.seed}"
     console.print(f"{how}; report: {out / 'split.json'}")
+
+
+def _print_labels(found: LabelReport, out: Path) -> None:
+    console = make_console()
+    table = make_table(f"{found.name}: {sum(found.counts.values()):,} plates", "status", "count")
+    for status, count in found.counts.items():
+        table.add_row(status, f"{count:,}")
+    console.print(table)
+    if "label" in found.counts:
+        console.print(
+            f"of the labelled plates the readers are sure of {found.sure_of_labelled:,}, "
+            f"{len(found.conflicts):,} of them otherwise"
+        )
+    groups = {
+        "labels that contradict the readers": [f"{i}: {old} or {new}" for i, old, new in found.conflicts],
+        "texts that several plates have": [
+            f"{text} ({', '.join(ids[:3])})" for text, ids in found.same_text.items()
+        ],
+        "samples that cannot be read as pictures": list(found.left_out.values()),
+        "answers that fit no sample": list(found.unused_answers),
+    }
+    for what, items in groups.items():
+        if items:
+            more = f" and {len(items) - _SHOWN:,} more" if len(items) > _SHOWN else ""
+            console.print(f"{len(items):,} {what}: {'; '.join(items[:_SHOWN])}{more}")
+    console.print(f"readers: {', '.join(found.readers)}")
+    console.print(f"labels: {out / 'labels.csv'}; to settle by hand: {out / 'doubtful.html'}")
 
 
 def _print_audit(found: Audit) -> None:

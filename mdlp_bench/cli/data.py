@@ -13,6 +13,7 @@ from mdlp_bench.cli.console import make_console, make_table, progress
 from mdlp_bench.cli.options import (
     EngineOption,
     JsonOption,
+    LabelsOption,
     LimitOption,
     OrderOption,
     SplitOption,
@@ -70,6 +71,7 @@ def open_data(
     split: SplitOption = None,
     source: SourceOption = None,
     order: OrderOption = None,
+    labels: LabelsOption = None,
     limit: LimitOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -79,7 +81,7 @@ def open_data(
     from mdlp_bench.data.sources.registry import SOURCES
 
     layout = source or layout_of(path)
-    samples = open_samples(path, split=split, source=layout, order=order, limit=limit)
+    samples = open_samples(path, split=split, source=layout, order=order, labels=labels, limit=limit)
     splits = {name: len(ids) for name, ids in samples.candidates().items()}
     notes = samples.listing_problems()
     first = [sample_id for ids in samples.candidates().values() for sample_id in ids[:_SHOWN]][:_SHOWN]
@@ -114,6 +116,7 @@ def inspect_data(
     split: SplitOption = None,
     source: SourceOption = None,
     order: OrderOption = None,
+    labels: LabelsOption = None,
     limit: LimitOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -121,7 +124,7 @@ def inspect_data(
     from mdlp_bench.data import open_samples
     from mdlp_bench.data.inspect import inspect
 
-    samples = open_samples(path, split=split, source=source, order=order, limit=limit)
+    samples = open_samples(path, split=split, source=source, order=order, labels=labels, limit=limit)
     with progress("inspect", None, as_json=as_json) as tick:
         found = inspect(samples, tick)
     if as_json:
@@ -147,6 +150,7 @@ def export_data(
     split: SplitOption = None,
     source: SourceOption = None,
     order: OrderOption = None,
+    labels: LabelsOption = None,
     limit: LimitOption = None,
     name: Annotated[str | None, typer.Option("--name", help="Name of the data set.")] = None,
     version: Annotated[str, typer.Option("--data-version", help="Version of the data set.")] = "1.0.0",
@@ -183,7 +187,7 @@ def export_data(
     if to in EXPORTS and (engine != "local" or workers is not None):
         raise DataError(f"--to {to}: written by one process; leave --engine and --workers out")
     used = engine_named(engine, workers)
-    samples = open_samples(path, split=split, source=source, order=order, limit=limit)
+    samples = open_samples(path, split=split, source=source, order=order, labels=labels, limit=limit)
     total = sum(len(ids) for ids in samples.candidates().values())
     address: str | None = None
     with progress("export", total, as_json=as_json) as tick:

@@ -21,6 +21,14 @@ LimitOption = Annotated[
         show_default="all",
     ),
 ]
+LabelsOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--labels",
+        help="Label list (sample_id,text) whose texts count, as `data label` writes it.",
+        show_default="the data set's own",
+    ),
+]
 OrderOption = Annotated[
     str | None,
     typer.Option(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import zip_longest
 from pathlib import Path
 
+from mdlp_bench.data.labelled import with_labels
 from mdlp_bench.data.samples import Samples
 from mdlp_bench.data.sources.frame_order import AUTO, OrderRule
 from mdlp_bench.data.sources.names import printable
@@ -21,6 +22,7 @@ def open_samples(
     source: str | None = None,
     order: str | None = None,
     limit: int | None = None,
+    labels: Path | str | None = None,
 ) -> Samples:
     """Open a data set.
 
@@ -30,6 +32,8 @@ def open_samples(
         source: The layout's name; without it the folder is looked at.
         order: How the names of frames are read: `name`, `number:K`, `time` or the path of a list (see
             `mdlp_bench.data.sources.frame_order`).
+        labels: A label list (sample_id,text) whose texts count instead of those of the data set, such as
+            `mdlp-bench data label` writes.
         limit: Take this many samples only, from all splits alike, the first ones of each: for a quick try.
 
     Returns:
@@ -50,6 +54,8 @@ def open_samples(
     samples = SOURCES[source].open(name, split, AUTO if order is None else OrderRule.parse(order))
     if split is not None and not samples.name.endswith(f"/{split}"):
         samples = samples.select(split=split)
+    if labels is not None:
+        samples = with_labels(samples, Path(labels))
     return samples if limit is None else _first(samples, limit)
 
 

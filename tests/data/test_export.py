@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from typer.testing import CliRunner
 
 from mdlp_bench.cli.data import app
 from mdlp_bench.curate.diff import diff
-from mdlp_bench.data import open_samples, write_parquet
+from mdlp_bench.data import Samples, open_samples, write_parquet
 from mdlp_bench.data.export import EXPORTS, export_lrlpr, export_mdlp, export_webdataset
 from mdlp_bench.data.export import webdataset as webdataset_module
 from mdlp_bench.data.export.card import CardFields, size_category
@@ -32,7 +33,7 @@ def tree(folder: Path) -> dict[str, bytes]:
 
 
 def images_of(folder: Path) -> dict[str, bytes]:
-    return {name: content for name, content in tree(folder).items() if not name.endswith("labels.csv")}
+    return {name: content for name, content in tree(folder).items() if not name.endswith(".csv")}
 
 
 def test_official_layout_round_trip(mdlp: Path, tmp_path: Path) -> None:
@@ -326,3 +327,63 @@ def test_verbs(mdlp: Path, tmp_path: Path) -> None:
     assert run("inspect")[0] == 2
     for verb in ("open", "inspect", "export", "diff", "layouts"):
         assert "Example" in run(verb, "--help")[1]
+
+
+def small_set(
+    folder: Path, draw: Callable[..., bytes], groups: Sequence[str], split: str = "train"
+) -> Samples:
+    """Groups of these names, each with its own pictures."""
+    for number, group in enumerate(groups):
+        for kind in ("inputs", "gt"):
+            (folder / split / kind / group).mkdir(parents=True)
+            (folder / split / kind / group / "img_1.png").write_bytes(draw(number, 40, 12, "png"))
+    return open_samples(folder)
+
+
+@pytest.mark.parametrize(
+    "groups",
+    [("a.1", "a_1", "a 1"), ("A", "a", "ａ"), ("x.y.z", "x_y.z", "x.y_z", "x_y_z"), ("é", "e\u0301")],
+)
+def test_webdataset_keys_are_apart(
+    tmp_path: Path, draw: Callable[..., bytes], groups: tuple[str, ...]
+) -> None:
+    samples = small_set(tmp_path / "set", draw, groups)
+    export_webdataset(samples, tmp_path / "out")
+    with tarfile.open(tmp_path / "out/train-00000.tar") as tar:
+        meta = {
+            name.removesuffix(".json"): json.loads(tar.extractfile(name).read())["sample_id"]  # type: ignore[union-attr]
+            for name in tar.getnames()
+            if name.endswith(".json")
+        }
+        assert len({name.casefold() for name in tar.getnames()}) == 3 * len(groups)
+    assert sorted(meta.values()) == sorted(samples.sample_ids)
+    changed = {key: i for key, i in meta.items() if key != i.replace(".", "_")}
+    listed = tmp_path / "out/renamed.csv"
+    written = listed.read_text("utf-8").splitlines() if listed.is_file() else []
+    assert {row["key"]: row["sample_id"] for row in csv.DictReader(written)} == changed
+    import datasets
+
+    loaded = datasets.load_dataset("webdataset", data_dir=str(tmp_path / "out"), split="train")
+    assert len(loaded) == len(groups) and len(set(loaded["__key__"])) == len(groups)
+
+
+def test_groups_are_apart_where_case_does_not_count(tmp_path: Path, draw: Callable[..., bytes]) -> None:
+    samples = small_set(tmp_path / "set", draw, ("A", "a", "con"))
+    export_mdlp(samples, tmp_path / "out")
+    names = [path.name.casefold() for path in (tmp_path / "out/train/inputs").iterdir()]
+    assert len(set(names)) == 3 and "con" not in names
+    again = open_samples(tmp_path / "out")
+    assert again.fingerprint == samples.fingerprint
+    small_set(tmp_path / "set", draw, ("b",), "Train")
+    for write in (export_mdlp, export_lrlpr, export_webdataset):
+        with pytest.raises(DataError, match="Train and train differ in case only"):
+            write(open_samples(tmp_path / "set"), tmp_path / "no")
+
+
+def test_numbered_tracks_are_recorded_and_apart(tmp_path: Path, draw: Callable[..., bytes]) -> None:
+    samples = small_set(tmp_path / "set", draw, ("x", "y"))
+    export_lrlpr(samples, tmp_path / "out")
+    with (tmp_path / "out/tracks.csv").open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert [row["sample_id"] for row in rows] == list(samples.sample_ids)
+    assert all((tmp_path / "out" / row["track"] / "lr-001.png").is_file() for row in rows)

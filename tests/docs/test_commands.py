@@ -34,6 +34,7 @@ NOT_RUN = {
     r"^mdlp-bench demo\b": "runs every bundled method for minutes; tests/test_wheel.py runs it",
     r"^mdlp-bench leaderboard serve\b": "serves until it is stopped; tests/leaderboard/test_site.py serves",
     r"^mdlp-bench gap .*--methods\b": "a dozen networks; tests/gap/test_transfer.py has small ones",
+    r"^mdlp-bench data label\b|--labels LABELS\b": "readers of other packages; tests/curate/test_label.py",
     r"--engine ray\b": "starts a cluster; tests/test_engine.py and tests/harness/test_engines.py do",
 }
 """Commands that are parsed, so that every verb and option exists, but not run; with the reason."""

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from mdlp_bench.data.export.target import export_identity, suffix_of, write_once
+from mdlp_bench.data.export.target import (
+    Names,
+    check_splits,
+    export_identity,
+    suffix_of,
+    write_once,
+    write_table,
+)
 from mdlp_bench.data.samples import Samples
 from mdlp_bench.data.sources.frame_order import order_frames
 from mdlp_bench.data.sources.mdlp import EXTRA_COLUMNS
@@ -38,15 +44,16 @@ def export_mdlp(samples: Samples, out: Path, progress: Any = None) -> int:
     """
     columns = ["sample_id", *EXTRA_COLUMNS]
     lines: list[list[str]] = [["split", "group", "text", *columns]]
-    groups: set[tuple[str, str]] = set()
+    groups: dict[str, Names] = defaultdict(Names)
+    check_splits(samples)
     with unfinished(out, export_identity("mdlp", samples)):
         for row in samples.rows():
             if not row["frames"]:
                 raise DataError(
                     f"sample {row['sample_id']}: has no frames, which this layout needs; degrade it first"
                 )
-            split, group = sample_id_of(row["split"]), _group_name(row, groups)
-            groups.add((split, group))
+            split = sample_id_of(row["split"])
+            group = groups[split].give(_group_name(row), str(row["sample_id"]))
             for name, image in zip(_frame_names(row), row["frames"], strict=True):
                 write_once(out / split / "inputs" / group / name, image["bytes"])
             if row["gt"] is not None:
@@ -54,16 +61,15 @@ def export_mdlp(samples: Samples, out: Path, progress: Any = None) -> int:
             lines.append([split, group, row["text"] or "", *(row[name] or "" for name in columns)])
             if progress is not None:
                 progress(1)
-        buffer = io.StringIO(newline="")
-        csv.writer(buffer, lineterminator="\n").writerows(lines)
-        write_once(out / "labels.csv", buffer.getvalue().encode())
+        write_table(out / "labels.csv", lines)
     return len(lines) - 1
 
 
 def export_lrlpr(samples: Samples, out: Path, progress: Any = None) -> int:
     """Write LRLPR tracks: frames as `lr-00n`, ground truth as `hr-001`, `annotations.json` beside them.
 
-    Samples that came from LRLPR keep their scenario, layout and track; others are numbered.
+    Samples that came from LRLPR keep their scenario, layout and track; others are numbered. `tracks.csv` says
+    which sample is where.
 
     Args:
         samples: Samples with frames (ground truth is optional, as in the test tracks).
@@ -78,14 +84,17 @@ def export_lrlpr(samples: Samples, out: Path, progress: Any = None) -> int:
         MdlpBenchError: The folder cannot be written.
     """
     numbers: Counter[str] = Counter()
-    count = 0
+    folders: dict[str, str] = {}
+    check_splits(samples)
     with unfinished(out, export_identity("lrlpr", samples)):
         for row in samples.rows():
             if not row["frames"]:
                 raise DataError(
                     f"sample {row['sample_id']}: has no frames, which this layout needs; degrade it first"
                 )
-            folder = out / _track_folder(row, numbers)
+            place = _track_folder(row, numbers, folders)
+            folders[place.as_posix()] = str(row["sample_id"])
+            folder = out / place
             for number, image in enumerate(row["frames"], start=1):
                 write_once(folder / f"lr-{number:03d}{suffix_of(image)}", image["bytes"])
             if row["gt"] is not None:
@@ -93,18 +102,18 @@ def export_lrlpr(samples: Samples, out: Path, progress: Any = None) -> int:
             annotation = {"plate_layout": row["layout"], "plate_text": row["text"], "corners": {}}
             content = json.dumps(annotation, ensure_ascii=False, indent=2) + "\n"
             write_once(folder / "annotations.json", content.encode())
-            count += 1
             if progress is not None:
                 progress(1)
-    return count
+        write_table(out / "tracks.csv", [("track", "sample_id"), *folders.items()])
+    return len(folders)
 
 
-def _group_name(row: dict[str, Any], taken: set[tuple[str, str]]) -> str:
-    """The original group when the sample still is in its split and the name is free, else the sample id."""
-    split, track = sample_id_of(row["split"]), str(row["track_id"])
+def _group_name(row: dict[str, Any]) -> str:
+    """The original group when the sample still is in its split, else the sample id."""
+    track = str(row["track_id"])
     group = track.removeprefix(f"{row['split']}-")
     usable = group != track and group and not group.startswith(".") and "/" not in group and "\\" not in group
-    return group if usable and (split, group) not in taken else str(row["sample_id"])
+    return group if usable else str(row["sample_id"])
 
 
 def _frame_names(row: dict[str, Any]) -> list[str]:
@@ -129,16 +138,20 @@ def _image_name(image: dict[str, Any], default: str) -> str:
     return f"{default}{suffix_of(image)}" if default else ""
 
 
-def _track_folder(row: dict[str, Any], numbers: Counter[str]) -> Path:
+def _track_folder(row: dict[str, Any], numbers: Counter[str], taken: Collection[str]) -> Path:
     split = sample_id_of(row["split"])
     rest = str(row["sample_id"]).removeprefix(f"{split}-")
     if row["source"] == "lrlpr" and "-track_" in f"-{rest}":
         head, track = rest.rsplit("track_", 1)
         # `Scenario-A-Brazilian-`: the scenario's own dash is not a separator.
         parts = head.rstrip("-").replace("Scenario-", "Scenario ").split("-")
-        return Path(
-            split, *(part.replace("Scenario ", "Scenario-") for part in parts if part), f"track_{track}"
-        )
+        folders = (part.replace("Scenario ", "Scenario-") for part in parts if part)
+        own = Path(split, *folders, f"track_{track}")
+        if own.as_posix() not in taken:
+            return own
     group = Path(split, sample_id_of(row["layout"] or "unknown"))
-    numbers[str(group)] += 1
-    return group / f"track_{numbers[str(group)]:05d}"
+    while True:
+        numbers[str(group)] += 1
+        place = group / f"track_{numbers[str(group)]:05d}"
+        if place.as_posix() not in taken:
+            return place

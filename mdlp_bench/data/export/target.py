@@ -1,18 +1,28 @@
-"""What all exports share: the identity of their unfinished work, and how they write files."""
+"""What all exports share: the identity of their unfinished work, how they write files and names."""
 
 from __future__ import annotations
 
+import csv
+import io
 import json
+import unicodedata
+from collections.abc import Iterable
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
 import mdlp_bench
 from mdlp_bench.data.samples import Samples
+from mdlp_bench.data.sources.names import sample_id_of
+from mdlp_bench.errors import DataError
 from mdlp_bench.files import write_bytes
 from mdlp_bench.schema import SAMPLE_SCHEMA
 
 _SUFFIXES: Final = {b"\xff\xd8\xff": ".jpg", b"\x89PNG": ".png", b"BM": ".bmp", b"RIFF": ".webp"}
+
+_DEVICES: Final = frozenset(
+    ("con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10)))
+)
 
 
 def export_identity(layout: str, samples: Samples, **options: Any) -> dict[str, Any]:
@@ -31,6 +41,56 @@ def export_identity(layout: str, samples: Samples, **options: Any) -> dict[str, 
         "options": options,
         "software": {"mdlp-bench": mdlp_bench.__version__},
     }
+
+
+class Names:
+    """Gives everything a name of its own, also where a file system does not tell `A` from `a`.
+
+    Names of Windows' devices (`con`, `aux`) are given to nobody.
+
+    Attributes:
+        renamed: What could not have the name that it wanted, by the name it got.
+    """
+
+    def __init__(self) -> None:
+        self.renamed: dict[str, str] = {}
+        self._taken: set[str] = set(_DEVICES)
+
+    def give(self, wanted: str, unique: str) -> str:
+        """The wanted name, or where it is taken one with some digits of the hash of what it is for."""
+        name = wanted
+        length = 8
+        while (key := _folded(name)) in self._taken:
+            name = f"{wanted}-{sha256(unique.encode()).hexdigest()[:length]}"
+            length += 8
+        self._taken.add(key)
+        if name != wanted:
+            self.renamed[name] = unique
+        return name
+
+
+def write_table(path: Path, lines: Iterable[Iterable[str]]) -> None:
+    """Write a CSV file once; see `write_once`."""
+    buffer = io.StringIO(newline="")
+    csv.writer(buffer, lineterminator="\n").writerows(lines)
+    write_once(path, buffer.getvalue().encode())
+
+
+def check_splits(samples: Samples) -> None:
+    """Refuse splits whose folders would be one where a file system does not tell `A` from `a`.
+
+    Raises:
+        DataError: There are such splits.
+    """
+    seen: dict[str, str] = {}
+    for split in samples.candidates():
+        other = seen.setdefault(_folded(sample_id_of(split)), split)
+        if other != split:
+            raise DataError(f"{samples.name}: the splits {other} and {split} differ in case only; rename one")
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold().rstrip(". ")
 
 
 def write_once(path: Path, content: bytes) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import io
 import json
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from mdlp_bench.data.export.target import export_identity, suffix_of
+from mdlp_bench.data.export.target import Names, check_splits, export_identity, suffix_of, write_table
 from mdlp_bench.data.samples import Samples
 from mdlp_bench.data.sources.names import sample_id_of
 from mdlp_bench.files import atomic_path
@@ -25,8 +25,9 @@ _META: Final = (
 def export_webdataset(samples: Samples, out: Path, progress: Any = None) -> int:
     """Write `<split>-<number>.tar` with `<key>.frame<n>.<ext>`, `<key>.gt.<ext>` and `<key>.json` a sample.
 
-    The key is the sample id without dots (a dot would end the key). Times and owners are zero, so equal
-    samples give equal tars.
+    The key is the sample id without dots (a dot would end the key). Where two ids would share one, also where
+    case does not count, the later gets some digits of a hash behind it: `renamed.csv` lists these, and every
+    `.json` has the sample id. Times and owners are zero, so equal samples give equal tars.
 
     Args:
         samples: Any samples.
@@ -37,34 +38,45 @@ def export_webdataset(samples: Samples, out: Path, progress: Any = None) -> int:
         The number of samples.
 
     Raises:
-        DataError: The folder holds something else.
+        DataError: The folder holds something else, or splits differ in case only.
         MdlpBenchError: The folder cannot be written.
     """
     count = 0
+    check_splits(samples)
+    keys, renamed = _keys(samples)
     with unfinished(out, export_identity("webdataset", samples, shard_samples=SHARD_SAMPLES)):
         for split, ids in samples.candidates().items():
             for number, start in enumerate(range(0, len(ids), SHARD_SAMPLES)):
                 chunk = ids[start : start + SHARD_SAMPLES]
                 target = out / f"{sample_id_of(split)}-{number:05d}.tar"
                 if not target.is_file():
-                    _write_tar(samples.select(sample_ids=chunk), target)
+                    _write_tar(samples.select(sample_ids=chunk), target, keys)
                 count += len(chunk)
                 if progress is not None:
                     progress(len(chunk))
+        if renamed:
+            write_table(out / "renamed.csv", [("key", "sample_id"), *renamed.items()])
     return count
 
 
-def _write_tar(samples: Samples, target: Path) -> None:
+def _keys(samples: Samples) -> tuple[dict[str, str], dict[str, str]]:
+    """The key of each sample, and those that are not the plain ones; ids without dots choose first."""
+    ids = [sample_id for found in samples.candidates().values() for sample_id in found]
+    names = Names()
+    keys = {i: names.give(i.replace(".", "_"), i) for i in sorted(ids, key=lambda i: ("." in i, i))}
+    return keys, names.renamed
+
+
+def _write_tar(samples: Samples, target: Path, keys: Mapping[str, str]) -> None:
     with atomic_path(target) as temporary, tarfile.open(temporary, "w", format=tarfile.PAX_FORMAT) as tar:
         for row in samples.rows():
-            for name, content in _members(row):
+            for name, content in _members(row, keys[row["sample_id"]]):
                 info = tarfile.TarInfo(name)
                 info.size, info.mode = len(content), 0o644
                 tar.addfile(info, io.BytesIO(content))
 
 
-def _members(row: dict[str, Any]) -> Iterator[tuple[str, bytes]]:
-    key = row["sample_id"].replace(".", "_")
+def _members(row: dict[str, Any], key: str) -> Iterator[tuple[str, bytes]]:
     for number, image in enumerate(row["frames"]):
         yield f"{key}.frame{number}{suffix_of(image)}", image["bytes"]
     if row["gt"] is not None:

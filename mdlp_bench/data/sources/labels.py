@@ -21,6 +21,7 @@ from mdlp_bench.data.sources.text_table import (
     read_lines,
 )
 from mdlp_bench.errors import PlateError
+from mdlp_bench.schema import TEXT_ORIGINS, TextOrigin
 
 LABEL_FILES: Final = ("labels.csv", "labels.txt", "labels.tsv", "plate_info.txt")
 
@@ -88,6 +89,12 @@ def read_labels(path: Path) -> tuple[list[LabelRow], list[Problem]]:
 def find_labels(folder: Path) -> list[Path]:
     """The label lists that lie in a folder."""
     return [path for name in LABEL_FILES if (path := folder / name).is_file()]
+
+
+def origin_of(row: LabelRow) -> TextOrigin:
+    """Where the text of a line comes from: its column `text_origin`, else a label."""
+    given = row.extra.get("text_origin")
+    return given if given in TEXT_ORIGINS else "label"
 
 
 def check_text(

@@ -10,7 +10,7 @@ from typing import Final
 from mdlp_bench.data.manifest import read_quarantine
 from mdlp_bench.data.samples import Problem
 from mdlp_bench.data.sources.base import FileEntry, FileSamples, stray_files
-from mdlp_bench.data.sources.labels import LabelRow, check_text, find_labels, read_labels
+from mdlp_bench.data.sources.labels import LabelRow, check_text, find_labels, origin_of, read_labels
 from mdlp_bench.data.sources.names import Listing, list_folder, printable, sample_id_of
 
 _BLUR: Final = "blur"
@@ -54,11 +54,11 @@ def open_lpblur(path: Path) -> FileSamples:
             if partner is None:
                 message = f"sample {sample_id}: no sharp image of this name"
                 problems.append(Problem("missing-gt", message, sample_id, split, rejected=False))
-            if stem in texts:
-                used.add(texts[stem].where)
-                text, layout, notes = check_text(texts[stem].text, sample_id, split, texts[stem].where)
+            if row := texts.get(stem) or texts.get(sample_id):
+                used.add(row.where)
+                text, layout, notes = check_text(row.text, sample_id, split, row.where)
                 problems += notes
-                entry = replace(entry, text=text, text_origin="label", layout=layout)
+                entry = replace(entry, text=text, text_origin=origin_of(row), layout=layout)
             elif texts:
                 message = f"sample {sample_id}: no text in the label lists"
                 problems.append(Problem("text-missing", message, sample_id, split, rejected=False))

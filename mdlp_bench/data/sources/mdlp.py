@@ -199,6 +199,7 @@ class _LabelKeys:
     def __init__(self, entries: Mapping[_Key, FileEntry]) -> None:
         self._groups: dict[str, list[_Key]] = defaultdict(list)
         self._images: dict[str, list[_Key]] = defaultdict(list)
+        self._ids: dict[str, list[_Key]] = {entry.sample_id: [key] for key, entry in entries.items()}
         self._splits = {key.split for key in entries}
         for key, entry in entries.items():
             self._groups[key.group].append(key)
@@ -212,7 +213,7 @@ class _LabelKeys:
         if named := [i for i, part in enumerate(parts[:-1]) if part in self._splits]:
             split, parts = parts[named[-1]], parts[named[-1] + 1 :]
         names = [row.key, "/".join(parts), *reversed(parts[-2:])]
-        for table, wanted in ((self._groups, names), (self._images, parts[-1:])):
+        for table, wanted in ((self._groups, names), (self._images, parts[-1:]), (self._ids, names[:1])):
             for name in wanted:
                 if matches := [key for key in table.get(name, ()) if split in (None, key.split)]:
                     return matches

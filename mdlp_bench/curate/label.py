@@ -1,0 +1,426 @@
+"""Labels for data sets that come without: readers vote on every plate, a person settles what they cannot.
+
+Every reader reads the ground truth of a sample and those of its frames that are about as sharp (without a
+ground truth the sharpest frames). `vote` joins the readings character by character. A text is sure when it is
+a plate of a known grammar, at least two readers and more than half of them read it whole, and its weakest
+character has the confidence that is asked for. A plate on which the readings hardly agree is unreadable.
+Everything between is doubtful and goes to a person.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from mdlp_bench.curate.audit.examine import comparable_sharpness
+from mdlp_bench.curate.pairing.consensus import vote
+from mdlp_bench.data.labelled import read_answers
+from mdlp_bench.data.samples import Problem, Samples
+from mdlp_bench.engine import SERIAL, Engine, Loaded
+from mdlp_bench.errors import DataError
+from mdlp_bench.files import read_json, sha256_bytes, write_json, write_text
+from mdlp_bench.images import ImageU8
+from mdlp_bench.plate import grammar_of, is_unreadable, normalise
+from mdlp_bench.readers.base import Reader, Reading
+from mdlp_bench.report import picture, write_report
+from mdlp_bench.schema import Sample
+
+LABELS: Final = "labels.csv"
+PAGE: Final = "doubtful.html"
+REPORT: Final = "label.json"
+READINGS: Final = "readings.jsonl"
+
+Status = Literal["sure", "doubtful", "unreadable", "label", "person"]
+"""What a text rests on: a vote, nothing yet, a label that was there before, or a person."""
+
+_CHUNK: Final = 64
+_MAX_FRAMES: Final = 5
+
+
+class LabelConfig(BaseModel):
+    """Thresholds of `label`.
+
+    Attributes:
+        sure_confidence: Confidence of the weakest character from which a text is sure; see `Consensus`.
+        unreadable_below: Confidence of the weakest character below which a plate is unreadable.
+        sharp_share: A frame is read when its sharpness is this share of that of the ground truth.
+        max_shown: Plates on the page for a person, at most; the report says how many there are.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    sure_confidence: float = Field(default=0.6, ge=0, le=1)
+    unreadable_below: float = Field(default=0.2, ge=0, le=1)
+    sharp_share: float = Field(default=0.5, gt=0)
+    max_shown: int = Field(default=1000, ge=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Votes:
+    """What the readers made of one sample.
+
+    Attributes:
+        sample_id: The sample.
+        plate_id: Its plate, as known before.
+        split: Its split.
+        text: Its text as known before, normalised, or None.
+        images: How many images were read.
+        digest: SHA-256 of the image shown to a person, which tells copies apart from two plates of one text.
+        readings: By reader, what it read in each image: text and character confidences.
+    """
+
+    sample_id: str
+    plate_id: str
+    split: str
+    text: str | None
+    images: int
+    digest: str
+    readings: tuple[tuple[tuple[str, tuple[float, ...]], ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledPlate:
+    """One line of `labels.csv`.
+
+    Attributes:
+        sample_id: The sample.
+        text: The text that is taken; empty when it is not sure.
+        text_origin: `reader`, `person` or `label`; empty without a text.
+        status: See `Status`.
+        proposal: What the vote says, whether it is taken or not.
+        confidence: Of the weakest character of the proposal, in [0, 1].
+        agreeing: How many readers read the proposal whole.
+        votes: What each reader says, in their order, joined by `|`.
+    """
+
+    sample_id: str
+    text: str
+    text_origin: str
+    status: Status
+    proposal: str
+    confidence: float
+    agreeing: int
+    votes: str
+
+
+class LabelReport(BaseModel):
+    """The result of `label`.
+
+    Attributes:
+        name: Name of the data set.
+        readers: Name and version of each reader.
+        config: Every threshold.
+        counts: Samples by status.
+        sure_of_labelled: Of the samples with a label, those on which the votes would be sure without it.
+        conflicts: Samples whose label differs from a sure vote: id, label, vote.
+        same_text: Texts that several plates have, with the samples.
+        left_out: Samples that cannot be read as pictures, with reasons.
+        unused_answers: Answers that fit no sample.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_version: Literal[1] = 1
+    name: str
+    readers: tuple[str, ...]
+    config: LabelConfig
+    counts: dict[str, int]
+    sure_of_labelled: int
+    conflicts: tuple[tuple[str, str, str], ...]
+    same_text: dict[str, tuple[str, ...]]
+    left_out: dict[str, str]
+    unused_answers: tuple[str, ...]
+
+
+def label(
+    samples: Samples,
+    out: Path,
+    readers: Sequence[str],
+    config: LabelConfig | None = None,
+    *,
+    answers: Path | None = None,
+    engine: Engine = SERIAL,
+    progress: Callable[[int], None] | None = None,
+) -> LabelReport:
+    """Read every plate, and write `labels.csv`, `doubtful.html`, `label.json` and the readings.
+
+    The readings are kept as they come: the same call goes on after an interruption, and with `answers` or
+    other thresholds reads nothing again.
+
+    Args:
+        samples: Any samples; labels that are there already are kept, and compared with the votes.
+        out: Folder to write.
+        readers: Names or paths of at least two readers (see `load_reader`).
+        config: Thresholds.
+        answers: A label list by a person, such as the page `doubtful.html` makes; `#` says that a plate
+            cannot be read. It counts more than votes and labels.
+        engine: Where to read; the result does not depend on it.
+        progress: Called with the number of samples just read.
+
+    Raises:
+        DataError: There are fewer than two readers, no samples, or `out` holds the labels of something else.
+        ReaderError: A reader cannot be loaded.
+        MdlpBenchError: The folder cannot be written.
+    """
+    config = config or LabelConfig()
+    if len(set(readers)) < 2:
+        raise DataError("labels need the votes of at least two readers; give --readers crnn,ppocrv4,clpr")
+    loaded = Loaded(_load, tuple(readers))
+    names = tuple(f"{r.descriptor.name} {r.descriptor.version}" for r in loaded.value)
+    _claim(out, samples, names, config.sharp_share)
+    given = read_answers(answers) if answers is not None else {}
+    plates: list[LabelledPlate] = []
+    sure_of_labelled = 0
+    conflicts: list[tuple[str, str, str]] = []
+    left_out: dict[str, str] = {}
+    seen: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    for item in _votes(samples, out / READINGS, loaded, config, engine, progress):
+        if isinstance(item, Problem):
+            left_out[item.sample_id or ""] = item.message
+            continue
+        plate = _judge(item, config, given.pop(item.sample_id, None))
+        plates.append(plate)
+        if item.text and _is_sure(plate, len(names), config):
+            sure_of_labelled += 1
+            if plate.proposal != item.text:
+                conflicts.append((plate.sample_id, item.text, plate.proposal))
+        if plate.text:
+            known = item.plate_id if item.plate_id not in (item.sample_id, item.text) else item.digest
+            seen[plate.text][known].append(plate.sample_id)
+    if not plates:
+        raise DataError(f"{samples.name}: no sample can be read; `mdlp-bench data inspect` says why")
+    report = LabelReport(
+        name=samples.name,
+        readers=names,
+        config=config,
+        counts=dict(Counter(plate.status for plate in plates)),
+        sure_of_labelled=sure_of_labelled,
+        conflicts=tuple(conflicts),
+        same_text={
+            text: tuple(sample_id for ids in groups.values() for sample_id in ids)
+            for text, groups in sorted(seen.items())
+            if len(groups) > 1
+        },
+        left_out=left_out,
+        unused_answers=tuple(given),
+    )
+    _write_labels(out / LABELS, plates)
+    write_json(out / REPORT, report.model_dump(mode="json"))
+    _write_page(out / PAGE, report, samples, plates, config)
+    return report
+
+
+def _load(specs: Sequence[str]) -> list[Reader]:
+    from mdlp_bench.readers.registry import load_reader
+
+    return [load_reader(spec) for spec in specs]
+
+
+def _claim(out: Path, samples: Samples, readers: Sequence[str], sharp_share: float) -> None:
+    """Make the folder, or see that its readings are of these samples and readers."""
+    ids = [sample_id for found in samples.candidates().values() for sample_id in found]
+    if not ids:
+        raise DataError(f"{samples.name}: there is no sample to label")
+    work = {
+        "name": samples.name,
+        "samples": sha256_bytes("\n".join(ids).encode()),
+        "readers": list(readers),
+        "sharp_share": sharp_share,
+    }
+    mark = out / ".labelling.json"
+    if mark.is_file():
+        if read_json(mark) != work:
+            raise DataError(f"{out}: holds labels of other samples or readers; choose another folder")
+    elif out.is_dir() and any(out.iterdir()):
+        raise DataError(f"{out}: is not empty; choose a new folder")
+    else:
+        write_json(mark, work)
+
+
+def _votes(
+    samples: Samples,
+    path: Path,
+    readers: Loaded[list[Reader]],
+    config: LabelConfig,
+    engine: Engine,
+    progress: Callable[[int], None] | None,
+) -> Iterator[Votes | Problem]:
+    """The votes on every sample in order; those of an earlier run count where the images are the same."""
+    done = _read_done(path)
+    chunks: list[tuple[str, ...]] = []
+    for ids in samples.candidates().values():
+        chunks += [tuple(ids[start : start + _CHUNK]) for start in range(0, len(ids), _CHUNK)]
+    origins = [samples.origin(chunk) for chunk in chunks]
+    missing = [chunk for chunk, origin in zip(chunks, origins, strict=True) if origin not in done]
+    fresh = engine.map(partial(_read_chunk, samples, config, readers), missing)
+    with path.open("a", encoding="utf-8") as stream:
+        for chunk, origin in zip(chunks, origins, strict=True):
+            if origin is not None and origin in done:
+                found = done[origin]
+            else:
+                found = next(fresh)
+                line = {"origin": origin, "samples": [[type(v).__name__, asdict(v)] for v in found]}
+                stream.write(json.dumps(line, ensure_ascii=False) + "\n")
+                stream.flush()
+            yield from found
+            if progress is not None:
+                progress(len(chunk))
+
+
+def _read_done(path: Path) -> dict[str, list[Votes | Problem]]:
+    """The chunks of an earlier run; a line that was cut off by its end is read again."""
+    done: dict[str, list[Votes | Problem]] = {}
+    if not path.is_file():
+        return done
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    whole = [line for line in lines if line.endswith("\n")]
+    if len(whole) < len(lines):
+        write_text(path, "".join(whole))
+    for line in whole:
+        with suppress(ValueError, TypeError, KeyError):
+            found = json.loads(line)
+            if found["origin"] is not None:
+                done[found["origin"]] = [_restored(kind, values) for kind, values in found["samples"]]
+    return done
+
+
+def _restored(kind: str, values: Mapping[str, Any]) -> Votes | Problem:
+    if kind == "Problem":
+        return Problem(**values)
+    readings = tuple(
+        tuple((text, tuple(confidences)) for text, confidences in reader) for reader in values["readings"]
+    )
+    return Votes(**{**values, "readings": readings})
+
+
+def _read_chunk(
+    samples: Samples, config: LabelConfig, readers: Loaded[list[Reader]], ids: Collection[str]
+) -> list[Votes | Problem]:
+    """The votes on these samples; their pictures are read together, which is faster and changes nothing."""
+    items = list(samples.load(ids))
+    pictures = [[] if isinstance(item, Problem) else _readable(item, config) for item in items]
+    flat = [image for found in pictures for image in found]
+    by_reader = [iter(reader.read(flat) if flat else ()) for reader in readers.value]
+    votes: list[Votes | Problem] = []
+    for item, found in zip(items, pictures, strict=True):
+        if isinstance(item, Problem):
+            votes.append(item)
+            continue
+        shown = item.gt or (item.frames[-1] if item.frames else None)
+        votes.append(
+            Votes(
+                sample_id=item.sample_id,
+                plate_id=item.plate_id,
+                split=item.split,
+                text=normalise(item.text or "") or None,
+                images=len(found),
+                digest=sha256_bytes(shown.content) if shown else "",
+                readings=tuple(
+                    tuple((r.text, tuple(r.char_confidences)) for r in islice(read, len(found)))
+                    for read in by_reader
+                ),
+            )
+        )
+    return votes
+
+
+def _readable(sample: Sample, config: LabelConfig) -> list[ImageU8]:
+    """The ground truth, and the frames that are about as sharp; without it the sharpest frames."""
+    gt = sample.decode_gt()
+    frames = list(sample.decode_frames()) if sample.frames else []
+    sharp = {place: comparable_sharpness(frame) for place, frame in enumerate(frames)}
+    least = config.sharp_share * (
+        max(sharp.values(), default=0.0) if gt is None else comparable_sharpness(gt)
+    )
+    best = sorted((p for p in sharp if sharp[p] >= least), key=lambda p: -sharp[p])[:_MAX_FRAMES]
+    return [*([] if gt is None else [gt]), *(frames[p] for p in sorted(best))]
+
+
+def _judge(votes: Votes, config: LabelConfig, answer: str | None) -> LabelledPlate:
+    readings = [[Reading(text, confidences) for text, confidences in read] for read in votes.readings]
+    joint = vote([reading for read in readings for reading in read])
+    single = [vote(read).text for read in readings]
+    found = LabelledPlate(
+        sample_id=votes.sample_id,
+        text="",
+        text_origin="",
+        status="doubtful",
+        proposal=joint.text,
+        confidence=round(joint.confidence, 4),
+        agreeing=sum(text == joint.text for text in single),
+        votes="|".join(single),
+    )
+    text, origin = "", ""
+    status: Status = "doubtful"
+    if answer is not None:
+        unreadable = is_unreadable(answer)
+        text, origin = ("", "") if unreadable else (normalise(answer), "person")
+        status = "unreadable" if unreadable else "person"
+    elif votes.text and not is_unreadable(votes.text):
+        text, origin, status = votes.text, "label", "label"
+    elif _is_sure(found, len(readings), config):
+        text, origin, status = joint.text, "reader", "sure"
+    elif joint.confidence < config.unreadable_below:
+        status = "unreadable"
+    return LabelledPlate(**{**asdict(found), "text": text, "text_origin": origin, "status": status})
+
+
+def _is_sure(plate: LabelledPlate, readers: int, config: LabelConfig) -> bool:
+    return (
+        plate.agreeing >= 2
+        and plate.agreeing * 2 > readers
+        and plate.confidence >= config.sure_confidence
+        and grammar_of(plate.proposal) is not None
+    )
+
+
+def _write_labels(target: Path, plates: Sequence[LabelledPlate]) -> None:
+    buffer = io.StringIO(newline="")
+    writer = csv.DictWriter(buffer, list(LabelledPlate.__dataclass_fields__), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(asdict(plate) for plate in plates)
+    write_text(target, buffer.getvalue())
+
+
+def _write_page(
+    target: Path, report: LabelReport, samples: Samples, plates: Sequence[LabelledPlate], config: LabelConfig
+) -> None:
+    """What a person has to settle, the least sure first: doubtful and unreadable plates, conflicts."""
+    disputed = {sample_id for sample_id, _, _ in report.conflicts}
+    open_plates = [p for p in plates if p.status in ("doubtful", "unreadable") or p.sample_id in disputed]
+    open_plates.sort(key=lambda plate: (plate.confidence, plate.sample_id))
+    shown = open_plates[: config.max_shown]
+    pictures = _pictures(samples, [plate.sample_id for plate in shown])
+    cards = [
+        {"plate": plate, "pictures": pictures.get(plate.sample_id, ()), "votes": plate.votes.split("|")}
+        for plate in shown
+    ]
+    write_report(
+        target, "label.html", report=report, cards=cards, left=len(open_plates) - len(shown), pairs=zip
+    )
+
+
+def _pictures(samples: Samples, ids: Sequence[str]) -> dict[str, tuple[Any, ...]]:
+    wanted = set(ids)
+    ordered = [i for found in samples.candidates().values() for i in found if i in wanted]
+    pictures: dict[str, tuple[Any, ...]] = {}
+    for sample in samples.load(ordered):
+        if isinstance(sample, Problem):
+            continue
+        frames = list(sample.decode_frames()) if sample.frames else []
+        gt = sample.decode_gt()
+        named = [(frames[-1], "last frame")] if frames else []
+        named += [(gt, "ground truth")] if gt is not None else []
+        pictures[sample.sample_id] = tuple(picture(image, caption) for image, caption in named)
+    return pictures

@@ -1,0 +1,191 @@
+"""Samples whose texts come from a label list beside them, whatever they are stored in."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+import pyarrow as pa
+
+from mdlp_bench.data.manifest import fingerprint, index_row
+from mdlp_bench.data.samples import Problem, Samples
+from mdlp_bench.data.sources.labels import LabelRow, check_text, origin_of, read_labels
+from mdlp_bench.data.sources.names import sample_id_of
+from mdlp_bench.errors import DataError
+from mdlp_bench.files import sha256_bytes
+from mdlp_bench.schema import SAMPLE_SCHEMA, Sample, TextOrigin
+
+_CHANGED: Final = ("text", "text_origin", "layout", "plate_id")
+
+
+@dataclass(frozen=True, slots=True)
+class GivenText:
+    """The text that a list gives a sample; None where it says that the plate cannot be read."""
+
+    text: str | None
+    origin: TextOrigin | None
+    layout: str | None
+
+
+class LabelledSamples(Samples):
+    """Samples with the texts of a list; samples that it does not name keep their own.
+
+    Args:
+        samples: Any samples.
+        texts: By sample id.
+        notes: What is odd about the list.
+    """
+
+    def __init__(
+        self, samples: Samples, texts: Mapping[str, GivenText], notes: Sequence[Problem] = ()
+    ) -> None:
+        self.name = samples.name
+        self._samples, self._texts, self._notes = samples, texts, tuple(notes)
+        self._fingerprint: str | None = None
+
+    @property
+    def fingerprint(self) -> str:
+        """See `Samples`."""
+        if self._fingerprint is None:
+            self._fingerprint = fingerprint(str(index_row(sample)["digest"]) for sample in self)
+        return self._fingerprint
+
+    @property
+    def sample_ids(self) -> Sequence[str]:
+        """See `Samples`."""
+        return self._samples.sample_ids
+
+    @property
+    def splits(self) -> Mapping[str, int]:
+        """See `Samples`."""
+        return self._samples.splits
+
+    @property
+    def problems(self) -> Sequence[Problem]:
+        """See `Samples`."""
+        return (*self._own(self._samples.problems), *self._notes)
+
+    def listing_problems(self) -> Sequence[Problem]:
+        """See `Samples`."""
+        return (*self._own(self._samples.listing_problems()), *self._notes)
+
+    def candidates(self) -> Mapping[str, Sequence[str]]:
+        """See `Samples`."""
+        return self._samples.candidates()
+
+    def load(self, sample_ids: Collection[str]) -> Iterator[Sample | Problem]:
+        """See `Samples`."""
+        for item in self._samples.load(sample_ids):
+            yield item if isinstance(item, Problem) else self._labelled(item)
+
+    def origin(self, sample_ids: Collection[str]) -> str | None:
+        """See `Samples`."""
+        inner = self._samples.origin(sample_ids)
+        texts = [self._texts.get(sample_id) for sample_id in sample_ids]
+        return None if inner is None else sha256_bytes(repr((inner, texts)).encode())
+
+    def batches(self, size: int = 128, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+        """See `Samples`."""
+        wanted = SAMPLE_SCHEMA.names if columns is None else list(columns)
+        if set(wanted).isdisjoint(_CHANGED):
+            yield from self._samples.batches(size, wanted)
+            return
+        needed = list(dict.fromkeys((*wanted, "sample_id", *_CHANGED)))
+        for batch in self._samples.batches(size, needed):
+            yield self._changed(batch).select(wanted)
+
+    def sample_at(self, position: int) -> Sample:
+        """See `Samples`."""
+        return self._labelled(self._samples.sample_at(position))
+
+    def select(self, *, split: str | None = None, sample_ids: Collection[str] | None = None) -> Samples:
+        """See `Samples`."""
+        chosen = self._samples.select(split=split, sample_ids=sample_ids)
+        return LabelledSamples(chosen, self._texts, self._notes)
+
+    def _own(self, problems: Sequence[Problem]) -> list[Problem]:
+        """The problems without those of texts that the list replaces."""
+        replaced = ("text-missing", "text-unreadable", "text-grammar")
+        return [p for p in problems if p.code not in replaced or p.sample_id not in self._texts]
+
+    def _labelled(self, sample: Sample) -> Sample:
+        given = self._texts.get(sample.sample_id)
+        if given is None:
+            return sample
+        # A plate that was known by its text alone is known by the new one.
+        known = sample.plate_id not in (sample.text, sample.sample_id)
+        return replace(
+            sample,
+            text=given.text,
+            text_origin=given.origin,
+            layout=given.layout or sample.layout,
+            plate_id=sample.plate_id if known else given.text or sample.sample_id,
+        )
+
+    def _changed(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        names = ("sample_id", *_CHANGED)
+        rows = zip(*(batch.column(name).to_pylist() for name in names), strict=True)
+        changed: list[tuple[str | None, ...]] = []
+        for sample_id, *values in rows:
+            text, origin, layout, plate_id = values
+            light = Sample(
+                sample_id=sample_id, plate_id=plate_id, track_id="", split="", domain="real", source="",
+                text=text, text_origin=origin, layout=layout,
+            )  # fmt: skip
+            labelled = self._labelled(light)
+            changed.append((labelled.text, labelled.text_origin, labelled.layout, labelled.plate_id))
+        for place, name in enumerate(_CHANGED):
+            column = pa.array((row[place] for row in changed), pa.string())
+            batch = batch.set_column(batch.schema.get_field_index(name), SAMPLE_SCHEMA.field(name), column)
+        return batch
+
+
+def with_labels(samples: Samples, path: Path) -> LabelledSamples:
+    """Give samples the texts of a label list, whose keys are sample ids or paths of `<split>/<group>`.
+
+    Lines without a text change nothing; `#` and its like say that a plate cannot be read. A line that fits no
+    sample, and lines that contradict each other, are notes.
+
+    Raises:
+        DataError: The list cannot be read, or none of its lines fits a sample.
+    """
+    rows, notes = read_labels(path)
+    known = {sample_id for ids in samples.candidates().values() for sample_id in ids}
+    texts: dict[str, GivenText] = {}
+    taken: dict[str, LabelRow] = {}
+    fits = 0
+    for row in rows:
+        sample_id = row.key if row.key in known else sample_id_of(*row.parts) if row.parts else ""
+        if sample_id not in known:
+            notes.append(Problem("label", f"{row.where}: {row.key!r} labels no sample", rejected=False))
+            continue
+        fits += 1
+        if not row.text:
+            continue
+        other = taken.setdefault(sample_id, row)
+        if other.text != row.text:
+            message = f"{row.where}: {row.key!r} is {row.text!r} here but {other.text!r} at {other.where}"
+            notes.append(Problem("label", message, sample_id, rejected=False))
+            texts.pop(sample_id, None)
+            continue
+        text, layout, found = check_text(row.text, sample_id, None, row.where)
+        notes += found
+        texts[sample_id] = GivenText(text, origin_of(row) if text else None, layout)
+    if not fits:
+        raise DataError(f"{path}: none of its {len(rows):,} lines names a sample; the key is the sample_id")
+    return LabelledSamples(samples, texts, notes)
+
+
+def read_answers(path: Path) -> dict[str, str]:
+    """The texts that a person gave, by sample id; lines without a text are left out.
+
+    Raises:
+        DataError: The list cannot be read, or answers a sample twice and differently.
+    """
+    answers: dict[str, str] = {}
+    for row in read_labels(path)[0]:
+        if row.text and answers.setdefault(row.key, row.text) != row.text:
+            raise DataError(f"{row.where}: {row.key!r} has another answer already ({answers[row.key]!r})")
+    return answers
