@@ -105,6 +105,15 @@ def _command_of(method: str) -> Callable[..., None]:
         ] = None,
         limit: LimitOption = None,
         device: DeviceOption = "auto",
+        workers: Annotated[
+            int | None,
+            typer.Option(
+                "--workers",
+                min=0,
+                help="Processes that prepare batches; 0 for a thread. The batches are the same.",
+                show_default="0, on a GPU one per core up to 8",
+            ),
+        ] = None,
         precision: Annotated[
             str | None,
             typer.Option("--precision", help="auto, fp32 or bf16.", show_default="the configuration's"),
@@ -142,6 +151,7 @@ def _command_of(method: str) -> Callable[..., None]:
             start=start,
             stop_after=stop_after,
             device=device,
+            workers=workers,
             report=report,
         )
         if not as_json:

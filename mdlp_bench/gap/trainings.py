@@ -129,7 +129,7 @@ class Training:
         kind = "fine-tuned" if self.base is not None else f"{self.percent}" if self.percent else "alone"
         parts = [
             dict(self.method.recipe.options),
-            self.method.recipe.training.model_dump(mode="json"),
+            self.method.recipe.training.identity(),
             self.data.fingerprint,
             self.base.folder(out).name if self.base is not None else None,
         ]

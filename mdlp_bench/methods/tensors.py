@@ -8,9 +8,16 @@ import torch
 from torch import Tensor
 
 
-def to_tensor(images: npt.NDArray[np.uint8], device: torch.device | str = "cpu") -> Tensor:
+def to_tensor(images: npt.NDArray[np.uint8] | Tensor, device: torch.device | str = "cpu") -> Tensor:
     """uint8 RGB [..., H, W, 3] to float32 [..., 3, H, W] in [-1, 1], converted on the device."""
-    return torch.from_numpy(images).to(device).movedim(-1, -3).to(torch.float32).div_(127.5).sub_(1)
+    return (
+        torch.as_tensor(images)
+        .to(device, non_blocking=True)
+        .movedim(-1, -3)
+        .to(torch.float32)
+        .div_(127.5)
+        .sub_(1)
+    )
 
 
 def to_images(tensor: Tensor) -> npt.NDArray[np.uint8]:

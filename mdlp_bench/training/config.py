@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -19,7 +19,10 @@ class TrainingConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     steps: int = Field(default=4000, ge=1)
-    batch: int = Field(default=8, ge=1, description="samples a step, over all processes")
+    batch: int = Field(default=8, ge=1, description="samples per step, over all processes")
+    accumulate: int = Field(
+        default=1, ge=1, description="equal parts of a batch whose gradients are summed: less memory per step"
+    )
     seed: int = Field(default=0, description="of order, augmentation, noise and first weights")
     frames: int = Field(default=3, ge=1, description="frames drawn of each sample, oldest first")
     augment: float = Field(default=1.0, ge=0, le=1, description="strength of the augmentation; 0 for none")
@@ -39,6 +42,13 @@ class TrainingConfig(BaseModel):
     checkpoint_every: int = Field(default=250, ge=1)
     validate_every: int = Field(default=500, ge=1)
     validation_samples: int = Field(default=64, ge=1)
+
+    def identity(self) -> dict[str, Any]:
+        """What identifies a training, strict JSON; trainings older than a field have it at its default."""
+        found = self.model_dump(mode="json")
+        if self.accumulate == 1:
+            del found["accumulate"]
+        return found
 
     def learning_rate_at(self, step: int) -> float:
         """The learning rate of step 0, 1, ...: a linear warm-up, then half a cosine to its final share."""

@@ -1,18 +1,25 @@
 """What the loop is fed with: samples held encoded in memory, decoded and augmented at every visit.
 
-Batch k of a training is a function of (samples, seed, k): independent of threads, and of whether the training
-was interrupted before it.
+Batch k of a training is a function of (samples, seed, k): independent of threads and processes, and of
+whether the training was interrupted before it. Pixels travel to the device as bytes and become floats there.
 """
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final
 
 import cv2
 import numpy as np
 import pyarrow as pa
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
 
 from mdlp_bench.data.decode import NativeSample, decode_native
 from mdlp_bench.data.samples import Samples
@@ -24,6 +31,34 @@ from mdlp_bench.metrics.protocol import WORKING_SIZE, to_working_size
 from mdlp_bench.training.trainable import TrainingBatch
 
 _COLUMNS = ["sample_id", "frames", "gt", "text"]
+_PREFETCHED: Final = 4
+"""Batches that each worker holds ready."""
+
+
+@dataclass(frozen=True)
+class PixelBatch:
+    """A batch as bytes.
+
+    Attributes:
+        frames: uint8 [B, N, 112, 224, 3], oldest first.
+        gt: uint8 [B, 112, 224, 3].
+        texts: The plates' texts, None where unknown.
+    """
+
+    frames: Tensor
+    gt: Tensor
+    texts: tuple[str | None, ...]
+
+    def __len__(self) -> int:
+        return len(self.gt)
+
+    def to(self, device: torch.device | str) -> TrainingBatch:
+        """What the trainables see, on a device."""
+        return TrainingBatch(to_tensor(self.frames, device), to_tensor(self.gt, device), self.texts)
+
+    def pin_memory(self) -> PixelBatch:
+        """The batch in memory from which a GPU copies while it computes."""
+        return PixelBatch(self.frames.pin_memory(), self.gt.pin_memory(), self.texts)
 
 
 class TrainingData:
@@ -56,20 +91,63 @@ class TrainingData:
     def __len__(self) -> int:
         return len(self.table)
 
-    def batch(self, step: int, size: int, rank: int = 0, world: int = 1) -> TrainingBatch:
+    def batch(self, step: int, size: int, rank: int = 0, world: int = 1) -> PixelBatch:
         """The share of process `rank` of `world` in the batch of a step (samples rank, rank + world, ...)."""
         places = range(step * size + rank, (step + 1) * size, world)
         return stack([self._visit(place) for place in places])
 
     def stream(
-        self, first: int, stop: int, size: int, rank: int = 0, world: int = 1
-    ) -> Iterator[TrainingBatch]:
-        """The batches of steps first ... stop - 1, each prepared while the one before is used."""
+        self,
+        first: int,
+        stop: int,
+        size: int,
+        rank: int = 0,
+        world: int = 1,
+        *,
+        workers: int = 0,
+        pin: bool = False,
+    ) -> Iterator[PixelBatch]:
+        """The batches of steps first ... stop - 1, prepared while those before are used.
+
+        Args:
+            first: The first step.
+            stop: The step after the last one.
+            size: Samples per batch, over all processes.
+            rank: Of this process among those that train.
+            world: How many train.
+            workers: Processes that prepare batches; 0 for one thread of this process. The batches are the
+                same. A script of your own must do its work under `if __name__ == "__main__":`.
+            pin: Put batches into memory from which a GPU copies while it computes.
+        """
+        if not workers:
+            yield from self._ahead(first, stop, size, rank, world, pin)
+            return
+        with tempfile.TemporaryDirectory(prefix="mdlp-bench-") as folder:
+            # Workers map one file: the samples lie in memory once, however many workers there are.
+            shared = _Mapped(self, Path(folder) / "samples.arrow")
+            yield from DataLoader(
+                _Steps(shared, first, stop, size, rank, world),
+                batch_size=None,
+                num_workers=workers,
+                prefetch_factor=_PREFETCHED,
+                pin_memory=pin,
+                # OpenCV's threads do not survive a fork.
+                multiprocessing_context="spawn",
+                worker_init_fn=_set_up_worker,
+            )
+
+    def _ahead(
+        self, first: int, stop: int, size: int, rank: int, world: int, pin: bool
+    ) -> Iterator[PixelBatch]:
+        def prepare(step: int) -> PixelBatch:
+            batch = self.batch(step, size, rank, world)
+            return batch.pin_memory() if pin else batch
+
         with ThreadPoolExecutor(1) as pool:
-            ahead: Future[TrainingBatch] | None = None
+            ahead: Future[PixelBatch] | None = None
             for step in range(first, stop):
-                batch = ahead.result() if ahead else self.batch(step, size, rank, world)
-                ahead = pool.submit(self.batch, step + 1, size, rank, world) if step + 1 < stop else None
+                batch = ahead.result() if ahead else prepare(step)
+                ahead = pool.submit(prepare, step + 1) if step + 1 < stop else None
                 yield batch
 
     def _visit(self, place: int) -> NativeSample:
@@ -149,8 +227,51 @@ def _exposure(rng: np.random.Generator, strength: float) -> np.ndarray:
     return np.clip(table * 255 + 0.5, 0, 255).astype(np.uint8)[None]
 
 
-def stack(samples: Sequence[NativeSample]) -> TrainingBatch:
-    """Samples at the working size as tensors."""
+def stack(samples: Sequence[NativeSample]) -> PixelBatch:
+    """Samples at the working size as one batch."""
     frames = np.stack([np.stack(sample.frames) for sample in samples])
     gt = np.stack([sample.gt for sample in samples if sample.gt is not None])
-    return TrainingBatch(to_tensor(frames), to_tensor(gt), tuple(sample.text for sample in samples))
+    texts = tuple(sample.text for sample in samples)
+    return PixelBatch(torch.from_numpy(frames), torch.from_numpy(gt), texts)
+
+
+class _Mapped:
+    """Training data whose samples lie in a file that every process maps."""
+
+    def __init__(self, data: TrainingData, path: Path) -> None:
+        self.path = path
+        with pa.OSFile(str(path), "wb") as stream, pa.ipc.new_file(stream, data.table.schema) as writer:
+            writer.write_table(data.table)
+        self._data: TrainingData | None = None
+        self._rules = {name: value for name, value in vars(data).items() if name != "table"}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return vars(self) | {"_data": None}
+
+    @property
+    def data(self) -> TrainingData:
+        """The data, opened once per process."""
+        if self._data is None:
+            self._data = TrainingData.__new__(TrainingData)
+            vars(self._data).update(self._rules)
+            self._data.table = pa.ipc.open_file(pa.memory_map(str(self.path))).read_all()
+        return self._data
+
+
+class _Steps(Dataset[PixelBatch]):
+    """The batches of steps as a map-style data set."""
+
+    def __init__(self, shared: _Mapped, first: int, stop: int, size: int, rank: int, world: int) -> None:
+        self._shared, self._steps = shared, range(first, stop)
+        self._how = (size, rank, world)
+
+    def __len__(self) -> int:
+        return len(self._steps)
+
+    def __getitem__(self, index: int) -> PixelBatch:
+        return self._shared.data.batch(self._steps[index], *self._how)
+
+
+def _set_up_worker(_: int) -> None:
+    # Workers fill the cores by themselves; torch keeps to one thread in them.
+    cv2.setNumThreads(1)

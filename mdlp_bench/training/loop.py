@@ -16,8 +16,9 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Final
@@ -34,8 +35,8 @@ from mdlp_bench.files import seed_for, write_text
 from mdlp_bench.output_folder import locked_folder
 from mdlp_bench.training.checkpoint import TRAINING, State, claim, load_state, save_state
 from mdlp_bench.training.config import Precision, TrainingConfig
-from mdlp_bench.training.data import TrainingData
-from mdlp_bench.training.trainable import Trainable
+from mdlp_bench.training.data import PixelBatch, TrainingData
+from mdlp_bench.training.trainable import Trainable, TrainingBatch
 from mdlp_bench.training.validation import Validation
 
 LOG: Final = "log.jsonl"
@@ -55,6 +56,7 @@ def train(
     report: Report | None = None,
     stop_after: int | None = None,
     device: str = "auto",
+    workers: int | None = None,
 ) -> Path:
     """Train, or continue an interrupted training.
 
@@ -69,6 +71,8 @@ def train(
         stop_after: Leave after this step, with a checkpoint; the same call without it continues.
         device: `auto` (what `accelerate launch` says, else a GPU when there is one), `cpu`, `mps`, `cuda` or
             `cuda:N`.
+        workers: Processes that prepare batches, which are the same for any number; 0 for a thread beside the
+            training, default 0 on CPUs and on a GPU as many as there are cores, up to 8.
 
     Returns:
         The weight file.
@@ -91,9 +95,14 @@ def train(
         raise DataError(
             f"a batch of {config.batch} cannot be shared by {accelerator.num_processes} processes evenly"
         )
+    if config.batch // accelerator.num_processes % config.accumulate:
+        raise DataError(
+            f"a batch of {config.batch // accelerator.num_processes} cannot be cut into {config.accumulate} "
+            "equal parts; change batch or accumulate"
+        )
     identity = {
         **about,
-        "training": config.model_dump(mode="json"),
+        "training": config.identity(),
         "data": _identity(samples),
         "validation": None if validation is None else _identity(validation),
     }
@@ -105,6 +114,7 @@ def train(
         )
         state = _start(trainable, config, accelerator, out)
         run = _Run(trainable, data, config, out, accelerator, state, report)
+        run.workers = _workers(accelerator) if workers is None else workers
         if validation is not None:
             run.validation = Validation(validation, config)
         run.go(min(config.steps, stop_after or config.steps))
@@ -125,6 +135,8 @@ class _Run:
         self.trainable, self.data, self.config, self.out = trainable, data, config, out
         self.accelerator, self.state, self.report = accelerator, state, report
         self.validation: Validation | None = None
+        self.workers = 0
+        self.waited = 0.0
         self.wrapped = accelerator.prepare_model(trainable)
         self.log = _LogFile(out / LOG, state.step) if accelerator.is_main_process else None
 
@@ -136,12 +148,20 @@ class _Run:
         if state.step >= stop:
             # A process killed between the checkpoint and its weights left the weights of an earlier step.
             self._save_weights()
-        for batch in self.data.stream(state.step, stop, config.batch, rank, world):
+        batches = self.data.stream(
+            state.step,
+            stop,
+            config.batch,
+            rank,
+            world,
+            workers=self.workers,
+            pin=accelerator.device.type == "cuda",
+        )
+        for pixels in self._timed(batches):
+            batch = pixels.to(accelerator.device)
             generator = torch.Generator().manual_seed(seed_for("step", config.seed, state.step, rank))
             for player, optimizer in state.optimizers.items():
-                for name, value in self._turn(
-                    batch.to(accelerator.device), generator, player, optimizer
-                ).items():
+                for name, value in self._turn(batch, generator, player, optimizer).items():
                     figures.setdefault(name, []).append(value)
             self._average()
             state.step += 1
@@ -157,24 +177,37 @@ class _Run:
             if state.step % config.checkpoint_every == 0 or state.step == stop:
                 self._checkpoint()
 
+    def _timed(self, batches: Iterator[PixelBatch]) -> Iterator[PixelBatch]:
+        """The batches; `waited` sums the seconds that the loop waits for them."""
+        while True:
+            begun = time.perf_counter()
+            batch = next(batches, None)
+            self.waited += time.perf_counter() - begun
+            if batch is None:
+                return
+            yield batch
+
     def _turn(
-        self, batch: Any, generator: torch.Generator, player: str, optimizer: torch.optim.Optimizer
+        self, batch: TrainingBatch, generator: torch.Generator, player: str, optimizer: torch.optim.Optimizer
     ) -> dict[str, Tensor]:
         for group in optimizer.param_groups:
             group["lr"] = self.config.learning_rate_at(self.state.step)
         self.trainable.zero_grad(set_to_none=True)
-        with self.accelerator.autocast():
-            losses = self.wrapped(batch, generator, player)
-        total = torch.stack(list(losses.values())).sum()
-        if not total.isfinite():
-            raise MdlpBenchError(
-                f"step {self.state.step}: the loss is not finite; lower the learning rate and start again"
-            )
-        self.accelerator.backward(total)
+        found: dict[str, Tensor] = {}
+        for part in batch.parts(self.config.accumulate):
+            with self.accelerator.autocast():
+                losses = self.wrapped(part, generator, player)
+            total = torch.stack(list(losses.values())).sum() / self.config.accumulate
+            if not total.isfinite():
+                raise MdlpBenchError(
+                    f"step {self.state.step}: the loss is not finite; lower the learning rate and start again"
+                )
+            self.accelerator.backward(total)
+            for name, loss in losses.items():
+                found[name] = found.get(name, 0) + loss.detach() / self.config.accumulate
         parameters = self.trainable.get_submodule(player).parameters()
         norm = nn.utils.clip_grad_norm_(parameters, self.config.clip)
         optimizer.step()
-        found = {name: loss.detach() for name, loss in losses.items()}
         return found | {f"{player}_gradient" if len(self.state.optimizers) > 1 else "gradient": norm.detach()}
 
     @torch.no_grad()
@@ -219,6 +252,7 @@ class _Run:
             "learning_rate": float(f"{rate:.4g}"),
             "seconds": round(self.state.seconds, 1),
             "cpu_seconds": round(self.state.cpu_seconds, 1),
+            "waiting_seconds": round(self.waited, 1),
         }
 
     def _write(self, line: dict[str, Any]) -> None:
@@ -259,6 +293,14 @@ def _start(trainable: Trainable, config: TrainingConfig, accelerator: Accelerato
     state = State(averaged, optimizers)
     load_state(state, trainable, out / "state")
     return state
+
+
+def _workers(accelerator: Accelerator) -> int:
+    """On GPUs one per core, up to 8 for each process that trains; on CPUs training needs the cores."""
+    if accelerator.device.type == "cpu":
+        return 0
+    trainers: int = accelerator.num_processes
+    return max(1, min(8, (os.cpu_count() or 1) // trainers))
 
 
 def _means(figures: dict[str, list[Tensor]]) -> dict[str, float]:

@@ -23,6 +23,7 @@ def train_method(
     start: Path | None = None,
     stop_after: int | None = None,
     device: str = "auto",
+    workers: int | None = None,
     report: Report | None = None,
 ) -> Path:
     """Train a method as a recipe says, or continue an interrupted training.
@@ -36,6 +37,7 @@ def train_method(
         start: Start from these weights instead of random ones.
         stop_after: Leave after this step.
         device: `auto`, `cpu`, `mps`, `cuda` or `cuda:N`.
+        workers: Processes that prepare batches, as in `mdlp_bench.training.loop.train`.
         report: Called with every log line.
 
     Returns:
@@ -64,4 +66,5 @@ def train_method(
         report=report,
         stop_after=stop_after,
         device=device,
+        workers=workers,
     )

@@ -35,9 +35,11 @@ class TrainingBatch:
     def __len__(self) -> int:
         return len(self.gt)
 
-    def to(self, device: torch.device) -> TrainingBatch:
-        """The same batch on a device."""
-        return TrainingBatch(self.frames.to(device), self.gt.to(device), self.texts)
+    def parts(self, count: int) -> list[TrainingBatch]:
+        """The batch in `count` equal parts, which must divide its length."""
+        size = len(self) // count
+        places = [slice(start, start + size) for start in range(0, len(self), size)]
+        return [TrainingBatch(self.frames[p], self.gt[p], self.texts[p]) for p in places]
 
 
 class Trainable(nn.Module):

@@ -21,11 +21,12 @@ from mdlp_bench.training.data import TrainingData, choose, vary
 MakeSamples = Callable[..., Samples]
 
 
-def test_a_batch_depends_on_seed_and_step_alone(make_samples: MakeSamples) -> None:
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_batch_depends_on_seed_and_step_alone(make_samples: MakeSamples, workers: int) -> None:
     samples = make_samples(10)
     first, second = TrainingData(samples, seed=3), TrainingData(samples, seed=3)
     first.batch(0, 4)
-    streamed = list(second.stream(1, 4, 4))
+    streamed = list(second.stream(1, 4, 4, workers=workers))
     for step, batch in zip((1, 2, 3), streamed, strict=True):
         alone = first.batch(step, 4)
         assert torch.equal(alone.frames, batch.frames)
@@ -50,7 +51,9 @@ def test_processes_share_a_batch_without_overlap(make_samples: MakeSamples) -> N
 
 
 def test_values_and_shapes(make_samples: MakeSamples) -> None:
-    batch = TrainingData(make_samples(4), seed=0, frames=2).batch(0, 3)
+    pixels = TrainingData(make_samples(4), seed=0, frames=2).batch(0, 3)
+    assert pixels.frames.dtype == pixels.gt.dtype == torch.uint8
+    batch = pixels.to("cpu")
     assert batch.frames.shape == (3, 2, 3, 112, 224)
     assert batch.gt.shape == (3, 3, 112, 224)
     assert batch.frames.dtype == torch.float32

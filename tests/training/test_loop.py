@@ -198,3 +198,31 @@ def test_two_processes_give_the_weights_of_one(make_samples: MakeSamples, tmp_pa
     one, two = (load_file(tmp_path / run / "weights.safetensors") for run in ("one", "two"))
     for name in ("0.weight", "0.bias"):
         torch.testing.assert_close(one[name], two[name], rtol=1e-5, atol=1e-6)
+
+
+def test_worker_processes_and_parts_of_a_batch_change_nothing_but_rounding(
+    make_samples: MakeSamples, tmp_path: Path
+) -> None:
+    samples = make_samples(10)
+    _run(tmp_path / "thread", samples)
+    _run(tmp_path / "workers", samples, workers=2, device="cpu")
+    one, two = (load_file(tmp_path / name / "weights.safetensors") for name in ("thread", "workers"))
+    assert all(torch.equal(one[key], two[key]) for key in one)
+    assert all("waiting_seconds" in line for line in _log(tmp_path / "workers"))
+    for name, parts in (("whole", 1), ("halves", 2)):
+        config = CONFIG.model_copy(update={"accumulate": parts})
+        about = {"method": "tiny"}
+        train(TinyTrainable(seed=0, noise=0.0), samples, config, tmp_path / name, about=about)
+    whole, halves = (load_file(tmp_path / name / "weights.safetensors") for name in ("whole", "halves"))
+    assert all(torch.allclose(whole[key], halves[key], atol=1e-5) for key in whole)
+    with pytest.raises(DataError, match="a batch of 4 cannot be cut into 3 equal parts"):
+        _run(tmp_path / "thirds", samples, CONFIG.model_copy(update={"accumulate": 3}))
+    with pytest.raises(DataError, match="another training"):
+        _run(tmp_path / "thread", samples, CONFIG.model_copy(update={"accumulate": 2}))
+
+
+def test_trainings_older_than_accumulation_continue(make_samples: MakeSamples, tmp_path: Path) -> None:
+    samples = make_samples(10)
+    _run(tmp_path, samples, stop_after=2)
+    assert "accumulate" not in json.loads((tmp_path / "training.json").read_text())["training"]
+    _run(tmp_path, samples)
