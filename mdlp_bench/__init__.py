@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         train,
     )
     from mdlp_bench.methods import Method, load_method, method
+    from mdlp_bench.metrics.base import metric
     from mdlp_bench.readers import load_reader
 
 _HOMES = {
@@ -45,6 +46,7 @@ _HOMES = {
     "load_network": "mdlp_bench.api",
     "load_reader": "mdlp_bench.readers",
     "method": "mdlp_bench.methods",
+    "metric": "mdlp_bench.metrics.base",
     "metrics": "mdlp_bench",
     "open": "mdlp_bench.api",
     "plot": "mdlp_bench.api",
@@ -64,6 +66,7 @@ __all__ = [
     "load_network",
     "load_reader",
     "method",
+    "metric",
     "metrics",
     "open",
     "plot",

@@ -28,6 +28,7 @@ from mdlp_bench.harness.run_table import TableOptions
 from mdlp_bench.harness.tables import Intervals
 from mdlp_bench.images import ImageU8, decode
 from mdlp_bench.methods import AnyMethod, load_method, registered_ablations, registered_methods
+from mdlp_bench.metrics.base import UserMetric
 from mdlp_bench.plate import Layout, is_valid, normalise
 from mdlp_bench.synth import degrade as _degrade
 from mdlp_bench.synth import render as _render
@@ -100,6 +101,7 @@ def score(
     lpips: str = "alex",
     fid: bool = True,
     protocol: str | None = None,
+    metrics: Sequence[UserMetric | str] = (),
     aligned: bool = True,
     device: str = "auto",
     engine: Engine = SERIAL,
@@ -114,6 +116,7 @@ def score(
         lpips: Net of LPIPS: `alex`, `squeeze`, `vgg` or `none`.
         fid: Also FID and KID, when Inception's weights are there.
         protocol: Id of the protocol, default the current one.
+        metrics: Further metrics: made by `mb.metric`, or names or `file.py:NAME`.
         aligned: Also PSNR and SSIM after registration, two thirds of the time.
         device: Where LPIPS, the CRNN and Inception compute: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
         engine: Where samples are scored.
@@ -133,7 +136,15 @@ def score(
     remote = isinstance(engine, RayEngine)
     scoring = Compute.for_scoring(device, remote=remote)
     plan = _plan.ScoringPlan.from_names(
-        readers, lpips, fid, protocol, scoring.device, aligned=aligned, remote=remote
+        readers,
+        lpips,
+        fid,
+        protocol,
+        scoring.device,
+        aligned=aligned,
+        metrics=metrics,
+        remote=remote,
+        samples=samples,
     )
     (run,) = _score.score([predictions], samples, [Path(out)], plan, engine=engine)
     return run
@@ -148,6 +159,7 @@ def bench(
     lpips: str = "alex",
     fid: bool = True,
     protocol: str | None = None,
+    metrics: Sequence[UserMetric | str] = (),
     aligned: bool = True,
     batch_size: int = 16,
     seed: int = 0,
@@ -182,7 +194,15 @@ def bench(
     remote = isinstance(engine, RayEngine)
     compute = Compute.resolve(device, precision, numerics, remote=remote)
     plan = _plan.ScoringPlan.from_names(
-        readers, lpips, fid, protocol, compute.device, aligned=aligned, remote=remote
+        readers,
+        lpips,
+        fid,
+        protocol,
+        compute.device,
+        aligned=aligned,
+        metrics=metrics,
+        remote=remote,
+        samples=samples,
     )
     return _bench.bench(
         methods, samples, Path(out), plan, batch_size=batch_size, seed=seed, compute=compute, engine=engine

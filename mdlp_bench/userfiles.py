@@ -1,13 +1,18 @@
-"""Load what a user wrote: `path/to/file.py:name`."""
+"""Load what others wrote: `path/to/file.py:NAME`, or the entry point of an installed package."""
 
 from __future__ import annotations
 
 import hashlib
 import importlib.util
 import sys
+from collections.abc import Iterator, Mapping
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
+from typing import TypeVar
 
 from mdlp_bench.errors import MdlpBenchError
+
+T = TypeVar("T")
 
 
 def is_file_spec(spec: str) -> bool:
@@ -47,3 +52,63 @@ def load_from_file(spec: str, error: type[MdlpBenchError]) -> object:
         raise error(f"{path}: has no {attribute!r}")
     found: object = getattr(module, attribute)
     return found
+
+
+def registered(group: str) -> dict[str, EntryPoint]:
+    """What installed packages register in a group of entry points, by name; nothing is imported."""
+    return {entry.name: entry for entry in sorted(entry_points(group=group))}
+
+
+class Registry(Mapping[str, T]):
+    """Things of one kind by name: this package's own, those of other packages, and `file.py:NAME`.
+
+    Iterating gives the names of the first two. The package's own cannot be replaced by others.
+
+    Args:
+        kind: What they are, for messages.
+        group: The group of entry points.
+        own: The package's own.
+        type_: What an entry point or a file must give.
+        error: What to raise for one that gives something else or cannot be loaded.
+    """
+
+    def __init__(
+        self, kind: str, group: str, own: Mapping[str, T], type_: type[T], error: type[MdlpBenchError]
+    ) -> None:
+        self._kind, self._group, self._own, self._type, self._error = kind, group, own, type_, error
+        self._loaded: dict[str, T] = {}
+
+    def __getitem__(self, name: str) -> T:
+        if name in self._own:
+            return self._own[name]
+        if name not in self._loaded:
+            self._loaded[name] = self._load(name)
+        return self._loaded[name]
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self._own
+        yield from (name for name in registered(self._group) if name not in self._own)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def _load(self, name: str) -> T:
+        entries = registered(self._group)
+        if name in entries:
+            try:
+                found = entries[name].load()
+            except Exception as reason:
+                package = entries[name].dist
+                raise self._error(
+                    f"{self._kind} {name}: {package.name if package else 'its package'} cannot be loaded "
+                    f"({type(reason).__name__}: {reason})"
+                ) from reason
+        elif is_file_spec(name):
+            found = load_from_file(name, self._error)
+        else:
+            raise KeyError(name)
+        if not isinstance(found, self._type):
+            raise self._error(
+                f"{self._kind} {name}: is a {type(found).__name__}, not a {self._type.__name__}"
+            )
+        return found

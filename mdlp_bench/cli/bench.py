@@ -21,6 +21,7 @@ from mdlp_bench.cli.options import (
     LabelsOption,
     LimitOption,
     LpipsOption,
+    MetricOption,
     NumericsOption,
     PrecisionOption,
     ProtocolOption,
@@ -118,7 +119,8 @@ def predict(
 
 _SCORE_EXAMPLES = """Examples:\n
   mdlp-bench score preds/bicubic DATA --split test -o runs/bicubic\n
-  mdlp-bench score preds/mine DATA --reader crnn --reader ppocrv4 --lpips squeeze -o runs/mine"""
+  mdlp-bench score preds/mine DATA --reader crnn --reader ppocrv4 --lpips squeeze -o runs/mine\n
+  mdlp-bench score preds/mine DATA --metric edges.py:edge_error -o runs/mine"""
 
 
 def score(
@@ -132,6 +134,7 @@ def score(
     lpips: LpipsOption = "alex",
     fid: FidOption = True,
     protocol: ProtocolOption = None,
+    metric: MetricOption = None,
     aligned: AlignedOption = True,
     device: DeviceOption = "auto",
     precision: ScoringPrecisionOption = "fp32",
@@ -153,7 +156,15 @@ def score(
     samples = open_samples(data, split=split, labels=labels, limit=limit)
     tell_unreadable(samples)
     plan = ScoringPlan.from_names(
-        reader, lpips, fid, protocol, scoring.device, aligned=aligned, remote=remote, samples=samples
+        reader,
+        lpips,
+        fid,
+        protocol,
+        scoring.device,
+        aligned=aligned,
+        metrics=metric or (),
+        remote=remote,
+        samples=samples,
     )
     runs = run_score(
         [Predictions(predictions)],
@@ -187,6 +198,7 @@ def bench(
     protocol: ProtocolOption = None,
     batch_size: BatchOption = 16,
     seed: SeedOption = 0,
+    metric: MetricOption = None,
     aligned: AlignedOption = True,
     device: DeviceOption = "auto",
     precision: PrecisionOption = "fp32",
@@ -209,7 +221,15 @@ def bench(
     compute = Compute.resolve(device, precision, numerics, remote=remote)
     samples = open_samples(data, split=split, limit=limit)
     plan = ScoringPlan.from_names(
-        reader, lpips, fid, protocol, compute.device, aligned=aligned, remote=remote, samples=samples
+        reader,
+        lpips,
+        fid,
+        protocol,
+        compute.device,
+        aligned=aligned,
+        metrics=metric or (),
+        remote=remote,
+        samples=samples,
     )
     names = [name for name in (part.strip() for part in methods.split(",")) if name]
     samples = open_samples(data, split=split, labels=labels, limit=limit)

@@ -49,10 +49,10 @@ def list_methods(
 def list_readers(as_json: JsonOption = False) -> None:
     """Show every reader with a name: version, licence, source, and the confidence it is believed from."""
     from mdlp_bench.errors import MdlpBenchError
-    from mdlp_bench.readers import READERS, load_reader
+    from mdlp_bench.readers import load_reader, reader_names
 
     found: dict[str, dict[str, Any]] = {}
-    for name in READERS:
+    for name in reader_names():
         try:
             found[name] = load_reader(name).descriptor.model_dump(mode="json")
         except MdlpBenchError as error:

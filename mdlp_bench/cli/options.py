@@ -95,6 +95,10 @@ NumericsOption = Annotated[
         show_default="batched on a GPU or in short precision, else exact",
     ),
 ]
+MetricOption = Annotated[
+    list[str] | None,
+    typer.Option("--metric", help="A further metric, a name or file.py:NAME; repeat for more."),
+]
 AlignedOption = Annotated[
     bool,
     typer.Option(

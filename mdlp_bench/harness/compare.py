@@ -277,7 +277,8 @@ def _rank(
     ranked = [i for i, run in enumerate(runs) if run.record.method.provenance != "oracle"]
     metrics = []
     further = [f"{name}@{reader.name}" for reader in runs[0].record.readers[1:] for name in PANEL_METRICS]
-    for name in (*RANKING_METRICS, *further):
+    of_users = (info.name for run in runs for info in run.record.metrics)
+    for name in dict.fromkeys((*RANKING_METRICS, *further, *of_users)):
         values = np.stack([_column(tables[i], name) for i in ranked], axis=1) if ranked else np.empty((0, 0))
         if values.size and not np.isnan(values).all():
             info = METRICS[name.partition("@")[0]]

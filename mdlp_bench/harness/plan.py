@@ -9,7 +9,15 @@ from typing import Any, Self, SupportsIndex
 from mdlp_bench.data.samples import Samples
 from mdlp_bench.device import check_device
 from mdlp_bench.errors import MissingWeightsError, ReaderError
-from mdlp_bench.harness.scorers import FidelityScorer, ImageScorer, LpipsScorer, RegisteredScorer, SetFeatures
+from mdlp_bench.harness.scorers import (
+    FidelityScorer,
+    ImageScorer,
+    LpipsScorer,
+    RegisteredScorer,
+    SetFeatures,
+    UserScorer,
+)
+from mdlp_bench.metrics.base import MetricInfo, UserMetric, load_metric
 from mdlp_bench.metrics.protocol import CURRENT, Protocol, protocol_named
 from mdlp_bench.readers.base import Reader
 
@@ -23,7 +31,8 @@ class ScoringPlan:
     Attributes:
         readers: Readers of the text; the first one's columns carry no suffix and rank, the others' columns
             are named `ned@<reader>` and so on.
-        image_scorers: PSNR and SSIM, plain and aligned, and LPIPS where its weights are there.
+        image_scorers: PSNR and SSIM, plain and aligned, LPIPS where its weights are there, and metrics of
+            users' own.
         inception: Makes the features of FID and KID; None leaves the two out.
         unavailable: Metrics that cannot be computed, with the reason that tables and runs give.
         protocol: The rules.
@@ -37,7 +46,7 @@ class ScoringPlan:
     inception: SetFeatures | None = None
     protocol: Protocol = CURRENT
     device: str = "cpu"
-    asked: tuple[tuple[str, ...], str, bool, str, str, bool] | None = None
+    asked: tuple[tuple[str, ...], str, bool, str, str, bool, tuple[UserMetric | str, ...]] | None = None
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> str | tuple[Any, ...]:
         if self.asked is None:
@@ -53,6 +62,7 @@ class ScoringPlan:
         protocol: str | None = None,
         device: str = "cpu",
         aligned: bool = True,
+        metrics: Sequence[UserMetric | str] = (),
         *,
         remote: bool = False,
         samples: Samples | None = None,
@@ -69,12 +79,13 @@ class ScoringPlan:
             protocol: The id of the rules; default the current ones.
             device: `cpu`, `mps`, `cuda` or `cuda:N`, where networks compute.
             aligned: Also PSNR and SSIM after registration, which takes two thirds of the time of scoring.
+            metrics: Further metrics: made by `mb.metric`, or their names as for `load_metric`.
             samples: What is scored; `auto` needs it.
             remote: The work is done on other machines, which have the device; here all is loaded on the CPU.
 
         Raises:
             ReaderError: There is no such reader, or `auto` has no samples to go by.
-            ProtocolError: There is no such LPIPS net or protocol.
+            ProtocolError: There is no such LPIPS net, protocol or metric.
             MdlpBenchError: The device is not there.
         """
         from mdlp_bench.readers import AUTO, PANEL, load_reader, reader_for
@@ -94,12 +105,14 @@ class ScoringPlan:
         scorers: list[ImageScorer[Any]] = [FidelityScorer()]
         if aligned:
             scorers.append(RegisteredScorer())
+        users = [load_metric(one) if isinstance(one, str) else one for one in metrics]
         unavailable = {}
         if lpips != "none":
             try:
                 scorers.append(LpipsScorer(lpips, here))
             except MissingWeightsError as error:
                 unavailable["lpips" if lpips == "alex" else f"lpips_{lpips}"] = str(error)
+        scorers += map(UserScorer, users)
         inception = None
         if fid:
             from mdlp_bench.metrics.inception import InceptionFeatures
@@ -108,8 +121,13 @@ class ScoringPlan:
                 inception = InceptionFeatures(here, download=False)
             except MissingWeightsError as error:
                 unavailable |= dict.fromkeys(("fid", "kid"), str(error))
-        asked = (tuple(names), lpips, fid, rules.id, device, aligned)
+        asked = (tuple(names), lpips, fid, rules.id, device, aligned, tuple(metrics))
         return cls(loaded, tuple(scorers), unavailable, inception, rules, device, asked)
+
+    @property
+    def user_metrics(self) -> tuple[MetricInfo, ...]:
+        """What the metrics of users' own are."""
+        return tuple(one.metric.info for one in self.image_scorers if isinstance(one, UserScorer))
 
     @property
     def weights(self) -> dict[str, str]:

@@ -21,6 +21,7 @@ from mdlp_bench.device import Numerics, Precision
 from mdlp_bench.errors import DataError, ProtocolError, RunError
 from mdlp_bench.files import atomic_path, read_json, write_json
 from mdlp_bench.methods.base import MethodDescriptor
+from mdlp_bench.metrics.base import MetricInfo, register_metric
 from mdlp_bench.metrics.protocol import Protocol, protocol_named
 from mdlp_bench.output_folder import locked_folder
 from mdlp_bench.readers.base import ReaderDescriptor
@@ -180,6 +181,7 @@ class RunRecord(_Record):
     dataset: DatasetRecord
     readers: tuple[ReaderDescriptor, ...]
     weights: dict[str, str]
+    metrics: tuple[MetricInfo, ...] = ()
     seed: int
     device: str
     precision: Precision = "fp32"
@@ -225,6 +227,8 @@ class Run:
         """
         self.folder = folder
         self.record = RunRecord.read(folder)
+        for info in self.record.metrics:
+            register_metric(info)
         try:
             summary = read_json(folder / "summary.json")
         except DataError as error:

@@ -129,6 +129,7 @@ def _columns(runs: Sequence[Run], wanted: Sequence[str] | None) -> list[str]:
     """The keys of the columns to show."""
     measured = {key for run in runs for key, found in run.summary.items() if found.mean is not None}
     measured |= {key for run in runs for key in _costs(run)}
+    of_users = dict.fromkeys(info.name for run in runs for info in run.record.metrics)
     if wanted is not None and "all" not in wanted:
         names = [_named(runs, name) for name in wanted]
         for name in names:
@@ -136,12 +137,12 @@ def _columns(runs: Sequence[Run], wanted: Sequence[str] | None) -> list[str]:
                 raise RunError(f"{name}: no run has a value ({why_missing(runs, name)})")
         return list(dict.fromkeys(names))
     if wanted is not None:
-        return [key for key in _with_panel(runs[0], (*ALL_COLUMNS, *COSTS)) if key in measured]
+        return [key for key in _with_panel(runs[0], (*ALL_COLUMNS, *of_users, *COSTS)) if key in measured]
     found = {key: key for key in _with_panel(runs[0], COMPACT) if key in measured}
     # The net that the runs have, whichever it is: the heading names it.
     nets = [key for key in _LPIPS if key in measured]
     chosen = [nets[0] if key == "lpips" and nets else found.get(key) for key in _with_panel(runs[0], COMPACT)]
-    return [key for key in chosen if key is not None] or sorted(measured)
+    return [key for key in (*chosen, *of_users) if key is not None] or sorted(measured)
 
 
 def _with_panel(run: Run, keys: Sequence[str]) -> list[str]:

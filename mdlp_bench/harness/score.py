@@ -114,6 +114,7 @@ def _run_record(made: PredictionsRecord, plan: ScoringPlan) -> RunRecord:
         dataset=made.dataset,
         readers=tuple(reader.descriptor for reader in plan.readers),
         weights=plan.weights,
+        metrics=plan.user_metrics,
         seed=made.seed,
         device=made.device,
         precision=made.precision,

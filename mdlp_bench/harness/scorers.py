@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from mdlp_bench.errors import ProtocolError, did_you_mean
 from mdlp_bench.metrics import fidelity, registered
+from mdlp_bench.metrics.base import UserMetric
 from mdlp_bench.metrics.protocol import LpipsNet
 
 if TYPE_CHECKING:
@@ -85,6 +86,22 @@ class RegisteredScorer(ImageScorer[None]):
             "ssim_aligned": found.ssim,
             "registered": found.registered.astype(float),
         }
+
+
+class UserScorer(ImageScorer[None]):
+    """A metric of a user's own."""
+
+    def __init__(self, metric: UserMetric) -> None:
+        self.metric = metric
+        self.metrics = (metric.info.name,)
+        self.weights = {f"metric {metric.info.name}": metric.sha256}
+
+    def prepare(self, truth: Images) -> None:
+        """Nothing is shared between methods."""
+
+    def score(self, restored: Images, truth: Images, prepared: None) -> Mapping[str, Scores]:
+        """See `ImageScorer.score`."""
+        return {self.metric.info.name: self.metric(restored, truth)}
 
 
 class LpipsScorer(ImageScorer["LpipsTarget"]):

@@ -1,7 +1,15 @@
 """Text recognisers that score what methods restore."""
 
 from mdlp_bench.readers.base import Reader, ReaderDescriptor, Reading
-from mdlp_bench.readers.registry import AUTO, DEFAULT_READER, PANEL, READERS, load_reader, reader_for
+from mdlp_bench.readers.registry import (
+    AUTO,
+    DEFAULT_READER,
+    PANEL,
+    READERS,
+    load_reader,
+    reader_for,
+    reader_names,
+)
 
 __all__ = [
     "AUTO",
@@ -13,4 +21,5 @@ __all__ = [
     "Reading",
     "load_reader",
     "reader_for",
+    "reader_names",
 ]

@@ -13,7 +13,7 @@ from mdlp_bench.files import sha256_file
 from mdlp_bench.images import ImageU8
 from mdlp_bench.plate import grammar_of
 from mdlp_bench.readers.base import Reader, ReaderDescriptor, Reading
-from mdlp_bench.userfiles import is_file_spec, load_from_file
+from mdlp_bench.userfiles import is_file_spec, load_from_file, registered
 
 DEFAULT_READER: Final = "crnn"
 
@@ -35,6 +35,8 @@ _BY_GRAMMAR: Final = {"chinese": "crnn", "brazilian": "crnn-latin", "mercosur": 
 
 PANEL: Final = ("crnn", "ppocrv4", "clpr")
 """The readers of `--reader panel`: independent networks, trained by different people on different data."""
+
+ENTRY_POINT_GROUP: Final = "mdlp_bench.readers"
 
 ReadFunction = Callable[[Sequence[ImageU8]], Sequence[Reading | str]]
 
@@ -84,11 +86,16 @@ def reader_for(texts: Iterable[str | None]) -> str:
     return max(votes, key=lambda name: (votes[name], name == DEFAULT_READER), default=DEFAULT_READER)
 
 
+def reader_names() -> list[str]:
+    """The names of the readers of this and other packages; nothing is loaded."""
+    return list(READERS | registered(ENTRY_POINT_GROUP))
+
+
 def load_reader(spec: str = DEFAULT_READER) -> Reader:
     """Load a reader.
 
     Args:
-        spec: A name of `READERS`; `onnx:PATH`, an ONNX network with its `CtcConfig` beside it; or
+        spec: A name of `reader_names`; `onnx:PATH`, an ONNX network with its `CtcConfig` beside it; or
             `path/to/file.py:function`, a function from a list of uint8 RGB crops to texts or Readings (or a
             Reader instance or class).
 
@@ -105,33 +112,37 @@ def load_reader(spec: str = DEFAULT_READER) -> Reader:
     if spec in READERS:
         module, _, factory = READERS[spec].partition(":")
         return cast(Reader, getattr(importlib.import_module(module), factory)())
+    if (entry := registered(ENTRY_POINT_GROUP).get(spec)) is not None:
+        return _as_reader(entry.load(), spec, spec, entry.dist.version if entry.dist else "unknown")
     if spec.startswith("onnx:"):
         from mdlp_bench.readers.onnx_ctc import load_onnx
 
         return load_onnx(Path(spec.removeprefix("onnx:")))
     if is_file_spec(spec):
         return _from_file(spec)
+    known = reader_names()
     raise ReaderError(
-        f"no reader {spec!r}{did_you_mean(spec, READERS)}: give one of {', '.join(READERS)}, onnx:PATH "
+        f"no reader {spec!r}{did_you_mean(spec, known)}: give one of {', '.join(known)}, onnx:PATH "
         "or file.py:function"
     )
 
 
 def _from_file(spec: str) -> Reader:
+    file_name, _, attribute = spec.rpartition(":")
+    path = Path(file_name)
     target = load_from_file(spec, ReaderError)
+    return _as_reader(target, f"{path.stem}:{attribute}", attribute, sha256_file(path)[:12])
+
+
+def _as_reader(target: object, name: str, title: str, version: str) -> Reader:
+    """A Reader, its class or a function on crops as a Reader."""
     if isinstance(target, Reader):
         return target
     if isinstance(target, type) and issubclass(target, Reader):
         return target()
     if not callable(target):
-        raise ReaderError(f"{spec}: is a {type(target).__name__}, not a function or Reader")
-    file_name, _, attribute = spec.rpartition(":")
-    path = Path(file_name)
+        raise ReaderError(f"{name}: is a {type(target).__name__}, not a function or Reader")
     descriptor = ReaderDescriptor(
-        name=f"{path.stem}:{attribute}",
-        title=attribute,
-        version=sha256_file(path)[:12],
-        weights_sha256=None,
-        licence="unknown",
+        name=name, title=title, version=version, weights_sha256=None, licence="unknown"
     )
     return FunctionReader(cast(ReadFunction, target), descriptor)

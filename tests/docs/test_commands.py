@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer import Context
 from typer.main import get_command
 from typer.testing import CliRunner
 
@@ -98,13 +99,14 @@ def commands_of(text: str) -> list[str]:
 
 
 def parsed(arguments: list[str]) -> dict[str, Any]:
-    """The parameters that the command line makes of arguments; unknown verbs and options are refused."""
+    """The parameters that the command line makes of arguments; unknown commands and options are refused."""
     command: Any = get_command(app)
     rest, path = list(arguments), ["mdlp-bench"]
     while hasattr(command, "commands"):
-        assert rest and rest[0] in command.commands, f"no verb {rest[:1]} of {' '.join(path)}"
+        found = command.get_command(Context(command), rest[0]) if rest else None
+        assert found is not None, f"no command {rest[:1]} of {' '.join(path)}"
         path.append(rest.pop(0))
-        command = command.commands[path[-1]]
+        command = found
     parameters: dict[str, Any] = command.make_context(" ".join(path), rest).params
     return parameters
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -13,6 +13,7 @@ from mdlp_bench.data.sources import ccpd, crops, lpblur, lrlpr, mdlp, table, ufp
 from mdlp_bench.data.sources.frame_order import OrderRule
 from mdlp_bench.data.sources.names import list_folder, printable
 from mdlp_bench.errors import DataError
+from mdlp_bench.userfiles import Registry
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +139,10 @@ _ALL: Final = (
     ),
 )
 
-SOURCES: Final[dict[str, Source]] = {source.name: source for source in _ALL}
-"""By name, in the order in which they are described."""
+SOURCES: Final[Mapping[str, Source]] = Registry(
+    "source", "mdlp_bench.sources", {source.name: source for source in _ALL}, Source, DataError
+)
+"""By name, in the order in which they are described; then those of other packages, and `file.py:NAME`."""
 
 
 def sniff(path: Path) -> Source:

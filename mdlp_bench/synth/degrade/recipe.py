@@ -29,6 +29,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -44,6 +45,9 @@ from mdlp_bench.synth.degrade.operators import OPERATORS
 from mdlp_bench.synth.degrade.operators.compression import Subsampling
 from mdlp_bench.synth.render.samples import DEFAULT_LAYOUTS
 from mdlp_bench.synth.render.style import Appearance
+from mdlp_bench.userfiles import registered
+
+_GROUP = "mdlp_bench.recipes"
 
 _SUFFIX = ".yaml"
 # What `resize` takes in a recipe in place of height and width.
@@ -176,15 +180,14 @@ class Recipe(_Model):
 
 
 def recipe_names() -> list[str]:
-    """The ids of the recipes that come with the package, sorted: `motion` (version 1), `motion@2` ..."""
+    """The ids of the recipes of this and other packages, sorted: `motion` (version 1), `motion@2` ..."""
     folder = resources.files("mdlp_bench.synth.degrade") / "recipes"
-    return sorted(
-        entry.name.removesuffix(_SUFFIX) for entry in folder.iterdir() if entry.name.endswith(_SUFFIX)
-    )
+    own = {entry.name.removesuffix(_SUFFIX) for entry in folder.iterdir() if entry.name.endswith(_SUFFIX)}
+    return sorted(own | registered(_GROUP).keys())
 
 
 def load_recipe(name_or_path: str | Path) -> Recipe:
-    """Load a recipe of the package by name, or any recipe by the path of its YAML file.
+    """Load a recipe of this or another package by name, or any recipe by the path of its YAML file.
 
     `motion@2` is version 2 of `motion`; a name alone is version 1 (`motion@1`).
 
@@ -207,7 +210,12 @@ def _packaged(name: str) -> Recipe:
             f"no recipe {name!r}{did_you_mean(name, recipe_names())}; there are "
             f"{', '.join(recipe_names())}, or give a YAML file's path"
         )
-    file = resources.files("mdlp_bench.synth.degrade") / "recipes" / f"{name}{_SUFFIX}"
+    file: Traversable = resources.files("mdlp_bench.synth.degrade") / "recipes" / f"{name}{_SUFFIX}"
+    if not file.is_file():
+        given = registered(_GROUP)[name].load()
+        if not isinstance(given, Path | Traversable):
+            raise DataError(f"recipe {name}: its entry point is a {type(given).__name__}, not a path")
+        file = given
     return parse_recipe(file.read_text(encoding="utf-8"), file.name)
 
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Final
 
+from mdlp_bench.errors import DataError
 from mdlp_bench.synth.degrade.operators import blur, compression, enhance, light, sampling, sensor, weather
 from mdlp_bench.synth.degrade.operators.base import ImageF32, Operator, Params, Sizes, to_float, to_uint8
+from mdlp_bench.userfiles import Registry
 
 __all__ = ["OPERATORS", "ImageF32", "Operator", "Params", "Sizes", "to_float", "to_uint8"]
 
-OPERATORS: Final[Mapping[str, Operator]] = MappingProxyType(
+OPERATORS: Final[Mapping[str, Operator]] = Registry(
+    "operator",
+    "mdlp_bench.operators",
     {
         "bayer_sensor": Operator(sensor.BayerSensorParams, sensor.bayer_sensor, noise="frame"),
         "block_codec": Operator(compression.BlockCodecParams, compression.block_codec),
@@ -47,6 +50,8 @@ OPERATORS: Final[Mapping[str, Operator]] = MappingProxyType(
         "sinc_blur": Operator(blur.SincBlurParams, blur.sinc_blur),
         "tone": Operator(light.ToneParams, light.tone),
         "view": Operator(sampling.ViewParams, sampling.view),
-    }
+    },
+    Operator,
+    DataError,
 )
-"""Every operator by the name recipes use."""
+"""Every operator by the name recipes use; also those of other packages and `file.py:NAME`."""
