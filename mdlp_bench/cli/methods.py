@@ -31,18 +31,17 @@ def list_methods(
 ) -> None:
     """Show every registered method: what it sees and gives, its size and cost, where it comes from."""
     from mdlp_bench.errors import MdlpBenchError
-    from mdlp_bench.methods import load_method, registered_ablations, registered_methods
+    from mdlp_bench.methods import load_method
+    from mdlp_bench.methods.registry import describe_methods
 
     found: dict[str, dict[str, Any]] = {}
-    for name in registered_methods() | registered_ablations():
-        try:
-            method = load_method(name)
-        except MdlpBenchError as error:
-            found[name] = {"unavailable": str(error)}
-        else:
-            found[name] = method.descriptor.model_dump(mode="json")
-            if macs:
-                found[name]["macs"] = _macs(method)
+    for name, described in describe_methods().items():
+        if isinstance(described, MdlpBenchError):
+            found[name] = {"unavailable": str(described)}
+            continue
+        found[name] = described.model_dump(mode="json")
+        if macs:
+            found[name]["macs"] = _macs(load_method(name))
     _show("Methods", found, _method_lines, as_json=as_json)
 
 

@@ -13,7 +13,7 @@ from typing import Final, cast
 import numpy as np
 import numpy.typing as npt
 
-from mdlp_bench.errors import MethodError, MissingWeightsError, did_you_mean
+from mdlp_bench.errors import MdlpBenchError, MethodError, MissingWeightsError, did_you_mean
 from mdlp_bench.files import slugify
 from mdlp_bench.images import decode
 from mdlp_bench.methods.base import AnyMethod, FrameBatch, Method, MethodDescriptor
@@ -21,6 +21,7 @@ from mdlp_bench.userfiles import is_file_spec, load_from_file
 
 ENTRY_POINT_GROUP: Final = "mdlp_bench.methods"
 TRAINABLE_GROUP: Final = "mdlp_bench.trainables"
+DESCRIPTOR_GROUP: Final = "mdlp_bench.descriptors"
 ABLATION_GROUP: Final = "mdlp_bench.ablations"
 
 RestoreFunction = Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.uint8]]
@@ -111,6 +112,24 @@ def registered_methods() -> dict[str, EntryPoint]:
 def registered_ablations() -> dict[str, EntryPoint]:
     """Registered methods that are another one with a part taken out: run when named, in no default list."""
     return {entry.name: entry for entry in sorted(entry_points(group=ABLATION_GROUP))}
+
+
+def describe_methods() -> dict[str, MethodDescriptor | MdlpBenchError]:
+    """The descriptors of all registered methods, or why one cannot be loaded.
+
+    Only methods that no entry point of the group `mdlp_bench.descriptors` describes are loaded; such an entry
+    point names a function that returns descriptors by method name.
+    """
+    known: dict[str, MethodDescriptor | MdlpBenchError] = {}
+    for entry in entry_points(group=DESCRIPTOR_GROUP):
+        known |= entry.load()()
+    found: dict[str, MethodDescriptor | MdlpBenchError] = {}
+    for name in registered_methods() | registered_ablations():
+        try:
+            found[name] = known[name] if name in known else load_method(name).descriptor
+        except MdlpBenchError as error:
+            found[name] = error
+    return found
 
 
 def load_method(spec: str, name: str | None = None) -> AnyMethod:
