@@ -9,6 +9,7 @@ import typer
 
 from mdlp_bench.cli.options import (
     DeviceOption,
+    LabelsOption,
     LpipsOption,
     PrecisionOption,
     ReaderOption,
@@ -105,6 +106,55 @@ StoreOption = Annotated[
 DatasetOption = Annotated[Path, typer.Option("--dataset", "-d", help="The test set.", show_default=False)]
 _STORE = Path("leaderboard")
 
+_NEW_EXAMPLES = """Examples:\n
+  mdlp-bench leaderboard new LPBlur --dataset DATA --labels labels.csv --about "Real blurred plates"\n
+  mdlp-bench leaderboard new MDLP --dataset DATA --split test --no-texts --source https://example.org"""
+
+
+@app.command("new", epilog=_NEW_EXAMPLES)
+def new_board(
+    name: Annotated[str, typer.Argument(help="The board's name.", show_default=False)],
+    dataset: DatasetOption,
+    split: SplitOption = None,
+    labels: LabelsOption = None,
+    store: StoreOption = _STORE,
+    reader: ReaderOption = None,
+    about: Annotated[str, typer.Option("--about", help="What the board is for, a sentence.")] = "",
+    source: Annotated[str, typer.Option("--source", help="Where the data set can be had.")] = "",
+    sibling: Annotated[
+        list[str] | None,
+        typer.Option("--sibling", help="A data set with plates or pictures in common; may be repeated."),
+    ] = None,
+    thumbnails: Annotated[
+        bool, typer.Option("--thumbnails", help="Keep and show small pictures of up to 48 samples.")
+    ] = False,
+    no_texts: Annotated[bool, typer.Option("--no-texts", help="Do not keep the plates' texts.")] = False,
+) -> None:
+    """Make a board of a data set, also of one that may not be redistributed.
+
+    The store then holds ids, hashes of the pictures, texts, readings and scores. Whoever has the data set can
+    add to the board and recompute it: the pictures are known by their hashes.
+    """
+    from mdlp_bench.data import open_samples
+    from mdlp_bench.harness.plan import ScoringPlan
+    from mdlp_bench.leaderboard.dataset_cards import make_board
+    from mdlp_bench.leaderboard.store import Store
+
+    card = make_board(
+        Store(store),
+        name,
+        open_samples(dataset, split=split, labels=labels),
+        ScoringPlan.from_names(reader, "none").readers,
+        about=about,
+        source=source,
+        siblings=sibling or (),
+        thumbnails=thumbnails,
+        texts=not no_texts,
+    )
+    typer.echo(f"{card.name}: {card.n_samples:,} samples of {card.n_plates:,} plates, {card.fingerprint[:8]}")
+    typer.echo(f"stored: {Store(store).dataset_folder(card.slug)}")
+
+
 _ADD_EXAMPLES = """Examples:\n
   mdlp-bench leaderboard add mine.zip --dataset DATA --split test\n
   mdlp-bench leaderboard add mine.zip --dataset DATA --reader crnn --reader ppocrv4 --report comment.md"""
@@ -115,6 +165,7 @@ def add(
     archive: SubmissionArgument,
     dataset: DatasetOption,
     split: SplitOption = None,
+    labels: LabelsOption = None,
     store: StoreOption = _STORE,
     reader: ReaderOption = None,
     lpips: LpipsOption = "alex",
@@ -134,7 +185,7 @@ def add(
     from mdlp_bench.leaderboard.store import Store
 
     opened = Store(store)
-    samples = open_samples(dataset, split=split)
+    samples = open_samples(dataset, split=split, labels=labels)
     scoring = Compute.for_scoring(device, precision)
     plan = ScoringPlan.from_names(reader, lpips, device=scoring.device)
     entry = add_entry(opened, archive, samples, plan, progress=show_progress())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -143,7 +144,7 @@ class LabelledSamples(Samples):
 
 
 def with_labels(samples: Samples, path: Path) -> LabelledSamples:
-    """Give samples the texts of a label list, whose keys are sample ids or paths of `<split>/<group>`.
+    """Give samples the texts of a label list; its keys are sample ids, `<split>/<group>` or file names.
 
     Lines without a text change nothing; `#` and its like say that a plate cannot be read. A line that fits no
     sample, and lines that contradict each other, are notes.
@@ -153,11 +154,16 @@ def with_labels(samples: Samples, path: Path) -> LabelledSamples:
     """
     rows, notes = read_labels(path)
     known = {sample_id for ids in samples.candidates().values() for sample_id in ids}
+    # File names have no split; one that two splits have names no sample.
+    bare = Counter(sample_id.partition("-")[2] for sample_id in known)
+    by_name = {name: i for i in known if bare[name := i.partition("-")[2]] == 1 and name}
     texts: dict[str, GivenText] = {}
     taken: dict[str, LabelRow] = {}
     fits = 0
     for row in rows:
         sample_id = row.key if row.key in known else sample_id_of(*row.parts) if row.parts else ""
+        if sample_id not in known:
+            sample_id = by_name.get(sample_id, sample_id)
         if sample_id not in known:
             notes.append(Problem("label", f"{row.where}: {row.key!r} labels no sample", rejected=False))
             continue

@@ -18,8 +18,8 @@ from mdlp_bench.files import write_bytes
 from mdlp_bench.harness.plan import ScoringPlan
 from mdlp_bench.harness.run import Run, write_run
 from mdlp_bench.harness.score import score
-from mdlp_bench.leaderboard.copy_detection import Inspection, derive_flags, inspect_predictions
-from mdlp_bench.leaderboard.dataset_cards import complete_card, thumbnail
+from mdlp_bench.leaderboard.copy_detection import SIGNATURE, Inspection, derive_flags, inspect_predictions
+from mdlp_bench.leaderboard.dataset_cards import bound, complete_card, thumbnail, without_texts
 from mdlp_bench.leaderboard.store import (
     ENTRIES,
     THUMBNAILS,
@@ -29,7 +29,6 @@ from mdlp_bench.leaderboard.store import (
     Entry,
     EntryRecord,
     Store,
-    dataset_slug,
     name_problem,
 )
 from mdlp_bench.leaderboard.submission.form import Submission
@@ -82,7 +81,7 @@ def add_all(
     """
     if not archives:
         return []
-    slug = dataset_slug(samples.name, samples.fingerprint)
+    slug, samples = bound(store, samples)
     with tempfile.TemporaryDirectory(prefix="mdlp-bench-") as work:
         taken: list[_Taken] = []
         for number, archive in enumerate(archives):
@@ -175,10 +174,11 @@ def _written(
 ) -> EntryRecord:
     """The entry's record, written with its thumbnails into the run's folder."""
     submission = taken.submission
-    (run.folder / THUMBNAILS).mkdir()
+    if inspection.kept:
+        (run.folder / THUMBNAILS).mkdir()
     for sample_id, image in inspection.kept.items():
         write_bytes(run.folder / THUMBNAILS / f"{sample_id}.webp", thumbnail(image))
-    run = _completed(run, submission, inspection)
+    run = _completed(run, submission, inspection, card)
     claimed = tuple(claims(submission, run))
     table = run.per_sample().sort_by("sample_id")
     record = EntryRecord(
@@ -205,9 +205,14 @@ def claims(submission: Submission, run: Run) -> list[ClaimedScore]:
     return found
 
 
-def _completed(run: Run, submission: Submission, inspection: Inspection) -> Run:
+def _completed(run: Run, submission: Submission, inspection: Inspection, card: DatasetCard) -> Run:
     """The run with the declared run time and what was seen in the outputs."""
-    table = inspection.append_to(run.per_sample())
+    table = inspection.append_to(run.per_sample()).sort_by("sample_id")
+    if not card.texts:
+        table = without_texts(table)
+    if not card.thumbnails and SIGNATURE in table.column_names:
+        # A signature is a picture, if a very small one.
+        table = table.drop_columns([SIGNATURE])
     runtime = submission.runtime_per_image_s
     changed = {
         "milliseconds_per_image": None if runtime is None else 1000 * runtime,

@@ -15,7 +15,8 @@ from mdlp_bench.harness.plan import ScoringPlan
 from mdlp_bench.harness.run import PredictionsRecord, Run, RunRecord
 from mdlp_bench.harness.tables.latex import escape_latex
 from mdlp_bench.leaderboard.add import add_all
-from mdlp_bench.leaderboard.store import Entry, Store, dataset_slug
+from mdlp_bench.leaderboard.dataset_cards import bound
+from mdlp_bench.leaderboard.store import Entry, Store
 from mdlp_bench.leaderboard.submission.form import SUBMISSION_FILE, Submission
 from mdlp_bench.leaderboard.submission.pack import claimed_scores, pack
 from mdlp_bench.methods.base import MethodDescriptor
@@ -62,7 +63,7 @@ def add_references(
     whole = next((record.method for record in records.values() if record.method.name == parts_of), None)
     if parts_of is not None and whole is None:
         raise SubmissionError(f"{folder}: no predictions of {parts_of}, whose parts were asked for")
-    slug = dataset_slug(samples.name, samples.fingerprint)
+    slug, samples = bound(store, samples)
     archives: list[Path] = []
     taken: dict[str, Path] = {}
     with tempfile.TemporaryDirectory(prefix="mdlp-bench-") as work:

@@ -33,7 +33,7 @@ from mdlp_bench.leaderboard.store import (
     FlagCode,
     reader_key,
 )
-from mdlp_bench.leaderboard.submission.form import Submission
+from mdlp_bench.leaderboard.submission.form import Submission, read_name
 from mdlp_bench.metrics.base import METRICS
 from mdlp_bench.metrics.protocol import WORKING_SIZE, to_working_size
 from mdlp_bench.plate import normalise
@@ -240,6 +240,7 @@ def derive_flags(
         samples: What is known of its samples (see `Store.samples`); None in older stores.
     """
     flags: list[Flag] = []
+    complete = GT_RESIDUAL in table.column_names
     decided: set[FlagCode] = {"extra-data", "synthetic", "claim-differs", "duplicate", "too-good"}
 
     def note(code: FlagCode, text: str) -> None:
@@ -247,6 +248,13 @@ def derive_flags(
 
     if submission.extra_data:
         note("extra-data", "trained on data beyond the benchmark's training split")
+    overlapping = [item for item in submission.training_data if complete and names_data_set(item, card)]
+    if overlapping:
+        note(
+            "training-overlap",
+            f"trained on {', '.join(overlapping)}: this board's data set or one with plates in common; its "
+            "test samples must not be among them",
+        )
     if submission.uses_synthetic:
         note("synthetic", "trained on synthetic data")
     for claim in claims:
@@ -254,9 +262,8 @@ def derive_flags(
             note(
                 "claim-differs", f"claims {claim.metric} {claim.claimed:g}, recomputed {claim.recomputed:.4g}"
             )
-    complete = GT_RESIDUAL in table.column_names
     if complete:
-        decided |= {"equals-ground-truth", "equals-input"}
+        decided |= {"training-overlap", "equals-ground-truth", "equals-input"}
         of_gt, of_input = (_floats(table, name) for name in (GT_RESIDUAL, INPUT_RESIDUAL))
         copies = of_gt <= COPY_OF_GT
         if samples is not None:
@@ -278,6 +285,13 @@ def derive_flags(
     for text in (*_above_the_ceiling(run, card), *(_far_ahead(run, others) if complete else ())):
         note("too-good", text)
     return DerivedFlags(tuple(flags), frozenset(decided))
+
+
+def names_data_set(item: str, card: DatasetCard) -> bool:
+    """Whether an item of `training_data` names a board's data set, of any split, or one of its siblings."""
+    own = card.name.rpartition("/")[0] or card.name
+    read = read_name(item)
+    return any(len(name) > 1 and name in read for name in map(read_name, (own, *card.siblings)))
 
 
 def _copied(submission: Submission, table: pa.Table, other: Entry, near_too: bool) -> str | None:

@@ -6,7 +6,8 @@ Everything but the pictures follows from `samples.parquet`, so `check` derives i
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,10 +15,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from mdlp_bench.data.manifest import fingerprint, row_digest
 from mdlp_bench.errors import ProtocolError
 from mdlp_bench.files import atomic_path, sha256_bytes, sha256_file, write_bytes
 from mdlp_bench.harness.predict import chunks, decode_frames, decode_ground_truth
 from mdlp_bench.images import ImageU8, encode
+from mdlp_bench.leaderboard.board_samples import BoardSamples
 from mdlp_bench.leaderboard.copy_detection import residual
 from mdlp_bench.leaderboard.store import (
     FRAME_RESIDUAL,
@@ -26,6 +29,7 @@ from mdlp_bench.leaderboard.store import (
     BrowsedSample,
     DatasetCard,
     Store,
+    dataset_slug,
     reader_key,
 )
 from mdlp_bench.leaderboard.submission.form import read_name
@@ -42,10 +46,83 @@ BROWSED: Final = 48
 WEBP_QUALITY: Final = 80
 SHOWN_FRAMES: Final = 3
 _CHUNK: Final = 64
+_HASHES: Final = ("gt_sha256", "frames_sha256")
+_TOLD: Final = ("about", "source", "siblings", "thumbnails", "texts")
 _COLUMNS: Final = ("sample_id", "plate_id", "text", "layout", "domain", "frames", "gt")
 
 
-def complete_card(store: Store, slug: str, samples: Samples, readers: Sequence[Reader]) -> DatasetCard:
+def bound(store: Store, samples: Samples) -> tuple[str, Samples]:
+    """The name of a data set in a store, and its samples as that board has them.
+
+    Whoever has the pictures of a board can use it: they are known by their hashes; name, texts and plates
+    come from the store.
+
+    Raises:
+        SubmissionError: A card is damaged.
+    """
+    cards = store.cards()
+    for card in cards:
+        if card.fingerprint == samples.fingerprint:
+            same = card.name == samples.name
+            return card.slug, samples if same else BoardSamples(samples, card.name)
+    ids = sorted(samples.sample_ids)
+    for card in cards:
+        known = store.samples(card.slug)
+        if known is None or not card.texts or known["sample_id"].to_pylist() != ids:
+            continue
+        hashes = known.select(["sample_id", *_HASHES]).to_pylist()
+        if hashes == sorted(map(_hashes_of, samples.rows(_COLUMNS)), key=itemgetter("sample_id")):
+            told = known.select(["text", "plate_id", "layout"]).to_pylist()
+            return card.slug, BoardSamples(samples, card.name, dict(zip(ids, told, strict=True)))
+    return dataset_slug(samples.name, samples.fingerprint), samples
+
+
+def make_board(
+    store: Store,
+    name: str,
+    samples: Samples,
+    readers: Sequence[Reader],
+    *,
+    about: str = "",
+    source: str = "",
+    siblings: Sequence[str] = (),
+    thumbnails: bool = False,
+    texts: bool = True,
+) -> DatasetCard:
+    """Make the board of a data set that the store does not know yet.
+
+    Args:
+        store: The store.
+        name: The board's name.
+        samples: The data set.
+        readers: Those whose readings of ground truths and frames are kept.
+        about: What the board is for, a sentence.
+        source: Where the data set can be had.
+        siblings: Names of data sets with plates or pictures in common.
+        thumbnails: Keep small pictures of some samples.
+        texts: Keep the plates' texts.
+
+    Raises:
+        ProtocolError: There is a board of the name or of the samples.
+        DataError: A picture cannot be decoded.
+    """
+    named = BoardSamples(samples, name)
+    with store.locked():
+        for card in store.cards():
+            if card.fingerprint == named.fingerprint:
+                raise ProtocolError(f"{name}: the board {card.name} has these samples; add to that one")
+        told: dict[str, object] = {"about": about, "source": source, "siblings": tuple(siblings)}
+        told |= {"thumbnails": thumbnails, "texts": texts}
+        return complete_card(store, dataset_slug(name, named.fingerprint), named, readers, told)
+
+
+def complete_card(
+    store: Store,
+    slug: str,
+    samples: Samples,
+    readers: Sequence[Reader],
+    about: Mapping[str, object] | None = None,
+) -> DatasetCard:
     """The data set's card, made or completed with what these readers see in it; the caller holds the lock.
 
     Args:
@@ -53,6 +130,8 @@ def complete_card(store: Store, slug: str, samples: Samples, readers: Sequence[R
         slug: The data set's name in it.
         samples: The data set.
         readers: Those whose readings the card must have.
+        about: Fields of a new card that the samples do not tell: `about`, `source`, `siblings`, `thumbnails`,
+            `texts`.
 
     Raises:
         ProtocolError: `slug` stands for other samples, or another data set of the store has the same name.
@@ -78,6 +157,10 @@ def complete_card(store: Store, slug: str, samples: Samples, readers: Sequence[R
     if card is not None and known is not None and not missing:
         return card
     table = _described(samples, missing, known)
+    told = {"texts": True} | dict(about or {}) if card is None else {"texts": card.texts}
+    bounds = derived_card(table, [*read, *(reader_key(reader.descriptor) for reader in missing)])
+    if not told["texts"]:
+        table = without_texts(table)
     with atomic_path(folder / SAMPLES) as temporary:
         pq.write_table(table, temporary, compression="zstd")
     all_readers = read | {reader_key(reader.descriptor): reader.descriptor for reader in missing}
@@ -85,20 +168,40 @@ def complete_card(store: Store, slug: str, samples: Samples, readers: Sequence[R
     card = derived.model_copy(
         update={
             # Of a store of before there was a table: what readers that are not at hand made of the pictures.
-            "ceilings": ({} if card is None else card.ceilings) | derived.ceilings,
-            "floors": ({} if card is None else card.floors) | derived.floors,
+            "ceilings": ({} if card is None else card.ceilings) | bounds.ceilings,
+            "floors": ({} if card is None else card.floors) | bounds.floors,
             "slug": slug,
             "name": samples.name,
             "fingerprint": samples.fingerprint,
             "domain": _domain(samples) if card is None else card.domain,
             "samples_sha256": sha256_file(folder / SAMPLES),
             "readers": all_readers,
+            **({name: getattr(card, name) for name in _TOLD} if card is not None else about or {}),
         }
     )
+    if not card.thumbnails:
+        card = card.model_copy(update={"browsed": ()})
     _write_thumbnails(folder / THUMBNAILS, card.browsed, samples)
     store.write_card(card)
     store.link("dataset", folder)
     return card
+
+
+def without_texts(table: pa.Table) -> pa.Table:
+    """A table of samples whose plates have numbers instead of texts."""
+    # In their order, on which resamples of plates depend.
+    names = sorted(set(table["plate_id"].to_pylist()))
+    plates = {plate: f"plate-{number:05d}" for number, plate in enumerate(names)}
+    numbered = pa.array([plates[plate] for plate in table["plate_id"].to_pylist()], pa.string())
+    for name, values in (("plate_id", numbered), ("text", pa.nulls(len(table), pa.string()))):
+        table = table.set_column(table.column_names.index(name), name, values)
+    return table
+
+
+def fingerprint_of(table: pa.Table) -> str:
+    """The fingerprint of the samples in a table, from their ids, texts and hashes."""
+    rows = table.select(["sample_id", "text", "frames_sha256", "gt_sha256"]).to_pylist()
+    return fingerprint(row_digest(*row.values()) for row in rows)
 
 
 def derived_card(table: pa.Table, keys: Sequence[str]) -> DatasetCard:
@@ -171,12 +274,9 @@ def _described(samples: Samples, readers: Sequence[Reader], known: pa.Table | No
     for rows in chunks(samples.rows(_COLUMNS), _CHUNK):
         for name in ("sample_id", "plate_id", "text", "layout"):
             columns.setdefault(name, []).extend(row[name] for row in rows)
-        columns.setdefault("gt_sha256", []).extend(
-            None if row["gt"] is None else sha256_bytes(row["gt"]["bytes"]) for row in rows
-        )
-        columns.setdefault("frames_sha256", []).extend(
-            [sha256_bytes(frame["bytes"]) for frame in row["frames"]] for row in rows
-        )
+        hashes = [_hashes_of(row) for row in rows]
+        for name in _HASHES:
+            columns.setdefault(name, []).extend(one[name] for one in hashes)
         truths = [decode_ground_truth(row) for row in rows]
         present = [to_working_size(image) for image in truths if image is not None]
         frames = [[to_working_size(f) for f in decode_frames(row)[:SHOWN_FRAMES]] for row in rows]
@@ -202,6 +302,15 @@ def _described(samples: Samples, readers: Sequence[Reader], known: pa.Table | No
         if name not in columns and known is not None:
             table = table.append_column(name, known[name])
     return table
+
+
+def _hashes_of(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The hashes of a sample's stored pictures."""
+    return {
+        "sample_id": row["sample_id"],
+        "gt_sha256": None if row["gt"] is None else sha256_bytes(row["gt"]["bytes"]),
+        "frames_sha256": [sha256_bytes(frame["bytes"]) for frame in row["frames"]],
+    }
 
 
 def _domain(samples: Samples) -> str:

@@ -44,6 +44,7 @@ FlagCode = Literal[
     "equals-ground-truth",
     "equals-input",
     "too-good",
+    "training-overlap",
     "claim-differs",
     "deprecated",
     "superseded",
@@ -158,6 +159,11 @@ class DatasetCard(_Record):
         browsed: Samples with pictures.
         samples_sha256: Of `samples.parquet`; null in stores of before it was written.
         readers: The readers whose readings are in `samples.parquet`, by key.
+        about: What the board is for, a sentence.
+        source: Where the data set can be had.
+        siblings: Names of data sets with plates or pictures in common.
+        thumbnails: Whether the store holds pictures, small ones of a few samples.
+        texts: Whether the store holds the plates' texts.
     """
 
     file_name: ClassVar[str] = "dataset.json"
@@ -175,6 +181,11 @@ class DatasetCard(_Record):
     browsed: tuple[BrowsedSample, ...]
     samples_sha256: str | None = None
     readers: dict[str, ReaderDescriptor] = Field(default_factory=dict)
+    about: str = ""
+    source: str = ""
+    siblings: tuple[str, ...] = ()
+    thumbnails: bool = True
+    texts: bool = True
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ from mdlp_bench.leaderboard.copy_detection import (
     signature,
     signatures,
 )
-from mdlp_bench.leaderboard.dataset_cards import chosen_ids, derived_card
+from mdlp_bench.leaderboard.dataset_cards import chosen_ids, derived_card, fingerprint_of
 from mdlp_bench.leaderboard.store import (
     DATASETS,
     ENTRIES,
@@ -254,6 +254,8 @@ def _card_problems(dataset: _Dataset) -> _Found:
     """What in a card does not follow from the data set's samples."""
     card, keys = dataset.card, list(dataset.card.readers)
     derived = derived_card(dataset.table, keys) if dataset.complete else None
+    if dataset.complete and card.texts and fingerprint_of(dataset.table) != card.fingerprint:
+        yield f"its card's fingerprint does not follow from {SAMPLES}"
     if derived is None:
         ids = dataset.table["sample_id"].to_pylist()
         if (card.n_samples, card.n_plates) != (len(ids), len(set(dataset.table["plate_id"].to_pylist()))):
@@ -264,10 +266,10 @@ def _card_problems(dataset: _Dataset) -> _Found:
         if sorted(sample.sample_id for sample in card.browsed) != chosen_ids(ids):
             yield "its card shows other samples than the ones that every data set shows"
         return
-    for name in ("n_samples", "n_plates", "layouts", "browsed"):
+    for name in ("n_samples", "n_plates", "layouts", *(["browsed"] if card.thumbnails else [])):
         if getattr(card, name) != getattr(derived, name):
             yield f"{name} of its card does not follow from {SAMPLES}"
-    for name in ("ceilings", "floors"):
+    for name in ("ceilings", "floors") if card.texts else ():
         stored, again = getattr(card, name), getattr(derived, name)
         for key in again.keys() | (stored.keys() & set(keys)):
             if not _same_numbers(stored.get(key, {}), again.get(key, {})):
@@ -378,7 +380,9 @@ def _column_problems(entry: Entry, dataset: _Dataset) -> _Found:
     keys = [reader_key(reader) for reader in record.readers]
     known = dataset.complete and keys[0] in dataset.card.readers
     frames = dataset.table[f"frame_texts@{keys[0]}"].to_pylist() if known else None
-    derived, _ = reader_columns(record, readings, [dataset.truths(key) for key in keys], frames)
+    derived: dict[str, FloatArray] = {}
+    if dataset.card.texts:
+        derived, _ = reader_columns(record, readings, [dataset.truths(key) for key in keys], frames)
     for name, again in derived.items():
         if name not in table.column_names:
             if name.partition("@")[0] in _TEXT_METRICS:
@@ -443,7 +447,11 @@ def _summary_problems(entry: Entry, dataset: _Dataset, bootstrap: ClusterBootstr
             yield f"{name} is missing in its summary"
             continue
         yield from _number_problems(name, stored, again)
-        if (name in ceilings or dataset.complete) and not _close(stored.ceiling, ceilings.get(name), 0.0):
+        if (
+            dataset.card.texts
+            and (name in ceilings or dataset.complete)
+            and not _close(stored.ceiling, ceilings.get(name), 0.0)
+        ):
             yield f"the ceiling of {name} does not follow from the ground truths"
     n_truths = (
         sum(digest is not None for digest in dataset.table["gt_sha256"].to_pylist())

@@ -152,6 +152,13 @@ class _Builder:
             parts=breakdown(entry, keys[0]),
             reader=entry.run.record.readers[0],
             others=same,
+            elsewhere=[
+                (board, row)
+                for board in self._boards
+                if board.card.slug != entry.record.dataset
+                for row in board.rows
+                if row.entry.method == entry.method
+            ],
         )
 
     def _samples(self, slug: str) -> None:
@@ -185,7 +192,8 @@ class _Builder:
                 ],
             }
         )
-        self._page("samples.html", f"samples/{slug}.html", card=card, data=data)
+        if card.browsed:
+            self._page("samples.html", f"samples/{slug}.html", card=card, data=data)
 
     def _strip(self, slug: str) -> list[tuple[str, str]]:
         """Pictures that show what a data set is about, with their titles: a sample on its best method."""

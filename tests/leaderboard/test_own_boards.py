@@ -1,0 +1,164 @@
+"""Boards of sets that may not be redistributed, on LPBlur's test set where it is at hand."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from mdlp_bench.cli.leaderboard import app
+from mdlp_bench.data import open_samples
+from mdlp_bench.data.labelled import with_labels
+from mdlp_bench.data.samples import Samples
+from mdlp_bench.errors import ProtocolError
+from mdlp_bench.harness.plan import ScoringPlan
+from mdlp_bench.leaderboard.add import add
+from mdlp_bench.leaderboard.boards import boards
+from mdlp_bench.leaderboard.dataset_cards import make_board
+from mdlp_bench.leaderboard.site import build_site
+from mdlp_bench.leaderboard.store import Store
+from mdlp_bench.leaderboard.store_integrity import check_store
+
+Make = Callable[..., Samples]
+Submit = Callable[..., Path]
+
+
+@pytest.fixture
+def unlabelled(make_samples: Make, readable: Make) -> tuple[Samples, dict[str, str]]:
+    """Samples without texts, and their texts."""
+    rows = list(readable(8, name="with texts").rows())
+    texts = {row["sample_id"]: row["text"] for row in rows}
+    bare = [row | {"text": None, "text_origin": None, "plate_id": row["sample_id"]} for row in rows]
+    return make_samples(rows=bare, name="bare"), texts
+
+
+def listed(path: Path, texts: dict[str, str]) -> Path:
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        csv.writer(stream).writerows([("filename", "label"), *((f"{i}.png", t) for i, t in texts.items())])
+    return path
+
+
+def pictures(root: Path) -> list[Path]:
+    return [path for path in root.rglob("*") if path.suffix in (".webp", ".png", ".jpg")]
+
+
+@pytest.mark.parametrize("texts_kept", [True, False])
+def test_whoever_has_the_pictures_adds_to_a_board_that_holds_none(
+    unlabelled: tuple[Samples, dict[str, str]],
+    submit: Submit,
+    plan: ScoringPlan,
+    tmp_path: Path,
+    texts_kept: bool,
+) -> None:
+    samples, texts = unlabelled
+    store = Store(tmp_path / "lb")
+    labelled = with_labels(samples, listed(tmp_path / "labels.csv", texts))
+    card = make_board(
+        store, "Real plates", labelled, plan.readers, about="For restoration.", texts=texts_kept
+    )
+    assert (card.n_samples, card.thumbnails, card.browsed) == (8, False, ())
+    with pytest.raises(ProtocolError, match="the board Real plates has these samples"):
+        make_board(store, "Other", labelled, plan.readers)
+    # Somebody else has the pictures without the labels: their hashes say which board they are of.
+    given = samples if texts_kept else labelled
+    entry = add(store, submit(samples, training_data=["real-plates, train"]), given, plan)
+    assert entry.record.dataset == card.slug and entry.run.record.dataset.name == "Real plates"
+    assert entry.run.summary["ned"].n == 8
+    assert [flag.code for flag in entry.flags if flag.code == "training-overlap"] == ["training-overlap"]
+    assert entry.table["text"].to_pylist() == (
+        [texts[i] for i in sorted(texts)] if texts_kept else [None] * 8
+    )
+    assert not set(texts.values()) & set(entry.table["plate_id"].to_pylist()) or texts_kept
+    assert pictures(store.root) == [] and "signature" not in entry.table.column_names
+    assert list(check_store(store).lines()) == []
+    assert len({board.kind for board in boards(store)}) == 2
+    build_site(store, tmp_path / "site")
+    page = next((tmp_path / "site/boards").glob("real-plates-*-tint-*.html")).read_text(encoding="utf-8")
+    assert "this site has none" in page and card.fingerprint[:16] in page and "For restoration." in page
+    assert "pictures are not published" in (tmp_path / "site/index.html").read_text(encoding="utf-8")
+    assert pictures(tmp_path / "site") == []
+    changed = shutil.copytree(store.root, tmp_path / "changed")
+    assert list(check_store(Store(changed)).lines()) == []
+
+
+def test_a_methods_page_lists_its_places_on_other_boards(
+    readable: Make, submit: Submit, plan: ScoringPlan, tmp_path: Path
+) -> None:
+    store = Store(tmp_path / "lb")
+    for number, name in enumerate(("first", "second")):
+        samples = readable(6 + 2 * number, name=name)
+        make_board(store, f"Set {name}", samples, plan.readers, siblings=["MDLP"])
+        add(store, submit(samples, method="Everywhere"), samples, plan)
+    build_site(store, tmp_path / "site")
+    index = (tmp_path / "site/index.html").read_text(encoding="utf-8")
+    assert "Set first" in index and "Set second" in index
+    page = next((tmp_path / "site/methods").glob("set-first-*/*.html")).read_text(encoding="utf-8")
+    assert "On other boards" in page and "Set second" in page
+    overlaps = [flag for entry in store.entries() for flag in entry.flags if flag.code == "training-overlap"]
+    assert len(overlaps) == 2 and "trained on MDLP train" in overlaps[0].text
+
+
+def test_the_recipe_for_lpblur(shared_dir: Path, tmp_path: Path, form: dict[str, Any]) -> None:
+    import yaml
+
+    source = shared_dir / "real/lpblur"
+    if not source.is_dir():
+        pytest.skip("LPBlur's test set is not at hand")
+    # The pairs that LPDGAN has restored, to keep the test short, and their texts apart from them.
+    ids = sorted(path.stem for path in (source / "lpdgan").glob("*.png"))[:12]
+    data = tmp_path / "lpblur"
+    for kind in ("blur", "sharp"):
+        (data / "test" / kind).mkdir(parents=True)
+        for name in ids:
+            shutil.copyfile(source / "test" / kind / f"{name}.png", data / "test" / kind / f"{name}.png")
+    lines = (source / "test/plate_info.txt").read_text(encoding="utf-8").splitlines()
+    labels = tmp_path / "labels.csv"
+    labels.write_text("".join(f"{line}\n" for line in lines if line.split(".")[0] in ids), encoding="utf-8")
+    store = tmp_path / "lb"
+
+    def run(*arguments: str) -> str:
+        done = CliRunner().invoke(app, list(arguments), catch_exceptions=False)
+        assert done.exit_code == 0, done.output
+        return done.output
+
+    made = run(
+        *("new", "LPBlur", "--dataset", str(data), "--labels", str(labels), "--store", str(store)),
+        *("--about", "Real blurred plates, one frame each.", "--source", "https://example.org/lpblur"),
+    )
+    assert "LPBlur: 12 samples of 12 plates" in made
+    restored = tmp_path / "restored"
+    restored.mkdir()
+    from mdlp_bench.images import decode, encode
+    from mdlp_bench.metrics.protocol import to_working_size
+
+    for name in ids:
+        image = to_working_size(decode((source / "lpdgan" / f"{name}.png").read_bytes(), name))
+        (restored / f"{name}.png").write_bytes(encode(image))
+    filled = form | {"method": "LPDGAN", "claimed": {}, "training_data": ["LPBlur train"]}
+    (restored / "submission.yaml").write_text(yaml.safe_dump(filled), encoding="utf-8")
+    run("pack", str(restored), "-o", str(tmp_path / "lpdgan.zip"))
+    found = run(
+        *(
+            "add",
+            str(tmp_path / "lpdgan.zip"),
+            "--dataset",
+            str(data),
+            "--store",
+            str(store),
+            "--lpips",
+            "none",
+        )
+    )
+    assert "LPDGAN" in found and "training-overlap" in found and "equals-ground-truth" not in found
+    assert "sound" in run("check", "--store", str(store))
+    (entry,) = Store(store).entries()
+    card = Store(store).card(entry.record.dataset)
+    (floor,) = (bounds["ned"] for bounds in card.floors.values())
+    assert entry.run.summary["ned"].mean is not None and entry.run.summary["ned"].mean < floor
+    assert pictures(store) == []
+    assert open_samples(data).name != "LPBlur"
