@@ -53,6 +53,8 @@ STATISTICS_OF_FRAMES: Final = (
         "blur_horizontal", "blur direction, horizontal", "", "1: detail lost along rows, -1: columns"
     ),
     StatisticInfo("blur_diagonal", "blur direction, diagonal", "", "1: lost along \\, -1: along /"),
+    StatisticInfo("detail_x", "detail along x", "of 1", "power at 0.1-0.25 cycles/px along rows"),
+    StatisticInfo("detail_y", "detail along y", "of 1", "power at 0.1-0.25 cycles/px along columns"),
     StatisticInfo("noise_sigma", "noise level", "grey levels", "Immerkaer's estimate"),
     StatisticInfo("noise_correlation", "noise correlation", "", "of neighbouring pixels; 0 is white noise"),
     StatisticInfo("noise_channels", "noise across channels", "", "correlation; 0 independent, 1 grey"),
@@ -179,7 +181,9 @@ class _Row:
 
 def _frame_values(frame: ImageU8) -> dict[str, float]:
     own, colour = frame_statistics(frame), camera.colour_statistics(frame)
-    horizontal, diagonal = camera.detail_direction(luminance(frame))
+    luma = luminance(frame)
+    horizontal, diagonal = camera.detail_direction(luma)
+    detail_x, detail_y = camera.detail_along(luma)
     neighbours, channels = camera.noise_correlation(frame)
     quality = camera.jpeg_quality(frame)
     values = {name: float(getattr(own, name)) for name in NAMES if hasattr(own, name)}
@@ -187,6 +191,8 @@ def _frame_values(frame: ImageU8) -> dict[str, float]:
     return values | {
         "blur_horizontal": horizontal,
         "blur_diagonal": diagonal,
+        "detail_x": detail_x,
+        "detail_y": detail_y,
         "noise_correlation": neighbours,
         "noise_channels": channels,
         "jpeg_quality": math.nan if quality is None else quality,

@@ -95,6 +95,26 @@ def detail_direction(luma: FloatPlane) -> tuple[float, float]:
     return ((jyy - jxx) / trace, -2 * jxy / trace) if trace > 1e-9 else (0.0, 0.0)
 
 
+def detail_along(luma: FloatPlane) -> tuple[float, float]:
+    """Shares of the power of luma [H, W] at 0.1 to 0.25 cycles per pixel along x and along y, each in [0, 1].
+
+    The mean is removed and a Hann window applied in both directions; power of all frequencies across counts.
+    At plates 40 pixels wide that is where strokes are: a frame smeared along y keeps the first share and
+    loses the second. (0, 0) for a flat image.
+    """
+    height, width = luma.shape
+    window = np.hanning(height + 2)[1:-1, None] * np.hanning(width + 2)[None, 1:-1]
+    power = np.abs(np.fft.fft2((luma - luma.mean()) * window)) ** 2
+    total = float(power.sum())
+    if total < 1e-9:
+        return (0.0, 0.0)
+    along_x, along_y = (
+        float(power.sum(axis=1 - axis)[(np.abs(frequency) >= 0.1) & (np.abs(frequency) <= 0.25)].sum())
+        for axis, frequency in ((1, np.fft.fftfreq(width)), (0, np.fft.fftfreq(height)))
+    )
+    return (along_x / total, along_y / total)
+
+
 def noise_correlation(image: ImageU8) -> tuple[float, float]:
     """How noise hangs together: (between neighbouring pixels, between colour channels), each in [-1, 1].
 

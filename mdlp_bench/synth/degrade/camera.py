@@ -45,6 +45,9 @@ class Camera(BaseModel):
         crop_zoom: Size of the plate in the crop relative to the clean image.
         roll: Degrees between clean image and frame.
         shear: Shear between clean image and frame.
+        crop_stretch: Height of the plate in the crop beside `crop_zoom`; None leaves it.
+        surround: Grey level, 0 to 1, of what is around where the crop is wider than the clean
+            image; None repeats the clean image's edge.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -64,6 +67,8 @@ class Camera(BaseModel):
     crop_zoom: DrawField = Field(default_factory=lambda: _constant(1.0))
     roll: DrawField = Field(default_factory=lambda: _constant(0.0))
     shear: DrawField = Field(default_factory=lambda: _constant(0.0))
+    crop_stretch: DrawField | None = None
+    surround: DrawField | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +99,8 @@ def moment(camera: Camera, index: int, scene: Mapping[str, float], now: Mapping[
         index: 0 for the first frame.
         scene: Values drawn for the first frame: `width`, `aspect`, `distance`, `speed`, `interval`, `lateral`
             and `below` are taken from here, for a car has one path.
-        now: Values of this frame: `exposure`, the crop, `roll` and `shear`; `shake_x`, `shake_y` are the
+        now: Values of this frame: `exposure`, the crop, `roll`, `shear`, and what the camera has of
+            `crop_stretch` and `surround`; `shake_x`, `shake_y` are the
             shaking in units of the vibration amplitude.
     """
     first = scene["distance"]
@@ -118,4 +124,5 @@ def moment(camera: Camera, index: int, scene: Mapping[str, float], now: Mapping[
         "roll": now["roll"],
         "shear": now["shear"],
     }
+    view |= {name.removeprefix("crop_"): now[name] for name in ("crop_stretch", "surround") if name in now}
     return MomentState(height, width, pixel, math.hypot(dx, dy) * pixel, math.atan2(dy, dx), view)

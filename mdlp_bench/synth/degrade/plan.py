@@ -123,7 +123,8 @@ def draw_finish(recipe: Recipe, *, seed: int, sample_id: str, size: tuple[int, i
 
 
 def _draw_scene(recipe: Recipe, rng: np.random.Generator) -> _ScenePlan:
-    camera = _Latents({name: getattr(recipe.camera, name) for name in _CAMERA_FIELDS})
+    draws = {name: getattr(recipe.camera, name) for name in _CAMERA_FIELDS}
+    camera = _Latents({name: draw for name, draw in draws.items() if draw is not None})
     output = _Latents({"quality": recipe.output.quality})
     camera.start(rng)
     output.start(rng)
@@ -166,7 +167,10 @@ def _frame(
 ) -> dict[str, Any]:
     canvas, frame = recipe.camera.canvas, (state.height, state.width)
     current = canvas
-    steps: list[dict[str, Any]] = [{"op": "view", "params": _checked("view", state.view, recipe)}]
+    view = _checked("view", state.view, recipe)
+    # What a recipe does not say is not recorded: the records of recipes without it stay the same bytes.
+    view = {name: value for name, value in view.items() if value is not None}
+    steps: list[dict[str, Any]] = [{"op": "view", "params": view}]
     for number, (step, latents) in enumerate(scene.steps):
         values: dict[str, Any] = {
             name: _times(value, step.params[name], state) for name, value in latents.values().items()
@@ -180,7 +184,7 @@ def _frame(
     if recipe.output.format == "jpg":
         quality = round(float(scene.output.values()["quality"]))
         output |= {"quality": quality, "subsampling": recipe.output.subsampling}
-    record = {name: now[name] if name in _CHANGING else scene.first[name] for name in _CAMERA_FIELDS}
+    record = {name: now[name] if name in _CHANGING else value for name, value in scene.first.items()}
     record |= {"motion_length": state.motion_length, "motion_angle": state.motion_angle}
     return {"size": [state.height, state.width], "camera": record, "steps": steps, "output": output}
 
@@ -208,7 +212,18 @@ def _check_size(recipe: Recipe, current: tuple[int, int], wanted: tuple[int, int
         )
 
 
-_CHANGING: Final = frozenset({"exposure", "crop_shift_x", "crop_shift_y", "crop_zoom", "roll", "shear"})
+_CHANGING: Final = frozenset(
+    {
+        "exposure",
+        "crop_shift_x",
+        "crop_shift_y",
+        "crop_zoom",
+        "crop_stretch",
+        "roll",
+        "shear",
+        "surround",
+    }
+)
 
 
 def _times(value: Value, draw: Draw, state: MomentState) -> Value:

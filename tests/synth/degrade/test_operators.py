@@ -505,3 +505,15 @@ def test_parameters_out_of_range_are_refused():
     ]:
         with pytest.raises(ValidationError):
             OPERATORS[name].params(**bad)
+
+
+def test_a_view_stretches_the_height_and_shows_what_is_around():
+    image = np.full((60, 120, 3), 0.8, np.float32)
+    params = sampling.ViewParams(height=60, width=120, stretch=0.5, surround=0.1)
+    seen = sampling.view(image, params, np.random.default_rng(0))
+    assert seen[30, 60] == pytest.approx(0.8, abs=1e-5) and seen[30, 2] == pytest.approx(0.8, abs=1e-3)
+    assert seen[5, 60] == pytest.approx(0.1, abs=1e-5) and seen[55, 60] == pytest.approx(0.1, abs=1e-5)
+    plain = sampling.view(
+        image, sampling.ViewParams(height=60, width=120, zoom=0.8), np.random.default_rng(0)
+    )
+    assert plain == pytest.approx(0.8, abs=1e-5)  # without a surround the edge is repeated

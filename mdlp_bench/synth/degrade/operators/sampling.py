@@ -35,6 +35,8 @@ class ViewParams(Params):
         zoom: Magnification about the centre.
         roll: Rotation in degrees, clockwise on screen.
         shear: Horizontal displacement per vertical unit.
+        stretch: Magnification of the height beside `zoom`; None is 1.
+        surround: Grey level, 0 to 1, of what lies outside the crop; None repeats its edge pixels.
     """
 
     height: int = Field(ge=8, le=4096)
@@ -44,10 +46,12 @@ class ViewParams(Params):
     zoom: float = Field(1.0, gt=0.2, lt=5)
     roll: float = 0.0
     shear: float = 0.0
+    stretch: float | None = Field(None, gt=0.2, lt=5)
+    surround: float | None = Field(None, ge=0, le=1)
 
 
 def view(image: ImageF32, params: ViewParams, rng: np.random.Generator) -> ImageF32:
-    """Map the crop onto the canvas (bicubic; edge pixels are repeated outside the crop)."""
+    """Map the crop onto the canvas (bicubic)."""
     height, width = image.shape[:2]
     if width > 1.5 * params.width or height > 1.5 * params.height:
         image = np.asarray(cv2.resize(image, (params.width, params.height), interpolation=cv2.INTER_AREA))
@@ -56,7 +60,7 @@ def view(image: ImageF32, params: ViewParams, rng: np.random.Generator) -> Image
     angle = math.radians(params.roll)
     cos, sin = params.zoom * math.cos(angle), params.zoom * math.sin(angle)
     linear = np.array([[cos, -sin + params.shear * cos], [sin, cos + params.shear * sin]])
-    linear = linear @ np.diag([sx, sy])
+    linear = np.diag([1.0, params.stretch or 1.0]) @ linear @ np.diag([sx, sy])
     # Pixel centres: the middle of the crop lands on the middle of the canvas plus the shift.
     source = np.array([(width - 1) / 2, (height - 1) / 2])
     target = np.array([(params.width - 1) / 2, (params.height - 1) / 2])
@@ -69,7 +73,8 @@ def view(image: ImageF32, params: ViewParams, rng: np.random.Generator) -> Image
         matrix,
         (params.width, params.height),
         flags=cv2.INTER_CUBIC,
-        borderMode=cv2.BORDER_REPLICATE,
+        borderMode=cv2.BORDER_REPLICATE if params.surround is None else cv2.BORDER_CONSTANT,
+        borderValue=(params.surround or 0.0,) * 3,
     )
     return np.asarray(np.clip(done, 0.0, 1.0), np.float32)
 
