@@ -219,7 +219,8 @@ def bench(
 
     remote = engine == "ray"
     compute = Compute.resolve(device, precision, numerics, remote=remote)
-    samples = open_samples(data, split=split, limit=limit)
+    samples = open_samples(data, split=split, labels=labels, limit=limit)
+    tell_unreadable(samples)
     plan = ScoringPlan.from_names(
         reader,
         lpips,
@@ -232,8 +233,6 @@ def bench(
         samples=samples,
     )
     names = [name for name in (part.strip() for part in methods.split(",")) if name]
-    samples = open_samples(data, split=split, labels=labels, limit=limit)
-    tell_unreadable(samples)
     comparison = run_bench(
         names,
         samples,

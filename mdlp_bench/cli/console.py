@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -41,6 +41,20 @@ def tell_unreadable(samples: Samples) -> None:
         typer.echo(f"note: {message}", err=True)
     if len(found) > _SHOWN:
         typer.echo(f"note: and {len(found) - _SHOWN:,} more labels, {len(found):,} in all", err=True)
+
+
+def tell_readers(texts_read: Mapping[str, int], n_texts: int) -> None:
+    """Which readers can know the texts of a data set, in one line."""
+    if not n_texts:
+        return
+    by_count: dict[int, list[str]] = {}
+    for name, count in texts_read.items():
+        by_count.setdefault(count, []).append(name)
+    parts = []
+    for count, names in sorted(by_count.items(), reverse=True):
+        share = "all" if count == n_texts else f"{count:,} of {n_texts:,}" if count else "none"
+        parts.append(f"{share} by {', '.join(names)}")
+    typer.echo(f"texts that readers can know: {'; '.join(parts)}")
 
 
 def make_table(title: str, *columns: str, caption: str | None = None) -> Table:

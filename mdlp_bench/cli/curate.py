@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from mdlp_bench.cli.console import make_console, make_table, progress
+from mdlp_bench.cli.console import make_console, make_table, progress, tell_readers
 from mdlp_bench.cli.options import (
     EngineOption,
     JsonOption,
@@ -237,6 +238,7 @@ def audit_data(
     from mdlp_bench.data.opening import HUB_PREFIX
     from mdlp_bench.engine import engine_named
     from mdlp_bench.errors import DataError
+    from mdlp_bench.readers.reach import texts_read
 
     if fix and dataset.startswith(HUB_PREFIX):
         raise DataError("--fix needs a folder of your own; export the data set first")
@@ -248,10 +250,13 @@ def audit_data(
         write_html(found, samples, html)
     folder = Path(dataset) if Path(dataset).is_dir() else Path(dataset).parent
     listed = quarantine(found, samples, folder) if fix else {}
+    texts = [row["text"] for row in samples.rows(["text"])]
     if as_json:
-        typer.echo(found.model_dump_json(indent=2))
+        content = found.model_dump(mode="json") | {"texts_read": texts_read(texts)}
+        typer.echo(json.dumps(content, ensure_ascii=False, indent=2))
     else:
         _print_audit(found)
+        tell_readers(texts_read(texts), sum(text is not None for text in texts))
     if fix:
         typer.echo(f"{len(listed):,} samples put on the quarantine list of {folder}", err=as_json)
     if found.leaks:

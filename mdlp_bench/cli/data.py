@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mdlp_bench.cli.console import make_console, make_table, progress
+from mdlp_bench.cli.console import make_console, make_table, progress, tell_readers
 from mdlp_bench.cli.options import (
     EngineOption,
     JsonOption,
@@ -123,14 +123,18 @@ def inspect_data(
     """Read everything once: counts, sizes, layouts, problems. Exit code 1 when something is to be fixed."""
     from mdlp_bench.data import open_samples
     from mdlp_bench.data.inspect import inspect
+    from mdlp_bench.readers.reach import texts_read
 
     samples = open_samples(path, split=split, source=source, order=order, labels=labels, limit=limit)
     with progress("inspect", None, as_json=as_json) as tick:
         found = inspect(samples, tick)
+    reached = texts_read(row["text"] for row in samples.rows(["text"]))
     if as_json:
-        typer.echo(found.model_dump_json(indent=2))
+        content = found.model_dump(mode="json") | {"texts_read": reached}
+        typer.echo(json.dumps(content, ensure_ascii=False, indent=2))
     else:
         _print_inspection(found)
+        tell_readers(reached, sum(split.with_text for split in found.splits.values()))
     if not found.sound:
         raise typer.Exit(1)
 

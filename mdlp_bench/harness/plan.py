@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self, SupportsIndex
@@ -20,6 +21,8 @@ from mdlp_bench.harness.scorers import (
 from mdlp_bench.metrics.base import MetricInfo, UserMetric, load_metric
 from mdlp_bench.metrics.protocol import CURRENT, Protocol, protocol_named
 from mdlp_bench.readers.base import Reader
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,8 @@ class ScoringPlan:
             device: `cpu`, `mps`, `cuda` or `cuda:N`, where networks compute.
             aligned: Also PSNR and SSIM after registration, which takes two thirds of the time of scoring.
             metrics: Further metrics: made by `mb.metric`, or their names as for `load_metric`.
-            samples: What is scored; `auto` needs it.
+            samples: What is scored; `auto` needs it. Readers that cannot know its texts are logged, one line
+                each.
             remote: The work is done on other machines, which have the device; here all is loaded on the CPU.
 
         Raises:
@@ -89,6 +93,7 @@ class ScoringPlan:
             MdlpBenchError: The device is not there.
         """
         from mdlp_bench.readers import AUTO, PANEL, load_reader, reader_for
+        from mdlp_bench.readers.reach import beyond_reach
 
         if readers and AUTO in readers:
             if samples is None:
@@ -102,6 +107,11 @@ class ScoringPlan:
         here = "cpu" if remote else device
         check_device(here)
         loaded = tuple(load_reader(name).to(here) for name in dict.fromkeys(names))
+        if samples is not None:
+            texts = [row["text"] for row in samples.rows(["text"])]
+            for reader in loaded:
+                if beyond := beyond_reach(reader.descriptor, texts):
+                    logger.warning("%s", beyond)
         scorers: list[ImageScorer[Any]] = [FidelityScorer()]
         if aligned:
             scorers.append(RegisteredScorer())

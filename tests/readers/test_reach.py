@@ -1,0 +1,83 @@
+"""Which texts readers can know, and that it is said before anything runs."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from mdlp_bench.cli.main import app
+from mdlp_bench.data.samples import Samples
+from mdlp_bench.errors import MissingDependencyError, MissingWeightsError
+from mdlp_bench.harness.plan import ScoringPlan
+from mdlp_bench.readers import READERS, load_reader
+from mdlp_bench.readers.reach import GRAMMARS_READ, beyond_reach, in_reach, texts_read
+from tests.conftest import sample_row
+
+
+@pytest.mark.parametrize(
+    "text, chinese, latin",
+    [
+        ("京P20S75", True, False),
+        ("沪AD12345", True, False),
+        ("BAI8068", False, True),  # Brazil, I is no letter of a Chinese plate
+        ("ABC1D23", False, True),
+        ("A12", True, True),  # no plate: its characters decide
+        ("京12", True, False),
+        ("부산12", False, False),
+    ],
+)
+def test_what_readers_can_know(text: str, chinese: bool, latin: bool) -> None:
+    assert in_reach(text, ["chinese"]) == chinese
+    assert in_reach(text, ["brazilian", "mercosur"]) == latin
+
+
+def test_the_table_of_readers_is_what_their_descriptors_say() -> None:
+    assert GRAMMARS_READ.keys() == READERS.keys()
+    for name, reads in GRAMMARS_READ.items():
+        try:
+            assert load_reader(name).descriptor.grammars == reads
+        except (MissingDependencyError, MissingWeightsError):
+            continue
+
+
+def test_one_line_says_what_a_reader_cannot_know() -> None:
+    reader = load_reader("crnn").descriptor
+    assert beyond_reach(reader, ["京P20S75", None, ""]) is None
+    some = beyond_reach(reader, ["京P20S75", "BAI8068", "ABC1D23"])
+    assert some is not None and "\n" not in some
+    assert "2 of 3 texts" in some and "BAI8068" in some and "--reader auto" in some
+    assert "all texts" in (beyond_reach(reader, ["BAI8068"]) or "")
+    assert texts_read(["京P20S75", "BAI8068", None])["crnn-latin"] == 1
+
+
+def rows(*texts: str) -> list[dict]:
+    return [sample_row(number) | {"text": text} for number, text in enumerate(texts)]
+
+
+def test_a_plan_for_samples_says_it_before_anything_is_scored(
+    make_samples: Callable[..., Samples], caplog: pytest.LogCaptureFixture
+) -> None:
+    latin = make_samples(rows=rows("BAI8068", "ABC1D23"))
+    with caplog.at_level(logging.WARNING):
+        ScoringPlan.from_names(["crnn-latin"], "none", samples=latin)
+        assert not caplog.records
+        ScoringPlan.from_names(["crnn"], "none", samples=latin)
+        (record,) = caplog.records
+        assert record.getMessage().startswith("crnn reads plates of Mainland China: all texts")
+
+
+def test_inspect_and_audit_say_which_readers_can_read_a_set(shared_dir: Path) -> None:
+    data = str(shared_dir / "real" / "lrlpr")
+    for command in (["data", "inspect", data], ["data", "audit", data]):
+        shown = CliRunner().invoke(app, command)
+        assert (
+            "texts that readers can know: all by crnn-latin, crnn-latin-grammar; none by crnn,"
+            in shown.output
+        )
+        parsed = json.loads(CliRunner().invoke(app, [*command, "--json"]).output)
+        assert parsed["texts_read"]["crnn-latin"] == 1 and parsed["texts_read"]["clpr"] == 0
