@@ -62,7 +62,7 @@ class LabelConfig(BaseModel):
 
     sure_confidence: float = Field(default=0.6, ge=0, le=1)
     unreadable_below: float = Field(default=0.2, ge=0, le=1)
-    sharp_share: float = Field(default=0.5, gt=0)
+    sharp_share: float = Field(default=0.9, gt=0)
     max_shown: int = Field(default=1000, ge=0)
 
 

@@ -37,7 +37,7 @@ from mdlp_bench.methods.base import (
     check_restored,
     run_on,
 )
-from mdlp_bench.methods.registry import registered_ablations, registered_methods
+from mdlp_bench.methods.registry import FolderMethod, pictures_in, registered_ablations, registered_methods
 from mdlp_bench.output_folder import LOCK, differences, locked_folder
 from mdlp_bench.readers.base import Reading
 from mdlp_bench.schema import IMAGE_TYPE
@@ -186,6 +186,8 @@ def predict(
     )
     if len(samples) == 0:
         raise DataError(f"{samples.name}: no samples to restore")
+    if isinstance(loaded.value, FolderMethod):
+        loaded.value.check(samples.sample_ids)
     with locked_folder(out):
         record = _resumed(out, started)
         if record.status == "complete" and (record.cost is not None or not measure):
@@ -389,8 +391,8 @@ def _hash_of_given(spec: str) -> str | None:
         return None
     if is_file_spec(spec):
         return sha256_file(Path(spec.rpartition(":")[0]))
-    path = Path(spec)
-    return sha256_bytes("".join(f"{p.name} {sha256_file(p)}\n" for p in sorted(path.glob("*.png"))).encode())
+    pictures = pictures_in(Path(spec)) if Path(spec).is_dir() else []
+    return sha256_bytes("".join(f"{p.name} {sha256_file(p)}\n" for p in pictures).encode())
 
 
 def _errors(out: Path, n_samples: int) -> list[str]:

@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import EntryPoint, entry_points
+from itertools import pairwise
 from pathlib import Path
 from typing import Final, cast
 
@@ -43,12 +44,15 @@ class FunctionMethod(Method):
 
 
 class FolderMethod(Method):
-    """Images somebody restored before: `<folder>/<sample_id>.png`, any size, scored at the working size."""
+    """Images somebody restored before: `<folder>/<sample_id>.png`, any size, scored at the working size.
+
+    A picture may also have the name of its group in MDLP (the sample id without its split). Files that are no
+    PNGs are ignored.
+    """
 
     def __init__(self, folder: Path) -> None:
-        if not any(folder.glob("*.png")):
-            raise MethodError(f"{folder}: no PNG file; a folder of restored images holds <sample_id>.png")
         self.folder = folder
+        self._pictures = {path.stem: path for path in pictures_in(folder)}
         self.descriptor = MethodDescriptor(
             name=slugify(folder.resolve().name),
             title=folder.resolve().name,
@@ -56,6 +60,25 @@ class FolderMethod(Method):
             frame_policy="unknown: restored elsewhere",
             licence="unknown",
         )
+
+    def check(self, sample_ids: Sequence[str]) -> None:
+        """See whether the pictures can be those of these samples.
+
+        Raises:
+            MethodError: None of them is, or one would be that of two samples.
+        """
+        found: dict[str, str] = {}
+        for sample_id in sample_ids:
+            stem = self._stem(sample_id)
+            if stem is not None and (other := found.setdefault(stem, sample_id)) != sample_id:
+                raise MethodError(
+                    f"{self._pictures[stem]}: is it {other} or {sample_id}? Name it by the whole sample id"
+                )
+        if not found:
+            raise MethodError(
+                f"{self.folder}: none of its {len(self._pictures):,} PNGs has the name of a sample, such as "
+                f"{sample_ids[0]}.png; the first is {next(iter(self._pictures.values())).name}"
+            )
 
     def restore_batch(self, batch: FrameBatch) -> npt.NDArray[np.uint8]:
         """Read the stored images; uint8 [B, 112, 224, 3].
@@ -68,11 +91,40 @@ class FolderMethod(Method):
 
         images = []
         for sample_id in batch.sample_ids:
-            path = self.folder / f"{sample_id}.png"
-            if not path.is_file():
+            stem = self._stem(sample_id)
+            if stem is None:
+                path = self.folder / f"{sample_id}.png"
                 raise MethodError(f"{path}: missing; every sample needs its restored image")
+            path = self._pictures[stem]
             images.append(to_working_size(decode(path.read_bytes(), str(path))))
         return np.stack(images)
+
+    def _stem(self, sample_id: str) -> str | None:
+        if sample_id in self._pictures:
+            return sample_id
+        group = sample_id.partition("-")[2]
+        return group if group in self._pictures else None
+
+
+def pictures_in(folder: Path) -> list[Path]:
+    """The PNGs of a folder by name, whatever the case of their suffix; hidden files do not count.
+
+    Raises:
+        MethodError: There are none, or two that differ in the case of the suffix only; names where PNGs are.
+    """
+    found = sorted(path for path in folder.iterdir() if _is_picture(path))
+    if not found:
+        inside = next((path.parent for path in sorted(folder.glob("*/*")) if _is_picture(path)), None)
+        where = f" (PNGs are in {inside}; give that)" if inside else ""
+        raise MethodError(f"{folder}: no PNG file{where}; a folder of restored images holds <sample_id>.png")
+    for first, second in pairwise(found):
+        if first.stem == second.stem:
+            raise MethodError(f"{folder}: {first.name} and {second.name} have one name; remove one")
+    return found
+
+
+def _is_picture(path: Path) -> bool:
+    return path.suffix.lower() == ".png" and not path.name.startswith(".") and path.is_file()
 
 
 def method(
