@@ -11,16 +11,19 @@ from __future__ import annotations
 import logging
 import os
 import pickle
+import signal
 import sys
+import threading
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import chain, islice
 from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from typing import Any, Final, Generic, TypeVar
 
 from mdlp_bench.errors import MdlpBenchError, MissingDependencyError, did_you_mean, reason
@@ -121,20 +124,25 @@ class LocalEngine(Engine):
         source = chain(first, source)
         pending: deque[Future[list[Result]]] = deque()
         # Spawned, for OpenCV's threads do not survive a fork.
-        pool = ProcessPoolExecutor(
-            self.workers, get_context("spawn"), _set_up_worker, (_pickled(function, pickle.dumps),)
-        )
+        spawn = get_context("spawn")
+        # Its other end closes with this process, however that ends, and the workers end with it.
+        parent, held = spawn.Pipe(duplex=False)
+        given = (_pickled(function, pickle.dumps), parent)
+        pool = ProcessPoolExecutor(self.workers, spawn, _set_up_process, given)
         try:
             while True:
                 while len(pending) < self.workers * _AHEAD and (part := next(source, None)):
                     pending.append(pool.submit(_work, part))
                 if not pending:
+                    pool.shutdown()
                     return
                 yield from pending.popleft().result()
         except BrokenProcessPool as error:
             raise MdlpBenchError(_DIED) from error
         finally:
+            held.close()
             pool.shutdown(cancel_futures=True)
+            parent.close()
 
 
 @dataclass(frozen=True)
@@ -272,6 +280,21 @@ def _pickled(function: Callable[..., Any], dumps: Callable[[Any], bytes]) -> byt
 _owner: str | None = None
 _given: bytes = b""
 _function: Callable[[Any], Any] | None = None
+
+
+def _set_up_process(pickled: bytes, parent: Connection) -> None:
+    # Signals of terminals and schedulers reach the whole group: the parent decides, and its workers follow.
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    _set_up_worker(pickled)
+
+
+def _end_with(parent: Connection) -> None:
+    with suppress(EOFError, OSError):
+        parent.recv_bytes()
+    os._exit(1)
 
 
 def _set_up_worker(pickled: bytes) -> None:

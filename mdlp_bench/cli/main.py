@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import traceback
 from typing import Annotated
 
 import typer
+from typer.core import TyperGroup
 
 import mdlp_bench
 from mdlp_bench.cli import (
@@ -25,8 +27,26 @@ from mdlp_bench.cli import (
 )
 from mdlp_bench.errors import DEBUG_VARIABLE, MdlpBenchError, debug_hint, debugging, raised
 
+
+class _Left(BaseException):
+    """Carries past Typer what it would end the process for without a word."""
+
+    def __init__(self, cause: BaseException) -> None:
+        super().__init__(cause)
+        self.cause = cause
+
+
+class _Commands(TyperGroup):
+    def invoke(self, ctx: typer.Context) -> object:  # type: ignore[override]
+        try:
+            return super().invoke(ctx)
+        except (KeyboardInterrupt, BrokenPipeError) as cause:
+            raise _Left(cause) from cause
+
+
 app = typer.Typer(
     name="mdlp-bench",
+    cls=_Commands,
     help="Curate licence plate restoration data, benchmark methods on it, and rank them honestly.",
     no_args_is_help=True,
     rich_markup_mode="rich",
@@ -76,22 +96,79 @@ def _options(
 
 
 def main() -> None:
-    """Run the command line; exit code 0 done, 1 problems found in the data, 2 usage or input error."""
+    """Run the command line.
+
+    Exit code 0: done. 1: problems found in the data. 2: usage, input or output error. 128 + n: stopped by
+    signal n; what can be resumed goes on when the command is repeated.
+    """
     if "--debug" in sys.argv:
         sys.argv.remove("--debug")
         os.environ[DEBUG_VARIABLE] = "1"
+    for name in ("SIGTERM", "SIGHUP"):
+        signum = getattr(signal, name, None)
+        if signum is not None and signal.getsignal(signum) == signal.SIG_DFL:
+            signal.signal(signum, _stop)
+    if sys.stderr is None:
+        # Also keeps its number from the files that will be opened.
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 - as long as the process
+    sys.exit(_outcome())
+
+
+def _outcome() -> int:
+    """Run the command; the exit code, after one line about what went wrong."""
+    if sys.stdout is None:
+        return _failed("standard output is closed; send it to a file or a pipe")
     try:
-        app()
-    except BrokenPipeError:
-        # The reader of our output (head, less) left; that is no failure.
-        sys.stderr.close()
-        sys.exit(0)
-    except KeyboardInterrupt:
-        typer.secho("stopped; the same command resumes", err=True)
-        sys.exit(130)
-    except Exception as error:
-        if debugging():
-            traceback.print_exc()
-        said = str(error) if isinstance(error, MdlpBenchError) else raised(error) + debug_hint()
-        typer.secho(f"error: {said}", fg=typer.colors.RED, err=True)
-        sys.exit(2)
+        code = 0
+        try:
+            app()
+        except SystemExit as done:
+            code = done.code if isinstance(done.code, int) else 2
+        sys.stdout.flush()
+        return code
+    except _Left as left:
+        return _left(left.cause)
+    except BrokenPipeError as error:
+        return _left(error)
+    except KeyboardInterrupt as stopped:
+        return _left(stopped)
+    except MdlpBenchError as error:
+        return _failed(str(error), error)
+    except UnicodeEncodeError as error:
+        encoding = sys.stdout.encoding
+        _forget_output()
+        shown = error.object[error.start : error.end][:10].encode("ascii", "backslashreplace").decode()
+        return _failed(f"{encoding} output cannot show {shown}; set PYTHONIOENCODING=utf-8", error)
+    except OSError as error:
+        _forget_output()
+        said = error.strerror or raised(error)
+        return _failed(f"{error.filename or 'standard output or a temporary file'}: {said}", error)
+    except Exception as error:  # whatever it is, it is one line
+        return _failed(raised(error) + debug_hint(), error)
+
+
+def _failed(said: str, error: Exception | None = None) -> int:
+    if debugging() and error is not None:
+        traceback.print_exception(error)
+    typer.secho(f"error: {said}", fg=typer.colors.RED, err=True)
+    return 2
+
+
+def _left(cause: BaseException) -> int:
+    """The exit code after the user, or the reader of our output, has left."""
+    if isinstance(cause, BrokenPipeError):
+        # `| head` has seen enough; that is no failure.
+        _forget_output()
+        return 0
+    signum = cause.args[0] if cause.args else signal.SIGINT
+    typer.secho("stopped; the same command resumes", err=True)
+    return 128 + int(signum)
+
+
+def _stop(signum: int, frame: object) -> None:
+    raise KeyboardInterrupt(signum)
+
+
+def _forget_output() -> None:
+    """Let the interpreter find nothing to write when it closes an output that cannot be written to."""
+    sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 - as long as the process

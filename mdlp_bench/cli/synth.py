@@ -50,6 +50,7 @@ def render(
     """Render plates as pictures: <out>/<number>_<text>.png, labels.csv and contact_sheet.jpg."""
     from mdlp_bench.files import write_text
     from mdlp_bench.images import ImageU8
+    from mdlp_bench.output_folder import locked_folder
     from mdlp_bench.synth.render import DEFAULT_LAYOUTS, Appearance, render_samples
     from mdlp_bench.synth.render.preview import contact_sheet, write_picture
 
@@ -62,7 +63,7 @@ def render(
     )
     labels = ["file,text,layout"]
     shown: list[ImageU8] = []
-    with progress("render", n, unit="plate") as tick:
+    with locked_folder(out), progress("render", n, unit="plate") as tick:
         for sample in stream:
             name = f"{sample.index:06d}_{sample.text}.png"
             write_picture(out / name, sample.image)

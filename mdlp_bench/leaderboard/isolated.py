@@ -1,26 +1,27 @@
 """Run a submitted method file in a process of its own, with limits on time and memory. NOT a sandbox.
 
 The process sees the frames only (no ground truth, no text), an environment without the caller's variables and
-an empty working folder; it is ended with all its children when its time is over. It can still read and write
-what its user can: run methods of strangers in a container or a virtual machine without network.
+an empty working folder. It ends with all its children, also those that left its session, when it is done,
+when its time is over and when this process ends. Of what it prints only the end is kept. It can still read
+and write what its user can: run methods of strangers in a container or a virtual machine without network.
 """
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import os
-import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import IO, TYPE_CHECKING, Final, cast
 
 from mdlp_bench.device import EXACT, Compute
 from mdlp_bench.errors import MethodError
 from mdlp_bench.files import seed_for
 from mdlp_bench.harness.predict import Predictions
+from mdlp_bench.leaderboard import isolated_warden
 
 if TYPE_CHECKING:
     from mdlp_bench.data.samples import Samples
@@ -36,6 +37,7 @@ _KEPT_VARIABLES: Final = (
 )
 _HIDDEN: Final = ("gt", "text", "text_origin", "degradation")
 _TAIL: Final = 300
+_LOG_BYTES: Final = 4096
 
 
 def run_isolated(
@@ -95,38 +97,38 @@ def _run(command: list[str], folder: Path, spec: str, seconds: float) -> None:
         "TMPDIR": str(folder),
         "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
     }
-    log = folder.parent / "log.txt"
-    with log.open("wb") as stream:
-        process = subprocess.Popen(
-            command,
-            cwd=folder,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=stream,
-            stderr=stream,
-            start_new_session=True,
-        )
-        try:
-            code = process.wait(timeout=seconds)
-        except subprocess.TimeoutExpired as error:
-            raise MethodError(
-                f"{spec}: not done within {seconds:g} s; make it faster or allow more"
-            ) from error
-        finally:
-            _end(process)
+    process = subprocess.Popen(
+        [sys.executable, "-I", "-S", str(Path(isolated_warden.__file__)), *command],
+        cwd=folder,
+        env=environment,
+        # It closes with this process, however that ends; then the warden ends everything.
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    log = bytearray()
+    reading = threading.Thread(target=_keep_tail, args=(process.stdout, log), daemon=True)
+    reading.start()
+    try:
+        code = process.wait(timeout=seconds)
+    except subprocess.TimeoutExpired as error:
+        raise MethodError(f"{spec}: not done within {seconds:g} s; make it faster or allow more") from error
+    finally:
+        cast("IO[bytes]", process.stdin).close()
+        process.wait()
+        reading.join()
     if code:
-        with log.open("rb") as stream:
-            stream.seek(max(0, log.stat().st_size - 4096))
-            lines = stream.read().decode("utf-8", "replace").strip().splitlines()
+        lines = log.decode("utf-8", "replace").strip().splitlines()
         last = lines[-1][-_TAIL:] if lines else f"exit code {code}"
         raise MethodError(f"{spec}: failed in its process: {last}")
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """End the process and its children: they form a session of their own."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+def _keep_tail(stream: IO[bytes], log: bytearray) -> None:
+    """Read all that a process prints and keep its end: a flood of it fills neither memory nor disk."""
+    with stream:
+        while chunk := os.read(stream.fileno(), 1 << 16):
+            log += chunk
+            del log[:-_LOG_BYTES]
 
 
 def _adopted(made: Path, samples: Samples, out: Path) -> Predictions:

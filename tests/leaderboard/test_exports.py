@@ -19,6 +19,7 @@ from mdlp_bench.errors import MethodError, SubmissionError
 from mdlp_bench.harness.plan import ScoringPlan
 from mdlp_bench.harness.predict import Predictions
 from mdlp_bench.harness.tables import write_table
+from mdlp_bench.leaderboard import isolated
 from mdlp_bench.leaderboard.add import add
 from mdlp_bench.leaderboard.boards import Board, find_board
 from mdlp_bench.leaderboard.export import bibtex, board_table, eval_results, model_index, write_codabench
@@ -107,6 +108,26 @@ def test_the_codabench_bundle_scores_as_the_board(
     next((tmp_path / "input/res/predictions").iterdir()).unlink()
     done = subprocess.run(command, cwd=tmp_path / "program", capture_output=True, text=True, check=False)
     assert done.returncode == 1 and "1 of 6 samples have no picture" in done.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="orphans are found in /proc")
+def test_children_that_left_the_session_end_and_floods_are_cut(tmp_path: Path) -> None:
+    marker = tmp_path / "pids"
+    leaver = (
+        "import os, subprocess, sys, time\n"
+        f"shell = 'echo $$ >> {marker}; sleep 600 & echo $! >> {marker}; exec sleep 600'\n"
+        "for n in range(3):\n"
+        "    subprocess.Popen(['sh', '-c', shell], start_new_session=True)\n"
+        "while True:\n    print('flood ' * 9999, flush=True)\n"
+    )
+    with pytest.raises(MethodError, match="not done within 4 s"):
+        isolated._run([sys.executable, "-c", leaver], tmp_path, "m.py:f", 4)
+    pids = [int(line) for line in marker.read_text().split()]
+    assert len(pids) == 6 and not any(Path(f"/proc/{pid}").exists() for pid in pids)
+    with pytest.raises(MethodError, match="failed in its process: the last line"):
+        flood = "import sys\nfor _ in range(99): print('flood' * 9999, flush=True)\nsys.exit('the last line')"
+        isolated._run([sys.executable, "-c", flood], tmp_path, "m.py:f", 60)
+    assert [path.name for path in tmp_path.iterdir()] == ["pids"], "what is printed fills no disk"
 
 
 def test_a_method_file_runs_in_a_process_of_its_own(make_samples: Make, tmp_path: Path) -> None:
