@@ -19,8 +19,9 @@ ROWS: tuple[tuple[tuple[str, str], ...], ...] = (
     (
         ("leaderboard", "submissions, store, ranks, site"),
         ("gap", "synthetic against real"),
-        ("api", "mb.open, predict, score"),
+        ("api", "mb.open, bench, train"),
         ("doctor", "what is missing"),
+        ("testing", "conformance checks"),
     ),
     (("harness", "predict, score, statistics, tables"), ("training", "one loop for every network")),
     (
