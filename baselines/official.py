@@ -1,4 +1,4 @@
-"""Official checkpoints that a user has, as methods: Real-ESRGAN and HAT by one file, ResShift by two.
+"""Official checkpoints that a user has, as methods: Real-ESRGAN, HAT and LPDGAN by one file, ResShift by two.
 
 None of them is distributed here. The line `x2plus = real_esrgan(Path("RealESRGAN_x2plus.pth"))` in a file of
 one's own makes `that_file.py:x2plus` a method of every command.
@@ -15,6 +15,8 @@ from torch.nn import functional as F
 
 from baselines.hat import load_hat
 from baselines.hat_method import CITATION as HAT_CITATION
+from baselines.lpdgan.network import load_generator as load_lpdgan
+from baselines.lpdgan.training import CITATION as LPDGAN_CITATION
 from baselines.real_esrgan.method import CITATION as REAL_ESRGAN_CITATION
 from baselines.real_esrgan.networks import load_generator
 from baselines.resshift.autoencoder import AutoencoderConfig, load_autoencoder
@@ -96,6 +98,20 @@ def resshift(
     return NetworkMethod(
         descriptor, nn.ModuleDict({"unet": network, "autoencoder": coder}), restore, view=view
     )
+
+
+def lpdgan(path: Path, frame: FramePolicy = "last") -> NetworkMethod:
+    """A generator that LPDGAN's code saved, `<epoch>_net_G.pth`; arguments and errors as in `real_esrgan`."""
+    network = load_lpdgan(path)
+    descriptor = _descriptor(
+        path,
+        frame,
+        licence="none stated",
+        citation=LPDGAN_CITATION,
+        parameters=count_parameters(network),
+        deterministic=True,
+    )
+    return NetworkMethod(descriptor, network, view=single_image_view(frame, WORKING_SIZE))
 
 
 def _enlarging(

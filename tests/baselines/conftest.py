@@ -59,8 +59,9 @@ def parity(parity_dir: Path, import_script: Callable[[Path], Any]) -> Callable[[
         keys = json.loads((folder / "keys.json").read_text())
         with np.load(folder / "io.npz") as arrays:
             tensors = {key: torch.from_numpy(arrays[key]) for key in arrays.files}
+        config = json.loads((folder / "config.json").read_text())
         return Parity(
-            config=json.loads((folder / "config.json").read_text())["cfg"],
+            config=config.get("cfg", config),
             keys={
                 key: (value[0], value[1]) if isinstance(value[0], list) else (value, "float32")
                 for key, value in keys.items()

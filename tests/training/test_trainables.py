@@ -13,6 +13,7 @@ import torch
 
 from baselines.hat_method import hat
 from baselines.lp_diff.method import lp_diff, lp_diff_psi
+from baselines.lpdgan.training import lpdgan
 from baselines.real_esrgan.method import real_esrgan
 from baselines.resdiff.training import resdiff
 from baselines.resshift.training import resshift
@@ -37,6 +38,7 @@ CASES = [
     Case("srcnn", {"config": "915"}, srcnn),
     Case("real-esrgan", {"phase": "l1", "network": {"num_feat": 8, "num_conv": 2}}, real_esrgan),
     Case("hat", {"network": {"embed_dim": 24, "depths": [2], "num_heads": [2], "num_feat": 8}}, hat),
+    Case("lpdgan", {"network": {"encoder_depth": 1, "heads": (3, 3, 3, 3)}}, lpdgan),
     Case("resdiff", {"network": _UNET, "steps": 2}, lambda path: resdiff(path, steps=2)),
     Case("resdiff", {"network": _UNET, "phase": "cnn"}, lambda path: resdiff(path, steps=2)),
     Case("resshift", {"network": _SHIFT}, resshift),
