@@ -193,6 +193,7 @@ class _Ranked:
     """One metric over one set of entries: the ranking and what the overall rules need of it."""
 
     ranking: MetricRanking
+    by_name: dict[str, MetricRank]
     rounded: Sequence[Rank]
     keys: FloatArray
     replicate_keys: FloatArray
@@ -309,7 +310,13 @@ class _Ranker:
         if ranking.comparison.n_clusters < 2:
             spread[:] = np.nan
         by_name = {place.name: place for place in found.overall}
-        return _Ranked(ranking, [by_name[key] for key in keys], place_keys, spread)
+        return _Ranked(
+            ranking,
+            {one.name: one for one in ranking.entries},
+            [by_name[key] for key in keys],
+            place_keys,
+            spread,
+        )
 
     def _overall(self, entries: list[Entry], ranked: list[_Ranked]) -> tuple[list[Rank], list[Rank]]:
         """Places by the leading metric (ties by the next ones) and by Borda's count."""
@@ -365,7 +372,7 @@ def _values(entry: Entry, name: str, reader: str) -> FloatArray:
 def _scores(entry: Entry, measured: dict[str, _Ranked], reader: str, kind: BoardKind) -> dict[str, Score]:
     found: dict[str, Score] = {}
     for name, ranked in measured.items():
-        rank = next((one for one in ranked.ranking.entries if one.name == entry.key), None)
+        rank = ranked.by_name.get(entry.key)
         summary = entry.run.summary.get(column(entry, name, reader))
         reason = "not computed" if summary is None else summary.unavailable
         found[name] = Score(None, None, None, unavailable=reason) if rank is None else _score(rank)

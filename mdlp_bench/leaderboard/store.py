@@ -204,7 +204,7 @@ class Entry:
     run: Run
     marks: tuple[Flag, ...] = ()
 
-    @property
+    @cached_property
     def method(self) -> str:
         """The method's slug."""
         return self.record.submission.slug
@@ -214,7 +214,7 @@ class Entry:
         """The method's version."""
         return self.record.submission.version
 
-    @property
+    @cached_property
     def key(self) -> str:
         """Method and version: unique on a board, used in addresses."""
         return f"{self.method}@{self.version}"

@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 
 from mdlp_bench.data.samples import Samples
+from mdlp_bench.files import slugify
 from mdlp_bench.harness.plan import ScoringPlan
 from mdlp_bench.harness.published import PUBLISHED
 from mdlp_bench.harness.statistics import ClusterBootstrap, MetricScores, rank_methods
 from mdlp_bench.leaderboard.add import add, deprecate
 from mdlp_bench.leaderboard.boards import boards, find_boards
+from mdlp_bench.leaderboard.site import build_site
 from mdlp_bench.leaderboard.store import Store
 from mdlp_bench.metrics.base import METRICS
 
@@ -90,6 +92,28 @@ def test_boards_by_data_set_reader_and_ablation(
     assert {board.reader.name for board, _ in find_boards(boards(store), third)} == {"tint", "second"}
     deprecate(store, "third", "1.0", "wrong weights")
     assert [r.entry.title for r in boards(store)[0].rows if r.entry.title == "Third"] == []
+
+
+def test_the_work_of_a_site_grows_with_the_entries_and_not_faster(
+    synthetic: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = 0
+
+    def counted(name: str) -> str:
+        nonlocal calls
+        calls += 1
+        return slugify(name)
+
+    monkeypatch.setattr("mdlp_bench.leaderboard.submission.form.slugify", counted)
+    found = []
+    for n in (8, 16, 32):
+        store = synthetic.make_store(tmp_path / str(n), n, 12)
+        calls = 0
+        build_site(store, tmp_path / f"site-{n}")
+        found.append(calls)
+    # Twice the entries, twice the calls: what is asked of pairs of entries would show here.
+    assert found[2] - found[1] <= 2.1 * (found[1] - found[0]), found
+    assert found[2] < 32 * 20
 
 
 def test_published_numbers_are_marked_and_complete() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections import defaultdict
 from collections.abc import Iterable
 from importlib import resources
 from pathlib import Path
@@ -14,7 +15,7 @@ import jinja2
 from mdlp_bench.errors import SubmissionError
 from mdlp_bench.files import write_text
 from mdlp_bench.harness.published import CAUTION, PUBLISHED, SOURCE
-from mdlp_bench.leaderboard.boards import Board, boards, find_boards
+from mdlp_bench.leaderboard.boards import Board, BoardRow, boards
 from mdlp_bench.leaderboard.dataset_cards import SHOWN_FRAMES
 from mdlp_bench.leaderboard.site.breakdown import breakdown
 from mdlp_bench.leaderboard.site.data import (
@@ -65,6 +66,16 @@ class _Builder:
         self._out = out
         self._entries = store.entries()
         self._boards = boards(store)
+        # What a page needs of other entries is looked up, so the work grows with the entries and not faster.
+        self._of: dict[str, list[Entry]] = defaultdict(list)
+        self._versions: dict[str, list[Entry]] = defaultdict(list)
+        for entry in self._entries:
+            self._of[entry.record.dataset].append(entry)
+            self._versions[entry.method].append(entry)
+        self._standing: dict[str, list[tuple[Board, BoardRow]]] = defaultdict(list)
+        for board in self._boards:
+            for row in board.rows:
+                self._standing[row.entry.method].append((board, row))
         self._pages = 0
         self._environment = jinja2.Environment(
             loader=jinja2.PackageLoader(_PACKAGE, "templates"),
@@ -112,9 +123,6 @@ class _Builder:
         write_text(self._out / path, text)
         self._pages += 1
 
-    def _of(self, slug: str) -> list[Entry]:
-        return [entry for entry in self._entries if entry.record.dataset == slug]
-
     def _choices(self, board: Board) -> str:
         """What the comparing page must know of a board."""
         return script_json(
@@ -139,31 +147,26 @@ class _Builder:
         )
 
     def _method(self, entry: Entry) -> None:
-        standing = find_boards(self._boards, entry)
+        placed = self._standing[entry.method]
+        here = entry.record.dataset
         keys = [reader_key(reader) for reader in entry.run.record.readers]
-        same = [other for other in self._entries if other.method == entry.method and other is not entry]
+        same = [other for other in self._versions[entry.method] if other is not entry]
         self._page(
             "method.html",
             f"methods/{entry.record.dataset}/{page_name(entry)}.html",
             entry=entry,
             form=entry.record.submission,
             card=self._store.card(entry.record.dataset),
-            standing=standing,
+            standing=[one for one in placed if one[0].card.slug == here and one[1].entry.key == entry.key],
             parts=breakdown(entry, keys[0]),
             reader=entry.run.record.readers[0],
             others=same,
-            elsewhere=[
-                (board, row)
-                for board in self._boards
-                if board.card.slug != entry.record.dataset
-                for row in board.rows
-                if row.entry.method == entry.method
-            ],
+            elsewhere=[one for one in placed if one[0].card.slug != here],
         )
 
     def _samples(self, slug: str) -> None:
         card = self._store.card(slug)
-        entries = self._of(slug)
+        entries = self._of[slug]
         shared = samples_data(card, entries)
         pictures = self._out / "img" / slug
         shown = [sample.sample_id for sample in card.browsed]

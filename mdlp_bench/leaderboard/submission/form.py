@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import cache
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -236,6 +237,7 @@ _PLAIN_COMMANDS: Final = frozenset(
 )
 
 
+@cache
 def read_name(name: str) -> str:
     """A name as people read it: names that are easily taken for one another become equal.
 
