@@ -138,7 +138,8 @@ def read_bundle(path: Path) -> Bundle:
 
 def _read(path: Path, kind: type[ModelT]) -> ModelT:
     try:
-        return kind.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
+        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        return kind.model_validate({k: v for k, v in content.items() if not str(k).startswith("x-")})
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise MethodError(
             f"{path}: cannot be read ({reason(error)}); run this from the root of the repository"
@@ -153,7 +154,7 @@ def plan(recipes: Path, out: Path, *, only: Sequence[str] = (), workers: int = 1
     Args:
         recipes: `bundled.yaml`.
         out: Where everything goes: `pool`, `val`, `<job>/<phase>`, and finished weights in `weights`.
-        only: Jobs wanted (`reader` or methods); all when empty. Methods bring the pool with them.
+        only: Jobs wanted (`pool`, `reader` or methods); all when empty. Methods bring the pool with them.
         workers: Processes that render.
 
     Raises:
@@ -161,12 +162,12 @@ def plan(recipes: Path, out: Path, *, only: Sequence[str] = (), workers: int = 1
     """
     bundle = read_bundle(recipes)
     jobs = [*([READER] if bundle.reader else []), *bundle.methods]
-    unknown = [name for name in only if name not in jobs]
+    unknown = [name for name in only if name not in (POOL, *jobs)]
     if unknown:
         raise MethodError(f"nothing to reproduce is called {unknown[0]!r}; there are: {', '.join(jobs)}")
     wanted = [name for name in jobs if not only or name in only]
     steps = []
-    if any(name != READER for name in wanted):
+    if POOL in only or any(name != READER for name in wanted):
         steps += [_pool_step(bundle.pool, recipes.parent, out, split, workers) for split in ("train", "val")]
     for name in wanted:
         if name == READER:

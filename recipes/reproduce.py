@@ -29,7 +29,7 @@ def bundled(
         Path, typer.Option("--recipes", help="What to train, beside the configurations.")
     ] = Path("recipes/bundled.yaml"),
     only: Annotated[
-        list[str] | None, typer.Option("--only", help="The reader or a method; repeat for more.")
+        list[str] | None, typer.Option("--only", help="The pool, the reader or a method; repeat for more.")
     ] = None,
     listing: Annotated[
         bool, typer.Option("--list", help="Show the steps and which are done; do nothing.")

@@ -26,7 +26,6 @@ class TrainingConfig(BaseModel):
     seed: int = Field(default=0, description="of order, augmentation, noise and first weights")
     frames: int = Field(default=3, ge=1, description="frames drawn of each sample, oldest first")
     augment: float = Field(default=1.0, ge=0, le=1, description="strength of the augmentation; 0 for none")
-
     single: float = Field(default=0.0, ge=0, le=1, description="share of samples with one frame for all")
 
     learning_rate: float = Field(default=1e-3, gt=0)
@@ -46,8 +45,9 @@ class TrainingConfig(BaseModel):
     def identity(self) -> dict[str, Any]:
         """What identifies a training, strict JSON; trainings older than a field have it at its default."""
         found = self.model_dump(mode="json")
-        if self.accumulate == 1:
-            del found["accumulate"]
+        for name in ("accumulate", "single"):
+            if found[name] == type(self).model_fields[name].default:
+                del found[name]
         return found
 
     def learning_rate_at(self, step: int) -> float:

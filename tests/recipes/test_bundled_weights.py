@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 import torch
-from bundled_weights import plan, read_bundle, reproduce
+from bundled_weights import plan, read_bundle, recipe_of, reproduce
 from reproduce import app
 from safetensors import safe_open
 from safetensors.torch import load_file
 from typer.testing import CliRunner
 
-from mdlp_bench.errors import MethodError
+from mdlp_bench.errors import MethodError, MissingWeightsError
 from mdlp_bench.methods import registered_ablations
-from mdlp_bench.training.registry import trainable_names
+from mdlp_bench.training.registry import load_trainable, trainable_names
 
 RECIPES = Path(__file__).parents[2] / "recipes" / "bundled.yaml"
 
@@ -78,6 +79,20 @@ def test_phases_follow_each_other_and_are_done_once(recipes: Path, tmp_path: Pat
     reproduce(plan(recipes, out, only=["srcnn"]), again.append)
     after = load_file(out / "weights" / "srcnn.safetensors")
     assert all(torch.equal(after[name], tensor) for name, tensor in before.items())
+
+
+@pytest.mark.parametrize("name", ["mixture.yaml", "gpu.yaml"])
+def test_every_recipe_of_every_bundle_can_be_read(name: str) -> None:
+    recipes = RECIPES.parent / name
+    bundle = read_bundle(recipes)
+    for method, phases in bundle.methods.items():
+        for phase in phases:
+            recipe = recipe_of(method, phase, recipes.parent)
+            assert ("reader" in recipe.options) == (method.startswith("lp-diff") or "-reader" in method)
+            with suppress(MissingWeightsError):  # of SqueezeNet, found after the options are checked
+                load_trainable(phase.trainable or method, recipe.options)
+    titles = [step.title for step in plan(recipes, Path("nowhere"), only=("pool",))]
+    assert len(titles) == 2 and all(title.startswith("pool: ") for title in titles)
 
 
 def test_variants_share_a_configuration(recipes: Path, tmp_path: Path) -> None:
