@@ -327,7 +327,7 @@ class TextHead(TokenConvolutions):
         """Tokens [B, side, side, C] to logits [B, positions, classes]."""
         row = x.mean(1) if self.columns else x.flatten(1, 2)
         logits: Tensor = self.fc(super().forward(row.transpose(1, 2)).flatten(1))
-        return logits.unflatten(1, self.shape)
+        return logits.view(-1, *self.shape)
 
 
 class SwinUnet(nn.Module):
@@ -348,8 +348,9 @@ class SwinUnet(nn.Module):
             self.concat_back_dim = nn.ModuleList(
                 [nn.Identity(), *(nn.Linear(2 * width, width) for width in widths[-2::-1])]
             )
-        for index, (width, side) in enumerate(zip(widths[1:], sides[1:], strict=True), start=1):
-            self.add_module(f"MBO{index}", ImageHead(config, width, side))
+        self.MBO1, self.MBO2, self.MBO3 = (
+            ImageHead(config, width, side) for width, side in zip(widths[1:], sides[1:], strict=True)
+        )
         self.CNN_block1 = TextHead(config, widths[1], sides[1])
         self.CNN_block2 = TextHead(config, widths[2], sides[2])
         self.IE0, self.IE1, self.IE2 = (InputEncoder(config, side) for side in sides[:3])
