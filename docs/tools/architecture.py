@@ -43,6 +43,7 @@ ROWS: tuple[tuple[tuple[str, str], ...], ...] = (
         ("images", "strict decoding"),
         ("files", "atomic writes"),
         ("engine", "where work is done"),
+        ("progress", "how far work has come"),
         ("userfiles", "file.py:name"),
         ("device", "CPU or GPU"),
     ),

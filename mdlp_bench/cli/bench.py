@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mdlp_bench.cli.console import tell_unreadable
+from mdlp_bench.cli.console import counted, tell_unreadable
 from mdlp_bench.cli.options import (
+    DEFAULT_LPIPS,
     AlignedOption,
     BatchOption,
     DataArgument,
@@ -114,7 +115,9 @@ def predict(
         typer.echo(record.model_dump_json())
     else:
         failed = f", {record.n_failed} failed (scored at the floor)" if record.n_failed else ""
-        typer.echo(f"{record.dataset.n_samples} samples restored by {record.method.title}{failed}: {out}")
+        typer.echo(
+            f"{counted(record.dataset.n_samples, 'sample')} restored by {record.method.title}{failed}: {out}"
+        )
 
 
 _SCORE_EXAMPLES = """Examples:\n
@@ -131,7 +134,7 @@ def score(
     labels: LabelsOption = None,
     limit: LimitOption = None,
     reader: ReaderOption = None,
-    lpips: LpipsOption = "alex",
+    lpips: LpipsOption = DEFAULT_LPIPS,
     fid: FidOption = True,
     protocol: ProtocolOption = None,
     metric: MetricOption = None,
@@ -185,7 +188,12 @@ _BENCH_EXAMPLES = """Examples:\n
 
 def bench(
     data: DataArgument,
-    methods: Annotated[str, typer.Option("--methods", "-m", help="Comma-separated methods, as for predict.")],
+    methods: Annotated[
+        str,
+        typer.Option(
+            "--methods", "-m", help="Comma-separated: registered names, file.py:function or folders of PNGs."
+        ),
+    ],
     out: Annotated[
         Path, typer.Option("--out", "-o", help="Folder for predictions, runs, tables and figure.")
     ],
@@ -193,7 +201,7 @@ def bench(
     labels: LabelsOption = None,
     limit: LimitOption = None,
     reader: ReaderOption = None,
-    lpips: LpipsOption = "alex",
+    lpips: LpipsOption = DEFAULT_LPIPS,
     fid: FidOption = True,
     protocol: ProtocolOption = None,
     batch_size: BatchOption = 16,
@@ -263,7 +271,8 @@ def compare(
         Path | None, typer.Option("--out", "-o", help="Also write the table: .md, .tex, .html or .csv.")
     ] = None,
     supplement: Annotated[
-        Path | None, typer.Option("--supplement", help="Also write the table of all columns, as --out.")
+        Path | None,
+        typer.Option("--supplement", help="Also write the table of all columns: .md, .tex, .html or .csv."),
     ] = None,
     columns: Annotated[
         str | None,

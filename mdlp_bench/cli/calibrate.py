@@ -34,18 +34,16 @@ def calibrate(
     The share of hallucinations counts readings with at least that confidence. It goes into the descriptor of
     a Reader, or as believed_from into the JSON beside an ONNX network.
     """
-    from tqdm import tqdm
 
     from mdlp_bench.device import Compute
+    from mdlp_bench.progress import progress_bar
     from mdlp_bench.readers import load_reader
     from mdlp_bench.training import calibration
 
     loaded = load_reader(reader).to(Compute.for_scoring(device, precision).device)
     with (
         TemporaryDirectory() as folder,
-        tqdm(
-            total=plates, desc="Reading", unit="plate", disable=not show_progress(as_json), leave=False
-        ) as bar,
+        progress_bar(plates, "Reading", "plate", shown=show_progress(as_json)) as bar,
     ):
         found = calibration.calibrate(loaded, Path(folder), plates=plates, progress=bar.update)
     if as_json:

@@ -23,15 +23,20 @@ _SHOWN = 5
 def progress(
     title: str, total: int | None = None, *, unit: str = "sample", as_json: bool = False
 ) -> Iterator[Callable[[int], None]]:
-    """A progress bar on standard error, when somebody is there to see it; yields what moves it on."""
-    from tqdm import tqdm
+    """Progress on standard error (`mdlp_bench.progress`); yields what moves it on."""
+    from mdlp_bench.progress import progress_bar
 
-    with tqdm(total=total, desc=title, unit=unit, disable=not show_progress(as_json)) as bar:
+    with progress_bar(total, title, unit, shown=show_progress(as_json)) as bar:
 
         def tick(count: int) -> None:
             bar.update(count)
 
         yield tick
+
+
+def counted(count: int, what: str, several: str | None = None) -> str:
+    """A number with its noun: "1 sample", "2,000 samples", "3 entries"."""
+    return f"{count:,} {what if count == 1 else several or what + 's'}"
 
 
 def tell_unreadable(samples: Samples) -> None:

@@ -8,16 +8,20 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from mdlp_bench.cli.console import make_console, make_table, progress, tell_readers
+from mdlp_bench.cli.console import counted, make_console, make_table, progress, tell_readers
 from mdlp_bench.cli.options import (
     EngineOption,
     JsonOption,
     LabelsOption,
     LimitOption,
+    OldOut,
     OrderOption,
+    OutOption,
     SeedOption,
     SplitOption,
     WorkersOption,
+    moved,
+    required,
 )
 
 if TYPE_CHECKING:
@@ -33,12 +37,19 @@ if TYPE_CHECKING:
 _SHOWN = 8
 
 _Path = Annotated[
-    str, typer.Argument(help="Folder or file of any known layout, or hf://owner/name.", show_default=False)
+    str,
+    typer.Argument(
+        metavar="DATA", help="Folder or file of any known layout, or hf://owner/name.", show_default=False
+    ),
 ]
 _Source = Annotated[
-    str | None, typer.Option("--source", help="The layout (see `data layouts`).", show_default="looked at")
+    str | None,
+    typer.Option(
+        "--source",
+        help="The layout: mdlp, parquet, ccpd, lrlpr, ufpr, lpblur, table, crops, hub, ...",
+        show_default="looked at",
+    ),
 ]
-_Out = Annotated[Path, typer.Argument(help="Folder to write.", show_default=False)]
 _OutOption = Annotated[Path, typer.Option("--out", "-o", help="Folder to write.", show_default=False)]
 _Name = Annotated[
     str | None, typer.Option("--name", help="Name of the data set.", show_default="the input's")
@@ -50,8 +61,8 @@ def register(app: typer.Typer) -> None:
     """Add the commands to the `data` group."""
     app.command(
         "pair",
-        epilog="Examples:\n\n  mdlp-bench data pair TRACKS OUT --reader crnn\n\n"
-        "  mdlp-bench data pair frames.csv OUT --policy window:12-16 --triplets 4 --stride 3",
+        epilog="Examples:\n\n  mdlp-bench data pair TRACKS -o OUT --reader crnn\n\n"
+        "  mdlp-bench data pair frames.csv -o OUT --policy window:12-16 --triplets 4 --stride 3",
     )(pair_tracks)
     app.command(
         "split",
@@ -81,7 +92,8 @@ def pair_tracks(
             show_default=False,
         ),
     ],
-    out: _Out,
+    old_out: OldOut = None,
+    out: OutOption = None,
     policy: Annotated[
         str | None,
         typer.Option(
@@ -128,6 +140,7 @@ def pair_tracks(
     from mdlp_bench.curate.pairing import make_config, pair
     from mdlp_bench.engine import engine_named
 
+    out = required(moved(out, old_out, "-o OUT", "OUT after the tracks"), "-o OUT")
     options = {"policy": policy, "n_frames": frames, "max_triplets": triplets, "stride": stride}
     given = {option: value for option, value in options.items() if value is not None}
     thresholds = make_config(**(_settings(config) | given))
@@ -258,7 +271,7 @@ def audit_data(
         _print_audit(found)
         tell_readers(texts_read(texts), sum(text is not None for text in texts))
     if fix:
-        typer.echo(f"{len(listed):,} samples put on the quarantine list of {folder}", err=as_json)
+        typer.echo(f"{counted(len(listed), 'sample')} put on the quarantine list of {folder}", err=as_json)
     if found.leaks:
         raise typer.Exit(1)
 
@@ -374,7 +387,8 @@ def _print_pairing(report: PairingReport, out: Path) -> None:
 
     console = make_console()
     table = make_table(
-        f"{report.name}: {report.triplets:,} triplets of {report.tracks_kept:,} of {report.tracks:,} tracks",
+        f"{report.name}: {counted(report.triplets, 'triplet')} of {report.tracks_kept:,} "
+        f"of {counted(report.tracks, 'track')}",
         "left out because", "count", "for example",
     )  # fmt: skip
     for code, count in (report.rejected | report.notes).items():
@@ -393,7 +407,8 @@ def _print_pairing(report: PairingReport, out: Path) -> None:
 def _print_split(report: SplitReport, out: Path) -> None:
     console = make_console()
     table = make_table(
-        f"{report.name}: {report.samples:,} samples, {report.groups:,} groups by {', '.join(report.rule.by)}",
+        f"{report.name}: {counted(report.samples, 'sample')}, {counted(report.groups, 'group')} "
+        f"by {', '.join(report.rule.by)}",
         "split", "samples", "groups", "share", "target", "within tolerance",
     )  # fmt: skip
     for split, share in report.splits.items():
@@ -421,7 +436,7 @@ def _print_split(report: SplitReport, out: Path) -> None:
         )  # fmt: skip
     console.print(table)
     if report.repaired:
-        console.print(f"{len(report.repaired):,} groups were in several splits and are whole now")
+        console.print(f"{counted(len(report.repaired), 'group')} were in several splits and are whole now")
     if report.left_out:
         console.print(
             f"{report.left_out:,} samples cannot be read and were left out; `data inspect` says why"
@@ -461,10 +476,10 @@ def _print_audit(found: Audit) -> None:
     from mdlp_bench.curate.audit import CHECKS
 
     console = make_console()
-    size = f"{found.samples:,} samples, {found.plates:,} plates"
+    size = f"{counted(found.samples, 'sample')}, {counted(found.plates, 'plate')}"
     quarantined = f", {found.quarantined:,} in quarantine" if found.quarantined else ""
     table = make_table(
-        f"{found.name}: {size}, {found.leaks:,} leaks{quarantined}",
+        f"{found.name}: {size}, {counted(found.leaks, 'leak')}{quarantined}",
         "check", "severity", "count", "for example",
     )  # fmt: skip
     for code, count in found.counts.items():

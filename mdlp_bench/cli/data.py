@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mdlp_bench.cli.console import make_console, make_table, progress, tell_readers
+from mdlp_bench.cli.console import counted, make_console, make_table, progress, tell_readers
 from mdlp_bench.cli.options import (
     EngineOption,
     JsonOption,
     LabelsOption,
     LimitOption,
+    OldOut,
     OrderOption,
+    OutOption,
     SplitOption,
     WorkersOption,
+    moved,
+    required,
 )
 
 if TYPE_CHECKING:
@@ -27,10 +30,18 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Open, inspect, convert, publish and compare data sets.", no_args_is_help=True)
 
 PathArgument = Annotated[
-    str, typer.Argument(help="Folder or file of any known layout, or hf://owner/name.", show_default=False)
+    str,
+    typer.Argument(
+        metavar="DATA", help="Folder or file of any known layout, or hf://owner/name.", show_default=False
+    ),
 ]
 SourceOption = Annotated[
-    str | None, typer.Option("--source", help="The layout (see `data layouts`).", show_default="looked at")
+    str | None,
+    typer.Option(
+        "--source",
+        help="The layout: mdlp, parquet, ccpd, lrlpr, ufpr, lpblur, table, crops, hub, ...",
+        show_default="looked at",
+    ),
 ]
 _SHOWN = 5
 _DIFF_SHOWN = 10
@@ -96,7 +107,7 @@ def open_data(
         }
         typer.echo(json.dumps(found, ensure_ascii=False, indent=2))
         return
-    typer.echo(f"{samples.name}: {sum(splits.values()):,} samples")
+    typer.echo(f"{samples.name}: {counted(sum(splits.values()), 'sample')}")
     typer.echo(f"layout: {layout} ({SOURCES[layout].title}){'' if source else ', recognised'}")
     for name, count in splits.items():
         typer.echo(f"  {name}: {count:,}")
@@ -141,13 +152,14 @@ def inspect_data(
 
 @app.command(
     "export",
-    epilog="Examples:\n\n  mdlp-bench data export MDLP OUT\n\n"
-    "  mdlp-bench data export OUT REPO --to huggingface --licence cc-by-4.0 --push owner/name\n\n"
-    "  mdlp-bench data export OUT FOLDER --to mdlp",
+    epilog="Examples:\n\n  mdlp-bench data export MDLP -o OUT\n\n"
+    "  mdlp-bench data export DATA -o REPO --to huggingface --licence cc-by-4.0 --push owner/name\n\n"
+    "  mdlp-bench data export DATA -o FOLDER --to mdlp",
 )
 def export_data(
     path: PathArgument,
-    out: Annotated[Path, typer.Argument(help="Folder to write.", show_default=False)],
+    old_out: OldOut = None,
+    out: OutOption = None,
     to: Annotated[
         str, typer.Option("--to", help="parquet, huggingface, decoded, mdlp, lrlpr or webdataset.")
     ] = "parquet",
@@ -181,6 +193,7 @@ def export_data(
     from mdlp_bench.engine import engine_named
     from mdlp_bench.errors import DataError
 
+    out = required(moved(out, old_out, "-o OUT", "OUT after the data set"), "-o OUT")
     layouts = ("parquet", "huggingface", "decoded", *EXPORTS)
     if to not in layouts:
         raise DataError(f"--to {to}: no such layout; choose {', '.join(layouts)}")
@@ -223,10 +236,13 @@ def export_data(
         result = {"out": str(out), "layout": to, "samples": count, "left_out": defects, "pushed": address}
         typer.echo(json.dumps(result, ensure_ascii=False, indent=2))
     else:
-        typer.echo(f"{out}: {count:,} samples as {to}" + (f", pushed to {address}" if address else ""))
+        typer.echo(
+            f"{out}: {counted(count, 'sample')} as {to}" + (f", pushed to {address}" if address else "")
+        )
         if defects:
             typer.echo(
-                f"{defects:,} samples were left out; `mdlp-bench data inspect {path}` says why", err=True
+                f"{counted(defects, 'sample')} were left out; `mdlp-bench data inspect {path}` says why",
+                err=True,
             )
     if defects:
         raise typer.Exit(1)
@@ -260,8 +276,8 @@ def _print_inspection(found: Inspection) -> None:
     console = make_console()
     version = f" {found.version}" if found.version else ""
     table = make_table(
-        f"{found.name}{version}: {found.samples:,} samples, {found.plates:,} plates",
-        "split", "samples", "plates", "gt", "text", "frames", "frame size", "gt size", "layouts",
+        f"{found.name}{version}: {counted(found.samples, 'sample')}, {counted(found.plates, 'plate')}",
+        "split", "samples", "plates", "gt", "text", "frames", "frame size", "gt size",
         caption=f"sizes: smallest / median / largest; fingerprint {found.fingerprint}",
     )  # fmt: skip
     for split, summary in found.splits.items():
@@ -269,11 +285,13 @@ def _print_inspection(found: Inspection) -> None:
             split, f"{summary.samples:,}", f"{summary.plates:,}", f"{summary.with_gt:,}",
             f"{summary.with_text:,}", span(summary.frames), size(summary.frame_width, summary.frame_height),
             size(summary.gt_width, summary.gt_height),
-            ", ".join(f"{name} {count:,}" for name, count in summary.layouts.items()),
         )  # fmt: skip
     console.print(table)
+    for split, summary in found.splits.items():
+        layouts = ", ".join(f"{name} {count:,}" for name, count in summary.layouts.items())
+        console.print(f"samples by layout, {split}: {layouts}", soft_wrap=True)
     if found.shared_plates:
-        console.print(f"{found.shared_plates:,} plates occur in more than one split", style="yellow")
+        console.print(f"{counted(found.shared_plates, 'plate')} in more than one split", style="yellow")
     if not found.problems:
         console.print("no problems")
         return

@@ -9,6 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from mdlp_bench.cli.options import (
+    DEFAULT_LPIPS,
     DeviceOption,
     EngineOption,
     JsonOption,
@@ -79,7 +80,7 @@ def study(
     train_budget: Annotated[
         int, typer.Option("--train-budget", min=1, help="Optimiser steps of each training.")
     ] = 300,
-    lpips: LpipsOption = "alex",
+    lpips: LpipsOption = DEFAULT_LPIPS,
     seed: SeedOption = 0,
     device: DeviceOption = "auto",
     precision: PrecisionOption = "fp32",

@@ -7,16 +7,22 @@ from typing import Annotated
 
 import typer
 
+from mdlp_bench.cli.console import counted
 from mdlp_bench.cli.options import (
+    DEFAULT_LPIPS,
     DeviceOption,
     LabelsOption,
     LpipsOption,
+    OldTestSet,
     PrecisionOption,
     ReaderOption,
     ScoringPrecisionOption,
     SeedOption,
     SplitOption,
+    TestSetArgument,
     WorkersOption,
+    moved,
+    required,
     show_progress,
 )
 
@@ -71,50 +77,58 @@ def pack(
 
 _VALIDATE_EXAMPLES = """Examples:\n
   mdlp-bench leaderboard validate mine.zip\n
-  mdlp-bench leaderboard validate mine.zip --dataset DATA --split test"""
+  mdlp-bench leaderboard validate mine.zip DATA --split test"""
 
 
 @app.command(epilog=_VALIDATE_EXAMPLES)
 def validate(
     archive: SubmissionArgument,
-    dataset: Annotated[
-        Path | None, typer.Option("--dataset", "-d", help="Also check that every sample is there.")
+    data: Annotated[
+        Path | None,
+        typer.Argument(help="The test set, to check that every sample is there.", show_default=False),
     ] = None,
+    dataset: OldTestSet = None,
     split: SplitOption = None,
 ) -> None:
     """Check a submission; every fault is named with its remedy (exit code 1)."""
     from mdlp_bench.leaderboard.submission.validate import validate as check
 
     sample_ids = None
-    if dataset is not None:
+    test_set = moved(data, dataset, "DATA after the submission", "--dataset DATA")
+    if test_set is not None:
         from mdlp_bench.data import open_samples
 
-        sample_ids = open_samples(dataset, split=split).sample_ids
+        sample_ids = open_samples(test_set, split=split).sample_ids
     report = check(archive, sample_ids)
     if report.valid:
         typer.echo(str(report))
         return
     for line in report.faults.lines():
         typer.echo(line)
-    typer.secho(f"{len(report.faults):,} faults", fg=typer.colors.RED, err=True)
+    typer.secho(counted(len(report.faults), "fault"), fg=typer.colors.RED, err=True)
     raise typer.Exit(1)
 
 
 StoreOption = Annotated[
     Path, typer.Option("--store", help="The folder that holds entries/ and datasets/.", file_okay=False)
 ]
-DatasetOption = Annotated[Path, typer.Option("--dataset", "-d", help="The test set.", show_default=False)]
 _STORE = Path("leaderboard")
 
+
+def _test_set(data: Path | None, old: Path | None) -> Path:
+    return required(moved(data, old, "DATA", "--dataset DATA"), "DATA, the test set,")
+
+
 _NEW_EXAMPLES = """Examples:\n
-  mdlp-bench leaderboard new LPBlur --dataset DATA --labels labels.csv --about "Real blurred plates"\n
-  mdlp-bench leaderboard new MDLP --dataset DATA --split test --no-texts --source https://example.org"""
+  mdlp-bench leaderboard new LPBlur DATA --labels labels.csv --about "Real blurred plates"\n
+  mdlp-bench leaderboard new MDLP DATA --split test --no-texts --source https://example.org"""
 
 
 @app.command("new", epilog=_NEW_EXAMPLES)
 def new_board(
     name: Annotated[str, typer.Argument(help="The board's name.", show_default=False)],
-    dataset: DatasetOption,
+    data: TestSetArgument = None,
+    dataset: OldTestSet = None,
     split: SplitOption = None,
     labels: LabelsOption = None,
     store: StoreOption = _STORE,
@@ -143,7 +157,7 @@ def new_board(
     card = make_board(
         Store(store),
         name,
-        open_samples(dataset, split=split, labels=labels),
+        open_samples(_test_set(data, dataset), split=split, labels=labels),
         ScoringPlan.from_names(reader, "none").readers,
         about=about,
         source=source,
@@ -151,24 +165,26 @@ def new_board(
         thumbnails=thumbnails,
         texts=not no_texts,
     )
-    typer.echo(f"{card.name}: {card.n_samples:,} samples of {card.n_plates:,} plates, {card.fingerprint[:8]}")
+    size = f"{counted(card.n_samples, 'sample')} of {counted(card.n_plates, 'plate')}"
+    typer.echo(f"{card.name}: {size}, {card.fingerprint[:8]}")
     typer.echo(f"stored: {Store(store).dataset_folder(card.slug)}")
 
 
 _ADD_EXAMPLES = """Examples:\n
-  mdlp-bench leaderboard add mine.zip --dataset DATA --split test\n
-  mdlp-bench leaderboard add mine.zip --dataset DATA --reader crnn --reader ppocrv4 --report comment.md"""
+  mdlp-bench leaderboard add mine.zip DATA --split test\n
+  mdlp-bench leaderboard add mine.zip DATA --reader crnn --reader ppocrv4 --report comment.md"""
 
 
 @app.command(epilog=_ADD_EXAMPLES)
 def add(
     archive: SubmissionArgument,
-    dataset: DatasetOption,
+    data: TestSetArgument = None,
+    dataset: OldTestSet = None,
     split: SplitOption = None,
     labels: LabelsOption = None,
     store: StoreOption = _STORE,
     reader: ReaderOption = None,
-    lpips: LpipsOption = "alex",
+    lpips: LpipsOption = DEFAULT_LPIPS,
     device: DeviceOption = "cpu",
     precision: ScoringPrecisionOption = "fp32",
     report: Annotated[
@@ -185,7 +201,7 @@ def add(
     from mdlp_bench.leaderboard.store import Store
 
     opened = Store(store)
-    samples = open_samples(dataset, split=split, labels=labels)
+    samples = open_samples(_test_set(data, dataset), split=split, labels=labels)
     scoring = Compute.for_scoring(device, precision)
     plan = ScoringPlan.from_names(reader, lpips, device=scoring.device)
     entry = add_entry(opened, archive, samples, plan, progress=show_progress())
@@ -197,7 +213,7 @@ def add(
 
 
 _ADD_BENCH_EXAMPLES = """Example:\n
-  mdlp-bench leaderboard add-bench demo --dataset demo/data --split test"""
+  mdlp-bench leaderboard add-bench demo demo/data --split test"""
 
 
 @app.command("add-bench", epilog=_ADD_BENCH_EXAMPLES)
@@ -206,11 +222,12 @@ def add_bench(
         Path,
         typer.Argument(help="What `bench` or `demo` wrote.", show_default=False),
     ],
-    dataset: DatasetOption,
+    data: TestSetArgument = None,
+    dataset: OldTestSet = None,
     split: SplitOption = None,
     store: StoreOption = _STORE,
     reader: ReaderOption = None,
-    lpips: LpipsOption = "alex",
+    lpips: LpipsOption = DEFAULT_LPIPS,
     device: DeviceOption = "cpu",
     precision: ScoringPrecisionOption = "fp32",
     parts_of: Annotated[
@@ -230,7 +247,7 @@ def add_bench(
     from mdlp_bench.leaderboard.bundled_entries import add_references
     from mdlp_bench.leaderboard.store import Store
 
-    samples = open_samples(dataset, split=split)
+    samples = open_samples(_test_set(data, dataset), split=split)
     scoring = Compute.for_scoring(device, precision)
     plan = ScoringPlan.from_names(reader, lpips, device=scoring.device)
     added = add_references(
@@ -244,7 +261,7 @@ def add_bench(
     )
     for entry in added:
         typer.echo(f"{entry.key}: {entry.folder}")
-    typer.echo(f"{len(added)} entries added")
+    typer.echo(f"{counted(len(added), 'entry', 'entries')} added")
 
 
 @app.command()
@@ -323,14 +340,15 @@ def serve(
 
 
 _RUN_EXAMPLES = """Example:\n
-  mdlp-bench leaderboard run my_method.py:restore --dataset DATA --split test -o preds/mine"""
+  mdlp-bench leaderboard run my_method.py:restore DATA --split test -o preds/mine"""
 
 
 @app.command(epilog=_RUN_EXAMPLES)
 def run(
     method: Annotated[str, typer.Argument(help="file.py:function.", show_default=False)],
-    dataset: DatasetOption,
     out: Annotated[Path, typer.Option("--out", "-o", help="The prediction folder.")],
+    data: TestSetArgument = None,
+    dataset: OldTestSet = None,
     split: SplitOption = None,
     seconds: Annotated[float, typer.Option("--seconds", min=1, help="Time for everything.")] = 3600,
     megabytes: Annotated[int, typer.Option("--megabytes", min=100, help="Memory of each process.")] = 8192,
@@ -347,33 +365,38 @@ def run(
     from mdlp_bench.device import Compute
     from mdlp_bench.leaderboard.isolated import run_isolated
 
-    samples = open_samples(dataset, split=split)
+    samples = open_samples(_test_set(data, dataset), split=split)
     compute = Compute.resolve(device, precision)
     found = run_isolated(
         method, samples, out, seconds=seconds, megabytes=megabytes, seed=seed, compute=compute
     )
-    typer.echo(f"{found.record.dataset.n_samples} samples restored, {found.record.n_failed} failed: {out}")
+    typer.echo(
+        f"{counted(found.record.dataset.n_samples, 'sample')} restored, {found.record.n_failed} failed: {out}"
+    )
 
 
 _EXPORT_EXAMPLES = """Examples:\n
-  mdlp-bench leaderboard export board.csv\n
-  mdlp-bench leaderboard export board.tex --board BOARD\n
-  mdlp-bench leaderboard export cites.bib\n
-  mdlp-bench leaderboard export .eval_results/plates.yaml --method srcnn --hub-dataset owner/plates\n
-  mdlp-bench leaderboard export README.md --method srcnn --hub-dataset owner/plates\n
-  mdlp-bench leaderboard export bundle.zip --dataset DATA --split test"""
+  mdlp-bench leaderboard export -o board.csv\n
+  mdlp-bench leaderboard export -o board.tex --board BOARD\n
+  mdlp-bench leaderboard export -o cites.bib\n
+  mdlp-bench leaderboard export -o .eval_results/plates.yaml --method srcnn --hub-dataset owner/plates\n
+  mdlp-bench leaderboard export -o README.md --method srcnn --hub-dataset owner/plates\n
+  mdlp-bench leaderboard export DATA -o bundle.zip --split test"""
 
 
 @app.command(epilog=_EXPORT_EXAMPLES)
 def export(
+    data: TestSetArgument = None,
     out: Annotated[
-        Path,
-        typer.Argument(
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
             help="What to write: .csv, .tex, .md, .html (board), .bib, .yaml (.eval_results) or .md "
-            "(model-index) with --method, .zip (Codabench).",
+            "(model-index) with --method, .zip (a Codabench bundle of the test set DATA). Required.",
             show_default=False,
         ),
-    ],
+    ] = None,
     store: StoreOption = _STORE,
     board: Annotated[
         str | None, typer.Option("--board", help="Address of the board.", show_default="the first")
@@ -382,12 +405,12 @@ def export(
     hub_dataset: Annotated[
         str | None, typer.Option("--hub-dataset", help="owner/name of the data set on the hub.")
     ] = None,
-    dataset: Annotated[Path | None, typer.Option("--dataset", "-d", help="Test set of a bundle.")] = None,
+    dataset: OldTestSet = None,
     split: SplitOption = None,
     title: Annotated[str, typer.Option("--title", help="Title of a bundle.")] = "Licence plate restoration",
     image: Annotated[str, typer.Option("--image", help="Docker image of a bundle.")] = "mdlp-bench:latest",
     reader: ReaderOption = None,
-    lpips: LpipsOption = "alex",
+    lpips: LpipsOption = DEFAULT_LPIPS,
 ) -> None:
     """Write a board or a method's scores for a paper, the Hugging Face hub or Codabench."""
     from mdlp_bench.errors import SubmissionError
@@ -395,13 +418,17 @@ def export(
     from mdlp_bench.leaderboard.export import bibtex, board_table, eval_results, model_index, write_codabench
     from mdlp_bench.leaderboard.store import Store
 
+    # Version 0.1 took OUT as the argument.
+    old = data if data is not None and out is None and not data.is_dir() else None
+    out = required(moved(out, old, "-o OUT", "OUT"), "-o OUT")
+    test_set = moved(None if old is not None else data, dataset, "DATA", "--dataset DATA")
     if out.suffix == ".zip":
         from mdlp_bench.data import open_samples
 
-        if dataset is None:
-            raise SubmissionError("a Codabench bundle needs its test set; give --dataset")
+        if test_set is None:
+            raise SubmissionError("a Codabench bundle needs its test set: leaderboard export DATA -o x.zip")
         write_codabench(
-            open_samples(dataset, split=split), out, title=title, image=image, readers=reader, lpips=lpips
+            open_samples(test_set, split=split), out, title=title, image=image, readers=reader, lpips=lpips
         )
     else:
         from mdlp_bench.leaderboard.boards import find_board
@@ -433,4 +460,4 @@ def test_set(
     from mdlp_bench.synth.degrade import load_recipe
 
     synthesise_rendered(load_recipe(RECIPE), plates, out, seed=SEED, only="test")
-    typer.echo(f"{plates} plates: {out}")
+    typer.echo(f"{counted(plates, 'plate')}: {out}")

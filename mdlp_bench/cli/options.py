@@ -2,15 +2,60 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
+
+DEFAULT_LPIPS: Final = "squeeze"
+"""The net of LPIPS for which nobody asked: `ScoringPlan.from_names`' too, which a test compares."""
 
 DataArgument = Annotated[
     Path, typer.Argument(help="A data set: MDLP folder, Parquet folder, ...", show_default=False)
 ]
+OutOption = Annotated[
+    Path | None, typer.Option("--out", "-o", help="Where to write. Required.", show_default=False)
+]
+OldOut = Annotated[Path | None, typer.Argument(hidden=True)]
+"""Where commands took OUT in version 0.1."""
+TestSetArgument = Annotated[
+    Path | None, typer.Argument(metavar="DATA", help="The test set.", show_default=False)
+]
+OldTestSet = Annotated[Path | None, typer.Option("--dataset", "-d", hidden=True)]
+"""How commands took the test set in version 0.1."""
+
+
+def moved(given: Path | None, old: Path | None, now: str, before: str) -> Path | None:
+    """What was given under its present spelling, or under the one of version 0.1 (with a hint).
+
+    Args:
+        given: Under the present spelling.
+        old: Under the old one.
+        now: The present spelling, for the hint.
+        before: The old one.
+
+    Raises:
+        BadParameter: Both are given.
+    """
+    if old is None:
+        return given
+    if given is not None:
+        raise typer.BadParameter(f"give it once, as {now}")
+    typer.echo(f"hint: write {now} instead of {before}; the next version will not know the old way", err=True)
+    return old
+
+
+def required(given: Path | None, now: str) -> Path:
+    """What must be given.
+
+    Raises:
+        BadParameter: It is not.
+    """
+    if given is None:
+        raise typer.BadParameter(f"{now} is missing")
+    return given
+
+
 SplitOption = Annotated[str | None, typer.Option("--split", help="Only this split.", show_default="all")]
 LimitOption = Annotated[
     int | None,
@@ -52,7 +97,7 @@ ReaderOption = Annotated[
 ]
 LpipsOption = Annotated[
     str,
-    typer.Option("--lpips", help="LPIPS net: alex (the protocol's), squeeze, vgg, or none to leave it out."),
+    typer.Option("--lpips", help="LPIPS net: squeeze (small, and what the boards use), alex, vgg, or none."),
 ]
 ProtocolOption = Annotated[
     str | None,
@@ -110,5 +155,5 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JS
 
 
 def show_progress(as_json: bool = False) -> bool:
-    """Whether to draw progress bars: on a terminal, and not beside JSON."""
-    return not as_json and sys.stderr.isatty()
+    """Whether to show progress: not beside JSON."""
+    return not as_json

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from mdlp_bench.cli.console import counted
 from mdlp_bench.cli.options import DataArgument, JsonOption, SplitOption
 
 _LRLPR_EXAMPLES = """Examples:\n
@@ -47,7 +48,7 @@ def lrlpr(
 
     readings = collect_readings(source, lambda: load_reader(reader))
     unread = write_submission(readings, out)
-    typer.echo(f"wrote {out}: {len(readings)} tracks")
+    typer.echo(f"wrote {out}: {counted(len(readings), 'track')}")
     if unread:
         typer.echo(f"{unread} of them without seven characters: they stand as {UNREAD} with confidence 0")
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mdlp_bench.cli.console import progress
+from mdlp_bench.cli.console import counted, progress
 from mdlp_bench.cli.options import EngineOption, SeedOption, WorkersOption
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def render(
             tick(1)
     write_text(out / "labels.csv", "\n".join(labels) + "\n")
     write_picture(out / "contact_sheet.jpg", contact_sheet(shown, min(_PREVIEWED, len(shown))))
-    typer.echo(f"{n} plates, labels.csv and contact_sheet.jpg are in {out}")
+    typer.echo(f"{counted(n, 'plate')}, labels.csv and contact_sheet.jpg are in {out}")
 
 
 _SYNTH_EXAMPLES = """Examples:\n

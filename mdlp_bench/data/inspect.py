@@ -14,6 +14,7 @@ from mdlp_bench.data.manifest import ProblemRecord
 from mdlp_bench.data.parquet import ParquetSamples
 from mdlp_bench.data.samples import NOTES, Samples
 from mdlp_bench.errors import DataError
+from mdlp_bench.plate import layout_or_length
 
 EXAMPLES = 3
 """Problems of one kind that a summary shows."""
@@ -102,7 +103,7 @@ class _Tally:
         if row["gt"] is not None:
             self.with_gt += 1
             self._add_image("gt", row["gt"], f"sample {row['sample_id']}, ground truth")
-        self.names["layout"][row["layout"] or _guess(row["text"])] += 1
+        self.names["layout"][layout_or_length(row["layout"], row["text"])] += 1
         if row["text"]:
             self.names["province"][row["text"][0]] += 1
 
@@ -180,11 +181,6 @@ def inspect(samples: Samples, progress: Callable[[int], None] | None = None) -> 
         examples={code: tuple(found[:EXAMPLES]) for code, found in by_code.items()},
         sound=not any(code not in NOTES for code in by_code),
     )
-
-
-def _guess(text: str | None) -> str:
-    """What the length of a text says where the layout is a question of colour."""
-    return {None: "unknown", 7: "7-character", 8: "8-character"}.get(len(text) if text else None, "other")
 
 
 def _format(content: bytes) -> str:

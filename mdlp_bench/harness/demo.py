@@ -7,8 +7,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
-from tqdm import tqdm
-
 from mdlp_bench.data import open_samples
 from mdlp_bench.data.manifest import MANIFEST
 from mdlp_bench.data.samples import Samples
@@ -19,6 +17,7 @@ from mdlp_bench.harness.compare import RunComparison
 from mdlp_bench.harness.plan import ScoringPlan
 from mdlp_bench.methods import load_method, registered_ablations, registered_methods
 from mdlp_bench.metrics.weights import BACKBONES, is_cached
+from mdlp_bench.progress import progress_bar
 from mdlp_bench.synth.build import synthesise_rendered
 from mdlp_bench.synth.degrade import load_recipe
 
@@ -67,7 +66,7 @@ def _bench(
 
 def _samples(data: Path, plates: int, progress: bool) -> Samples:
     if not (data / MANIFEST).is_file():
-        with tqdm(total=plates, desc="Rendering", unit="plate", disable=not progress, leave=False) as bar:
+        with progress_bar(plates, "Rendering", "plate", shown=progress) as bar:
             synthesise_rendered(
                 load_recipe(RECIPE),
                 plates,
@@ -105,6 +104,6 @@ def _usable(names: Iterable[str]) -> list[str]:
 
 
 def lpips_net() -> str:
-    """The protocol's alex, or squeeze (a column of its own) when only that net's weights are at hand."""
-    cached = [net for net in ("alex", "squeeze") if is_cached(BACKBONES[net])]
-    return cached[0] if cached else "alex"
+    """The default squeeze, or alex when only that net's weights are at hand."""
+    cached = [net for net in ("squeeze", "alex") if is_cached(BACKBONES[net])]
+    return cached[0] if cached else "squeeze"

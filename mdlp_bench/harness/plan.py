@@ -60,7 +60,7 @@ class ScoringPlan:
     def from_names(
         cls,
         readers: Sequence[str] | None = None,
-        lpips: str = "alex",
+        lpips: str = "squeeze",
         fid: bool = False,
         protocol: str | None = None,
         device: str = "cpu",

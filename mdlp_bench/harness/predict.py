@@ -18,7 +18,6 @@ from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from tqdm import tqdm
 
 from mdlp_bench.data.samples import Samples
 from mdlp_bench.device import EXACT, Compute, check_device
@@ -39,6 +38,7 @@ from mdlp_bench.methods.base import (
 )
 from mdlp_bench.methods.registry import FolderMethod, pictures_in, registered_ablations, registered_methods
 from mdlp_bench.output_folder import LOCK, differences, locked_folder
+from mdlp_bench.progress import Progress, progress_bar
 from mdlp_bench.readers.base import Reading
 from mdlp_bench.schema import IMAGE_TYPE
 from mdlp_bench.userfiles import is_file_spec
@@ -195,13 +195,8 @@ def predict(
         record.write(out)
         done = next(k for k in itertools.count() if not _shard_path(out, k).is_file())
         rest = samples.sample_ids[done * shard_size :]
-        with tqdm(
-            total=len(samples),
-            initial=len(samples) - len(rest),
-            desc=descriptor.title,
-            unit="img",
-            disable=not progress,
-            leave=False,
+        with progress_bar(
+            len(samples), descriptor.title, shown=progress, done=len(samples) - len(rest)
         ) as bar:
             rows = samples.select(sample_ids=rest).rows(_COLUMNS) if rest else iter(())
             # A shard ends with a batch, so that a resumed job cuts the same batches.
@@ -293,7 +288,7 @@ def _write_shard(
     shard: int,
     batches: Iterator[_RestoredBatch],
     record: PredictionsRecord,
-    bar: tqdm[Any],
+    bar: Progress,
     shown: str,
 ) -> PredictionsRecord:
     rows: list[dict[str, Any]] = []

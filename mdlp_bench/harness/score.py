@@ -12,7 +12,6 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from tqdm import tqdm
 
 from mdlp_bench.data.samples import Samples
 from mdlp_bench.engine import SERIAL, Engine
@@ -43,6 +42,7 @@ from mdlp_bench.harness.text_columns import TruthReadings, hallucinations, text_
 from mdlp_bench.images import ImageU8
 from mdlp_bench.methods.base import Output
 from mdlp_bench.metrics.protocol import WORKING_SIZE, to_working_size
+from mdlp_bench.progress import progress_bar
 from mdlp_bench.readers.base import Reader, Reading
 
 _CHUNK: Final = 64
@@ -148,7 +148,7 @@ def _collect(
     shared = known or Collected()
     collected = [Collected() for _ in predictions]
     work = partial(_scored, plan, plan.weights, known is not None)
-    with tqdm(total=len(samples), desc="Scoring", unit="img", disable=not progress, leave=False) as bar:
+    with progress_bar(len(samples), "Scoring", shown=progress) as bar:
         for count, found, methods in engine.map(work, _chunks_to_score(samples, predictions)):
             shared.join(found)
             for own, more in zip(collected, methods, strict=True):

@@ -204,3 +204,13 @@ def _complaint(plain: str, layout: str | None) -> str:
     if plain[0] not in PROVINCES + "使":
         return f"it starts with {plain[0]!r}, not with a province"
     return "its letters and digits stand in no order that a layout allows"
+
+
+def layout_or_length(layout: str | None, text: str | None) -> str:
+    """The layout as reports name it; where it is not known, what the length of the text says, or `unknown`.
+
+    Example:
+        >>> layout_or_length(None, "京P20S75"), layout_or_length("blue", None)
+        ('7 characters', 'blue')
+    """
+    return layout or (f"{len(text)} characters" if text else "unknown")

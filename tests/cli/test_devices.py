@@ -90,9 +90,9 @@ COMMANDS = (
     ["calibrate", "crnn"],
     ["gap", "study", "--real", "DATA", "--synthetic", "DATA", "-o", "OUT"],
     ["train", "srcnn", "DATA", "-o", "OUT", "--split", "test", "--steps", "1"],
-    ["leaderboard", "add", "x.zip", "--dataset", "DATA", "--store", "STORE"],
-    ["leaderboard", "add-bench", "OUT", "--dataset", "DATA", "--store", "STORE"],
-    ["leaderboard", "run", "x.py:restore", "--dataset", "DATA", "-o", "OUT"],
+    ["leaderboard", "add", "x.zip", "DATA", "--store", "STORE"],
+    ["leaderboard", "add-bench", "OUT", "DATA", "--store", "STORE"],
+    ["leaderboard", "run", "x.py:restore", "DATA", "-o", "OUT"],
 )
 
 

@@ -1,15 +1,22 @@
 from __future__ import annotations
 
+import inspect
 import json
 import resource
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+import mdlp_bench as mb
 from mdlp_bench.cli.main import app
+from mdlp_bench.cli.options import DEFAULT_LPIPS
+from mdlp_bench.data.samples import Samples
+from mdlp_bench.harness.plan import ScoringPlan
+from mdlp_bench.leaderboard.export import write_codabench
 from mdlp_bench.readers import READERS
 
 COMMAND = [sys.executable, "-m", "mdlp_bench"]
@@ -110,3 +117,21 @@ def _processor_seconds() -> float:
     run("--help")
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def test_old_spellings_work_with_a_hint(make_samples: Callable[..., Samples], tmp_path: Path) -> None:
+    make_samples(3)
+    data = str(tmp_path / "tiny")
+    old = CliRunner().invoke(app, ["data", "export", data, str(tmp_path / "old")])
+    new = CliRunner().invoke(app, ["data", "export", data, "-o", str(tmp_path / "new")])
+    assert old.exit_code == new.exit_code == 0
+    assert "hint: write -o OUT" in old.stderr and "hint" not in new.stderr
+    assert (tmp_path / "old" / "manifest.json").is_file() and (tmp_path / "new" / "manifest.json").is_file()
+    for arguments in (["data", "export", data], ["leaderboard", "add", "x.zip"]):
+        done = CliRunner().invoke(app, arguments)
+        assert done.exit_code == 2 and "is missing" in done.stderr
+
+
+def test_one_rule_for_the_net_of_lpips() -> None:
+    for function in (mb.score, mb.bench, ScoringPlan.from_names, write_codabench):
+        assert inspect.signature(function).parameters["lpips"].default == DEFAULT_LPIPS

@@ -42,7 +42,7 @@ def write_codabench(
     title: str,
     image: str,
     readers: list[str] | None = None,
-    lpips: str = "alex",
+    lpips: str = "squeeze",
 ) -> None:
     """Write the bundle.
 
