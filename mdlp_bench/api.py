@@ -163,6 +163,7 @@ def bench(
     aligned: bool = True,
     batch_size: int = 16,
     seed: int = 0,
+    seeds: int = 1,
     device: str = "auto",
     precision: str = "fp32",
     numerics: str | None = None,
@@ -177,6 +178,7 @@ def bench(
         methods: Methods, or what `load_method` finds under their names.
         samples: The data set.
         out: The folder; a stopped benchmark resumes.
+        seeds: How many seeds, from `seed` on, methods that depend on theirs are scored over.
 
     Raises:
         MdlpBenchError: As in `mdlp_bench.harness.bench.bench`, or the device is not there.
@@ -205,7 +207,15 @@ def bench(
         samples=samples,
     )
     return _bench.bench(
-        methods, samples, Path(out), plan, batch_size=batch_size, seed=seed, compute=compute, engine=engine
+        methods,
+        samples,
+        Path(out),
+        plan,
+        batch_size=batch_size,
+        seed=seed,
+        seeds=seeds,
+        compute=compute,
+        engine=engine,
     )
 
 

@@ -206,6 +206,12 @@ def bench(
     protocol: ProtocolOption = None,
     batch_size: BatchOption = 16,
     seed: SeedOption = 0,
+    seeds: Annotated[
+        int,
+        typer.Option(
+            "--seeds", min=1, help="Seeds that methods which depend on theirs are scored over; use 5 or more."
+        ),
+    ] = 1,
     metric: MetricOption = None,
     aligned: AlignedOption = True,
     device: DeviceOption = "auto",
@@ -248,6 +254,7 @@ def bench(
         plan,
         batch_size=batch_size,
         seed=seed,
+        seeds=seeds,
         compute=compute,
         engine=engine_named(engine, workers, device),
         progress=show_progress(as_json),

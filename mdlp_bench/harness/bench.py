@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -14,12 +15,35 @@ from mdlp_bench.harness.figure import FIGURE_FILE, comparison_figure
 from mdlp_bench.harness.plan import ScoringPlan
 from mdlp_bench.harness.predict import predict
 from mdlp_bench.harness.score import score
+from mdlp_bench.harness.seeds import combine_seeds
 from mdlp_bench.harness.tables import RENDERERS
 from mdlp_bench.methods import AnyMethod, load_method
+from mdlp_bench.methods.base import MethodDescriptor
 from mdlp_bench.methods.registry import distinct_names
 
 ORACLES: Final = ("ground-truth", "input")
 """The rows that give every table its ceiling and floor."""
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One method with one seed, and where what it gives is kept."""
+
+    spec: AnyMethod | str
+    name: str
+    descriptor: MethodDescriptor
+    seed: int
+    is_first: bool
+    is_one_of_several: bool
+
+    def predictions(self, out: Path) -> Path:
+        return out / "predictions" / self.name if self.is_first else self._of_seed(out) / "predictions"
+
+    def run(self, out: Path) -> Path:
+        return self._of_seed(out) / "run" if self.is_one_of_several else out / "runs" / self.name
+
+    def _of_seed(self, out: Path) -> Path:
+        return out / "seeds" / self.name / str(self.seed)
 
 
 def bench(
@@ -30,6 +54,7 @@ def bench(
     *,
     batch_size: int = 16,
     seed: int = 0,
+    seeds: int = 1,
     compute: Compute = EXACT,
     engine: Engine = SERIAL,
     progress: bool = False,
@@ -37,7 +62,8 @@ def bench(
     """Run, score and compare methods on a data set.
 
     Writes `predictions/<method>`, `runs/<method>`, `table.{md,tex,html,csv}` with the main columns,
-    `supplement.{md,tex,html,csv}` with all of them, and `comparison.png` into `out`. A stopped job resumes.
+    `supplement.{md,tex,html,csv}` with all of them, and `comparison.png` into `out`; with several seeds, what
+    each of them gave is in `seeds/<method>/<seed>`. A stopped job resumes.
 
     Args:
         methods: Methods, or their names as for `load_method`; the oracles are added.
@@ -45,7 +71,8 @@ def bench(
         out: The folder.
         plan: Readers and image scorers.
         batch_size: Samples per call of a method.
-        seed: Seed of stochastic methods.
+        seed: Seed of stochastic methods, the first one of several.
+        seeds: How many seeds methods that depend on their seed are scored over; their runs are the means.
         compute: Device, precision and numerics of the methods' networks; those of scoring are the plan's.
         engine: Where samples are restored and scored.
         progress: Show bars on standard error.
@@ -59,28 +86,39 @@ def bench(
     descriptors = [(load_method(spec) if isinstance(spec, str) else spec).descriptor for spec in specs]
     own = [descriptor.name for descriptor in descriptors]
     names = distinct_names([s if isinstance(s, str) else o for s, o in zip(specs, own, strict=True)], own)
+    jobs = [
+        _Job(spec, name, descriptor, seed + number, number == 0, seeds > 1 and not descriptor.deterministic)
+        for spec, name, descriptor in zip(specs, names, descriptors, strict=True)
+        for number in range(1 if descriptor.deterministic else seeds)
+    ]
     predictions = [
         predict(
-            spec,
+            job.spec,
             samples,
-            out / "predictions" / name,
-            name=name,
+            job.predictions(out),
+            name=job.name,
             batch_size=batch_size,
-            seed=seed,
+            seed=job.seed,
             compute=compute,
-            measure=descriptor.provenance != "oracle",
+            measure=job.is_first and job.descriptor.provenance != "oracle",
             engine=engine,
             progress=progress,
         )
-        for spec, name, descriptor in zip(specs, names, descriptors, strict=True)
+        for job in jobs
     ]
-    folders = [out / "runs" / name for name in names]
-    runs = score(predictions, samples, folders, plan, engine=engine, progress=progress)
+    scored = score(
+        predictions, samples, [job.run(out) for job in jobs], plan, engine=engine, progress=progress
+    )
+    runs = []
+    for name in names:
+        found = [run for job, run in zip(jobs, scored, strict=True) if job.name == name]
+        runs.append(found[0] if len(found) == 1 else combine_seeds(found, out / "runs" / name))
     comparison = compare(runs)
     for suffix in RENDERERS:
         comparison.write_table(out / f"table{suffix}")
         comparison.write_supplement(out / f"supplement{suffix}")
-    by_run = {run.folder: one for one, run in zip(predictions, runs, strict=True)}
+    first = {job.name: one for job, one in zip(jobs, predictions, strict=True) if job.is_first}
+    by_run = {run.folder: first[name] for name, run in zip(names, runs, strict=True)}
     # The best methods stand next to the ground truth.
     rows = [(by_run[run.folder], run) for run in reversed(comparison.best_first())]
     comparison_figure(samples, rows, out / FIGURE_FILE)

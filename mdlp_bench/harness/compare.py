@@ -282,7 +282,11 @@ def _rank(
         values = np.stack([_column(tables[i], name) for i in ranked], axis=1) if ranked else np.empty((0, 0))
         if values.size and not np.isnan(values).all():
             info = METRICS[name.partition("@")[0]]
-            metrics.append(MetricScores(name, values, info.higher_is_better, info.decimals, info.is_share))
+            spreads = [runs[i].summary[name].seeds if name in runs[i].summary else None for i in ranked]
+            seeds = spreads if any(spreads) else ()
+            metrics.append(
+                MetricScores(name, values, info.higher_is_better, info.decimals, info.is_share, seeds)
+            )
     return rank_methods(bootstrap, [names[i] for i in ranked], metrics) if metrics else None
 
 

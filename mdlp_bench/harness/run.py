@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from mdlp_bench.device import Numerics, Precision
 from mdlp_bench.errors import DataError, ProtocolError, RunError
 from mdlp_bench.files import atomic_path, read_json, write_json
+from mdlp_bench.harness.statistics import SeedSpread
 from mdlp_bench.methods.base import MethodDescriptor
 from mdlp_bench.metrics.base import MetricInfo, register_metric
 from mdlp_bench.metrics.protocol import Protocol, protocol_named
@@ -152,6 +153,7 @@ class MetricSummary(BaseModel):
         n_failed: Samples at the floor because the method failed on them.
         higher_is_better: Direction.
         unavailable: Why there is no value, or null.
+        seeds: Of a method scored over several seeds, how the mean moves between them; part of the limits.
         ceiling: Of a text metric, its mean when the reader reads the ground truths themselves, else null.
     """
 
@@ -166,6 +168,7 @@ class MetricSummary(BaseModel):
     higher_is_better: bool
     unavailable: str | None = None
     ceiling: float | None = None
+    seeds: SeedSpread | None = None
 
 
 class RunRecord(_Record):
@@ -183,6 +186,7 @@ class RunRecord(_Record):
     weights: dict[str, str]
     metrics: tuple[MetricInfo, ...] = ()
     seed: int
+    seeds: tuple[int, ...] = ()
     device: str
     precision: Precision = "fp32"
     numerics: Numerics = "exact"

@@ -29,6 +29,7 @@ ALL_COLUMNS: Final = (
     "cer",
     "hallucination",
     "wrong_if_believed",
+    "seed_agreement",
     "risk_50",
     "risk_20",
     "aurc",
@@ -219,10 +220,18 @@ def _row(comparison: RunComparison, name: str, run: Run) -> Row:
     n_failed = max((found.n_failed for found in run.summary.values()), default=0)
     failed = f"{n_failed} failed, counted at the floor" if n_failed else ""
     text_only = "text only" if run.record.method.output == "text" else ""
-    note = "; ".join(part for part in (_NOTES.get(run.name, ""), text_only, failed) if part)
+    parts = (_NOTES.get(run.name, ""), text_only, _seeds_note(run), failed)
+    note = "; ".join(part for part in parts if part)
     return Row(
         name=row_title(comparison, name, run), kind="bound" if oracle else "method", cells=cells, note=note
     )
+
+
+def _seeds_note(run: Run) -> str:
+    """Over how many seeds a method that depends on its seed was scored."""
+    if run.record.method.deterministic:
+        return ""
+    return f"{len(run.record.seeds)} seeds" if run.record.seeds else "one seed"
 
 
 def _public(reason: str | None) -> str | None:
@@ -249,17 +258,21 @@ def _chance_row(comparison: RunComparison) -> tuple[Row, ...]:
 
 
 def _remarks(comparison: RunComparison) -> tuple[str, ...]:
-    """Why there are no tie groups, where plates are too few for them."""
-    if comparison.ranking is None or len(comparison.ranking.overall) < 2:
-        return ()
-    leading = comparison.ranking.metrics[0].comparison
-    if any(leading.letters):
-        return ()
-    plates = f"{leading.n_clusters} plate{'s' * (leading.n_clusters != 1)}"
-    return (
-        f"No tie groups: {plates} of these sizes tell as much as {leading.n_effective:.1f} of equal size, "
-        f"and at least {FEWEST_PLATES} are needed.",
-    )
+    """What else has to be known to read the table: plates too few for tie groups, means over seeds."""
+    remarks = []
+    if any(run.record.seeds for run in comparison.runs):
+        remarks.append(
+            "Scores over several seeds are means; intervals and letters hold the variance of seeds."
+        )
+    if comparison.ranking is not None and len(comparison.ranking.overall) > 1:
+        leading = comparison.ranking.metrics[0].comparison
+        plates = f"{leading.n_clusters} plate{'s' * (leading.n_clusters != 1)}"
+        if not any(leading.letters):
+            remarks.append(
+                f"No tie groups: {plates} of these sizes tell as much as {leading.n_effective:.1f} of equal "
+                f"size, and at least {FEWEST_PLATES} are needed."
+            )
+    return tuple(remarks)
 
 
 def _costs(run: Run) -> dict[str, float]:

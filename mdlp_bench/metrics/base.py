@@ -208,6 +208,18 @@ _METRICS: Final[dict[str, MetricInfo]] = {
         "confident, valid and wrong readings",
         is_share=True,
     ),
+    "seed_agreement": MetricInfo(
+        "seed_agreement",
+        "Same text",
+        True,
+        0.0,
+        1.0,
+        "",
+        3,
+        "sample",
+        "share of samples in which the outputs of all seeds are read as one text",
+        is_share=True,
+    ),
     "invented": MetricInfo(
         "invented",
         "Not in the frames",

@@ -15,7 +15,7 @@ from mdlp_bench.harness.statistics.comparison import (
     minimum_detectable_difference,
     paired_differences,
 )
-from mdlp_bench.harness.statistics.estimate import Estimate
+from mdlp_bench.harness.statistics.estimate import Estimate, SeedSpread
 from mdlp_bench.harness.statistics.ranking import (
     MetricRank,
     MetricRanking,
@@ -41,6 +41,7 @@ __all__ = [
     "PairedDifference",
     "Rank",
     "Ranking",
+    "SeedSpread",
     "StatisticsError",
     "compact_letters",
     "compare_methods",

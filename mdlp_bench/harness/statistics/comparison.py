@@ -14,7 +14,7 @@ from scipy.special import stdtr, stdtrit
 
 from mdlp_bench.harness.statistics.bootstrap import ClusterBootstrap
 from mdlp_bench.harness.statistics.clusters import Clusters, ClusterSums, FloatArray, StatisticsError
-from mdlp_bench.harness.statistics.estimate import Estimate
+from mdlp_bench.harness.statistics.estimate import Estimate, SeedSpread
 
 FEWEST_PLATES: Final = 5
 """Effective plates below which nothing is called separable and no tie groups are formed.
@@ -145,6 +145,7 @@ def compare_methods(
     *,
     higher_is_better: bool,
     alpha: float = 0.05,
+    seeds: Sequence[SeedSpread | None] = (),
 ) -> Comparison:
     """Compare every pair of methods in one metric and form tie groups.
 
@@ -155,6 +156,8 @@ def compare_methods(
             count, so that no method gains from leaving out hard samples.
         higher_is_better: Direction of the metric.
         alpha: Family-wise error level of the m (m - 1) / 2 tests (as in `paired_differences`).
+        seeds: Per method, how its mean moves with its seed, None for one that has no seed; none at all when
+            empty. Its variance is added to that over plates, with Satterthwaite's degrees of freedom.
 
     Raises:
         StatisticsError: The shapes do not fit, names repeat, or no sample is common to all methods.
@@ -172,7 +175,9 @@ def compare_methods(
     variances = np.stack([((weighted - weighted[:, i : i + 1]) ** 2).sum(axis=0) for i in range(m)]) / n**2
     p_values = np.ones((m, m))
     upper = np.triu_indices(m, 1)
-    p_values[upper] = holm(_p_values(differences[upper], np.sqrt(variances[upper]), sums))
+    spreads = [seeds[i] for i in order] if seeds else [None] * m
+    total, freedom = _with_seeds(variances[upper], sums.degrees_of_freedom()[0], spreads, upper)
+    p_values[upper] = holm(_p_values(differences[upper], np.sqrt(total), sums, freedom))
     p_values.T[upper] = p_values[upper]
     letters = compact_letters(p_values < alpha) if _enough(sums)[0] else ("",) * m
     n_effective = float(sums.degrees_of_freedom()[0]) + 1
@@ -295,11 +300,30 @@ def minimum_detectable_difference(
     return float((stdtrit(freedom, 1 - alpha / 2) + stdtrit(freedom, power)) * error)
 
 
-def _p_values(differences: FloatArray, errors: FloatArray, sums: ClusterSums) -> FloatArray:
+def _with_seeds(
+    variances: FloatArray,
+    freedom: float,
+    seeds: Sequence[SeedSpread | None],
+    pairs: tuple[npt.NDArray[np.intp], ...],
+) -> tuple[FloatArray, FloatArray]:
+    """[k] variances of the differences of pairs with those of the seeds, and their degrees of freedom."""
+    own = np.array([0.0 if one is None else one.variance for one in seeds])
+    own_freedom = np.array([1.0 if one is None else one.n_seeds - 1 for one in seeds])
+    total = variances + own[pairs[0]] + own[pairs[1]]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        squares = variances**2 / freedom + sum(own[side] ** 2 / own_freedom[side] for side in pairs)
+        combined = np.where(total > variances, total**2 / squares, freedom)
+    return total, combined
+
+
+def _p_values(
+    differences: FloatArray, errors: FloatArray, sums: ClusterSums, freedom: FloatArray | None = None
+) -> FloatArray:
     """[k] two-sided p-values of differences and their standard errors, [k] each; 1 with too few plates."""
     with np.errstate(divide="ignore", invalid="ignore"):
         t = np.where(differences == 0, 0.0, np.abs(differences) / errors)
-    freedom = np.broadcast_to(sums.degrees_of_freedom(), t.shape)
+    if freedom is None:
+        freedom = np.broadcast_to(sums.degrees_of_freedom(), t.shape)
     p_values: FloatArray = np.where(_enough(sums), 2 * stdtr(np.maximum(freedom, 1), -t), 1.0)
     return p_values
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from mdlp_bench.harness.statistics.bootstrap import ClusterBootstrap
 from mdlp_bench.harness.statistics.clusters import FloatArray, StatisticsError
 from mdlp_bench.harness.statistics.comparison import Comparison, common_samples, compare_methods
-from mdlp_bench.harness.statistics.estimate import Estimate
+from mdlp_bench.harness.statistics.estimate import Estimate, SeedSpread
 
 OverallRule = Literal["lexicographic", "borda"]
 IntArray = npt.NDArray[np.int64]
@@ -29,6 +29,7 @@ class MetricScores:
         higher_is_better: Direction of the metric.
         decimals: Decimals of the metric in tables; means equal to them are ties in the overall order.
         is_share: Whether the values are shares, within [0, 1] (see `ClusterBootstrap.intervals`).
+        seeds: Per method, how its mean moves with its seed, None for one without; empty when none has.
     """
 
     metric: str
@@ -36,6 +37,7 @@ class MetricScores:
     higher_is_better: bool
     decimals: int
     is_share: bool = False
+    seeds: Sequence[SeedSpread | None] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +138,9 @@ def rank_methods(
             if scores is metrics[0]:
                 raise StatisticsError(f"{scores.metric}: no method has a value, and it decides the ranking")
             continue
+        seeds = [scores.seeds[i] for i in scored] if scores.seeds else []
         ranking, replicates = _rank_metric(
-            bootstrap, [names[i] for i in scored], scores, values[:, scored], alpha
+            bootstrap, [names[i] for i in scored], scores, values[:, scored], alpha, seeds
         )
         means = {entry.name: entry.score.value for entry in ranking.entries}
         sign = -1.0 if scores.higher_is_better else 1.0
@@ -231,14 +234,29 @@ def pareto_front(values: npt.ArrayLike, higher_is_better: Sequence[bool]) -> npt
 
 
 def _rank_metric(
-    bootstrap: ClusterBootstrap, names: list[str], scores: MetricScores, values: FloatArray, alpha: float
+    bootstrap: ClusterBootstrap,
+    names: list[str],
+    scores: MetricScores,
+    values: FloatArray,
+    alpha: float,
+    seeds: Sequence[SeedSpread | None],
 ) -> tuple[MetricRanking, FloatArray]:
     """Rank the scored methods in one metric; also the replicates [B, m] of their means."""
     columns = common_samples(bootstrap.clusters, names, values)
     comparison = compare_methods(
-        bootstrap.clusters, names, columns, higher_is_better=scores.higher_is_better, alpha=alpha
+        bootstrap.clusters,
+        names,
+        columns,
+        higher_is_better=scores.higher_is_better,
+        alpha=alpha,
+        seeds=seeds,
     )
     intervals, replicates = bootstrap.intervals_and_replicates(columns, scores.is_share)
+    if seeds:
+        widened = zip(intervals, seeds, strict=True)
+        intervals = tuple(one.widened(spread, bootstrap.confidence) for one, spread in widened)
+        noise = np.random.default_rng(bootstrap.seed).standard_normal(replicates.shape)
+        replicates = replicates + noise * [0.0 if one is None else one.variance**0.5 for one in seeds]
     if comparison.n_clusters < 2:  # every resample is the same plate: no spread is not certainty
         replicates = np.full_like(replicates, np.nan)
     means = np.array([interval.value for interval in intervals])

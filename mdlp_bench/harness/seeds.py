@@ -1,0 +1,106 @@
+"""Several seeds of one stochastic method as one run: means over seeds, their variance in the intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from mdlp_bench.errors import RunError
+from mdlp_bench.harness.run import MetricSummary, Run, write_run
+from mdlp_bench.harness.statistics import ClusterBootstrap, Estimate, SeedSpread
+from mdlp_bench.metrics.base import METRICS
+
+
+def combine_seeds(runs: Sequence[Run], out: Path) -> Run:
+    """Write the run of a method over several seeds.
+
+    Every per-sample metric is the mean over the seeds; what was read is the first seed's. The limits of a
+    mean hold the variance between seeds besides that between plates (`Estimate.widened`). The column
+    `seed_agreement` says in which samples all seeds are read as the same text.
+
+    Args:
+        runs: Of one method on one data set, scored alike, one per seed.
+        out: The run folder.
+
+    Raises:
+        RunError: Fewer than two runs, two of one seed, or of different methods, data sets or scorings.
+    """
+    records = [run.record for run in runs]
+    seeds = tuple(record.seed for record in records)
+    if len(set(seeds)) < 2 or len(set(seeds)) < len(seeds):
+        raise RunError(
+            f"seeds {', '.join(map(str, seeds)) or 'none'}: runs of two or more different ones are needed"
+        )
+    first = records[0]
+    for run in runs[1:]:
+        if run.record.method != first.method or run.record.comparable != first.comparable:
+            raise RunError(f"{run.folder} and {runs[0].folder}: not two seeds of one method, scored alike")
+    tables = [run.per_sample() for run in runs]
+    if any(table["sample_id"] != tables[0]["sample_id"] for table in tables):
+        raise RunError(f"{runs[0].folder}: its samples are not those of its other seeds; score them again")
+    bootstrap = ClusterBootstrap.by_rules(tables[0]["plate_id"].to_pylist(), first.rules.bootstrap)
+    summary: dict[str, MetricSummary] = {}
+    for name in dict.fromkeys(name for run in runs for name in run.summary):
+        summary[name] = _combined([run.summary[name] for run in runs if name in run.summary], len(runs))
+    names = [name for name in tables[0].column_names if name in summary]
+    means = {name: _mean_over_seeds(tables, name) for name in names}
+    texts = np.array([table["read_text"].to_pylist() for table in tables], dtype=object)
+    known = np.array([bool(text) for text in tables[0]["text"].to_pylist()])
+    means["seed_agreement"] = np.where(known, (texts == texts[0]).all(axis=0).astype(float), np.nan)
+    for name, values in means.items():
+        if not np.isnan(values).all():
+            info = METRICS[name.partition("@")[0]]
+            estimate = bootstrap.interval(values, is_share=info.is_share)
+            summary[name] = _entry(estimate, summary.get(name), info.higher_is_better, bootstrap.confidence)
+    columns = {name: tables[0][name] for name in tables[0].column_names}
+    columns |= {name: pa.array(values, pa.float64(), from_pandas=True) for name, values in means.items()}
+    record = first.model_copy(update={"seeds": seeds})
+    return write_run(out, record, pa.table(columns), summary)
+
+
+def _mean_over_seeds(tables: Sequence[pa.Table], name: str) -> np.ndarray[Any, np.dtype[np.float64]]:
+    values = np.stack([np.asarray(t[name].to_numpy(zero_copy_only=False), np.float64) for t in tables])
+    counted = (~np.isnan(values)).sum(axis=0)
+    return np.where(counted > 0, np.nansum(values, axis=0) / np.maximum(counted, 1), np.nan)
+
+
+def _combined(found: Sequence[MetricSummary], n_runs: int) -> MetricSummary:
+    """One metric of all seeds: the mean of means and of limits; unavailable where a seed has none."""
+    means = [one.mean for one in found if one.mean is not None]
+    if len(means) < n_runs:
+        return next((one for one in found if one.mean is None), found[0])
+    lows = [one.low for one in found if one.low is not None]
+    highs = [one.high for one in found if one.high is not None]
+    limits = len(lows) == len(highs) == n_runs
+    return found[0].model_copy(
+        update={
+            "mean": float(np.mean(means)),
+            "low": float(np.mean(lows)) if limits else None,
+            "high": float(np.mean(highs)) if limits else None,
+            "n_failed": max(one.n_failed for one in found),
+            "seeds": SeedSpread.of(means),
+        }
+    )
+
+
+def _entry(
+    estimate: Estimate, of_seeds: MetricSummary | None, higher_is_better: bool, confidence: float
+) -> MetricSummary:
+    """The entry of a per-sample metric from the means over seeds."""
+    spread = None if of_seeds is None else of_seeds.seeds
+    widened = estimate.widened(spread, confidence)
+    return MetricSummary(
+        mean=widened.value,
+        low=widened.low,
+        high=widened.high,
+        n=widened.n or 0,
+        n_plates=widened.n_plates or 0,
+        n_failed=0 if of_seeds is None else of_seeds.n_failed,
+        higher_is_better=higher_is_better,
+        ceiling=None if of_seeds is None else of_seeds.ceiling,
+        seeds=spread,
+    )
