@@ -33,6 +33,7 @@ _MEASURES: Final = re.compile(
 )
 _CLOCK_MARKS: Final = re.compile(r"[-_.:：, ]|[hms]|min|[时点分秒]", re.IGNORECASE)
 _FRACTION_MARKS: Final = re.compile(r"[-_.,: ]|s|秒", re.IGNORECASE)
+_HALF: Final = re.compile(r"[\s_.-]?([ap])\.?m", re.IGNORECASE)
 _BARE_GAP: Final = re.compile(r"[\s_\-.(（#]*[0-9]")
 _DAY: Final = 24 * 3600
 _INT32_MAX: Final = 2**31 - 1
@@ -174,6 +175,8 @@ class _Columns:
             return self._single()
         if self.least == 0:
             return self._without_numbers()
+        if self.bare is not None and len(self.names) == 2:
+            return self._result(self._reading("number:-1", -1))
         readings = self._readings()
         if not readings:
             return self._same_numbers()
@@ -273,10 +276,10 @@ class _Columns:
         """A clock time in the names (hours, minutes, seconds, fraction), and the numbers it is made of."""
         if self.bare is None and self.count:
             # Behind a date first: in 2024-01-31_23-59-58 the numbers 01-31-23 look like a time too.
-            for first in sorted(range(self.count), key=lambda p: not self._dated(p)):
+            for first in sorted(range(self.count), key=lambda p: self._date(p) is None):
                 found, stop = self._clock_at(first)
                 if found is not None:
-                    return found, range(0 if self._dated(first) else first, stop)
+                    return found, range(first if self._date(first) is None else 0, stop)
         return None, range(0)
 
     def _clock_at(self, first: int) -> tuple[_Reading | None, int]:
@@ -285,17 +288,21 @@ class _Columns:
         if fields is None:
             return None, first
         seconds, fraction, stop, period = fields
+        if period == _DAY and all(halves := self._halves(stop)):
+            seconds = [s % (_DAY // 2) + (h == "p") * _DAY // 2 for s, h in zip(seconds, halves, strict=True)]
         if not any(p in range(first, stop) for p in self._varying()):
             return None, first
-        times = list(zip(seconds, fraction, strict=True))
-        dated = self._dated(first)
-        start = None if dated else _start_of_day(sorted(set(seconds)), period)
+        front = self._date(first)
+        compact = len(self._digits(first)[0]) > 2
+        start = _start_of_day(sorted(set(seconds)), period) if front is None else None
+        if compact and front is None and start is None:
+            # Six digits that stay within a day may as well count frames, and give the same order.
+            return None, first
         if start is not None:
-            times = [((s - start) % period, f) for s, f in times]
-        before = [tuple(self._values(p)[i] for p in range(first)) for i in range(len(self.names))]
-        behind = [tuple(self._values(p)[i] for p in range(stop, self.count or 0)) for i in range(len(times))]
-        front: Sequence[Any] = before if dated else [()] * len(times)
-        keys = tuple(zip(front, times, behind, strict=True))
+            seconds = [(s - start) % period for s in seconds]
+        times = list(zip(seconds, fraction, strict=True))
+        behind = self._rowwise(range(stop, self.count or 0))
+        keys = tuple(zip(front or [()] * len(times), times, behind, strict=True))
         order = self._sorted(keys)
         passes = {_DAY: "midnight", 3600: "the full hour", 60: "the full minute"}[period]
         note = None
@@ -361,11 +368,31 @@ class _Columns:
         }
         return len(texts) == 1 and marks.fullmatch(texts.pop()) is not None
 
-    def _dated(self, first: int) -> bool:
-        """Whether a date stands before the clock: eight digits, or a year, a month and a day."""
-        if first >= 1 and all(re.fullmatch("(19|20)[0-9]{6}", d) for d in self._digits(first - 1)):
-            return True
-        return first >= 3 and all(re.fullmatch("(19|20)[0-9]{2}", d) for d in self._digits(first - 3))
+    def _date(self, first: int) -> list[tuple[Value, ...]] | None:
+        """The numbers before a clock where a date stands there, the year in front of month and day."""
+        if first >= 1 and self._all(first - 1, "(19|20)[0-9]{6}"):
+            return self._rowwise(range(first))
+        if first >= 3 and self._all(first - 3, "(19|20)[0-9]{2}"):
+            return self._rowwise(range(first))
+        if first >= 3 and self._all(first - 1, "(19|20)[0-9]{2}"):
+            # 31-01-2024 unless only the second number can be a day.
+            month = first - 3 if max(self._values(first - 2)) > (12, "") else first - 2
+            day = 2 * first - 5 - month
+            return self._rowwise([*range(first - 3), first - 1, month, day])
+        return None
+
+    def _all(self, position: int, pattern: str) -> bool:
+        return all(re.fullmatch(pattern, digits) for digits in self._digits(position))
+
+    def _rowwise(self, positions: Sequence[int]) -> list[tuple[Value, ...]]:
+        """The numbers at these positions, by name."""
+        columns = [self._values(position) for position in positions]
+        return list(zip(*columns, strict=True)) if columns else [()] * len(self._rows())
+
+    def _halves(self, stop: int) -> list[str]:
+        """`am` or `pm` behind a clock, by name; empty where neither stands there."""
+        found = (_HALF.match(self.stems[i], self.matches[i][stop - 1].end()) for i in self._rows())
+        return ["" if match is None else match[1].lower() for match in found]
 
     # Results ---------------------------------------------------------------------------------------------
 
