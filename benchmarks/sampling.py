@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from baselines.lp_diff import rcdm
 from baselines.lp_diff.checkpoint import load
 from baselines.lp_diff.network import LPDiff
 from baselines.weights import bundled
@@ -93,6 +94,51 @@ def restore(
     )
 
 
+@torch.inference_mode()
+def one_step_from(model: LPDiff, frames: Tensor, x: Callable[[Tensor, Tensor], Tensor]) -> np.ndarray:
+    """Images of one step at the last level from another start than noise.
+
+    Args:
+        model: The network.
+        frames: [N, F, 3, H, W].
+        x: From psi and the levels [n] to the start, for one batch after the other.
+    """
+    parts = []
+    for batch in frames.split(BATCH):
+        psi = model.condition(batch)
+        level = torch.full((len(batch),), float(model.schedule.levels[-1]))
+        start = x(psi, level)
+        output = model.predict(start, level, psi, batch)
+        parts.append(
+            to_images((psi + rcdm.to_x0(model.config.prediction, output, start, level)).clamp(-1, 1))
+        )
+    return np.concatenate(parts)
+
+
+def starts(
+    model: LPDiff, plates: DecodedBatch, frames: Tensor, seeds: Sequence[int]
+) -> dict[str, np.ndarray]:
+    """Images of one step from zero, from the mean of eight starts, and from what training shows the network.
+
+    The last one needs the ground truth: x_T = a_T x_0 + sigma_T eps, a hint where a_T is not zero.
+    """
+    mean = [
+        to_images(model.sample(frames[i : i + BATCH], seeds[i : i + BATCH], steps=1, n_samples=8))
+        for i in range(0, len(frames), BATCH)
+    ]
+    gt = iter(to_tensor(plates.gt).split(BATCH))
+    generator = torch.Generator().manual_seed(0)
+
+    def oracle(psi: Tensor, level: Tensor) -> Tensor:
+        return rcdm.diffuse(next(gt) - psi, torch.randn(psi.shape, generator=generator), level)
+
+    return {
+        "from zero": one_step_from(model, frames, lambda psi, _: torch.zeros_like(psi)),
+        "mean of 8 starts": np.concatenate(mean),
+        "*with the ground truth's hint*": one_step_from(model, frames, oracle),
+    }
+
+
 def cpu_ms(run: Callable[[], object], repeats: int = 5) -> float:
     """Processor milliseconds of the fastest of `repeats` runs."""
     times = []
@@ -140,6 +186,8 @@ def quality_table(model: LPDiff, plates: DecodedBatch, slow: int) -> None:
         found = judge(restore(model, frames, seeds, steps=steps, solver=solver))
         row(solver, str(steps), found, base, timed(solver, steps))
         base = base or found
+    for name, images in starts(model, plates, frames, seeds).items():
+        row(name, "1", judge(images), base, None)
     solver, steps = FULL
     found = judge(restore(model, frames[:slow], seeds[:slow], steps=steps, solver=solver))
     row(f"{FULL[0]}, first {slow} plates", str(FULL[1]), found, base, full_ms)
