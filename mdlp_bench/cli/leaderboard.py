@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import queue
+import sys
+import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -34,7 +38,8 @@ SubmissionArgument = Annotated[Path, typer.Argument(help="A submission zip.", sh
 
 _PACK_EXAMPLES = """Examples:\n
   mdlp-bench leaderboard pack preds/mine --init --form submission.yaml -o mine.zip\n
-  mdlp-bench leaderboard pack preds/mine -o mine.zip"""
+  mdlp-bench leaderboard pack preds/mine --template form.yaml --run runs/mine\n
+  mdlp-bench leaderboard pack preds/mine --form form.yaml -o mine.zip"""
 
 
 @app.command(epilog=_PACK_EXAMPLES)
@@ -42,37 +47,98 @@ def pack(
     predictions: Annotated[
         Path, typer.Argument(help="What `predict` wrote, or a folder of <sample_id>.png.", show_default=False)
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The zip to write.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="The zip to write. Required without --template.")
+    ] = None,
     form: Annotated[
         Path | None, typer.Option("--form", help="The form.", show_default="PREDICTIONS/submission.yaml")
     ] = None,
     init: Annotated[
-        bool, typer.Option("--init", help="Ask for everything and write the form first.")
+        bool, typer.Option("--init", help="Ask for what --set does not say, and write the form first.")
     ] = False,
+    template: Annotated[
+        Path | None,
+        typer.Option("--template", help="Only write the form there, to be filled in with an editor."),
+    ] = None,
+    answers: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="FIELD=ANSWER", help="With --init or --template: a field's answer; repeat."
+        ),
+    ] = None,
     run: Annotated[
-        Path | None, typer.Option("--run", help="With --init: claim the scores of this run folder.")
+        Path | None,
+        typer.Option("--run", help="With --init or --template: claim the scores of this run folder."),
     ] = None,
 ) -> None:
     """Pack predictions and their form as a submission."""
+    from mdlp_bench.errors import SubmissionError
     from mdlp_bench.files import write_text
+    from mdlp_bench.leaderboard.submission import pack as packing
     from mdlp_bench.leaderboard.submission.form import SUBMISSION_FILE
-    from mdlp_bench.leaderboard.submission.pack import interview
-    from mdlp_bench.leaderboard.submission.pack import pack as make
 
+    parts = [answer.partition("=") for answer in answers or ()]
+    if wrong := [field for field, sign, _ in parts if not sign]:
+        raise SubmissionError(f"--set {wrong[0]}: write FIELD=ANSWER, e.g. --set contact=me@example.org")
+    given = {field.strip(): answer for field, _, answer in parts}
+    if given and not (init or template):
+        raise SubmissionError("--set belongs to --init or --template; a form that is there is edited")
+    if template is not None:
+        write_text(template, packing.template(predictions, run, given))
+        typer.echo(f"form to fill in: {template}")
+        typer.echo(f"then: mdlp-bench leaderboard pack {predictions} --form {template} -o OUT.zip")
+        return
+    target = required(out, "-o OUT.zip")
     path = form or predictions / SUBMISSION_FILE
     if init:
-        filled = interview(
+        filled = packing.interview(
             predictions,
             run,
-            lambda question, default: typer.prompt(question, default=default, show_default=bool(default)),
+            _asker(),
             lambda reason: typer.secho(reason, fg=typer.colors.YELLOW, err=True),
+            given,
         )
         write_text(path, filled.to_yaml())
         typer.echo(f"form written: {path}")
-    submission = make(predictions, path, out)
+    submission = packing.pack(predictions, path, target)
     typer.echo(
-        f"{submission.method} {submission.version} packed: {out} ({out.stat().st_size / 2**20:.1f} MB)"
+        f"{submission.method} {submission.version} packed: {target} ({target.stat().st_size / 2**20:.1f} MB)"
     )
+
+
+_PATIENCE_S = 20.0
+
+
+def _asker() -> Callable[[str, str, str], str]:
+    """What asks: prompts on a terminal; elsewhere lines of standard input, never waited for without end."""
+    from mdlp_bench.errors import SubmissionError
+
+    if sys.stdin.isatty():
+        return lambda _, question, default: str(
+            typer.prompt(question, default=default, show_default=bool(default))
+        )
+    lines: queue.Queue[str] = queue.Queue()
+
+    def read() -> None:
+        for line in sys.stdin:
+            lines.put(line)
+        lines.put("")
+
+    threading.Thread(target=read, daemon=True).start()
+
+    def take(name: str, question: str, default: str) -> str:
+        try:
+            line = lines.get(timeout=_PATIENCE_S)
+        except queue.Empty:
+            line = ""
+        if not line:
+            raise SubmissionError(
+                f"{name} ({question}): no answer, and no terminal to ask on; "
+                f"give --set {name}=ANSWER, or fill in what --template form.yaml writes"
+            )
+        return line.strip() or default
+
+    return take
 
 
 _VALIDATE_EXAMPLES = """Examples:\n

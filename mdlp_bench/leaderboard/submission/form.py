@@ -126,7 +126,7 @@ class Submission(BaseModel):
     device: Literal["cpu", "gpu", "other"]
     claimed: Annotated[dict[str, float], AfterValidator(_claimed)] = Field(default_factory=dict)
     bibtex: Annotated[str, Field(max_length=4000), AfterValidator(_bibtex)] | None = None
-    test_set_not_trained_on: Literal[True]
+    test_set_not_trained_on: Annotated[Literal[True], BeforeValidator(_yes_or_no)]
     ablation_of: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=60)] | None = None
 
     @property

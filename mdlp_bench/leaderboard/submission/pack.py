@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 from pydantic import ValidationError
 
-from mdlp_bench.errors import SubmissionError, first_fault
+from mdlp_bench.errors import SubmissionError, did_you_mean, first_fault
 from mdlp_bench.files import atomic_path
 from mdlp_bench.harness.predict import Prediction, Predictions
 from mdlp_bench.harness.run import PredictionsRecord, Run
@@ -27,6 +28,7 @@ from mdlp_bench.leaderboard.submission.form import (
 from mdlp_bench.leaderboard.submission.readings import write_readings
 from mdlp_bench.leaderboard.submission.readme_txt import readme_for
 from mdlp_bench.leaderboard.submission.validate import ids_by_stem, validate
+from mdlp_bench.leaderboard.submission.yaml_strict import dump_yaml
 from mdlp_bench.methods.base import Output
 from mdlp_bench.metrics.protocol import WORKING_SIZE
 from mdlp_bench.readers.base import Reading
@@ -34,8 +36,8 @@ from mdlp_bench.readers.base import Reading
 _FIXED_TIME: Final = (2020, 1, 1, 0, 0, 0)
 _CLAIMABLE: Final = ("psnr", "ssim", "lpips", "lpips_squeeze", "lpips_vgg", "ned", "acc", "cer")
 
-Ask = Callable[[str, str], str]
-"""Asks for a field: (question, default) to the answer."""
+Ask = Callable[[str, str, str], str]
+"""Asks for a field: (name, question, default) to the answer."""
 
 
 def pack(predictions: Path, form: Path, out: Path, sample_ids: Collection[str] | None = None) -> Submission:
@@ -96,7 +98,7 @@ def _stored(folder: Path, sample_ids: Collection[str] | None, output: Output) ->
         if one.error is not None:
             raise SubmissionError(
                 f"sample {one.sample_id}: the method failed on it ({one.error}); a submission needs "
-                f"every {'reading' if output == 'text' else 'picture'}, mend the method and predict again"
+                f"every {'reading' if output == 'text' else 'picture'}: fix the method and predict again"
             )
         yield one
 
@@ -130,31 +132,35 @@ def _pictures(folder: Path, sample_ids: Collection[str] | None) -> Iterator[tupl
         yield ids[path.stem], encode(image)
 
 
-def interview(predictions: Path, run: Path | None, ask: Ask, tell: Callable[[str], None]) -> Submission:
+def interview(
+    predictions: Path,
+    run: Path | None,
+    ask: Ask,
+    tell: Callable[[str], None],
+    given: Mapping[str, str] = MappingProxyType({}),
+) -> Submission:
     """Fill in the form by asking, with what the predictions and the run already say as defaults.
 
     Args:
         predictions: The prediction folder, whose record answers some questions.
         run: A run folder of these predictions; its scores become the claimed ones.
-        ask: Asks for one field.
+        ask: Asks for one field: name, question and default to the answer.
         tell: Shows why an answer was not accepted.
+        given: Answers by field, as typed; these are not asked for.
 
     Raises:
-        SubmissionError: The interview ends with a form that has faults.
+        SubmissionError: A given answer is not accepted or has no field, or the form has faults at the end.
     """
     known = _known(predictions)
     answers: dict[str, Any] = {"schema_version": 1, "output": known.get("output", "image")}
+    answers |= _given(given)
     for name, question, read in _QUESTIONS:
-        while True:
-            given = ask(question, str(known.get(name, "")))
+        while name not in answers:
+            typed = ask(name, question, str(known.get(name, "")))
             try:
-                answers[name] = read(given)
-                if name in Submission.model_fields:
-                    _check_field(name, answers[name])
-                break
-            except (ValueError, ValidationError) as error:
-                reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
-                tell(f"{name}: {reason}")
+                answers[name] = _accepted(name, read, typed)
+            except ValueError as error:
+                tell(f"{name}: {error}")
     if run is not None:
         answers["claimed"] = claimed_scores(Run(run))
     try:
@@ -163,10 +169,81 @@ def interview(predictions: Path, run: Path | None, ask: Ask, tell: Callable[[str
         raise SubmissionError(f"{first_fault(error)}; answer again") from error
 
 
+def template(predictions: Path, run: Path | None, given: Mapping[str, str] = MappingProxyType({})) -> str:
+    """The form to fill in with an editor: every field under its question, with what is known already.
+
+    Arguments and errors are those of `interview`; what nobody knows is left empty, which `pack` refuses.
+    """
+    known, answers = _known(predictions), _given(given)
+    lines = [
+        "# Fill in what is empty, then: mdlp-bench leaderboard pack PREDICTIONS --form THIS_FILE -o OUT.zip"
+    ]
+    lines += ["schema_version: 1", f"output: {known.get('output', 'image')}"]
+    for name, question, read in _QUESTIONS:
+        default = str(known.get(name, ""))
+        value = answers[name] if name in answers else read(default) if default else None
+        empty = "[]" if read is _several and "may be empty" in question else ""
+        shown = dump_yaml({name: value}).strip() if value not in (None, []) else f"{name}: {empty}".rstrip()
+        lines += [f"# {question}", shown]
+    if run is not None:
+        lines += ["# Scores of your own run", dump_yaml({"claimed": claimed_scores(Run(run))}).strip()]
+    return "\n".join(lines) + "\n"
+
+
+def _given(given: Mapping[str, str]) -> dict[str, Any]:
+    """Answers that came with the command, checked like those to questions."""
+    readers: dict[str, Callable[[str], Any]] = {name: read for name, _, read in _QUESTIONS}
+    readers |= dict.fromkeys(("bibtex", "owner_key", "owner_key_sha256", "ablation_of"), _optional)
+    found = {}
+    for name, typed in given.items():
+        if name not in readers:
+            raise SubmissionError(
+                f"the form has no field {name!r}{did_you_mean(name, readers)}; there are {', '.join(readers)}"
+            )
+        try:
+            found[name] = _accepted(name, readers[name], typed)
+        except ValueError as error:
+            raise SubmissionError(f"{name}: {error}") from error
+    return found
+
+
+def _accepted(name: str, read: Callable[[str], Any], typed: str) -> Any:
+    """The value of an answer.
+
+    Raises:
+        ValueError: The form does not take it; says why in the form's words.
+    """
+    try:
+        value = read(typed)
+    except ValueError as error:
+        if read in (int, _optional_integer):
+            raise ValueError(f"{typed!r} is no whole number") from error
+        if read is _optional_number:
+            raise ValueError(f"{typed!r} is no number") from error
+        raise
+    _check_field(name, value)
+    return value
+
+
 def claimed_scores(run: Run) -> dict[str, float]:
     """What a run's scores become in a form."""
     means = {name: run.summary[name].mean for name in _CLAIMABLE if name in run.summary}
     return {name: round(mean, 6) for name, mean in means.items() if mean is not None}
+
+
+_WORDS: Final = MappingProxyType(
+    {
+        "string_pattern_mismatch": "use letters, digits, blanks and ,._+()- only, a letter or digit first",
+        "string_too_long": "is longer than {max_length} characters",
+        "too_short": "give at least one",
+        "too_long": "give at most {max_length}",
+        "literal_error": "must be {expected}",
+        "greater_than_equal": "must be at least {ge}",
+        "less_than_equal": "must be at most {le}",
+        "less_than": "must be less than {lt}",
+    }
+)
+"""What is wrong with an answer, by pydantic's kind of error."""
 
 
 def _check_field(name: str, value: Any) -> None:
@@ -176,7 +253,10 @@ def _check_field(name: str, value: Any) -> None:
     except ValidationError as error:
         for one in error.errors():
             if one["loc"][:1] == (name,) and one["type"] != "missing":
-                raise ValueError(one["msg"].removeprefix("Value error, ")) from error
+                words = _WORDS.get(one["type"])
+                limits = one.get("ctx", {})
+                said = one["msg"].removeprefix("Value error, ") if words is None else words.format(**limits)
+                raise ValueError(said) from error
 
 
 def _known(folder: Path) -> dict[str, Any]:
