@@ -151,7 +151,7 @@ _METRICS: Final[dict[str, MetricInfo]] = {
         "",
         3,
         "sample",
-        "NED of A-Z and 0-9",
+        "NED without the region sign",
         is_share=True,
     ),
     "ned_gt_alnum": MetricInfo(
@@ -163,14 +163,23 @@ _METRICS: Final[dict[str, MetricInfo]] = {
         "",
         3,
         "sample",
-        "NED (gt) of A-Z and 0-9",
+        "NED (gt) without the region sign",
         is_share=True,
     ),
     "acc_alnum": MetricInfo(
-        "acc_alnum", "ACC (A-Z 0-9)", True, 0.0, 1.0, "", 3, "sample", "ACC of A-Z and 0-9", is_share=True
+        "acc_alnum",
+        "ACC (A-Z 0-9)",
+        True,
+        0.0,
+        1.0,
+        "",
+        3,
+        "sample",
+        "ACC without the region sign",
+        is_share=True,
     ),
     "cer_alnum": MetricInfo(
-        "cer_alnum", "CER (A-Z 0-9)", False, 2.0, 0.0, "", 3, "sample", "CER of A-Z and 0-9"
+        "cer_alnum", "CER (A-Z 0-9)", False, 2.0, 0.0, "", 3, "sample", "CER without the region sign"
     ),
     "within_1_alnum": MetricInfo(
         "within_1_alnum",
@@ -181,7 +190,7 @@ _METRICS: Final[dict[str, MetricInfo]] = {
         "",
         3,
         "sample",
-        f"{_EDIT} <= 1 of A-Z and 0-9",
+        f"{_EDIT} <= 1 without the region sign",
         is_share=True,
     ),
     "within_2_alnum": MetricInfo(
@@ -193,7 +202,7 @@ _METRICS: Final[dict[str, MetricInfo]] = {
         "",
         3,
         "sample",
-        f"{_EDIT} <= 2 of A-Z and 0-9",
+        f"{_EDIT} <= 2 without the region sign",
         is_share=True,
     ),
     "hallucination": MetricInfo(

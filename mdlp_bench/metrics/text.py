@@ -1,7 +1,7 @@
 """What a reader could still read: edit-distance scores, accuracy, confusion, calibration, hallucination.
 
 Readings and truths are compared after `plate.normalise` (NFKC, upper case, no separators). Every function of
-readings works on what it is given; apply `alnum` to both sides to leave the province glyph out.
+readings works on what it is given; apply `alnum` to both sides to leave the region sign out.
 """
 
 from __future__ import annotations

@@ -23,6 +23,7 @@ READERS: Final[dict[str, str]] = {
     "crnn-grammar": "mdlp_bench.readers.crnn:load_grammar",
     "crnn-latin": "mdlp_bench.readers.crnn:load_latin",
     "crnn-latin-grammar": "mdlp_bench.readers.crnn:load_latin_grammar",
+    "fast-plate-ocr": "mdlp_bench.readers.fast_plate:load_fast_plate",
     "ppocrv4": "mdlp_bench.readers.packaged:load_ppocrv4",
     "clpr": "mdlp_bench.readers.packaged:load_clpr",
 }
@@ -95,8 +96,9 @@ def load_reader(spec: str = DEFAULT_READER) -> Reader:
     """Load a reader.
 
     Args:
-        spec: A name of `reader_names`; `onnx:PATH`, an ONNX network with its `CtcConfig` beside it; or
-            `path/to/file.py:function`, a function from a list of uint8 RGB crops to texts or Readings (or a
+        spec: A name of `reader_names`; `fast-plate-ocr:MODEL`, another network of that package or a file for
+            it; `onnx:PATH`, an ONNX network with its `CtcConfig` beside it; or `path/to/file.py:function`, a
+            function from a list of uint8 RGB crops to texts or Readings (or a
             Reader instance or class).
 
     Raises:
@@ -114,6 +116,10 @@ def load_reader(spec: str = DEFAULT_READER) -> Reader:
         return cast(Reader, getattr(importlib.import_module(module), factory)())
     if (entry := registered(ENTRY_POINT_GROUP).get(spec)) is not None:
         return _as_reader(entry.load(), spec, spec, entry.dist.version if entry.dist else "unknown")
+    if spec.startswith("fast-plate-ocr:"):
+        from mdlp_bench.readers.fast_plate import load_fast_plate
+
+        return load_fast_plate(spec.removeprefix("fast-plate-ocr:"))
     if spec.startswith("onnx:"):
         from mdlp_bench.readers.onnx_ctc import load_onnx
 

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from mdlp_bench.errors import MissingDependencyError, ReaderError
+from mdlp_bench.harness.plan import ScoringPlan
 from mdlp_bench.readers.base import Reading
-from mdlp_bench.readers.registry import PANEL, READERS, load_reader
+from mdlp_bench.readers.registry import PANEL, READERS, load_reader, reader_for
 
 _CROP = np.zeros((24, 94, 3), np.uint8)
 
@@ -89,3 +90,22 @@ def test_readers_are_found_without_importing_torch_or_onnxruntime() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("texts", "name"),
+    [
+        (["京P20S75", "BAI8068", "粤B12345"], "crnn"),
+        (["bai-8068", "TAM0I70", "京P20S75", None, "?"], "crnn-latin"),
+        (["?", None, ""], "crnn"),
+        ([], "crnn"),
+        (["BAI8068", "京P20S75"], "crnn"),
+    ],
+)
+def test_auto_is_the_reader_that_knows_most_texts(texts: list[str | None], name: str) -> None:
+    assert reader_for(texts) == name
+
+
+def test_auto_needs_samples() -> None:
+    with pytest.raises(ReaderError, match="chosen by the samples"):
+        ScoringPlan.from_names(["auto"], "none")
