@@ -347,7 +347,8 @@ def deprecate(
 
 _CHECK_EXAMPLES = """Examples:\n
   mdlp-bench leaderboard check\n
-  mdlp-bench leaderboard check --store theirs/leaderboard --since leaderboard"""
+  mdlp-bench leaderboard check --store theirs/leaderboard --since leaderboard\n
+  mdlp-bench leaderboard check --recompute archives --dataset DATA --split test"""
 
 
 @app.command(epilog=_CHECK_EXAMPLES)
@@ -359,17 +360,46 @@ def check(
             "--since", help="An earlier copy of the store: nothing of it may have changed.", file_okay=False
         ),
     ] = None,
+    archives: Annotated[
+        Path | None,
+        typer.Option(
+            "--recompute", help="Also score these archives again (a folder, or one); needs --dataset."
+        ),
+    ] = None,
+    dataset: Annotated[
+        Path | None, typer.Option("--dataset", "-d", help="The test set, with --recompute.")
+    ] = None,
+    split: SplitOption = None,
+    labels: LabelsOption = None,
 ) -> None:
-    """Check a store as a whole: its chain and files, and every number derived again from the samples."""
+    """Check a store as a whole: its chain and files, and every number derived again from the samples.
+
+    With --recompute the entries whose archives are at hand are scored again, pictures and readings included.
+    """
+    from mdlp_bench.errors import SubmissionError
     from mdlp_bench.leaderboard.store import Store
     from mdlp_bench.leaderboard.store_integrity import check_store
 
-    faults = check_store(Store(store), since)
-    for line in faults.lines():
+    opened = Store(store)
+    lines = list(check_store(opened, since).lines())
+    recomputed = ""
+    if archives is not None:
+        from mdlp_bench.data import open_samples
+        from mdlp_bench.leaderboard.recompute import recompute
+
+        if dataset is None:
+            raise SubmissionError("archives are scored on their test set; give --dataset")
+        if not archives.exists():
+            raise SubmissionError(f"{archives}: no such file or folder; name one that holds archives")
+        samples = open_samples(dataset, split=split, labels=labels)
+        n, faults = recompute(opened, samples, archives, progress=show_progress())
+        lines += faults.lines()
+        recomputed = f", {n:,} entries scored again"
+    for line in lines:
         typer.echo(line)
-    if len(faults):
+    if lines:
         raise typer.Exit(1)
-    typer.echo(f"{store}: sound")
+    typer.echo(f"{store}: sound{recomputed}")
 
 
 _BUILD_EXAMPLES = """Example:\n

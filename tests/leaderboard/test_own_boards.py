@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
@@ -17,12 +19,16 @@ from mdlp_bench.data.labelled import with_labels
 from mdlp_bench.data.samples import Samples
 from mdlp_bench.errors import ProtocolError
 from mdlp_bench.harness.plan import ScoringPlan
+from mdlp_bench.harness.score import reader_columns
+from mdlp_bench.harness.text_columns import TruthReadings
 from mdlp_bench.leaderboard.add import add
 from mdlp_bench.leaderboard.boards import boards
 from mdlp_bench.leaderboard.dataset_cards import make_board
 from mdlp_bench.leaderboard.site import build_site
-from mdlp_bench.leaderboard.store import Store
+from mdlp_bench.leaderboard.store import Store, reader_key
 from mdlp_bench.leaderboard.store_integrity import check_store
+from mdlp_bench.synth.build import synthesise_rendered
+from mdlp_bench.synth.degrade import load_recipe
 
 Make = Callable[..., Samples]
 Submit = Callable[..., Path]
@@ -162,3 +168,40 @@ def test_the_recipe_for_lpblur(shared_dir: Path, tmp_path: Path, form: dict[str,
     assert entry.run.summary["ned"].mean is not None and entry.run.summary["ned"].mean < floor
     assert pictures(store) == []
     assert open_samples(data).name != "LPBlur"
+
+
+def test_a_forgery_that_contradicts_nothing_is_found_by_scoring_the_archive_again(
+    tmp_path: Path, form: dict[str, Any], submit: Submit
+) -> None:
+    data = tmp_path / "data"
+    synthesise_rendered(load_recipe("surveillance"), 8, data, seed=4, only="test")
+    samples = open_samples(data, split="test")
+    store = Store(tmp_path / "lb")
+    archive = submit(samples, "frame-mean", method="Mean")
+    plan = ScoringPlan.from_names(["crnn"], "none")
+    entry = add(store, archive, samples, plan)
+
+    def check(*arguments: str) -> tuple[int, str]:
+        options = ("--store", str(store.root), "--dataset", str(data), "--split", "test")
+        done = CliRunner().invoke(app, ["check", *options, *arguments])
+        return done.exit_code, done.output
+
+    assert check("--recompute", str(archive.parent)) == (0, f"{store.root}: sound, 1 entries scored again\n")
+    # Readings become the texts, everything that follows from them follows, and the chain is made again.
+    table = entry.run.per_sample()
+    for name, values in (("read_text", table["text"]), ("psnr", pa.array([20.0] * len(table)))):
+        table = table.set_column(table.column_names.index(name), name, values)
+    forged = {name: table[name].to_pylist() for name in ("error", "read_text", "read_confidence")}
+    known = store.samples(entry.record.dataset)
+    assert known is not None
+    key = reader_key(entry.run.record.readers[0])
+    truths = [TruthReadings(known["text"].to_pylist(), known[f"truth_text@{key}"].to_pylist())]
+    columns, _ = reader_columns(entry.run.record, forged, truths, known[f"frame_texts@{key}"].to_pylist())
+    for name, values in columns.items():
+        table = table.set_column(table.column_names.index(name), name, pa.array(values, from_pandas=True))
+    pq.write_table(table, entry.folder / "per_sample.parquet")
+    code, said = check("--recompute", str(archive.parent))
+    assert code == 1
+    for part in ("read_text of", "psnr of", "ned of"):
+        assert f"{part} 8 samples is not what its archive gives" in said, said
+    assert check("--recompute", str(tmp_path / "none"))[0] != 0

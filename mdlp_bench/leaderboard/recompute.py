@@ -1,0 +1,131 @@
+"""Score submitted archives again and compare the entries with what comes out."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import pyarrow as pa
+
+from mdlp_bench.errors import MdlpBenchError, ProtocolError
+from mdlp_bench.files import sha256_file
+from mdlp_bench.harness.plan import ScoringPlan
+from mdlp_bench.harness.run import MetricSummary
+from mdlp_bench.harness.score import score
+from mdlp_bench.images import decode
+from mdlp_bench.leaderboard.chain import RESTORE
+from mdlp_bench.leaderboard.copy_detection import Inspection, inspect_predictions
+from mdlp_bench.leaderboard.dataset_cards import bound, thumbnail, without_texts
+from mdlp_bench.leaderboard.store import THUMBNAILS, Entry, Store
+from mdlp_bench.leaderboard.submission.faults import Faults
+from mdlp_bench.leaderboard.submission.validate import read_submission
+
+if TYPE_CHECKING:
+    from mdlp_bench.data.samples import Samples
+
+TOLERANCE: Final = 1e-3
+"""By how much a sample's score may differ, in the metric's unit: what other processors make of it."""
+
+_SET_TOLERANCE: Final = 0.01
+"""By how much of its value a distance between sets may differ."""
+
+_PICTURE_TOLERANCE: Final = 6.0
+"""Grey levels; what another version of the WebP encoder makes of a thumbnail."""
+
+_NETS: Final = {"lpips": "alex", "lpips_squeeze": "squeeze", "lpips_vgg": "vgg"}
+_OF_SETS: Final = ("frd", "krd", "fid", "kid")
+
+
+def recompute(
+    store: Store, samples: Samples, archives: Path, *, progress: bool = False
+) -> tuple[int, Faults]:
+    """Score again every entry of a data set whose archive is at hand; nothing is changed.
+
+    Args:
+        store: The store.
+        samples: The data set.
+        archives: A folder of submitted archives, whatever they are called; or one of them.
+        progress: Show a bar on standard error.
+
+    Returns:
+        The number of entries that were scored again, and where they are not what came out.
+
+    Raises:
+        MdlpBenchError: The store or the data set is damaged, or a reader cannot be loaded.
+    """
+    slug, samples = bound(store, samples)
+    files = [archives] if archives.is_file() else sorted(archives.rglob("*.zip"))
+    by_hash = {sha256_file(path): path for path in files}
+    entries = [entry for entry in store.entries() if entry.record.dataset == slug]
+    faults = Faults()
+    found = [(entry, by_hash[h]) for entry in entries if (h := entry.record.archive_sha256) in by_hash]
+    for entry, path in found:
+        where = entry.folder.relative_to(store.root).as_posix()
+        try:
+            problems = list(_problems(entry, path, samples, store.card(slug).texts, progress))
+        except MdlpBenchError as error:
+            problems = [str(error)]
+        for problem in problems:
+            faults.add("recomputed", where, problem, RESTORE)
+    return len(found), faults
+
+
+def _problems(entry: Entry, path: Path, samples: Samples, texts: bool, progress: bool) -> Iterator[str]:
+    record = entry.run.record
+    net = next((net for name, net in _NETS.items() if name in entry.table.column_names), "none")
+    names = [reader.name for reader in record.readers]
+    plan = ScoringPlan.from_names(names, net, protocol=record.protocol)
+    for stored, here in zip(record.readers, plan.readers, strict=True):
+        if stored != here.descriptor:
+            raise ProtocolError(f"its reader {stored.name} is another one here; install the version it names")
+    with tempfile.TemporaryDirectory(prefix="mdlp-bench-") as work:
+        predictions = read_submission(path, samples, Path(work) / "pictures")
+        if predictions.form != entry.record.submission:
+            yield "its form is not that of its archive"
+        (run,) = score([predictions], samples, [Path(work) / "run"], plan, progress=progress)
+        shown = {file.stem for file in (entry.folder / THUMBNAILS).glob("*.webp")}
+        seen = inspect_predictions(predictions, samples, shown)
+        table = seen.append_to(run.per_sample()).sort_by("sample_id")
+    yield from _column_problems(entry.table, table if texts else without_texts(table))
+    for name in _OF_SETS:
+        if name in run.summary and name in entry.run.summary:
+            yield from _distance_problems(name, entry.run.summary[name], run.summary[name])
+    yield from _thumbnail_problems(entry, seen)
+
+
+def _column_problems(stored: pa.Table, again: pa.Table) -> Iterator[str]:
+    if len(stored) != len(again):
+        yield f"holds {len(stored):,} samples, its archive {len(again):,}"
+        return
+    for name in stored.column_names:
+        if name not in again.column_names:
+            continue
+        if pa.types.is_floating(again.schema.field(name).type):
+            old, new = (np.asarray(t[name].to_numpy(zero_copy_only=False), float) for t in (stored, again))
+            same = (np.abs(old - new) <= TOLERANCE) | (np.isnan(old) & np.isnan(new))
+            differing = int((~same).sum())
+        else:
+            pairs = zip(stored[name].to_pylist(), again[name].to_pylist(), strict=True)
+            differing = sum(old != new for old, new in pairs)
+        if differing:
+            yield f"{name} of {differing:,} samples is not what its archive gives"
+
+
+def _distance_problems(name: str, stored: MetricSummary, again: MetricSummary) -> Iterator[str]:
+    old, new = stored.mean, again.mean
+    if old is None or new is None:
+        if old is not new:
+            yield f"{name} is not what its archive gives"
+    elif abs(old - new) > _SET_TOLERANCE * max(abs(new), 0.01):
+        yield f"{name} is {old:.4f}, its archive gives {new:.4f}"
+
+
+def _thumbnail_problems(entry: Entry, seen: Inspection) -> Iterator[str]:
+    for sample_id, image in seen.kept.items():
+        content = (entry.folder / THUMBNAILS / f"{sample_id}.webp").read_bytes()
+        shown, expected = (decode(one, sample_id).astype(float) for one in (content, thumbnail(image)))
+        if shown.shape != expected.shape or np.abs(shown - expected).mean() > _PICTURE_TOLERANCE:
+            yield f"the thumbnail of {sample_id} is not the picture in its archive"
