@@ -1,4 +1,4 @@
-"""Random numbers of stochastic samplers: one generator a sample, so that a batch changes nothing."""
+"""Random numbers of stochastic samplers: one generator per sample, so that a batch changes nothing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class SampleNoise:
     Sample `b` draws the same sequence from seed `seeds[b]` alone, in any batch and at any place in it.
 
     Args:
-        seeds: One seed a sample.
+        seeds: One seed per sample.
     """
 
     def __init__(self, seeds: Sequence[int]) -> None:

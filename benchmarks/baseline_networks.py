@@ -92,7 +92,7 @@ def main() -> None:
     warnings.filterwarnings("ignore", message="torch.meshgrid")
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    table = Table("network", "parameters", "GMAC", "ms, single", f"ms a sample, batch of {BATCH}")
+    table = Table("network", "parameters", "GMAC", "ms, single", f"ms per sample, batch of {BATCH}")
     for case in cases():
         case.network.eval()
         with FlopCounterMode(display=False) as counter:

@@ -146,7 +146,7 @@ def scoring(device: str, sizes: Sizes, samples: Samples, folder: Path) -> Iterat
         ScoringPlan.from_names(lpips=net)
     except MissingWeightsError:
         net = "none"
-    yield f"LPIPS: {net}; ground truths read anew, as in a first run"
+    yield f"LPIPS: {net}; ground truths read again, as in a first run"
     yield ""
     yield "| device | images/s | without registration | largest difference |"
     yield "|---|--:|--:|--:|"

@@ -192,7 +192,7 @@ def speed() -> None:
     ):
         board.add_row(label, f"{seconds(work):.2f}")
 
-    ratios = Table(title=f"Intervals of {ENTRIES} entries (one image a plate, as scipy has no clusters)")
+    ratios = Table(title=f"Intervals of {ENTRIES} entries (one image per plate, as scipy has no clusters)")
     for heading in (
         "interval",
         "scipy.stats.bootstrap, a loop over entries (s)",

@@ -80,7 +80,7 @@ def demo_plates(count: int) -> DecodedBatch:
 
 
 def seeds_of(plates: DecodedBatch) -> list[int]:
-    """The seeds of the harness, one a sample."""
+    """The seeds of the harness, one per sample."""
     return [seed_for(0, "restore", sample_id) for sample_id in plates.sample_ids]
 
 
@@ -207,7 +207,7 @@ def written_out(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
 
 @contextlib.contextmanager
 def replaced(name: str, function: Callable[..., Tensor]) -> Iterator[None]:
-    """Put another function in the place of one of `torch.nn.functional`."""
+    """Put another function in place of one of `torch.nn.functional`."""
     original = getattr(F, name)
     setattr(F, name, function)
     try:

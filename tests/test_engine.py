@@ -34,7 +34,7 @@ def scaled(factor: Loaded[float], number: int) -> np.ndarray:
 
 def fails_at_seven(number: int) -> int:
     if number == 7:
-        raise DataError("item 7: broken; mend it")
+        raise DataError("item 7: broken; repair it")
     return number
 
 
@@ -71,7 +71,7 @@ def test_errors_are_those_of_the_function(parallel: Engine) -> None:
     assert list(islice(results, 6)) == list(range(6))
     with pytest.raises(DataError) as caught:
         list(results)
-    assert type(caught.value) is DataError and str(caught.value) == "item 7: broken; mend it"
+    assert type(caught.value) is DataError and str(caught.value) == "item 7: broken; repair it"
 
 
 def test_nothing_or_little_to_do(parallel: Engine) -> None:

@@ -27,7 +27,7 @@ __all__ = ["LPDiff", "LPDiffConfig", "TrainingLosses"]
 
 @dataclass(frozen=True)
 class TrainingLosses:
-    """What one training step compares; every loss is a mean a sample, [B].
+    """What one training step compares; every loss is a mean per sample, [B].
 
     Attributes:
         noise: L1 between the U-Net's output and its target.
@@ -97,7 +97,7 @@ class LPDiff(nn.Module):
         generator: torch.Generator | None = None,
         terminal: float = 0.0,
     ) -> TrainingLosses:
-        """Losses at one random noise level a sample; gradients reach psi through both.
+        """Losses at one random noise level per sample; gradients reach psi through both.
 
         Args:
             frames: [B, N, 3, H, W] in [-1, 1].
@@ -133,7 +133,7 @@ class LPDiff(nn.Module):
         Args:
             frames: [B, N, 3, H, W] in [-1, 1].
             seeds: One a sample. A sample's result depends on its frames and seed, not on its batch.
-            steps: U-Net evaluations a sample.
+            steps: U-Net evaluations per sample.
             solver: See `sampler.solve`.
             n_samples: Average this many samples of each plate (the seed gives a different one each time).
 

@@ -1,7 +1,7 @@
 """Samplers over the continuous noise level.
 
 Each walks a list of levels from noise to the clean residual and asks for x_0 at every level but the last, so
-it serves noise, x_0 and v prediction alike. All randomness comes from one generator a sample: a sample's
+it serves noise, x_0 and v prediction alike. All randomness comes from one generator per sample: a sample's
 draws do not depend on what else is in its batch.
 """
 
@@ -25,7 +25,7 @@ Denoise = Callable[["Tensor", float], "Tensor"]
 
 
 def draw_noise(generators: Sequence[torch.Generator], shape: Sequence[int], like: Tensor) -> Tensor:
-    """Standard normal noise [B, *shape], one CPU generator a sample, on the device and dtype of `like`."""
+    """Standard normal noise [B, *shape], one CPU generator per sample, on the device and dtype of `like`."""
     draws = [torch.randn(tuple(shape), generator=generator) for generator in generators]
     return torch.stack(draws).to(like)
 

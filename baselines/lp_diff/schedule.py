@@ -68,7 +68,7 @@ class Schedule:
         return levels
 
     def sample(self, batch: int, generator: torch.Generator | None = None, terminal: float = 0.0) -> Tensor:
-        """Draw one noise level a sample: uniform time, uniform level between its two neighbours.
+        """Draw one noise level per sample: uniform time, uniform level between its two neighbours.
 
         Args:
             batch: How many.

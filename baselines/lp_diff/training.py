@@ -68,7 +68,7 @@ class LPDiffTrainable(Trainable):
     def training_step(
         self, batch: TrainingBatch, generator: torch.Generator, player: str
     ) -> dict[str, Tensor]:
-        """L1 on psi, in the joint phase also on the U-Net's target at one random level a sample.
+        """L1 on psi, in the joint phase also on the U-Net's target at one random level per sample.
 
         In the joint phase the losses on the image compare psi + the predicted residual, at every noise level:
         at the highest ones that is the image a single sampling step gives.

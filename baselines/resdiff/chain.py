@@ -66,9 +66,9 @@ class ResDiffChain:
         self.levels = torch.cat([torch.ones(1, dtype=torch.float64), (1 - betas).cumprod(0).sqrt()])
 
     def draw_levels(self, count: int, generator: torch.Generator | None = None, last: float = 0.0) -> Tensor:
-        """Draw noise levels for training, one a sample: float32 [count, 1].
+        """Draw noise levels for training, one per sample: float32 [count, 1].
 
-        A step is drawn for every sample (the release draws one a batch), then a level between its neighbours.
+        A step is drawn for every sample (the release: one per batch), then a level between its neighbours.
 
         Args:
             count: How many.
@@ -162,7 +162,7 @@ class ResDiffChain:
             [B, 3, H, W], about -1..1, unclipped.
 
         Raises:
-            MethodError: Not one seed a sample, or `steps` out of range.
+            MethodError: Not one seed per sample, or `steps` out of range.
         """
         noise = SampleNoise(seeds)
         x = noise.like(prediction)

@@ -181,7 +181,7 @@ class ResShiftChain:
             x0 [B, C, H, W]; in pixel space clipped to -1..1.
 
         Raises:
-            MethodError: Not one seed a sample, or `steps` out of range.
+            MethodError: Not one seed per sample, or `steps` out of range.
         """
         noise = SampleNoise(seeds)
         x = self.start(degraded, noise.like(degraded))

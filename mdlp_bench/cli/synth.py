@@ -95,7 +95,7 @@ def synth(
         int | None,
         typer.Option("-n", min=1, help="How many plates.", show_default="1000, or all of the source"),
     ] = None,
-    frames: Annotated[int, typer.Option("--frames", min=1, help="Degraded frames a sample.")] = 3,
+    frames: Annotated[int, typer.Option("--frames", min=1, help="Degraded frames per sample.")] = 3,
     provinces: ProvincesOption = "uniform",
     engine: EngineOption = "local",
     workers: WorkersOption = None,

@@ -84,7 +84,7 @@ def write_parquet(
     """Write samples as a Parquet folder.
 
     Images are stored as the bytes they are. From `Samples`, every image is verified on the way; a broken
-    sample is left out and told in the manifest. A killed build continues when called again with the same
+    sample is left out and reported in the manifest. A killed build continues when called again with the same
     samples and arguments; anything else is refused with what differs. Single samples are taken as they are,
     in order; each split keeps its own order.
 

@@ -40,7 +40,7 @@ INDEX_SCHEMA: Final = pa.schema(
         pa.field("digest", pa.string()),
     ]
 )
-"""One row a sample, in the order of the shards; `digest` is `row_digest` of the row."""
+"""One row per sample, in the order of the shards; `digest` is `row_digest` of the row."""
 
 
 class Shard(BaseModel):

@@ -37,7 +37,7 @@ def open_samples(
         limit: Take this many samples only, from all splits alike, the first ones of each: for a quick try.
 
     Returns:
-        Samples; broken ones are left out and told in `.problems`.
+        Samples; broken ones are left out and reported in `.problems`.
 
     Raises:
         DataError: Nothing is there, no or more than one layout fits, or there is no such split.

@@ -1,4 +1,4 @@
-"""Measure the samples of one set: statistics, features and pictures, one row a sample."""
+"""Measure the samples of one set: statistics, features and pictures, one row per sample."""
 
 from __future__ import annotations
 

@@ -82,7 +82,7 @@ CHINESE: Final = Grammar(
 UNREADABLE_MARKS: Final = "#?*□■▢◻◼×✕✗�"
 """Characters that people write for one that they cannot read; they are kept, so that the text is no plate."""
 
-# What people write in the place of a text that they cannot read, normalised.
+# What people write in place of a text that they cannot read, normalised.
 _UNREADABLE: Final = re.compile(
     "(无|没有?|未上|未挂|无号|无车)牌照?车?|未识别|(无法|不可|不能|难以)(识别|辨认|辨识)|识别失败|看?不清楚?|模糊(不清)?|"
     "(被)?遮挡|未知|空|无|"

@@ -32,7 +32,7 @@ class CtcConfig(BaseModel):
         pad_to: Zero columns (after normalisation: grey) are added on the right up to this width.
         multiple_of: Widths are rounded up to a multiple of this, by padding.
         channels: Order of the input channels; `grey` gives one.
-        mean: Subtracted from values in [0, 1], one number a channel.
+        mean: Subtracted from values in [0, 1], one number per channel.
         std: Divided by afterwards.
         output: Whether the network ends in a softmax.
         time_first: The output is [T, B, C] instead of [B, T, C].
@@ -195,7 +195,7 @@ def open_session(model: Path) -> Any:
 def load_onnx(model: Path) -> OnnxCtcReader:
     """A user's recogniser: `model.onnx` with its `CtcConfig` as JSON beside it (`model.json`).
 
-    The characters may be left out of the JSON when the network carries them, one a line, in its metadata
+    The characters may be left out of the JSON when the network carries them, one per line, in its metadata
     under `character`, as PaddleOCR exports do.
 
     Raises:

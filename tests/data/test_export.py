@@ -1,4 +1,4 @@
-"""Exports: what others read must be what was written; round trips; comparison; inspection; the verbs."""
+"""Exports: what others read must be what was written; round trips; comparison; inspection; the commands."""
 
 from __future__ import annotations
 
@@ -325,8 +325,8 @@ def test_verbs(mdlp: Path, tmp_path: Path) -> None:
         with pytest.raises(DataError):
             run("export", mdlp, tmp_path / "x", *arguments)
     assert run("inspect")[0] == 2
-    for verb in ("open", "inspect", "export", "diff", "layouts"):
-        assert "Example" in run(verb, "--help")[1]
+    for command in ("open", "inspect", "export", "diff", "layouts"):
+        assert "Example" in run(command, "--help")[1]
 
 
 def small_set(

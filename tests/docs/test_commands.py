@@ -38,7 +38,7 @@ NOT_RUN = {
     r"^mdlp-bench data label\b|--labels LABELS\b": "readers of other packages; tests/curate/test_label.py",
     r"--engine ray\b": "starts a cluster; tests/test_engine.py and tests/harness/test_engines.py do",
 }
-"""Commands that are parsed, so that every verb and option exists, but not run; with the reason."""
+"""Commands that are parsed, so that every command and option exists, but not run; with the reason."""
 
 SMALLER = (
     (r" -n \d+", " -n 3"),
@@ -92,7 +92,7 @@ def blocks_of(document: Path) -> Iterator[Block]:
 
 
 def commands_of(text: str) -> list[str]:
-    """The commands of a shell block, one a line: without comments, continued lines joined."""
+    """The commands of a shell block, one per line: without comments, continued lines joined."""
     joined = re.sub(r"\\\n\s*", " ", text)
     found = [" ".join(shlex.split(line, comments=True)) and line for line in joined.splitlines()]
     return [line.split(" #")[0].strip() for line in found if line and not line.lstrip().startswith("#")]
@@ -243,12 +243,12 @@ def test_no_command_hides_outside_of_a_shell_block(document: Path) -> None:
         "",
     }
     for inline in re.findall(r"`mdlp-bench ([a-z][^`]*)`", text):
-        verbs: Any = get_command(app)
+        found: Any = get_command(app)
         for word in inline.split():
-            if not hasattr(verbs, "commands"):
+            if not hasattr(found, "commands"):
                 break
-            assert word in verbs.commands, f"{document.name}: `mdlp-bench {inline}`: no verb {word}"
-            verbs = verbs.commands[word]
+            assert word in found.commands, f"{document.name}: `mdlp-bench {inline}`: no command {word}"
+            found = found.commands[word]
 
 
 def test_every_exception_is_needed() -> None:

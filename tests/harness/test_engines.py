@@ -51,7 +51,7 @@ def test_the_engine_changes_no_byte(
     shards = content(tmp_path / "p1", "shard-*")
     assert len(shards) == 3 and content(tmp_path / "p2", "shard-*") == shards
 
-    # Stopped after the first shard: the rest is made anew, in the same batches.
+    # Stopped after the first shard: the rest is made again, in the same batches.
     for path in sorted((tmp_path / "p2").glob("shard-*"))[1:]:
         path.unlink()
     many.record.model_copy(update={"status": "running"}).write(tmp_path / "p2")

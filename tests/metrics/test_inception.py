@@ -28,7 +28,7 @@ def test_features_are_what_torchvision_computes_before_its_classifier(cache: Pat
     from torchvision.transforms.v2 import functional
 
     torch.manual_seed(0)
-    # Random weights in the place of the published ones: the wiring is what is tested.
+    # Random weights in place of the published ones: the wiring is what is tested.
     network = inception_v3(weights=None, init_weights=False, transform_input=True).eval()
     cache.mkdir(parents=True)
     torch.save(network.state_dict(), cache / BACKBONES["inception"].file_name)

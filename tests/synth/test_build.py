@@ -25,7 +25,7 @@ def tree(folder: Path) -> dict[str, bytes]:
 
 
 def test_real_scenes_take_the_whole_path(shared_dir: Path, tmp_path: Path) -> None:
-    """From annotated scenes to a data set that is ready for training, by the verb alone."""
+    """From annotated scenes to a data set that is ready for training, by the command alone."""
     scenes, out = shared_dir / "real/ccpd_scenes", tmp_path / "out"
     arguments = ["data", "synth", "--source", str(scenes), "--recipe", "surveillance", "-o", str(out)]
     done = CliRunner().invoke(app, [*arguments, "--preview"], catch_exceptions=False)

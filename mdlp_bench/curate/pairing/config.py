@@ -84,7 +84,7 @@ class PairingConfig(BaseModel):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.policy == "official" and (self.n_frames, self.max_triplets) != (OFFICIAL_FRAMES, 1):
-            raise ValueError("the official policy takes one triplet of 3 frames a track")
+            raise ValueError("the official policy takes one triplet of 3 frames per track")
         if self.size_weight + self.sharpness_weight == 0:
             raise ValueError("size_weight and sharpness_weight cannot both be 0")
         return self

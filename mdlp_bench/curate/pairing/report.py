@@ -50,7 +50,7 @@ TRACKS_SCHEMA: Final = pa.schema(
         pa.field("frames", pa.list_(_MEASURES)),
     ]
 )
-"""`pairing.parquet`: one row a track, in order, with the measures of every frame."""
+"""`pairing.parquet`: one row per track, in order, with the measures of every frame."""
 
 
 class PairingReport(BaseModel):
@@ -91,7 +91,7 @@ def _histograms() -> dict[str, HistogramBuilder]:
     shares = tuple(round(0.05 * n, 2) for n in range(21))
     sharpness = tuple(float(x) for x in range(0, 1050, 50))
     return {
-        "track_length": HistogramBuilder("frames a track", tuple(float(x) for x in range(0, 66, 3))),
+        "track_length": HistogramBuilder("frames per track", tuple(float(x) for x in range(0, 66, 3))),
         "frame_height": HistogramBuilder("height of chosen frames, px", heights),
         "gt_height": HistogramBuilder("height of ground truths, px", heights),
         "frame_sharpness": HistogramBuilder(

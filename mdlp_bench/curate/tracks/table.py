@@ -1,4 +1,4 @@
-"""Tracks that are listed in a table, a row a frame."""
+"""Tracks that are listed in a table, a row per frame."""
 
 from __future__ import annotations
 

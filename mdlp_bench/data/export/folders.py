@@ -131,7 +131,7 @@ def _frame_names(row: dict[str, Any]) -> list[str]:
 
 
 def _image_name(image: dict[str, Any], default: str) -> str:
-    """The base name an image had, if it still does as one; else the default with the right ending."""
+    """The base name an image had, if it is still a valid one; else the default with the right ending."""
     name = Path(image["path"] or "").name
     if name and not name.startswith(".") and Path(name).suffix.lower() in IMAGE_SUFFIXES:
         return name

@@ -59,7 +59,7 @@ class LazySamples(Samples, Generic[E]):
 
     Opening costs a directory listing. The first use that needs to know which samples are sound (`len`, ids,
     `batches`, `fingerprint`, `problems`) reads, decodes and hashes every image once; a sample with a broken
-    image is then left out and told in `problems`.
+    image is then left out and reported in `problems`.
 
     Args:
         name: See `Samples`.

@@ -17,7 +17,7 @@ from mdlp_bench.errors import DataError, reason
 _TRACK: Final = re.compile(r"plate[-_][0-9]+", re.IGNORECASE)
 _PLATE_LABELS: Final = frozenset({"lp", "plate", "license_plate", "licence_plate", "license plate"})
 _PLACEHOLDER: Final = "TEXT"
-"""In the place of the text in the names of the public samples."""
+"""Instead of the text in the names of the public samples."""
 
 
 def recognise(path: Path) -> bool:

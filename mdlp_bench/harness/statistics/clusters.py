@@ -169,7 +169,7 @@ class Clusters:
         if columns.ndim != 2 or len(columns) != self.n_samples:
             raise StatisticsError(
                 f"values of shape {np.shape(values)} do not fit {self.n_samples} samples; "
-                "give one value a sample, in the order of the plate ids"
+                "give one value per sample, in the order of the plate ids"
             )
         if np.isinf(columns).any():
             sample, column = np.argwhere(np.isinf(columns))[0]

@@ -72,7 +72,7 @@ class TwoSetClusters(Clusters):
     def permutations(self, count: int, rng: np.random.Generator) -> FloatArray:
         """Random relabellings under which equal distributions are exchangeable.
 
-        Plates of one set alone keep their number a set and swap places at random; a pair swaps sides with
+        Plates of one set alone keep their number per set and swap places at random; a pair swaps sides with
         probability 1/2.
 
         Returns:

@@ -34,7 +34,7 @@ _PACKAGE: Final = "mdlp_bench.leaderboard.site"
 
 
 def build_site(store: Store, out: Path) -> int:
-    """Build the whole site again and put it in the place of an earlier one.
+    """Build the whole site again and put it in place of an earlier one.
 
     Args:
         store: The store.

@@ -56,9 +56,9 @@ def test_taking_samples_is_grouping_them_anew(
     right = [plate for plate, keep in zip(second, kept[len(first) :], strict=True) if keep]
     if not left or not right:
         return
-    taken, anew = TwoSetClusters(first, second).take(kept), TwoSetClusters(left, right)
-    assert taken.n_plates == anew.n_plates and len(taken.strata()[0]) == len(anew.strata()[0])
-    assert taken.sizes.tolist() == anew.sizes.tolist() and taken.codes.tolist() == anew.codes.tolist()
+    taken, direct = TwoSetClusters(first, second).take(kept), TwoSetClusters(left, right)
+    assert taken.n_plates == direct.n_plates and len(taken.strata()[0]) == len(direct.strata()[0])
+    assert taken.sizes.tolist() == direct.sizes.tolist() and taken.codes.tolist() == direct.codes.tolist()
 
 
 def test_an_empty_set_is_refused() -> None:
