@@ -71,6 +71,11 @@ def register(app: typer.Typer) -> None:
         "  mdlp-bench data split MDLP -o OUT --keep",
     )(split_data)
     app.command(
+        "triage",
+        epilog="Examples:\n\n  mdlp-bench data triage DATASET --csv triage.csv\n\n"
+        "  mdlp-bench data triage MDLP --split val --reader ppocrv4 --json",
+    )(triage_data)
+    app.command(
         "audit",
         epilog="Examples:\n\n  mdlp-bench data audit DATASET --html audit.html\n\n"
         "  mdlp-bench data audit DATASET --reader crnn --fix",
@@ -274,6 +279,47 @@ def audit_data(
         typer.echo(f"{counted(len(listed), 'sample')} put on the quarantine list of {folder}", err=as_json)
     if found.leaks:
         raise typer.Exit(1)
+
+
+def triage_data(
+    dataset: _Path,
+    reader: Annotated[
+        str,
+        typer.Option(
+            "--reader", help="Reader that judges, or auto for the bundled one that knows the texts."
+        ),
+    ] = "auto",
+    csv: Annotated[
+        Path | None,
+        typer.Option("--csv", help="Write verdict and confidences of every sample.", show_default="none"),
+    ] = None,
+    split: SplitOption = None,
+    source: _Source = None,
+    order: OrderOption = None,
+    labels: LabelsOption = None,
+    limit: LimitOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say which plates are readable as captured, need restoring, or cannot be read at all."""
+    from mdlp_bench.curate.triage import triage
+    from mdlp_bench.data import open_samples
+    from mdlp_bench.readers import AUTO, load_reader, reader_for
+
+    samples = open_samples(dataset, split=split, source=source, order=order, labels=labels, limit=limit)
+    name = reader_for(row["text"] for row in samples.rows(["text"])) if reader == AUTO else reader
+    with progress("triage", unit="sample", as_json=as_json) as tick:
+        found = triage(samples, load_reader(name), tick)
+    if csv is not None:
+        found.write_csv(csv)
+    if as_json:
+        typer.echo(found.model_dump_json(indent=2))
+        return
+    verdicts = list(next(iter(found.counts.values()), {}))
+    table = make_table(f"{found.dataset}, judged by {found.reader}", "split", *verdicts)
+    for part, counts in found.counts.items():
+        total = sum(counts.values())
+        table.add_row(part, *(f"{counts[verdict]:,} ({counts[verdict] / total:.0%})" for verdict in verdicts))
+    make_console().print(table)
 
 
 def label_data(

@@ -1,0 +1,144 @@
+"""Which plates need restoring: readable as captured, only in the ground truth, or not at all."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Callable, Mapping
+from itertools import islice
+from pathlib import Path
+from typing import Final, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict
+
+from mdlp_bench.data.samples import Samples
+from mdlp_bench.errors import DataError
+from mdlp_bench.files import write_text
+from mdlp_bench.plate import normalise
+from mdlp_bench.readers.base import Reader, ReaderDescriptor, Reading
+from mdlp_bench.schema import Sample
+
+Verdict = Literal["readable", "needs-restoring", "unreadable", "unknown"]
+
+_CHUNK: Final = 32
+
+
+class Triaged(BaseModel):
+    """One sample.
+
+    Attributes:
+        verdict: `readable`: the surest of the frames is read right. `needs-restoring`: it is not, but the
+            ground truth is. `unreadable`: nor is that. `unknown`: there is no ground truth to tell.
+        frame: What is read in the surest frame, the one whose least certain character is most certain.
+        frame_lowest: Confidence of that character, within [0, 1].
+        frame_mean: Mean confidence of that frame's characters.
+        gt: What is read in the ground truth; None without one.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    sample_id: str
+    split: str
+    verdict: Verdict
+    frame: str
+    frame_lowest: float
+    frame_mean: float
+    gt: str | None
+    text: str | None
+
+
+class Triage(BaseModel):
+    """All samples of a data set by one reader.
+
+    Attributes:
+        reader: Its name; another one may judge otherwise.
+        counts: Samples by split and verdict.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    dataset: str
+    reader: str
+    counts: dict[str, dict[Verdict, int]]
+    samples: tuple[Triaged, ...]
+
+    def write_csv(self, path: Path) -> None:
+        """Write one line per sample.
+
+        Raises:
+            DataError: The file cannot be written.
+        """
+        stream = io.StringIO()
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(Triaged.model_fields)
+        writer.writerows(one.model_dump().values() for one in self.samples)
+        write_text(path, stream.getvalue())
+
+
+def triage(samples: Samples, reader: Reader, progress: Callable[[int], None] | None = None) -> Triage:
+    """Sort samples by whether a reader reads their frames, only their ground truth, or neither.
+
+    A reading is right when it is the sample's text. A sample without a text is judged by whether the reading
+    can be believed (`ReaderDescriptor.believed_from`).
+
+    Args:
+        samples: The data set.
+        reader: Who judges.
+        progress: Called with the number of samples just read.
+
+    Raises:
+        DataError: A picture cannot be decoded, or a sample has no text and the reader no threshold.
+    """
+    found: list[Triaged] = []
+    rows = iter(samples)
+    while chunk := list(islice(rows, _CHUNK)):
+        frames = [sample.decode_frames() if sample.frames else () for sample in chunk]
+        gts = [sample.decode_gt() for sample in chunk]
+        of_gts = iter(reader.read([gt for gt in gts if gt is not None]))
+        of_frames = iter(reader.read([frame for own in frames for frame in own]))
+        for sample, own, gt in zip(chunk, frames, gts, strict=True):
+            read = list(islice(of_frames, len(own)))
+            found.append(_triaged(sample, read, None if gt is None else next(of_gts), reader.descriptor))
+        if progress is not None:
+            progress(len(chunk))
+    counts: dict[str, Counter[Verdict]] = {}
+    for one in found:
+        counts.setdefault(one.split, Counter())[one.verdict] += 1
+    ordered: Mapping[str, dict[Verdict, int]] = {
+        split: {verdict: own[verdict] for verdict in get_args(Verdict)} for split, own in counts.items()
+    }
+    return Triage(
+        dataset=samples.name, reader=reader.descriptor.name, counts=dict(ordered), samples=tuple(found)
+    )
+
+
+def _triaged(sample: Sample, frames: list[Reading], gt: Reading | None, reader: ReaderDescriptor) -> Triaged:
+    surest = max(frames, key=lambda reading: reading.lowest_confidence, default=Reading("", ()))
+    if _is_right(sample, surest, reader):
+        verdict: Verdict = "readable"
+    elif gt is None:
+        verdict = "unknown"
+    else:
+        verdict = "needs-restoring" if _is_right(sample, gt, reader) else "unreadable"
+    return Triaged(
+        sample_id=sample.sample_id,
+        split=sample.split,
+        verdict=verdict,
+        frame=surest.text,
+        frame_lowest=surest.lowest_confidence,
+        frame_mean=surest.mean_confidence,
+        gt=None if gt is None else gt.text,
+        text=sample.text,
+    )
+
+
+def _is_right(sample: Sample, reading: Reading, reader: ReaderDescriptor) -> bool:
+    if sample.text:
+        return normalise(reading.text) == normalise(sample.text)
+    if reader.believed_from is None:
+        raise DataError(
+            f"sample {sample.sample_id}: has no text, and it is not known from which confidence "
+            f"{reader.name} can be believed (see mdlp-bench calibrate)"
+        )
+    return reading.confidence >= reader.believed_from
