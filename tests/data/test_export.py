@@ -380,6 +380,22 @@ def test_groups_are_apart_where_case_does_not_count(tmp_path: Path, draw: Callab
             write(open_samples(tmp_path / "set"), tmp_path / "no")
 
 
+def test_names_that_not_every_system_can_write_are_changed(tmp_path: Path, draw: Draw) -> None:
+    samples = small_set(tmp_path / "set", draw, ("10:00", "what?", "end."))
+    export_mdlp(samples, tmp_path / "out")
+    names = [path.name for path in (tmp_path / "out/train/inputs").iterdir()]
+    assert not any(set(':?*"<>|') & set(name) or name.endswith(".") for name in names)
+    assert open_samples(tmp_path / "out").fingerprint == samples.fingerprint
+
+
+def test_a_bundle_refuses_ids_that_are_one_file_on_some_systems(tmp_path: Path, draw: Draw) -> None:
+    from mdlp_bench.leaderboard.export.codabench import write_codabench
+
+    samples = small_set(tmp_path / "set", draw, ("A", "a"))
+    with pytest.raises(DataError, match="train-A and train-a are one file name"):
+        write_codabench(samples, tmp_path / "b.zip", title="T", image="i")
+
+
 def test_numbered_tracks_are_recorded_and_apart(tmp_path: Path, draw: Callable[..., bytes]) -> None:
     samples = small_set(tmp_path / "set", draw, ("x", "y"))
     export_lrlpr(samples, tmp_path / "out")

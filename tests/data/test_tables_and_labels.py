@@ -183,7 +183,11 @@ def test_class_labels_are_their_names(tmp_path: Path) -> None:
         picture(tmp_path / f"ds/train/{text}/a.png")
     rows = list(open_samples(tmp_path / "ds", source="hub").rows(["text"]))
     assert sorted(row["text"] for row in rows) == sorted(TEXTS)
-    assert datasets.__version__
+    kinds = datasets.Features({"image": datasets.Image(), "label": datasets.ClassLabel(names=list(TEXTS))})
+    files = [str(tmp_path / f"ds/train/{text}/a.png") for text in TEXTS]
+    stored = datasets.Dataset.from_dict({"image": files, "label": [2, 0, -1]}, features=kinds)
+    stored.to_parquet(tmp_path / "stored.parquet")
+    assert texts_of(tmp_path / "stored.parquet") == [TEXTS[2], TEXTS[0], None]
 
 
 SAMPLE_TABLES = [

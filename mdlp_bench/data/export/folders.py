@@ -12,6 +12,7 @@ from mdlp_bench.data.export.target import (
     Names,
     check_splits,
     export_identity,
+    is_portable,
     suffix_of,
     write_once,
     write_table,
@@ -112,8 +113,7 @@ def _group_name(row: dict[str, Any]) -> str:
     """The original group when the sample still is in its split, else the sample id."""
     track = str(row["track_id"])
     group = track.removeprefix(f"{row['split']}-")
-    usable = group != track and group and not group.startswith(".") and "/" not in group and "\\" not in group
-    return group if usable else str(row["sample_id"])
+    return group if group != track and is_portable(group) else str(row["sample_id"])
 
 
 def _frame_names(row: dict[str, Any]) -> list[str]:
@@ -133,7 +133,7 @@ def _frame_names(row: dict[str, Any]) -> list[str]:
 def _image_name(image: dict[str, Any], default: str) -> str:
     """The base name an image had, if it is still a valid one; else the default with the right ending."""
     name = Path(image["path"] or "").name
-    if name and not name.startswith(".") and Path(name).suffix.lower() in IMAGE_SUFFIXES:
+    if is_portable(name) and Path(name).suffix.lower() in IMAGE_SUFFIXES:
         return name
     return f"{default}{suffix_of(image)}" if default else ""
 

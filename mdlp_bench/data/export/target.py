@@ -20,6 +20,7 @@ from mdlp_bench.schema import SAMPLE_SCHEMA
 
 _SUFFIXES: Final = {b"\xff\xd8\xff": ".jpg", b"\x89PNG": ".png", b"BM": ".bmp", b"RIFF": ".webp"}
 
+_ILLEGAL: Final = frozenset('<>:"/\\|?*')
 _DEVICES: Final = frozenset(
     ("con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10)))
 )
@@ -58,10 +59,11 @@ class Names:
 
     def give(self, wanted: str, unique: str) -> str:
         """The wanted name, or where it is taken one with some digits of the hash of what it is for."""
-        name = wanted
+        # Windows drops dots and blanks at the end of a name.
+        name = stem = wanted.rstrip(". ")
         length = 8
         while (key := _folded(name)) in self._taken:
-            name = f"{wanted}-{sha256(unique.encode()).hexdigest()[:length]}"
+            name = f"{stem}-{sha256(unique.encode()).hexdigest()[:length]}"
             length += 8
         self._taken.add(key)
         if name != wanted:
@@ -87,6 +89,27 @@ def check_splits(samples: Samples) -> None:
         other = seen.setdefault(_folded(sample_id_of(split)), split)
         if other != split:
             raise DataError(f"{samples.name}: the splits {other} and {split} differ in case only; rename one")
+
+
+def check_ids(samples: Samples) -> None:
+    """Refuse samples whose files `<sample_id>.<suffix>` would be one where case does not count.
+
+    Raises:
+        DataError: There are such samples.
+    """
+    seen: dict[str, str] = {}
+    for sample_id in samples.sample_ids:
+        other = seen.setdefault(_folded(sample_id), sample_id)
+        if other != sample_id:
+            raise DataError(
+                f"{samples.name}: the ids {other} and {sample_id} are one file name where case does not "
+                "count; rename one"
+            )
+
+
+def is_portable(name: str) -> bool:
+    """Whether a file or folder may have this name on Linux, macOS and Windows, and is not hidden."""
+    return bool(name) and name[0] != "." and name[-1] not in ". " and _ILLEGAL.isdisjoint(name)
 
 
 def _folded(name: str) -> str:

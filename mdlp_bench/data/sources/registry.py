@@ -166,7 +166,10 @@ def sniff(path: Path) -> Source:
         raise DataError(f"{where}: could be {names}; say which with source (--source)")
     for name, layout in inside.items():
         raise DataError(f"{where}: no known layout, but the folder {name} in it is {layout}; open that")
-    raise DataError(f"{where}: no known layout; see docs/data_format.md for what can be opened")
+    raise DataError(
+        f"{where}: no known layout; see docs/data_format.md for what can be opened, and name the layout with "
+        "--source (hub for a folder that `datasets` loads)"
+    )
 
 
 def _data_sets_in(path: Path, whole: Source | None) -> dict[str, str]:

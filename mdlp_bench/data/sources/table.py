@@ -15,8 +15,10 @@ any dialect of `text_table`.
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -356,6 +358,8 @@ class _CsvRows:
 
 
 class _ParquetRows:
+    """The rows of a Parquet file; class labels, which `datasets` keeps in its metadata, are their names."""
+
     problems: Sequence[Problem] = ()
 
     def __init__(self, path: Path) -> None:
@@ -363,6 +367,7 @@ class _ParquetRows:
         try:
             with pq.ParquetFile(path) as file:
                 self.columns = list(file.schema_arrow.names)
+                self._classes = _class_names(file.schema_arrow.metadata)
                 groups = [file.metadata.row_group(g).num_rows for g in range(file.metadata.num_row_groups)]
         except (OSError, pa.ArrowException) as error:
             raise self._unreadable(error) from error
@@ -374,9 +379,10 @@ class _ParquetRows:
 
     def column(self, name: str) -> list[Any]:
         try:
-            return pq.read_table(self._path, columns=[name]).column(0).to_pylist()  # type: ignore[no-any-return]
+            values = pq.read_table(self._path, columns=[name]).column(0).to_pylist()
         except (OSError, pa.ArrowException) as error:
             raise self._unreadable(error) from error
+        return [_named(self._classes.get(name), value) for value in values]
 
     def row(self, position: int) -> Mapping[str, Any]:
         group = 0
@@ -391,7 +397,8 @@ class _ParquetRows:
             except (OSError, pa.ArrowException) as error:
                 raise self._unreadable(error) from error
             self._cached = (group, rows)
-        return rows[position]
+        row = rows[position]
+        return row | {name: _named(names, row[name]) for name, names in self._classes.items()}
 
     def where(self, position: int) -> str:
         return f"{printable(str(self._path))}, row {position + 1}"
@@ -410,7 +417,7 @@ class _HubRows:
 
         self.columns: Sequence[str] = list(table.column_names)
         self._classes = {
-            name: feature
+            name: list(feature.names)
             for name, feature in table.features.items()
             if isinstance(feature, datasets.ClassLabel)
         }
@@ -425,16 +432,30 @@ class _HubRows:
         return len(self._table)
 
     def column(self, name: str) -> list[Any]:
-        return [self._named(name, value) for value in self._table[name]]
+        return [_named(self._classes.get(name), value) for value in self._table[name]]
 
     def row(self, position: int) -> Mapping[str, Any]:
-        return {name: self._named(name, value) for name, value in self._table[position].items()}
+        row: dict[str, Any] = self._table[position]
+        return row | {name: _named(names, row[name]) for name, names in self._classes.items()}
 
     def where(self, position: int) -> str:
         return f"row {position + 1}"
 
-    def _named(self, column: str, value: Any) -> Any:
-        """The name of a class; None for -1, which stands for no class."""
-        if column not in self._classes or value is None:
-            return value
-        return self._classes[column].int2str(value) if value >= 0 else None
+
+def _class_names(metadata: Mapping[bytes, bytes] | None) -> dict[str, list[str]]:
+    """The names of the classes of each column of class labels, from the metadata that `datasets` writes."""
+    with suppress(ValueError, KeyError, TypeError, AttributeError):
+        features = json.loads((metadata or {})[b"huggingface"])["info"]["features"]
+        return {
+            name: list(feature["names"])
+            for name, feature in features.items()
+            if feature.get("_type") == "ClassLabel"
+        }
+    return {}
+
+
+def _named(names: Sequence[str] | None, value: Any) -> Any:
+    """The name of a class; None for a number outside the names, such as the -1 of an unlabelled row."""
+    if names is None or not isinstance(value, int):
+        return value
+    return names[value] if 0 <= value < len(names) else None

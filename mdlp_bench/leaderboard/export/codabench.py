@@ -55,12 +55,15 @@ def write_codabench(
         lpips: LPIPS net, or none.
 
     Raises:
+        DataError: The ids of two samples are one file name where case does not count.
         MdlpBenchError: The samples cannot be read, or the file not written.
     """
     import tempfile
 
     from mdlp_bench.data import write_parquet
+    from mdlp_bench.data.export.target import check_ids
 
+    check_ids(samples)
     with tempfile.TemporaryDirectory(prefix="mdlp-bench-") as work:
         reference = Path(work) / "reference"
         write_parquet(samples.rows(), reference / "data", name=samples.name.replace("/", "-"))
