@@ -84,7 +84,7 @@ def register(app: typer.Typer) -> None:
         "label",
         epilog="Examples:\n\n  mdlp-bench data label MDLP --readers crnn,ppocrv4,clpr -o LABELS\n\n"
         "  mdlp-bench data label MDLP --readers crnn,ppocrv4,clpr -o LABELS --answers answers.csv\n\n"
-        "  mdlp-bench data export MDLP OUT --labels LABELS/labels.csv",
+        "  mdlp-bench data export MDLP -o OUT --labels LABELS/labels.csv",
     )(label_data)
 
 

@@ -153,7 +153,7 @@ def test_every_command_takes_the_labels(mdlp: Path, readers: list[str], tmp_path
     assert samples.select(sample_ids=["test-g2"])[0].text == "苏UZ502G"
     assert samples.fingerprint != open_samples(data).fingerprint
     result = CliRunner().invoke(
-        app, ["data", "export", str(data), str(tmp_path / "new"), "--labels", str(labels), "--json"]
+        app, ["data", "export", str(data), "-o", str(tmp_path / "new"), "--labels", str(labels), "--json"]
     )
     assert result.exit_code == 0, result.output
     exported = open_samples(tmp_path / "new")

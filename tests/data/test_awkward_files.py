@@ -131,7 +131,7 @@ def test_shared_pictures(cases: Path) -> None:
 
 
 def test_shared_webdataset_keys(cases: Path, tmp_path: Path) -> None:
-    run("data", "export", cases / "30-webdataset-keys/data", tmp_path / "wds", "--to", "webdataset")
+    run("data", "export", cases / "30-webdataset-keys/data", "-o", tmp_path / "wds", "--to", "webdataset")
     (shard,) = (tmp_path / "wds").glob("*.tar")
     with tarfile.open(shard) as tar:
         assert len({name.split(".")[0].casefold() for name in tar.getnames()}) == 3

@@ -281,7 +281,7 @@ def test_inspection(mdlp: Path, tmp_path: Path) -> None:
         3,
         5,
     )
-    assert train.layouts == {"7-character": 2, "green_small": 1} and train.provinces == {
+    assert train.layouts == {"7 characters": 2, "green_small": 1} and train.provinces == {
         "京": 1,
         "沪": 1,
         "苏": 1,
@@ -309,21 +309,21 @@ def test_verbs(mdlp: Path, tmp_path: Path) -> None:
     assert code == 1 and "missing-gt" in output
     code, output = run("inspect", mdlp, "--split", "train", "--json")
     assert code == 0 and json.loads(output)["samples"] == 3
-    code, output = run("export", mdlp, tmp_path / "pq", "--name", "n", "--data-version", "2", "--json")
+    code, output = run("export", mdlp, "-o", tmp_path / "pq", "--name", "n", "--data-version", "2", "--json")
     assert code == 0 and json.loads(output)["samples"] == 4
     assert run("diff", mdlp, tmp_path / "pq")[0] == 0
-    assert run("export", tmp_path / "pq", tmp_path / "bmp", "--to", "decoded", "--workers", "1")[0] == 0
-    assert run("export", tmp_path / "pq", tmp_path / "folder", "--to", "mdlp")[0] == 0
-    code, output = run("export", mdlp, tmp_path / "repo", "--to", "huggingface", "--licence", "mit")
+    assert run("export", tmp_path / "pq", "-o", tmp_path / "bmp", "--to", "decoded", "--workers", "1")[0] == 0
+    assert run("export", tmp_path / "pq", "-o", tmp_path / "folder", "--to", "mdlp")[0] == 0
+    code, output = run("export", mdlp, "-o", tmp_path / "repo", "--to", "huggingface", "--licence", "mit")
     assert code == 0 and (tmp_path / "repo/croissant.json").is_file()
     (mdlp / "train/inputs/a/img_1.jpg").write_bytes(b"")
-    code, output = run("export", mdlp, tmp_path / "pq2", "--json")
+    code, output = run("export", mdlp, "-o", tmp_path / "pq2", "--json")
     assert code == 1 and json.loads(output)["left_out"] == 1
     code, output = run("diff", tmp_path / "pq", tmp_path / "pq2", "--json")
     assert code == 1 and json.loads(output)["removed"] == ["train-a"]
     for arguments in (["--to", "floppy"], ["--push", "a/b"], ["--published", "yesterday"]):
         with pytest.raises(DataError):
-            run("export", mdlp, tmp_path / "x", *arguments)
+            run("export", mdlp, "-o", tmp_path / "x", *arguments)
     assert run("inspect")[0] == 2
     for command in ("open", "inspect", "export", "diff", "layouts"):
         assert "Example" in run(command, "--help")[1]
