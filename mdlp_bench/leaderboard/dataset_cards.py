@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mdlp_bench.data.manifest import fingerprint, row_digest
-from mdlp_bench.errors import ProtocolError
+from mdlp_bench.errors import ProtocolError, SubmissionError
 from mdlp_bench.files import atomic_path, sha256_bytes, sha256_file, write_bytes
 from mdlp_bench.harness.predict import chunks, decode_frames, decode_ground_truth
 from mdlp_bench.images import ImageU8, encode
@@ -46,6 +46,7 @@ BROWSED: Final = 48
 WEBP_QUALITY: Final = 80
 SHOWN_FRAMES: Final = 3
 _CHUNK: Final = 64
+_MAX_NAME: Final = 60
 _HASHES: Final = ("gt_sha256", "frames_sha256")
 _TOLD: Final = ("about", "source", "siblings", "thumbnails", "texts")
 _COLUMNS: Final = ("sample_id", "plate_id", "text", "layout", "domain", "frames", "gt")
@@ -104,9 +105,14 @@ def make_board(
 
     Raises:
         ProtocolError: There is a board of the name or of the samples.
+        SubmissionError: It is no name.
         DataError: A picture cannot be decoded.
     """
-    named = BoardSamples(samples, name)
+    if not any(c.isalnum() for c in name) or not name.isprintable() or len(name) > _MAX_NAME:
+        raise SubmissionError(
+            f"{name[:_MAX_NAME]!r}: no name of a board; give {_MAX_NAME} printable characters at most"
+        )
+    named = BoardSamples(samples, name.strip())
     with store.locked():
         for card in store.cards():
             if card.fingerprint == named.fingerprint:

@@ -17,7 +17,7 @@ from mdlp_bench.cli.leaderboard import app
 from mdlp_bench.data import open_samples
 from mdlp_bench.data.labelled import with_labels
 from mdlp_bench.data.samples import Samples
-from mdlp_bench.errors import ProtocolError
+from mdlp_bench.errors import ProtocolError, SubmissionError
 from mdlp_bench.harness.plan import ScoringPlan
 from mdlp_bench.harness.score import reader_columns
 from mdlp_bench.harness.text_columns import TruthReadings
@@ -168,6 +168,41 @@ def test_the_recipe_for_lpblur(shared_dir: Path, tmp_path: Path, form: dict[str,
     assert entry.run.summary["ned"].mean is not None and entry.run.summary["ned"].mean < floor
     assert pictures(store) == []
     assert open_samples(data).name != "LPBlur"
+
+
+def test_only_pictures_of_shown_samples_that_are_regular_files_are_published(
+    readable: Make, submit: Submit, plan: ScoringPlan, tmp_path: Path
+) -> None:
+    samples, store = readable(4), Store(tmp_path / "lb")
+    entry = add(store, submit(samples), samples, plan)
+    secret = tmp_path / "secret.webp"
+    secret.write_bytes(b"secret")
+    for folder in (entry.folder / "thumbnails", store.dataset_folder(entry.record.dataset) / "thumbnails"):
+        first = sorted(folder.iterdir())[0]
+        first.unlink()
+        first.symlink_to(secret)
+        (folder / "index.html").write_text("<script>alert(1)</script>", encoding="utf-8")
+        (folder / "more.webp").write_bytes(b"secret")
+    build_site(store, tmp_path / "site")
+    published = [path for path in (tmp_path / "site/img").rglob("*") if not path.is_dir()]
+    assert len(published) == 4 * 4 - 1 + 4 - 1
+    assert not any(path.is_symlink() or b"secret" in path.read_bytes() for path in published)
+    assert not any(path.name == "index.html" for path in published)
+    assert sum("a link; a store holds files alone" in line for line in check_store(store).lines()) == 2
+
+
+def test_a_boards_name_is_printable_and_not_that_of_another(
+    readable: Make, plan: ScoringPlan, tmp_path: Path
+) -> None:
+    store = Store(tmp_path / "lb")
+    make_board(store, "LPBlur", readable(4), plan.readers)
+    other = readable(6, name="other")
+    for name in ("", "...", "a\nb", "x" * 61):
+        with pytest.raises(SubmissionError, match="no name of a board"):
+            make_board(store, name, other, plan.readers)
+    with pytest.raises(ProtocolError, match="has a board of that name"):
+        make_board(store, "LPBIur", other, plan.readers)
+    assert len(store.cards()) == 1
 
 
 def test_a_forgery_that_contradicts_nothing_is_found_by_scoring_the_archive_again(
