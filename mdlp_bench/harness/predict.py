@@ -157,7 +157,8 @@ def predict(
         shard_size: Samples per file; also what a stopped job loses at most.
         seed: Seed of stochastic methods; each sample's own seed is derived from it and the sample id.
         compute: Device, precision and numerics of networks; recorded.
-        measure: Also measure what one image costs, by a few more calls on the first sample, in this process.
+        measure: Also measure what one image costs, by more calls on the first sample, in this process, on
+            one CPU thread (see `metrics.cost.measure_cost`).
         engine: Where batches are restored; they are written from this process. Under exact numerics a batch
             is restored on one thread, so the bytes do not depend on the engine.
         progress: Show a bar on standard error.
@@ -334,7 +335,7 @@ def _measure(method: AnyMethod, samples: Samples, seed: int, compute: Compute) -
     row = next(samples.select(sample_ids=samples.sample_ids[:1]).rows(_COLUMNS))
     batch = _frame_batch([row], method.descriptor, seed, compute)
     try:
-        found = measure_cost(lambda: run_on(method, batch))
+        found = measure_cost(lambda: run_on(method, batch), compute.device)
     except Exception as error:
         logger.warning("%s: its cost cannot be measured: %s", method.descriptor.name, error)
         return None

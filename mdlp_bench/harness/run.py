@@ -84,10 +84,14 @@ class CostRecord(BaseModel):
 
     Attributes:
         macs: Multiply-accumulates that PyTorch ran; null for methods that do not use it.
-        ms_per_image: Median wall-clock milliseconds of a call on one sample.
+        ms_per_image: Median milliseconds of a call on one sample (see `metrics.cost.Cost`).
         peak_memory: Bytes of memory on top of what the process held; null where the system does not tell.
-        threads: CPU threads PyTorch could use.
+        threads: CPU threads that were allowed.
         device: `cpu` or the CUDA device's name.
+        spread: Interquartile range of the timings divided by their median; null in runs of earlier versions.
+        calls: How many calls were timed.
+        processor: Name of the CPU.
+        load: Processes that wanted a CPU in the minute before, per CPU.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -97,6 +101,17 @@ class CostRecord(BaseModel):
     peak_memory: int | None
     threads: int
     device: str
+    spread: float | None = None
+    calls: int | None = None
+    processor: str | None = None
+    load: float | None = None
+
+    @property
+    def conditions(self) -> str:
+        """Where and how the time was taken, in words; times are compared only when this is equal."""
+        threads = f"{self.threads} thread{'s' * (self.threads != 1)}"
+        cpu = f"{self.processor or 'a CPU that is not recorded'}, {threads}"
+        return cpu if self.device == "cpu" else f"{self.device} ({cpu})"
 
 
 class PredictionsRecord(_Record):

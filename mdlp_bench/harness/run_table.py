@@ -46,6 +46,9 @@ ALL_COLUMNS: Final = (
 )
 """The measured columns of the full table, in order; costs follow."""
 
+NOISY: Final = 0.1
+"""Spread from which a time is marked."""
+
 COSTS: Final = ("ms_per_image", "parameters", "macs", "peak_memory")
 _COST_UNITS: Final = {"ms_per_image": 1.0, "parameters": 1e6, "macs": 1e9, "peak_memory": 1e6}
 _LPIPS: Final = ("lpips", "lpips_squeeze", "lpips_vgg")
@@ -94,8 +97,10 @@ def run_table(comparison: RunComparison, options: TableOptions) -> ScoreTable:
     first = comparison.runs[0].record
     wanted = _columns(comparison.runs, options.columns)
     sort = None if options.sort in (None, "given") else _named(comparison.runs, str(options.sort))
+    usual = _usual_conditions(comparison.runs)
     rows = tuple(
-        _row(comparison, name, run) for name, run in zip(comparison.names, comparison.runs, strict=True)
+        _row(comparison, name, run, usual)
+        for name, run in zip(comparison.names, comparison.runs, strict=True)
     )
     if "ground-truth" not in (run.name for run in comparison.runs):
         rows += _ceiling_row(comparison.runs[0])
@@ -205,7 +210,13 @@ def row_title(comparison: RunComparison, name: str, run: Run) -> str:
     return title if name == run.name and titles.count(title) == 1 else name
 
 
-def _row(comparison: RunComparison, name: str, run: Run) -> Row:
+def _usual_conditions(runs: Sequence[Run]) -> str:
+    """Under which conditions most of the runs were timed; the first ones among equals."""
+    found = [run.record.cost.conditions for run in runs if run.record.cost is not None]
+    return max(found, key=found.count, default="")
+
+
+def _row(comparison: RunComparison, name: str, run: Run, usual: str) -> Row:
     groups = comparison.groups
     cells = {}
     for key, found in run.summary.items():
@@ -217,10 +228,17 @@ def _row(comparison: RunComparison, name: str, run: Run) -> Row:
     oracle = run.record.method.provenance == "oracle"
     if not oracle:
         cells |= {key: Cell(value=value) for key, value in _costs(run).items()}
+    cost, noise = run.record.cost, ""
+    if cost is not None and "ms_per_image" in cells:
+        if cost.conditions != usual:
+            reason = f"timed on {cost.conditions}, other methods on {usual}"
+            cells["ms_per_image"] = Cell(unavailable=reason)
+        elif cost.spread is not None and cost.spread > NOISY:
+            noise = f"time uncertain, spread {cost.spread:.0%}"
     n_failed = max((found.n_failed for found in run.summary.values()), default=0)
     failed = f"{n_failed} failed, counted at the floor" if n_failed else ""
     text_only = "text only" if run.record.method.output == "text" else ""
-    parts = (_NOTES.get(run.name, ""), text_only, _seeds_note(run), failed)
+    parts = (_NOTES.get(run.name, ""), text_only, _seeds_note(run), failed, noise)
     note = "; ".join(part for part in parts if part)
     return Row(
         name=row_title(comparison, name, run), kind="bound" if oracle else "method", cells=cells, note=note

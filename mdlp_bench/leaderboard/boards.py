@@ -75,7 +75,8 @@ class BoardRow:
         place: Overall place by NED first.
         borda: Overall place by Borda's count.
         scores: By metric.
-        pareto: For each kind of cost whether no entry is both better (NED) and cheaper.
+        pareto: For each kind of cost whether no entry is both better (NED) and cheaper; times are compared
+            on equal hardware only.
     """
 
     entry: Entry
@@ -351,7 +352,17 @@ class _Ranker:
         leading = next(iter(scores[entries[0].key]))
         found = [scores[entry.key][leading].value for entry in entries]
         table = [[np.nan if v is None else v, paid(entry)] for v, entry in zip(found, entries, strict=True)]
-        return pareto_front(table, [METRICS[leading].higher_is_better, False])
+        if cost == "parameters":
+            return pareto_front(table, [METRICS[leading].higher_is_better, False])
+        # Times are compared on equal hardware only.
+        front = np.zeros(len(entries), np.bool_)
+        forms = [entry.record.submission for entry in entries]
+        machines = [(form.hardware, form.device) for form in forms]
+        for machine in dict.fromkeys(machines):
+            of_machine = [index for index, one in enumerate(machines) if one == machine]
+            rows = [table[index] for index in of_machine]
+            front[of_machine] = pareto_front(rows, [METRICS[leading].higher_is_better, False])
+        return front
 
 
 def column(entry: Entry, name: str, reader: str) -> str:

@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import ctypes
 import gc
-import statistics
+import math
+import os
+import platform
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import numpy as np
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-_REPEATS: Final = 5
+from mdlp_bench.engine import one_thread
+
+_STEADY: Final = 0.03
+_WINDOW: Final = 9
+_SHORTEST_S: Final = 0.01
+_BUDGET_S: Final = 20.0
 _PROCESS: Final = Path("/proc/self")
 
 
@@ -26,34 +34,83 @@ class Cost:
     Attributes:
         macs: Multiply-accumulates of the convolutions, matrix products and attention that PyTorch ran; None
             when it ran none (classical methods, other runtimes).
-        ms_per_image: Median wall-clock time of one call, milliseconds.
+        ms_per_image: Median wall-clock time of one call, milliseconds, without the time that the calling
+            thread waited for a CPU that other processes held (Linux tells it; elsewhere with it).
+        spread: Interquartile range of the timings divided by their median.
+        calls: How many calls were timed.
         peak_memory: Bytes of main memory that the first call needed at its peak on top of what the process
             held before, on a CUDA device bytes allocated there; None where the system does not tell.
-        threads: CPU threads PyTorch could use.
+        threads: CPU threads that were allowed.
         device: `cpu` or the name of the CUDA device.
+        processor: Name of the CPU; None where the system does not tell.
+        load: Processes that wanted a CPU in the minute before, per CPU; None where the system does not tell.
     """
 
     macs: int | None
     ms_per_image: float
+    spread: float
+    calls: int
     peak_memory: int | None
     threads: int
     device: str
+    processor: str | None
+    load: float | None
 
 
-def measure_cost(restore_one: Callable[[], object]) -> Cost:
-    """Measure a method by calls that each restore the same single sample.
+def measure_cost(restore_one: Callable[[], object], device: str = "cpu") -> Cost:
+    """Measure a method by calls that each restore the same single sample, on one CPU thread.
 
-    The first call warms up and gives the peak memory, the second counts operations, five more are timed. For
-    figures that can be compared, measure on an idle machine and each method in a process of its own.
+    The first call gives the peak memory, the second counts operations, and both warm up. Then calls are timed
+    until nine timings in a row lie close together (interquartile range at most 3 % of the median), for at
+    most 20 seconds; the steadiest nine are kept. Calls of less than 10 ms are timed several together. Where
+    the machine is too busy for that, the spread that is recorded says so.
 
     Args:
         restore_one: Restores one sample; what it returns is dropped.
+        device: Where it computes: `cpu`, `mps`, `cuda` or `cuda:N`.
     """
-    peak = _peak_memory(restore_one)
-    macs = count_macs(restore_one)
-    times = [_timed(restore_one) for _ in range(_REPEATS)]
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
-    return Cost(macs, 1000.0 * statistics.median(times), peak, torch.get_num_threads(), device)
+    load = os.getloadavg()[0] / (os.cpu_count() or 1) if hasattr(os, "getloadavg") else None
+    on_cuda = torch.device(device).type == "cuda"
+    with one_thread():
+        peak = _peak_memory(restore_one, on_cuda=on_cuda)
+        macs = count_macs(restore_one)
+        times, each = _timings(restore_one, on_cuda=on_cuda)
+        threads = torch.get_num_threads()
+    best = _steadiest(times)
+    return Cost(
+        macs=macs,
+        ms_per_image=1000.0 * float(np.median(best)),
+        spread=_spread(best),
+        calls=each * len(times),
+        peak_memory=peak,
+        threads=threads,
+        device=torch.cuda.get_device_name(torch.device(device)) if on_cuda else device,
+        processor=_processor(),
+        load=load,
+    )
+
+
+def _timings(call: Callable[[], object], *, on_cuda: bool) -> tuple[list[float], int]:
+    """Seconds of a call, each the mean of so many calls in a row, until the latest ones are steady."""
+    started = time.perf_counter()
+    each = max(1, math.ceil(_SHORTEST_S / max(_timed(call, 1, on_cuda=on_cuda), 1e-6)))
+    times: list[float] = []
+    while len(times) < _WINDOW or _spread(times[-_WINDOW:]) > _STEADY:
+        times.append(_timed(call, each, on_cuda=on_cuda))
+        if time.perf_counter() - started > _BUDGET_S and len(times) >= 3:
+            break
+    return times, each
+
+
+def _steadiest(times: list[float]) -> list[float]:
+    """The `_WINDOW` timings in a row that lie closest together."""
+    windows = [times[start : start + _WINDOW] for start in range(max(1, len(times) - _WINDOW + 1))]
+    return min(windows, key=_spread)
+
+
+def _spread(times: list[float]) -> float:
+    low, middle, high = np.quantile(times, [0.25, 0.5, 0.75])
+    return float((high - low) / middle)
 
 
 def count_macs(restore_one: Callable[[], object]) -> int | None:
@@ -68,21 +125,37 @@ def count_parameters(module: nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters())
 
 
-def _timed(call: Callable[[], object]) -> float:
-    _synchronise()
-    start = time.perf_counter()
-    call()
-    _synchronise()
-    return time.perf_counter() - start
-
-
-def _synchronise() -> None:
-    if torch.cuda.is_available():
+def _timed(call: Callable[[], object], times: int, *, on_cuda: bool) -> float:
+    """Seconds per call of so many calls in a row."""
+    if on_cuda:
         torch.cuda.synchronize()
+    start, waited = time.perf_counter(), _waited()
+    for _ in range(times):
+        call()
+    if on_cuda:
+        torch.cuda.synchronize()
+    return (time.perf_counter() - start - (_waited() - waited)) / times
 
 
-def _peak_memory(call: Callable[[], object]) -> int | None:
-    if torch.cuda.is_available():
+def _waited() -> float:
+    """Seconds that this thread has been ready to run without a CPU; 0 where the system does not tell."""
+    try:
+        return int(Path("/proc/thread-self/schedstat").read_text(encoding="ascii").split()[1]) / 1e9
+    except (OSError, IndexError, ValueError):
+        return 0.0
+
+
+def _processor() -> str | None:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or None
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor() or None)
+
+
+def _peak_memory(call: Callable[[], object], *, on_cuda: bool) -> int | None:
+    if on_cuda:
         torch.cuda.reset_peak_memory_stats()
         before = torch.cuda.memory_allocated()
         call()
