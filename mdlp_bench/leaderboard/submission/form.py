@@ -176,6 +176,9 @@ _REMEDIES: Final = {
     "owner_key_sha256": "give the 64 hexadecimal digits of a SHA-256",
 }
 
+_SHORTEST: Final = 1e-6
+"""Seconds; what no method can be faster than."""
+
 # Characters and pairs that a reader takes for one another in some typefaces.
 _LOOK_ALIKES: Final = str.maketrans("01i528", "ollszb")
 _ENTRY: Final = re.compile(r"\s*@\s*(\w+)\s*\{")
@@ -305,6 +308,22 @@ def parse_submission(content: bytes, faults: Faults) -> Submission | None:
             f"{SUBMISSION_FILE}: owner_key_sha256",
             "is the hash of the key that this form makes public",
             "give the hash of a new secret",
+        )
+    for name, value in found.claimed.items():
+        info = METRICS[name]
+        if info.best is not None and (value > info.best if info.higher_is_better else value < info.best):
+            faults.add(
+                "yaml",
+                f"{SUBMISSION_FILE}: claimed.{name}",
+                f"is {value:g}, better than a perfect output's {info.best:g}",
+                "give the score in the metric's unit, e.g. 0.198 for a share",
+            )
+    if found.runtime_per_image_s is not None and found.runtime_per_image_s < _SHORTEST:
+        faults.add(
+            "yaml",
+            f"{SUBMISSION_FILE}: runtime_per_image_s",
+            f"is {found.runtime_per_image_s:g} s, less than it takes to touch a picture",
+            "give seconds per sample, or leave the line out",
         )
     if not found.deterministic and found.seed is None:
         faults.add(

@@ -16,6 +16,7 @@ MAX_TEXT: Final = 16
 """Most characters of a reading without separators; the longest plate has eight."""
 
 _CONFIDENCE: Final = re.compile(r"(0(\.\d{1,17})?|1(\.0{1,17})?)", re.ASCII)
+_SEPARATORS: Final = frozenset(" -.·•・")
 _SAVE: Final = "write it with `mdlp-bench leaderboard pack`"
 
 
@@ -88,6 +89,8 @@ def _text_problem(text: str) -> str | None:
     plain = normalise(text[: 4 * MAX_TEXT])
     if len(text) > 4 * MAX_TEXT or len(plain) > MAX_TEXT:
         return f"its text is longer than {MAX_TEXT} characters"
-    if not all(c.isalnum() and (c.isascii() or is_plain_letter(c)) for c in plain):
+    known = all(c.isalnum() and (c.isascii() or is_plain_letter(c)) for c in plain)
+    # What the normal form drops beside separators, e.g. markup, is no part of a plate either.
+    if not known or any(not normalise(c) and c not in _SEPARATORS for c in text):
         return "its text holds something that is neither a letter, a digit nor a Chinese glyph"
     return None
