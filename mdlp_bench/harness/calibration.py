@@ -1,0 +1,95 @@
+"""What a reader's confidences are worth on restored plates, method by method."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from mdlp_bench.errors import RunError
+from mdlp_bench.harness.run import Run, RunRecord
+from mdlp_bench.harness.score import reading_confidences
+from mdlp_bench.harness.statistics import ClusterBootstrap, Estimate
+from mdlp_bench.metrics.text import confident_from
+
+
+class MethodCalibration(BaseModel):
+    """A reader's confidences in the outputs of one method.
+
+    A threshold that was found on clear plates says little of restored ones: a network can draw a plate that
+    is as clear as it is wrong.
+
+    Attributes:
+        n: Samples with a text.
+        believed: Share of readings of at least the reader's own threshold.
+        wrong_if_believed: Share of wrong readings among these; None when there are none.
+        believed_from: Confidence from which at most `error_rate` of this method's readings are wrong; None
+            when there is none that at least 1 / `error_rate` readings reach.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    method: str
+    n: int
+    believed: Estimate
+    wrong_if_believed: Estimate | None
+    error_rate: float
+    believed_from: float | None
+
+
+def find_runs(folders: Sequence[Path]) -> list[Run]:
+    """The runs in folders and below them, oracles left out.
+
+    Raises:
+        RunError: There is none.
+    """
+    paths = sorted(path.parent for folder in folders for path in folder.rglob(RunRecord.file_name))
+    runs = [run for run in map(Run, paths) if run.record.method.provenance != "oracle"]
+    if not runs:
+        raise RunError(f"{', '.join(map(str, folders))}: no run of a method in it; score predictions first")
+    return runs
+
+
+def calibrate_method(run: Run, reader: str, error_rate: float = 0.01) -> MethodCalibration:
+    """How often a reader is believed, and wrong then, on the outputs of a run.
+
+    Args:
+        run: Scored by the reader, among others or alone.
+        reader: Its name.
+        error_rate: Share of wrong readings that the method's own threshold allows.
+
+    Raises:
+        RunError: The run was not scored by the reader, no sample has a text, or the reader has no threshold.
+    """
+    record = run.record
+    names = [one.name for one in record.readers]
+    if reader not in names:
+        raise RunError(f"{run.folder}: not scored by {reader}, but by {', '.join(names)}")
+    position = names.index(reader)
+    threshold = record.readers[position].believed_from
+    if threshold is None:
+        raise RunError(f"{run.folder}: {reader} has no threshold (see mdlp-bench calibrate)")
+    table = run.per_sample()
+    columns = {
+        name: table[name].to_pylist() for name in (record.column("read_confidence", position), "error")
+    }
+    confidences = reading_confidences(record, columns, record.column("read_confidence", position))
+    right = np.asarray(table[record.column("acc", position)].to_numpy(zero_copy_only=False), np.float64)
+    known = ~np.isnan(right)
+    if not known.any():
+        raise RunError(f"{run.folder}: no sample has a text")
+    bootstrap = ClusterBootstrap(table["plate_id"].to_pylist(), record.rules.bootstrap.resamples)
+    sure = known & (confidences >= threshold)
+    wrong = np.where(sure, 1 - right, np.nan)
+    found = confident_from(confidences[known].tolist(), right[known] > 0, error_rate)
+    reached = 0 if found is None else int((confidences[known] >= found).sum())
+    return MethodCalibration(
+        method=record.method.title,
+        n=int(known.sum()),
+        believed=bootstrap.interval(np.where(known, sure, np.nan), is_share=True),
+        wrong_if_believed=bootstrap.interval(wrong, is_share=True) if sure.any() else None,
+        error_rate=error_rate,
+        believed_from=found if reached >= 1 / error_rate else None,
+    )
