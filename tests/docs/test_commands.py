@@ -36,6 +36,7 @@ NOT_RUN = {
     r"^mdlp-bench leaderboard serve\b": "serves until it is stopped; tests/leaderboard/test_site.py serves",
     r"^mdlp-bench gap .*--methods\b": "a dozen networks; tests/gap/test_transfer.py has small ones",
     r"^mdlp-bench data label\b|--labels LABELS\b": "readers of other packages; tests/curate/test_label.py",
+    r"--device cuda\b": "needs a GPU; tests/benchmarks/test_gpu.py runs on one",
     r"--engine ray\b": "starts a cluster; tests/test_engine.py and tests/harness/test_engines.py do",
 }
 """Commands that are parsed, so that every command and option exists, but not run; with the reason."""
