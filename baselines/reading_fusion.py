@@ -139,9 +139,10 @@ def reading_fusion(
     reader = load_reader(reader) if isinstance(reader, str) else reader
     read = reader.descriptor
     restored = restorer.descriptor if restorer else None
-    names = ["reading-fusion", *([] if read.name == "crnn" else [slugify(read.name)])]
+    reads = slugify(read.name.removeprefix("crnn").removeprefix("-")) if read.name != "crnn" else ""
+    parts = ("reading-fusion", reads, restored.name if restored else "")
     descriptor = MethodDescriptor(
-        name="-".join([*names, *([restored.name] if restored else [])]),
+        name="-".join(part for part in parts if part),
         title=f"Reading fusion ({f'{restored.title}, ' if restored else ''}{read.title})",
         frames_used=frames,
         frame_policy=f"the first {frames} or fewer, {'restored and ' if restored else ''}read one by one",

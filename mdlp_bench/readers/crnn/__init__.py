@@ -31,9 +31,9 @@ def load_grammar() -> CrnnReader:
 
 def load_latin() -> CrnnReader:
     """The bundled CRNN for Brazil's plates, best-path decoding."""
-    return CrnnReader(bundled_weights("crnn-latin"), name="crnn-latin")
+    return CrnnReader(bundled_weights("crnn-latin"), name="crnn-latin", title="CRNN Latin")
 
 
 def load_latin_grammar() -> CrnnReader:
     """The bundled CRNN for Brazil's plates, prefix beam search among valid plates."""
-    return CrnnReader(bundled_weights("crnn-latin"), "grammar", "crnn-latin")
+    return CrnnReader(bundled_weights("crnn-latin"), "grammar", name="crnn-latin", title="CRNN Latin")

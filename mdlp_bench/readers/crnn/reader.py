@@ -38,14 +38,20 @@ class CrnnReader(Reader):
     """
 
     def __init__(
-        self, weights: Path | None = None, decoding: Decoding = "greedy", name: str = "crnn"
+        self,
+        weights: Path | None = None,
+        decoding: Decoding = "greedy",
+        *,
+        name: str = "crnn",
+        title: str = "CRNN",
     ) -> None:
         """Load the network.
 
         Args:
             weights: A weight file; default the bundled one.
             decoding: How class probabilities become text.
-            name: Its name; another decoding than `greedy` is added to it.
+            name: Its name in runs; another decoding than `greedy` is added to it.
+            title: Its name in tables, likewise.
 
         Raises:
             MissingWeightsError: The file is not there.
@@ -57,7 +63,6 @@ class CrnnReader(Reader):
         self.decoding = decoding
         self._device = torch.device("cpu")
         self._grammars = [grammars()[name] for name in self.config.grammars]
-        title = " ".join([name[:4].upper(), *name[5:].split("-")]).strip()
         self.descriptor = ReaderDescriptor(
             name=name if decoding == "greedy" else f"{name}-{decoding}",
             title=title if decoding == "greedy" else f"{title} ({decoding})",

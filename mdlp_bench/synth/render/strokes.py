@@ -42,7 +42,8 @@ def stroke_glyph(
         stroke: Stroke width in millimetres.
         scale: Pixels per millimetre.
         hooked: Draw 6 and 9 with a hook, as on new-energy plates, instead of a straight stem.
-        serif: Draw the I with serifs and the M with a short middle, as on Mercosur plates.
+        serif: Draw the I with serifs, below and at the top left, and the M with a short middle, as Mercosur
+            plates have them.
         size: Width and height of the box in millimetres; centre lines are stretched to it, strokes are not.
 
     Returns:
@@ -51,7 +52,8 @@ def stroke_glyph(
     height, width = round(size[1] * scale), round(size[0] * scale)
     fine = scale * _SUPER
     canvas = np.zeros((height * _SUPER, width * _SUPER), np.uint8)
-    stroke *= _THINNER.get(character, 1.0)
+    if not serif:
+        stroke *= _THINNER.get(character, 1.0)
     # Centre lines half a stroke from the box's edge stay there: the box they span is mapped, not the whole.
     half, box = stroke / 2, np.array([WIDTH, HEIGHT])
     stretch = (np.asarray(size) - stroke) / (box - stroke)
@@ -113,9 +115,9 @@ def _serif_paths(character: str, stroke: float) -> list[Path]:
     h, cx = stroke / 2, WIDTH / 2
     left, right = h, WIDTH - h
     if character == "I":
-        return [[(cx, -9), (cx, 99)], *([(9.0, y), (36.0, y)] for y in (h, HEIGHT - h))]
+        return [[(cx, -9), (cx, 99)], [(8, h), (cx, h)], [(7, HEIGHT - h), (38, HEIGHT - h)]]
     return [[(left, -9), (left, 99)], [(right, -9), (right, 99)],
-            [(left - 3, -9), (left, 0), (cx, 37), (right, 0), (right + 3, -9)]]  # fmt: skip
+            [(left - 3, -9), (left, 0), (cx, 44), (right, 0), (right + 3, -9)]]  # fmt: skip
 
 
 def _paths(character: str, stroke: float) -> list[Path]:

@@ -249,10 +249,12 @@ def sample_style(
     drawn: LatinFace = (
         "plate_serif" if layout == "mercosur" else "plate_energy" if new_energy or latin_layout else "plate"
     )
+    if layout == "brazilian" and rng.random() < 0.4:  # older makers' 6 and 9 have straight stems
+        drawn = "plate"
     fonts = tuple(face for face in LATIN_FACES if face not in DRAWN_FACES)
     latin = drawn if rng.random() < appearance.drawn_face else fonts[rng.integers(len(fonts))]
     # New-energy characters are printed, with thinner strokes; Brazil's are bold for their height.
-    lightness = -0.4 if new_energy else 0.5 if latin_layout else 0.1
+    lightness = -0.4 if new_energy else 0.9 if latin_layout else 0.1
     return PlateStyle(
         latin=latin,
         han=HAN_FACES[int(rng.random() < 0.25)],
