@@ -19,6 +19,7 @@ GRAMMARS_READ: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "crnn-grammar": _CHINESE,
         "crnn-latin": _LATIN,
         "crnn-latin-grammar": _LATIN,
+        "fast-plate-ocr": _LATIN,
         "ppocrv4": _CHINESE,
         "clpr": _CHINESE,
     }
