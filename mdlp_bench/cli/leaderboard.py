@@ -548,12 +548,10 @@ def export(
 @app.command("test-set")
 def test_set(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write; new or unfinished.")],
-    plates: Annotated[int, typer.Option("--plates", min=2, help="Plates to render.")] = 200,
+    plates: Annotated[int, typer.Option("--plates", min=2, help="How many; the board has 200.")] = 200,
 ) -> None:
-    """Render the test set of the bundled board: the demo's, the same bytes on every machine."""
-    from mdlp_bench.harness.demo import RECIPE, SEED
-    from mdlp_bench.synth.build import synthesise_rendered
-    from mdlp_bench.synth.degrade import load_recipe
+    """Write the test set of the bundled board, which is the demo's: the same pictures on every machine."""
+    from mdlp_bench.harness.demo import write_test_set
 
-    synthesise_rendered(load_recipe(RECIPE), plates, out, seed=SEED, only="test")
+    write_test_set(out, plates)
     typer.echo(f"{counted(plates, 'plate')}: {out}")

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
-from mdlp_bench.data import open_samples
-from mdlp_bench.data.manifest import MANIFEST
+from mdlp_bench.data import open_samples, write_parquet
+from mdlp_bench.data.manifest import MANIFEST, Manifest
+from mdlp_bench.data.parquet import ParquetSamples
 from mdlp_bench.data.samples import Samples
 from mdlp_bench.engine import LocalEngine
-from mdlp_bench.errors import MdlpBenchError
+from mdlp_bench.errors import DataError, MdlpBenchError
 from mdlp_bench.harness.bench import ORACLES, bench
 from mdlp_bench.harness.compare import RunComparison
 from mdlp_bench.harness.plan import ScoringPlan
 from mdlp_bench.methods import load_method, registered_ablations, registered_methods
 from mdlp_bench.metrics.weights import BACKBONES, is_cached
+from mdlp_bench.output_folder import MARK
 from mdlp_bench.progress import progress_bar
 from mdlp_bench.synth.build import synthesise_rendered
 from mdlp_bench.synth.degrade import load_recipe
@@ -27,12 +29,19 @@ RECIPE: Final = "surveillance"
 SEED: Final = 2025
 """Seed of the demo's plates: of the test split only, on which no bundled weights are trained."""
 
+PACKED: Final = Path(__file__).parent / "demo_set"
+"""The first plates of the demo, rendered once: a Parquet data set."""
+
+PACKED_PLATES: Final = 200
+FINGERPRINT: Final = "15ba72bf60a5ca3525d623d5b7835d15bbb63cc8ee2b20325011955b4c9b6999"
+"""Of the packed plates; the bundled board carries it."""
+
 
 _ENGINE: Final = LocalEngine(2)
 
 
 def demo(out: Path, *, plates: int = 200, progress: bool = False) -> RunComparison:
-    """Render plates, degrade them with the surveillance recipe, bench every registered method.
+    """Bench every registered method on rendered plates, degraded with the surveillance recipe.
 
     Writes the data set to `out/data` and what `bench` writes to `out`; a stopped demo resumes.
 
@@ -65,23 +74,45 @@ def _bench(
 
 
 def _samples(data: Path, plates: int, progress: bool) -> Samples:
-    if not (data / MANIFEST).is_file():
-        with progress_bar(plates, "Rendering", "plate", shown=progress) as bar:
-            synthesise_rendered(
-                load_recipe(RECIPE),
-                plates,
-                data,
-                seed=SEED,
-                only="test",
-                engine=_ENGINE,
-                progress=bar.update,
-            )
+    if not (data / MANIFEST).is_file() or (data / MARK).is_file():
+        with progress_bar(plates, "Plates", "plate", shown=progress) as bar:
+            write_test_set(data, plates, progress=bar.update)
     samples = open_samples(data, split="test")
     if len(samples) != plates:
         raise MdlpBenchError(
             f"{data}: holds {len(samples)} plates, not {plates}; delete it or choose another folder"
         )
     return samples
+
+
+def write_test_set(
+    out: Path, plates: int = PACKED_PLATES, *, progress: Callable[[int], None] | None = None
+) -> Manifest:
+    """Write the test set of the demo and of the bundled board.
+
+    Up to `PACKED_PLATES` plates come from the packed file that this package brings: the same pictures on
+    every machine, where rendering depends on the processor in the last bit. More are rendered here.
+
+    Args:
+        out: Folder to write (see `write_parquet`).
+        plates: How many.
+        progress: Called as rows are done.
+
+    Raises:
+        DataError: The packed file is damaged, or as in `write_parquet`.
+    """
+    if plates > PACKED_PLATES:
+        recipe = load_recipe(RECIPE)
+        return synthesise_rendered(
+            recipe, plates, out, seed=SEED, only="test", engine=_ENGINE, progress=progress
+        )
+    packed = ParquetSamples(PACKED)
+    for problem in packed.check_shards():
+        raise DataError(f"{problem.message}; install the package again")
+    if packed.fingerprint != FINGERPRINT:
+        raise DataError(f"{PACKED}: is not the test set it should be; install the package again")
+    chosen = packed.select(sample_ids=packed.sample_ids[:plates])
+    return write_parquet(chosen, out, name=packed.name, progress=progress)
 
 
 def installed_methods() -> list[str]:

@@ -90,10 +90,14 @@ def score(
     """
     for one in predictions:
         if one.record.dataset.fingerprint != samples.fingerprint:
-            raise ProtocolError(
-                f"{one.folder}: made on {one.record.dataset.name}, which is not this data set "
-                f"({samples.name}); predict on it first"
+            made_on = one.record.dataset
+            what = (
+                f"made on other pictures of {samples.name} ({made_on.fingerprint[:8]}, these are "
+                f"{samples.fingerprint[:8]}): another version, or rendered on another processor"
+                if (made_on.name, made_on.n_samples) == (samples.name, len(samples))
+                else f"made on {made_on.name}, which is not this data set ({samples.name})"
             )
+            raise ProtocolError(f"{one.folder}: {what}; predict on it first")
     records = [_run_record(one.record, plan) for one in predictions]
     runs = [_kept(out, record, plan) for record, out in zip(records, outs, strict=True)]
     missing = [index for index, run in enumerate(runs) if run is None]

@@ -15,6 +15,7 @@ from mdlp_bench.synth.render.ink import ink_masks
 from mdlp_bench.synth.render.lighting import exposed, illumination, relief
 from mdlp_bench.synth.render.raster import Field, Image, f32, planes, shrunk, to_uint8
 from mdlp_bench.synth.render.style import PlateStyle
+from mdlp_bench.synth.rounded import power
 
 MIN_HEIGHT: Final = 16
 MAX_HEIGHT: Final = 1120
@@ -85,5 +86,5 @@ def _background(layout: Layout, style: PlateStyle, height: int) -> Field:
         return top
     share = (np.arange(height, dtype=np.float32) + 0.5) / height
     # The gradient stays light through the upper third, as on real sheets.
-    share = np.clip((share - 0.12) / 0.8, 0.0, 1.0) ** np.float32(1.2)
+    share = power(np.clip((share - 0.12) / 0.8, 0.0, 1.0), 1.2)
     return top + (low - top) * f32(share)[:, None]

@@ -9,6 +9,7 @@ from mdlp_bench.images import LUMA
 from mdlp_bench.synth.render.geometry import PLATE_HEIGHT
 from mdlp_bench.synth.render.raster import Field, f32, grain, planes, smooth_noise
 from mdlp_bench.synth.render.style import Light
+from mdlp_bench.synth.rounded import exp
 
 
 def relief(ink: Field, emboss: float, direction: float) -> Field:
@@ -41,7 +42,7 @@ def illumination(light: Light, shape: tuple[int, int], rng: np.random.Generator)
         shaded = np.clip((np.float32(light.shadow_at) - along) * np.float32(1 / softness) + 0.5, 0, 1)
         field *= 1 - np.float32(light.shadow) * shaded
     if light.retro > 0:
-        across = np.exp(np.float32(-1.2) * x**2) * np.exp(np.float32(-4.8) * y**2)
+        across = exp(np.float32(-1.2) * x**2) * exp(np.float32(-4.8) * y**2)
         field += np.float32(light.retro) * across
     return f32(field)
 
@@ -55,7 +56,7 @@ def exposed(image: Field, light: Light, rng: np.random.Generator) -> Field:
         gx = np.float32(light.glare_at[0] * 2 - 1)
         gy = np.float32((light.glare_at[1] * 2 - 1) * shape[0] / shape[1])
         scale = np.float32(-0.5 / light.glare_size**2)
-        spot = np.exp((x - gx) ** 2 * scale) * np.exp((y - gy) ** 2 * scale)
+        spot = exp((x - gx) ** 2 * scale) * exp((y - gy) ** 2 * scale)
         image += np.float32(light.glare) * spot
     image = vivid(image, light.saturation)
     if light.veil > 0:

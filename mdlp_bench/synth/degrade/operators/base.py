@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
+from mdlp_bench.synth.rounded import power
+
 ImageF32 = npt.NDArray[np.float32]
 """float32 RGB [H, W, 3], nominally in [0, 1]."""
 
@@ -74,9 +76,9 @@ def to_float(image: npt.NDArray[np.uint8]) -> ImageF32:
 
 def linear_light(image: ImageF32) -> ImageF32:
     """Stored values to linear light; values below 0 count as 0."""
-    return np.asarray(np.power(np.maximum(image, 0.0), np.float32(GAMMA)), np.float32)
+    return power(np.maximum(image, 0.0), GAMMA)
 
 
 def stored_values(light: ImageF32) -> ImageF32:
     """Linear light to stored values, clipped to [0, 1]."""
-    return np.asarray(np.power(np.clip(light, 0.0, 1.0), np.float32(1.0 / GAMMA)), np.float32)
+    return power(np.clip(light, 0.0, 1.0), 1.0 / GAMMA)

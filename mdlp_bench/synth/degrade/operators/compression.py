@@ -13,6 +13,7 @@ from pydantic import Field
 from mdlp_bench.errors import DataError
 from mdlp_bench.quality.dct import dct_matrix
 from mdlp_bench.synth.degrade.operators.base import ImageF32, Params, to_float, to_uint8
+from mdlp_bench.synth.rounded import product
 
 Subsampling = Literal["4:4:4", "4:2:2", "4:2:0"]
 
@@ -125,10 +126,10 @@ def _code_plane(
     blocks = padded.reshape(rows, block, columns, block).transpose(0, 2, 1, 3)
     step = 0.625 * 2 ** (qp / 6)
     basis = dct_matrix(block)
-    spectrum = basis @ blocks @ basis.T
+    spectrum = product(product(basis, blocks), basis.T)
     # Rounding offset 1/3: the dead zone encoders use for intra blocks.
     quantised = np.sign(spectrum) * np.floor(np.abs(spectrum) / np.float32(step) + np.float32(1 / 3))
-    decoded = np.asarray(basis.T @ (quantised * np.float32(step)) @ basis, np.float32)
+    decoded = product(product(basis.T, quantised * np.float32(step)), basis)
     decoded = decoded.transpose(0, 2, 1, 3).reshape(padded.shape)
     if deblocking > 0:
         limit = np.float32(deblocking * step / 2)

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from mdlp_bench.images import LUMA
 from mdlp_bench.synth.degrade.operators.base import ImageF32, Params, linear_light, stored_values
+from mdlp_bench.synth.rounded import exp, product
 
 
 class ExposureParams(Params):
@@ -44,7 +45,7 @@ class ToneParams(Params):
 
 def tone(image: ImageF32, params: ToneParams, rng: np.random.Generator) -> ImageF32:
     """Contrast and veiling glare of a lens."""
-    mean = np.float32((image @ LUMA).mean())
+    mean = np.float32(product(image, LUMA).mean())
     toned = (image - mean) * np.float32(params.contrast) + mean
     toned = toned * np.float32(1 - params.veil) + np.float32(params.veil * params.veil_level)
     return np.asarray(np.clip(toned, 0.0, 1.0), np.float32)
@@ -58,7 +59,7 @@ class SaturationParams(Params):
 
 def saturation(image: ImageF32, params: SaturationParams, rng: np.random.Generator) -> ImageF32:
     """Colour saturation (computed here: albumentations takes seconds to import in every worker)."""
-    grey = (image @ LUMA)[..., None]
+    grey = product(image, LUMA)[..., None]
     return np.asarray(np.clip(grey + (image - grey) * np.float32(params.factor), 0.0, 1.0), np.float32)
 
 
@@ -98,7 +99,7 @@ def night(image: ImageF32, params: NightParams, rng: np.random.Generator) -> Ima
     """Dim ambient light plus one lamp, with less colour."""
     height, width = image.shape[:2]
     light = linear_light(image)
-    grey = (light @ LUMA)[..., None]
+    grey = product(light, LUMA)[..., None]
     light = light + (grey - light) * np.float32(params.colour_loss)
     x = (np.arange(width) + 0.5)[None, :] / width - params.lamp_x
     y = ((np.arange(height) + 0.5)[:, None] / height - params.lamp_y) * (height / width)
@@ -123,7 +124,7 @@ def glare(image: ImageF32, params: GlareParams, rng: np.random.Generator) -> Ima
     y = ((np.arange(height, dtype=np.float32) + 0.5)[:, None] / height - np.float32(params.y)) * (
         height / width
     )
-    spot = np.float32(params.strength) * np.exp(-(x**2 + y**2) / np.float32(2 * params.radius**2))
+    spot = np.float32(params.strength) * exp(-(x**2 + y**2) / np.float32(2 * params.radius**2))
     return stored_values(linear_light(image) + spot[..., None].astype(np.float32))
 
 

@@ -13,6 +13,7 @@ from scipy.special import pdtr
 
 from mdlp_bench.images import LUMA
 from mdlp_bench.synth.degrade.operators.base import ImageF32, Params, linear_light, stored_values, to_uint8
+from mdlp_bench.synth.rounded import product
 
 _QUANTILES: Final = 4096
 
@@ -42,7 +43,7 @@ def gaussian_noise(image: ImageF32, params: GaussianNoiseParams, rng: np.random.
         # The absolute value may cost positive semi-definiteness; the nearest such matrix is used.
         values, vectors = np.linalg.eigh(covariance)
         mixing = np.asarray(vectors * np.sqrt(np.maximum(values, 0)), np.float32)
-        noise = rng.standard_normal(shape, np.float32) @ mixing.T
+        noise = product(rng.standard_normal(shape, np.float32), mixing.T)
     else:
         noise = rng.standard_normal(shape, np.float32)
     return np.asarray(np.clip(image + sigma * noise, 0.0, 1.0), np.float32)
@@ -62,7 +63,7 @@ def poisson_noise(image: ImageF32, params: PoissonNoiseParams, rng: np.random.Ge
     4096 quantiles for each grey level: several times faster than rejection, with the right mean and variance
     to a fraction of a percent; only the outermost tails, 1 in 8192 on each side, are cut.
     """
-    source = (image @ LUMA)[..., None] if params.gray else image
+    source = product(image, LUMA)[..., None] if params.gray else image
     levels = to_uint8(source)
     rounded = levels.astype(np.float32) / np.float32(255)
     used = int(np.count_nonzero(np.bincount(levels.ravel(), minlength=256)))
