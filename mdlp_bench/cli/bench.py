@@ -403,9 +403,15 @@ def demo(
     """Render plates, degrade them, run every bundled method, score them and show the table; offline."""
     from mdlp_bench.harness.demo import demo as run_demo
 
+    typer.echo(
+        f"Renders {plates} plates, restores them with every bundled method, reads and scores the results. "
+        "About a minute per 40 plates on two idle cores; a stopped demo resumes.",
+        err=True,
+    )
     comparison = run_demo(out, plates=plates, progress=show_progress())
     _show(comparison, as_json=False)
-    typer.echo(f"Data, runs, tables and comparison.png are in {out}")
+    typer.echo(f"Open {out / 'table.html'} and {out / 'comparison.png'}; data and runs are beside them.")
+    typer.echo(f"Next, your method: mdlp-bench bench {out / 'data'} -m bicubic,my_method.py:restore -o out")
 
 
 def _show_breakdown(comparison: RunComparison, by: str, metric: str, out: Path | None, as_json: bool) -> None:

@@ -26,6 +26,7 @@ from mdlp_bench.metrics.abstaining import risk_coverage
 from mdlp_bench.metrics.base import METRICS, MetricInfo
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 FORMATS: Final = (".pdf", ".svg", ".png")
@@ -146,7 +147,7 @@ def _layout_bars(comparison: RunComparison, info: MetricInfo) -> Figure:
     height = 0.7 + 0.17 * len(methods)
     across = min(len(ordered), 4)
     down = -(-len(ordered) // across)
-    figure, grid = _figure(_PAGE, height * down + 0.2, down, across)
+    figure, grid = _panels(_PAGE, height * down + 0.2, down, across)
     places = np.arange(len(methods))
     rules = comparison.runs[0].record.rules.bootstrap
     for axes, layout in zip(grid.flat, ordered, strict=False):
@@ -283,12 +284,16 @@ def _label(info: MetricInfo) -> str:
     return f"{info.title}{unit}, {'higher' if info.higher_is_better else 'lower'} is better"
 
 
-def _figure(width: float, height: float, down: int = 1, across: int = 1) -> tuple[Figure, Any]:
+def _figure(width: float, height: float) -> tuple[Figure, Axes]:
+    figure, grid = _panels(width, height)
+    axes: Axes = grid[0, 0]
+    return figure, axes
+
+
+def _panels(width: float, height: float, down: int = 1, across: int = 1) -> tuple[Figure, Any]:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), dpi=300, layout="constrained")
-    if down * across == 1:
-        return figure, figure.subplots()
     return figure, figure.subplots(down, across, squeeze=False, sharex=True, sharey=True)
 
 

@@ -371,7 +371,7 @@ def metric(
         ...     return abs(restored.astype(float) - gt).mean(axis=(1, 2, 3))
         >>> data = mb.open("DATA", split="test")
         >>> comparison = mb.bench(["bicubic", "lanczos"], data, "out", lpips="none", metrics=[mae])
-        >>> [column.heading for column in comparison.table.columns][-1]
+        >>> comparison.table.columns[-1].heading
         'MAE ↓'
     """
 

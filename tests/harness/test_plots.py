@@ -82,6 +82,12 @@ def test_bars_are_the_means_of_each_layout(comparison: RunComparison) -> None:
             assert bar.get_width() == pytest.approx(mean)
 
 
+def test_one_layout_is_one_panel(comparison: RunComparison, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mdlp_bench.harness.plots._FEW_PLATES", 1000)
+    (panel,) = plot(comparison, "layout-bars").axes
+    assert panel.get_title() == "other layouts: 24 plates"
+
+
 def test_the_curves_end_at_the_share_of_wrong_readings(comparison: RunComparison) -> None:
     (axes,) = plot(comparison, "risk-coverage").axes
     for line, run in zip(axes.lines, comparison.best_first(), strict=True):
