@@ -171,7 +171,7 @@ def with_labels(samples: Samples, path: Path) -> LabelledSamples:
         if not row.text:
             continue
         other = taken.setdefault(sample_id, row)
-        if other.text != row.text:
+        if not row.says_the_same(other):
             message = f"{row.where}: {row.key!r} is {row.text!r} here but {other.text!r} at {other.where}"
             notes.append(Problem("label", message, sample_id, rejected=False))
             texts.pop(sample_id, None)

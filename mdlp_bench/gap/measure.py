@@ -18,6 +18,7 @@ from mdlp_bench.harness.statistics.clusters import FloatArray
 from mdlp_bench.images import ImageU8, decode
 from mdlp_bench.metrics.protocol import to_working_size
 from mdlp_bench.metrics.text import ned
+from mdlp_bench.plate import is_unreadable
 from mdlp_bench.quality import camera
 from mdlp_bench.quality.statistics import frame_statistics, luminance
 
@@ -265,7 +266,7 @@ def _reader_ned(
 ) -> FloatArray:
     """Mean NED of each sample's frames, NaN where the text is unknown; float64 [n]."""
     found = np.full(len(frames), np.nan)
-    known = [index for index, text in enumerate(texts) if text]
+    known = [index for index, text in enumerate(texts) if text and not is_unreadable(text)]
     read = reader.read([frame for index in known for frame in frames[index]])
     truths = [str(texts[index]) for index in known for _ in frames[index]]
     scores = iter(ned([reading.text for reading in read], truths).tolist())

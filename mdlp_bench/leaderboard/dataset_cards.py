@@ -35,6 +35,7 @@ from mdlp_bench.leaderboard.store import (
 from mdlp_bench.leaderboard.submission.form import read_name
 from mdlp_bench.metrics.protocol import to_working_size
 from mdlp_bench.metrics.text import accuracy, ned
+from mdlp_bench.plate import is_unreadable
 from mdlp_bench.readers.base import Reader
 
 if TYPE_CHECKING:
@@ -240,7 +241,11 @@ def bounds_of(table: pa.Table, key: str) -> tuple[dict[str, float], dict[str, fl
     frames = table[f"frame_texts@{key}"].to_pylist()
     found: list[dict[str, float]] = []
     for readings in (truths, [read[0] for read in frames]):
-        pairs = [(r, t) for r, t in zip(readings, texts, strict=True) if r is not None and t]
+        pairs = [
+            (r, t)
+            for r, t in zip(readings, texts, strict=True)
+            if r is not None and t and not is_unreadable(t)
+        ]
         read, targets = [r for r, _ in pairs], [t for _, t in pairs]
         scores = {"ned": ned(read, targets), "acc": accuracy(read, targets)} if pairs else {}
         found.append({name: float(np.mean(values)) for name, values in scores.items()})

@@ -114,6 +114,9 @@ def test_options_overrule_the_names(tmp_path: Path) -> None:
     listed = tmp_path / "order.txt"
     listed.write_text("t\\3_8.png\n\n./t/1_9.png\r\nt/2_7\n", "utf-8")
     assert order_frames(names, OrderRule.parse(str(listed)), "t").names == ("3_8.png", "1_9.png", "2_7.png")
+    spaced = ("img (1).png", "a 10:00.png")
+    listed.with_name("s.txt").write_text("a 10:00.png\nimg (1).png\n", "utf-8")
+    assert order_frames(spaced, OrderRule.parse(str(listed.with_name("s.txt")))).names == spaced[::-1]
     for rule, message in (
         ("number:4", "has 2 numbers"), ("time", "no clock time"), ("size", "write name, number:K"),
         ("number:0", "write name, number:K"),

@@ -100,10 +100,30 @@ def test_lists_with_blanks_a_sep_line_or_trailing_cells(mdlp: Path) -> None:
         "a  皖A12345\nb 京P20S75\nc\u3000苏UZ502G\n",
         "sep=;\ngroup;text\na;皖A12345\nb;京P20S75\nc;苏UZ502G\n",
         "a,皖A12345,,\nb,京P20S75,\nc,苏UZ502G\n",
+        "# by hand\ngroup,text\na,皖A12345\nb,京P20S75\nc,苏UZ502G\n",
+        "a=皖A12345\nb=京P20S75\nc=苏UZ502G\n",
+        "A：皖A12345\nB：京P20S75\nC：苏UZ502G\n",
+        "a,皖A12345\na,皖 A·12345\nb,京P20S75\nc,苏UZ502G\n",
+        "A,皖A12345\nB,京P20S75\nC,苏UZ502G\n",
+        "a/gt.png 皖 A12345\nb/gt.png 京P20S75\nc/gt.png 苏UZ502G\n",
         'group,text,note\na,皖A12345,"x, y"\nb,京P20S75,\n\nc,苏UZ502G,z\n',
     ):
         labels.write_text(content, "utf-8")
         assert texts_of(mdlp) == list(TEXTS), content
+
+
+def test_indices_in_cells_of_their_own_are_one_vector(mdlp: Path) -> None:
+    (mdlp / "labels.csv").write_text("a,[1, 2, 3, 4, 5, 6, 7]\nb,1,2,3,4,5,6,7\nc,苏UZ502G\n", "utf-8")
+    samples = open_samples(mdlp)
+    assert texts_of(mdlp) == [None, None, TEXTS[2]]
+    assert [p.code for p in samples.problems] == ["text-unreadable"] * 2
+    assert "vector of indices" in samples.problems[0].message
+
+
+def test_a_table_without_header_is_pictures_and_texts(tmp_path: Path) -> None:
+    picture(tmp_path / "imgs/1.png")
+    (tmp_path / "t.csv").write_text("imgs/1.png,皖A12345\nimgs\\1.png,京P20S75\n", "utf-8")
+    assert texts_of(tmp_path / "t.csv") == ["皖A12345", "京P20S75"]
 
 
 def test_undecodable_lists_name_the_byte(mdlp: Path) -> None:

@@ -94,6 +94,8 @@ def _blocks(path: Path) -> Iterator[pa.RecordBatch]:
                 yield batch.select(list(kept)).rename_columns(list(kept.values()))
         return
     dialect = dialect_of(read_file(path), printable(str(path)))
+    if not dialect.delimiter.isascii() or dialect.delimiter == " ":
+        raise DataError(f"{printable(str(path))}: separate its columns by commas, tabs or semicolons")
     read = pa.csv.ReadOptions(encoding=dialect.encoding, skip_rows=dialect.skipped)
     parse = pa.csv.ParseOptions(delimiter=dialect.delimiter, newlines_in_values=True)
     with pa.csv.open_csv(path, read, parse) as stream:

@@ -55,6 +55,10 @@ class LabelRow:
             parts[-1] = Path(parts[-1]).stem
         return tuple(parts)
 
+    def says_the_same(self, other: LabelRow) -> bool:
+        """Whether two lines give one text, however they write it."""
+        return plate.normalise(self.text) == plate.normalise(other.text)
+
 
 def read_labels(path: Path) -> tuple[list[LabelRow], list[Problem]]:
     """Read a label list in any dialect of `text_table`.
@@ -139,6 +143,8 @@ def check_text(
 
 
 def _plain_row(cells: Sequence[str], where: str) -> LabelRow | None:
+    if len(cells) > 2 and _INDICES.fullmatch(indices := ",".join(cells[1:])):
+        cells = (cells[0], indices)
     fitting = fit_cells(cells, 2)
     return LabelRow(fitting[0], fitting[1], None, where=where) if fitting and fitting[0] else None
 

@@ -54,7 +54,7 @@ def open_lpblur(path: Path) -> FileSamples:
             if partner is None:
                 message = f"sample {sample_id}: no sharp image of this name"
                 problems.append(Problem("missing-gt", message, sample_id, split, rejected=False))
-            if row := texts.get(stem) or texts.get(sample_id):
+            if row := texts.get(stem.casefold()) or texts.get(sample_id.casefold()):
                 used.add(row.where)
                 text, layout, notes = check_text(row.text, sample_id, split, row.where)
                 problems += notes
@@ -89,15 +89,15 @@ def _unused(texts: Mapping[str, LabelRow], used: Collection[str]) -> list[Proble
 
 
 def _texts(folder: Path, problems: list[Problem]) -> dict[str, LabelRow]:
-    """Lines by image stem; lines that contradict each other give no text."""
+    """Lines by image stem, whatever its case; lines that contradict each other give no text."""
     texts: dict[str, LabelRow] = {}
     for file in find_labels(folder):
         rows, notes = read_labels(file)
         problems += notes
         for row in rows:
             stem = row.parts[-1] if row.parts else row.key
-            if (other := texts.setdefault(stem, row)).text != row.text:
+            if not row.says_the_same(other := texts.setdefault(stem.casefold(), row)):
                 message = f"{row.where}: {row.key!r} is {row.text!r} here but {other.text!r} at {other.where}"
                 problems.append(Problem("label", message, rejected=False))
-                texts[stem] = replace(other, text="")
+                texts[stem.casefold()] = replace(other, text="")
     return texts

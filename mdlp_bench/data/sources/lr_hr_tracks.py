@@ -26,6 +26,7 @@ from mdlp_bench.data.sources.base import (
     stray_files,
 )
 from mdlp_bench.data.sources.frame_order import AUTO, OrderRule, order_frames
+from mdlp_bench.data.sources.labels import check_text
 from mdlp_bench.data.sources.names import (
     Listing,
     list_folder,
@@ -204,7 +205,8 @@ def _read_track(
     if hr and annotation.text is None:
         message = f"sample {sample_id}: no text in the annotations"
         problems.append(Problem("text-missing", message, sample_id, split, rejected=False))
-    text = plate.normalise(annotation.text) if annotation.text else None
+    text, _, notes = check_text(annotation.text or "", sample_id, split)
+    problems += [note for note in notes if note.code == "text-unreadable"]
     layouts = plate.parse(text).layouts if text and plate.is_valid(text) else ()
     layout = annotation.layout or (layouts[0] if len(layouts) == 1 else None)
     if text and not layouts:

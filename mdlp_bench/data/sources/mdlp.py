@@ -175,7 +175,7 @@ def _label(
             elif not matches and not partial:
                 message = f"{row.where}: {row.key!r} labels no sample"
                 problems.append(Problem("label", message, rejected=False))
-            elif matches and (other := found.setdefault(matches[0], row)).text != row.text:
+            elif matches and not row.says_the_same(other := found.setdefault(matches[0], row)):
                 message = f"{row.where}: {row.key!r} is {row.text!r} here but {other.text!r} at {other.where}"
                 problems.append(Problem("label", message, rejected=False))
                 found[matches[0]] = replace(other, text="")
@@ -193,18 +193,28 @@ def _label(
     return labelled, problems
 
 
+_Table = dict[tuple[str, str], list[_Key]]
+"""Samples by name (in front), and by name without regard to case (behind)."""
+
+
 class _LabelKeys:
     """Finds the samples that a label line means: by group, or by the name of the ground truth."""
 
     def __init__(self, entries: Mapping[_Key, FileEntry]) -> None:
-        self._groups: dict[str, list[_Key]] = defaultdict(list)
-        self._images: dict[str, list[_Key]] = defaultdict(list)
-        self._ids: dict[str, list[_Key]] = {entry.sample_id: [key] for key, entry in entries.items()}
+        self._groups: _Table = defaultdict(list)
+        self._images: _Table = defaultdict(list)
+        self._ids: _Table = defaultdict(list)
         self._splits = {key.split for key in entries}
         for key, entry in entries.items():
-            self._groups[key.group].append(key)
-            if entry.gt is not None:
-                self._images[printable(entry.gt.stem)].append(key)
+            image = "" if entry.gt is None else printable(entry.gt.stem)
+            for table, name in (
+                (self._groups, key.group),
+                (self._images, image),
+                (self._ids, entry.sample_id),
+            ):
+                if name:
+                    table[name, ""].append(key)
+                    table["", name.casefold()].append(key)
 
     def find(self, row: LabelRow, split: str | None) -> list[_Key]:
         """The samples of that split (None: of any) which the line can mean."""
@@ -213,10 +223,14 @@ class _LabelKeys:
         if named := [i for i, part in enumerate(parts[:-1]) if part in self._splits]:
             split, parts = parts[named[-1]], parts[named[-1] + 1 :]
         names = [row.key, "/".join(parts), *reversed(parts[-2:])]
-        for table, wanted in ((self._groups, names), (self._images, parts[-1:]), (self._ids, names[:1])):
-            for name in wanted:
-                if matches := [key for key in table.get(name, ()) if split in (None, key.split)]:
-                    return matches
+        looked = ((self._groups, names), (self._images, parts[-1:]), (self._ids, names[:1]))
+        # Windows does not tell A from a; a name that fits exactly counts more.
+        for folded in (False, True):
+            for table, wanted in looked:
+                for name in wanted:
+                    found = table.get(("", name.casefold())) if folded else table.get((name, ""))
+                    if matches := [key for key in found or () if split in (None, key.split)]:
+                        return matches
         return []
 
 

@@ -20,7 +20,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -32,7 +32,7 @@ from mdlp_bench.data.parquet import has_sample_columns
 from mdlp_bench.data.samples import Problem
 from mdlp_bench.data.sources.base import LazySamples, RejectedError, image_of
 from mdlp_bench.data.sources.labels import check_text
-from mdlp_bench.data.sources.names import natural_key, printable, read_file, sample_id_of
+from mdlp_bench.data.sources.names import IMAGE_SUFFIXES, natural_key, printable, read_file, sample_id_of
 from mdlp_bench.data.sources.text_table import (
     IMAGE_NAMES,
     TEXT_NAMES,
@@ -318,6 +318,9 @@ class _CsvRows:
         if header is None:
             raise DataError(f"{self._name}: the table is empty")
         self.columns = list(header.cells)
+        if len(self.columns) == 2 and Path(self.columns[0]).suffix.lower() in IMAGE_SUFFIXES:
+            # No header: the first line is a picture and its text.
+            self.columns, lines = ["image", "text"], chain([header], lines)
         self.problems: list[Problem] = []
         self._numbers: list[pa.Array] = []
         self._blocks = list(self._read(lines))

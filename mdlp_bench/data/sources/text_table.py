@@ -48,7 +48,8 @@ _MARKS: Final = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-_DELIMITERS: Final = (",", "\t", ";", "，", "|")
+_DELIMITERS: Final = (",", "\t", ";", "，", "|", "=", ":", "：")
+_PICTURE: Final = re.compile(r"(.*?\.(?:jpe?g|jfif|png|bmp|webp))\s+(\S.*)", re.IGNORECASE)
 _HEAD: Final = 1 << 16
 _PEEK_LINES: Final = 20
 _LIST: Final = re.compile(r"\s*[\[(](.*)[\])]\s*", re.DOTALL)
@@ -85,14 +86,14 @@ def dialect_of(content: bytes, name: str) -> Dialect:
     """
     encoding = _encoding(content, name)
     head = content[:_HEAD].decode(encoding, "ignore")
-    lines = [line for line in head.splitlines()[: _PEEK_LINES + 1] if line.strip()]
+    lines = [line for line in head.splitlines()[: _PEEK_LINES + 1] if line.strip() and line[0] != "#"]
     if lines and (given := re.fullmatch(r"sep=(.)", lines[0].strip(), re.IGNORECASE)):
         return Dialect(encoding, given[1], 1)
     return Dialect(encoding, _delimiter(lines))
 
 
 def read_lines(content: bytes, name: str) -> Iterator[Line]:
-    """The lines of a table that are not empty.
+    """The lines of a table that are not empty; lines of one cell that begin with `#` are comments.
 
     Raises:
         DataError: It cannot be decoded, or its quotes do not match.
@@ -104,13 +105,14 @@ def read_lines(content: bytes, name: str) -> Iterator[Line]:
     if dialect.delimiter == " ":
         for number, line in enumerate(text, start=1 + dialect.skipped):
             if line.strip():
-                yield Line(number, tuple(line.strip().rsplit(None, 1)))
+                named = _PICTURE.fullmatch(line.strip())
+                yield Line(number, named.groups() if named else tuple(line.strip().rsplit(None, 1)))
         return
     reader = csv.reader(text, delimiter=dialect.delimiter)
     try:
         for cells in reader:
             stripped = tuple(cell.strip() for cell in cells)
-            if any(stripped):
+            if any(stripped) and not (len(stripped) == 1 and stripped[0].startswith("#")):
                 yield Line(reader.line_num + dialect.skipped, stripped)
     except csv.Error as error:
         raise DataError(f"{name}:{reader.line_num}: not a table ({error})") from error
@@ -122,8 +124,12 @@ def read_list(path: Path) -> list[tuple[int, str]]:
     Raises:
         DataError: See `read_lines`; or the file cannot be read.
     """
-    lines = read_lines(read_file(path), printable(str(path)))
-    return [(line.number, line.cells[0]) for line in lines if line.cells[0]]
+    content, name = read_file(path), printable(str(path))
+    dialect = dialect_of(content, name)
+    mark = dialect.delimiter if dialect.delimiter in ",\t;，" else None
+    lines = content.decode(dialect.encoding).splitlines()
+    cells = [(number, line.split(mark)[0] if mark else line) for number, line in enumerate(lines, start=1)]
+    return [(number, cell.strip().strip('"')) for number, cell in cells if cell.strip()]
 
 
 def column_name(written: str) -> str:

@@ -15,6 +15,7 @@ from mdlp_bench.leaderboard.boards import column
 from mdlp_bench.leaderboard.store import Entry
 from mdlp_bench.metrics.protocol import BootstrapRules
 from mdlp_bench.metrics.text import confusion, position_accuracy
+from mdlp_bench.plate import is_unreadable
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -67,7 +68,7 @@ def breakdown(entry: Entry, reader: str) -> Breakdown | None:
     table = entry.table
     position = column(entry, "ned", reader).removeprefix("ned")
     texts = table["text"].to_pylist()
-    known = [i for i, text in enumerate(texts) if text]
+    known = [i for i, text in enumerate(texts) if text and not is_unreadable(text)]
     if not known:
         return None
     part = table.take(known)
