@@ -269,7 +269,7 @@ def add(
     opened = Store(store)
     samples = open_samples(_test_set(data, dataset), split=split, labels=labels)
     scoring = Compute.for_scoring(device, precision)
-    plan = ScoringPlan.from_names(reader, lpips, device=scoring.device)
+    plan = ScoringPlan.from_names(reader, lpips, device=scoring.device, samples=samples)
     entry = add_entry(opened, archive, samples, plan, progress=show_progress())
     text = write_report(opened, entry)
     if report is not None:
@@ -315,7 +315,7 @@ def add_bench(
 
     samples = open_samples(_test_set(data, dataset), split=split)
     scoring = Compute.for_scoring(device, precision)
-    plan = ScoringPlan.from_names(reader, lpips, device=scoring.device)
+    plan = ScoringPlan.from_names(reader, lpips, device=scoring.device, samples=samples)
     added = add_references(
         Store(store),
         folder,
