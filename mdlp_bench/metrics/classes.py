@@ -4,11 +4,11 @@ They give the numbers of the harness's tables, add up over processes (DDP) and h
 as for the functions of `mdlp_bench.metrics.functional`. Samples without a text (`""` in `Samples.torch`) are
 left out of text metrics; leave samples without ground truth out of image metrics with `has_gt`.
 
-    psnr, ned = PSNR(data_range=(0, 1)), NED(mb.load_reader("crnn"))
+    psnr, ned = PSNR(data_range=(0, 1)), NED(mb.load_reader("crnn"), data_range=(0, 1))
     for batch in loader:
         restored = network(batch["frames"].float() / 255)
-        psnr.update(restored, batch["gt"].float() / 255)
-        ned.update(to_uint8(restored, (0, 1)), batch["text"])       # or texts that were read elsewhere
+        psnr.update(restored, batch["gt"])          # uint8
+        ned.update(restored, batch["text"])         # or texts that were read elsewhere
     psnr.compute(), ned.compute()
 """
 
@@ -170,15 +170,19 @@ class _TextMean(_Mean):
 
     Args:
         reader: Reads images that `update` is given; not needed for texts.
+        data_range: Black and white of floating-point images, e.g. `(0, 1)`.
         options: Those of `torchmetrics.Metric`.
     """
 
-    def __init__(self, reader: Reads | None = None, **options: Any) -> None:
+    def __init__(
+        self, reader: Reads | None = None, *, data_range: Range | None = None, **options: Any
+    ) -> None:
         super().__init__(**options)
         self.reader = reader
+        self.data_range = data_range
 
     def update(self, preds: Sequence[str] | Tensor | npt.NDArray[np.uint8], target: Sequence[str]) -> None:
-        """Add readings, or uint8 images to be read, and true texts; samples with an empty one are left out.
+        """Add readings, or images to be read, and true texts; samples with an empty one are left out.
 
         Raises:
             DataError: The numbers differ, or there are images and no reader.
@@ -196,7 +200,7 @@ class _TextMean(_Mean):
             raise DataError(
                 f"{type(self).__name__} was given images: give it a reader, mb.load_reader('crnn')"
             )
-        crops = [to_working_size(image) for image in to_uint8(images)]
+        crops = [to_working_size(image) for image in to_uint8(images, self.data_range)]
         return [reading.text for reading in self.reader.read(crops)]
 
 

@@ -42,6 +42,13 @@ def test_a_notebook_runs_offline(
     assert {file.name for file in (ROOT / "docs" / "notebooks").glob(f"{path.stem}_*.jpg")} == set(pictures)
 
 
+def test_a_users_day_takes_less_than_forty_lines() -> None:
+    notebook = nbformat.read(ROOT / "notebooks" / "06_own_network.ipynb", as_version=4)
+    code = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+    lines = [line for source in code[1:] for line in source.splitlines() if line.strip()]
+    assert 20 < len(lines) < 40
+
+
 def _said(text: str) -> str:
     """The rendered text without what came out of the cells."""
     return re.sub(
