@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from mdlp_bench.metrics.fidelity import Images, check_images
-from mdlp_bench.metrics.weights import BACKBONES, backbone_file, damaged
+from mdlp_bench.metrics.weights import BACKBONES, backbone_file, damaged, refuse_not_finite
 
 DIMENSIONS: Final = 2048
 _SIDE: Final = 299
@@ -47,6 +47,7 @@ class InceptionFeatures:
             network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
         except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as error:
             raise damaged(path, error) from error
+        refuse_not_finite(network, path)
         network.fc = torch.nn.Identity()
         self.device = torch.device(device)
         self._network = network.eval().to(self.device, memory_format=torch.channels_last)

@@ -18,7 +18,7 @@ from mdlp_bench.errors import DataError
 from mdlp_bench.files import sha256_bytes
 from mdlp_bench.metrics.fidelity import Images, Scores, check_images
 from mdlp_bench.metrics.protocol import MDLP_V1, LpipsNet
-from mdlp_bench.metrics.weights import BACKBONES, backbone_file, damaged
+from mdlp_bench.metrics.weights import BACKBONES, backbone_file, damaged, refuse_not_finite
 
 # Images at a time. What a batch computes should stay in a CPU's caches; a GPU wants more to do.
 _BATCH: Final = 4
@@ -81,6 +81,7 @@ class Lpips:
             model = _load(net)
         except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as error:
             raise damaged(path, error) from error
+        refuse_not_finite(model, path)
         # The package maps a grey level g to g / 127.5 - 1 and that to zero mean and unit variance a channel.
         scaling = model.scaling_layer.to(self.device)
         self._gain = 1.0 / (127.5 * scaling.scale)

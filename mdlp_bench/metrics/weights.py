@@ -9,10 +9,13 @@ import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from mdlp_bench.errors import MissingWeightsError, reason
 from mdlp_bench.files import sha256_bytes, sha256_file, write_bytes
+
+if TYPE_CHECKING:
+    from torch import nn
 
 _HOST: Final = "https://download.pytorch.org/models/"
 _TIMEOUT_S: Final = 20.0
@@ -83,6 +86,13 @@ def backbone_file(backbone: Backbone, *, download: bool = True) -> tuple[Path, s
 def damaged(path: Path, error: Exception) -> MissingWeightsError:
     """The error to raise when a weight file cannot be loaded."""
     return MissingWeightsError(f"{path}: no usable weight file ({reason(error)}); delete it and try again")
+
+
+def refuse_not_finite(network: nn.Module, path: Path) -> None:
+    """Raise `MissingWeightsError` when a network loaded from `path` holds weights that are not finite."""
+    for name, tensor in network.state_dict().items():
+        if tensor.is_floating_point() and not tensor.isfinite().all():
+            raise damaged(path, ValueError(f"{name} holds values that are not finite"))
 
 
 def _download(backbone: Backbone, path: Path) -> None:
