@@ -279,7 +279,7 @@ def plot(
         >>> data = mb.open("DATA", split="test")
         >>> run = mb.score(mb.predict("bicubic", data, "preds/bicubic"), data, "runs/bicubic", lpips="none")
         >>> figure = mb.plot([run], "rank", "rank.pdf")
-        >>> figure.get_figwidth()
+        >>> float(figure.get_figwidth())
         3.45
     """
     comparison = runs if isinstance(runs, _compare.RunComparison) else compare(runs)

@@ -63,7 +63,8 @@ def to_markdown(notebook: Any, name: str) -> tuple[str, dict[str, bytes]]:
                 pictures[file] = _small(base64.b64decode(output.data["image/png"]))
                 parts.append(f"![Picture {len(pictures)} of this notebook]({file})")
             elif "text/plain" in output.get("data", {}):
-                parts.append(f"```text\n{output.data['text/plain']}\n```")
+                plain = _COLOURS.sub("", output.data["text/plain"])
+                parts.append("```text\n" + "\n".join(map(str.rstrip, plain.splitlines())) + "\n```")
     return "\n\n".join(parts) + "\n", pictures
 
 

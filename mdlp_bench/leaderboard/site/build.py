@@ -142,7 +142,15 @@ class _Builder:
                     for info in board.metrics
                     if info.name in board.rankings
                 ],
-                "methods": [[page_name(r.entry), r.entry.title, r.entry.version] for r in board.rows],
+                "methods": [
+                    [
+                        page_name(r.entry),
+                        r.entry.title,
+                        r.entry.version,
+                        r.entry.record.submission.output == "image",
+                    ]
+                    for r in board.rows
+                ],
             }
         )
 

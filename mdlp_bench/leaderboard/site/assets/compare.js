@@ -4,9 +4,12 @@
   const RESAMPLES = 2000, SHOWN = 20, DIGITS = 2;
   const shared = await MB.load(data.dataset, "samples");
   const methods = data.methods.map(([page, title, version]) => [page, `${title} ${version}`]);
+  // The two best that restore pictures, where there are two; a text alone cannot be looked at.
+  const pictured = data.methods.filter(([, , , pictures]) => pictures).map(([page]) => page);
+  const first = pictured.length > 1 ? pictured : methods.map(([page]) => page);
   const shown = new Set(shared.shown.map((s) => s.id)), nPlates = Math.max(...shared.plates) + 1;
-  MB.fill($("a"), methods, given.get("a") || methods[0]?.[0]);
-  MB.fill($("b"), methods, given.get("b") || methods.find(([page]) => page !== $("a").value)?.[0]);
+  MB.fill($("a"), methods, given.get("a") || first[0]);
+  MB.fill($("b"), methods, given.get("b") || first.find((page) => page !== $("a").value));
   MB.fill($("metric"), data.metrics.map((m) => [m.name, m.title]), given.get("metric"));
 
   // A small generator with a fixed seed, so that every visit shows the same interval.
@@ -41,7 +44,7 @@
       return `<tr data-metric="${m.name}"><th scope="row" class="l">${MB.escape(m.title)} ${m.higher ? "↑" : "↓"}</th><td>${text(found.a)}</td><td>${text(found.b)}</td><td>${text(found.d, true)}</td><td>${text(found.low, true)} to ${text(found.high, true)}</td>${bar}<td class="l">${apart ? `${MB.escape(better)} is better` : "not told apart"}</td></tr>`;
     }).join("");
     const m = data.metrics.find((k) => k.name === $("metric").value), x = one.metrics[m.key] || [], y = two.metrics[m.key] || [], unit = 10 ** (m.decimals + DIGITS);
-    const order = [...shared.ids.keys()].filter((i) => x[i] != null && y[i] != null).sort((i, j) => Math.abs(x[j] - y[j]) - Math.abs(x[i] - y[i]) || shown.has(shared.ids[j]) - shown.has(shared.ids[i]) || i - j).slice(0, SHOWN);
+    const order = [...shared.ids.keys()].filter((i) => x[i] != null && y[i] != null).sort((i, j) => shown.has(shared.ids[j]) - shown.has(shared.ids[i]) || Math.abs(x[j] - y[j]) - Math.abs(x[i] - y[i]) || i - j).slice(0, SHOWN);
     const read = (entry, i) => entry.texts[data.reader] ? `${MB.coloured(entry.texts[data.reader][i])} ` : "";
     const cell = (entry, values, i) => `<td>${read(entry, i)}<span class="muted">${(values[i] / unit).toFixed(m.decimals)}</span></td>`;
     $("most").tBodies[0].innerHTML = order.map((i) => {
