@@ -341,7 +341,7 @@ def deprecate(
     from mdlp_bench.leaderboard.add import deprecate as withdraw
     from mdlp_bench.leaderboard.store import Store
 
-    withdraw(Store(store), method, version, reason)
+    withdraw(Store.existing(store), method, version, reason)
     typer.echo(f"{method} {version} is withdrawn")
 
 
@@ -380,7 +380,7 @@ def check(
     from mdlp_bench.leaderboard.store import Store
     from mdlp_bench.leaderboard.store_integrity import check_store
 
-    opened = Store(store)
+    opened = Store.existing(store)
     lines = list(check_store(opened, since).lines())
     recomputed = ""
     if archives is not None:
@@ -415,7 +415,7 @@ def build(
     from mdlp_bench.leaderboard.site import build_site
     from mdlp_bench.leaderboard.store import Store
 
-    n_pages = build_site(Store(store), out)
+    n_pages = build_site(Store.existing(store), out)
     typer.echo(f"{n_pages} pages: {out / 'index.html'}")
 
 
@@ -529,7 +529,7 @@ def export(
     else:
         from mdlp_bench.leaderboard.boards import find_board
 
-        chosen = find_board(Store(store), board)
+        chosen = find_board(Store.existing(store), board)
         if method is not None:
             if hub_dataset is None:
                 raise SubmissionError("a method's scores name their data set; give --hub-dataset owner/name")

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, ClassVar, Final, Literal
+from typing import Annotated, ClassVar, Final, Literal, Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -250,6 +250,17 @@ class Store:
 
     root: Path
     _cards: dict[str, DatasetCard] = field(default_factory=dict)
+
+    @classmethod
+    def existing(cls, root: Path) -> Self:
+        """The store in a folder that is one.
+
+        Raises:
+            SubmissionError: It has neither entries nor data sets.
+        """
+        if not any((root / part).is_dir() for part in (ENTRIES, DATASETS)):
+            raise SubmissionError(f"{root}: no store there ({ENTRIES}/ and {DATASETS}/); give its folder")
+        return cls(root)
 
     def entry_folder(self, submission: Submission, dataset: str) -> Path:
         """Where an entry of this form lies."""

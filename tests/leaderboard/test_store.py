@@ -11,7 +11,9 @@ import cv2
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from typer.testing import CliRunner
 
+from mdlp_bench.cli.main import app
 from mdlp_bench.data import open_samples
 from mdlp_bench.data.samples import Samples
 from mdlp_bench.errors import ProtocolError, SubmissionError
@@ -409,3 +411,13 @@ def test_readings_stand_on_the_text_only_board_alone(
     card = store.card(entry.record.dataset)
     assert card.floors[reader_key(plan.readers[0].descriptor)]["ned"] == pytest.approx(scores.mean())
     assert card.ceilings[reader_key(plan.readers[0].descriptor)] == {"ned": 0.0, "acc": 1.0}
+
+
+@pytest.mark.parametrize("command", [("build", "-o", "site"), ("export", "board.csv"), ("check",)])
+def test_a_mistyped_store_is_an_error_and_makes_nothing(
+    command: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(app, ["leaderboard", *command, "--store", "leaderbord"])
+    assert isinstance(done.exception, SubmissionError) and "leaderbord: " in str(done.exception)
+    assert list(tmp_path.iterdir()) == []

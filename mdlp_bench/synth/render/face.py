@@ -86,5 +86,5 @@ def _background(layout: Layout, style: PlateStyle, height: int) -> Field:
         return top
     share = (np.arange(height, dtype=np.float32) + 0.5) / height
     # The gradient stays light through the upper third, as on real sheets.
-    share = power(np.clip((share - 0.12) / 0.8, 0.0, 1.0), 1.2)
-    return top + (low - top) * f32(share)[:, None]
+    light = power(np.clip((share - 0.12) / 0.8, 0.0, 1.0), 1.2)
+    return top + (low - top) * light[:, None]
