@@ -184,7 +184,7 @@ def _written(
     record = EntryRecord(
         submission=submission,
         dataset=card.slug,
-        added=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        added=max([datetime.now(UTC).isoformat(timespec="milliseconds"), *(e.record.added for e in others)]),
         archive_sha256=taken.predictions.archive_sha256,
         claimed_vs_recomputed=claimed,
         flags=derive_flags(submission, claimed, run, table, card, others, samples).flags,

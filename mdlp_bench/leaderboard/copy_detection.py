@@ -279,8 +279,9 @@ def derive_flags(
         inputs = (of_input <= COPY_OF_INPUT) & ~copies
         if inputs.sum() >= _SHARE * len(table):
             note("equals-input", f"{int(inputs.sum()):,} of {len(table):,} pictures equal a degraded input")
+    own = frozenset(table[OUTPUT_HASH].to_pylist()) if OUTPUT_HASH in table.column_names else frozenset()
     for other in others:
-        text = _copied(submission, table, other, complete)
+        text = _copied(submission, table, own, other, complete)
         if text is not None:
             note("duplicate", text)
     for text in (*_above_the_ceiling(run, card), *(_far_ahead(run, others) if complete else ())):
@@ -295,15 +296,16 @@ def names_data_set(item: str, card: DatasetCard) -> bool:
     return any(len(name) > 1 and name in read for name in map(read_name, (own, *card.siblings)))
 
 
-def _copied(submission: Submission, table: pa.Table, other: Entry, near_too: bool) -> str | None:
+def _copied(
+    submission: Submission, table: pa.Table, own: frozenset[str], other: Entry, near_too: bool
+) -> str | None:
     """What an entry has in common with another one, if that is too much."""
     if submission.output != other.record.submission.output or OUTPUT_HASH not in other.table.column_names:
         return None
     kind = "pictures" if submission.output == "image" else "readings, confidences included,"
-    own = table[OUTPUT_HASH].to_pylist()
-    shared = len({*own} & {*other.table[OUTPUT_HASH].to_pylist()})
-    if shared >= _SHARE * len(own):
-        return f"{shared:,} of {len(own):,} {kind} are those of {other.key}"
+    n, shared = len(table), len(own & other.output_hashes)
+    if shared >= _SHARE * n:
+        return f"{shared:,} of {n:,} {kind} are those of {other.key}"
     if not near_too:
         return None
     if submission.output == "text":
@@ -316,15 +318,17 @@ def _copied(submission: Submission, table: pa.Table, other: Entry, near_too: boo
     least = np.minimum(_floats(table, INPUT_RESIDUAL), _floats(other.table, INPUT_RESIDUAL))
     # Copies of the inputs are alike without being copies of one another.
     near = int(((signature_residuals(first, second) <= _NEAR * least) & (least > COPY_OF_INPUT)).sum())
-    if near >= _SHARE * len(own):
-        return f"{near:,} of {len(own):,} pictures are nearly those of {other.key}"
+    if near >= _SHARE * n:
+        return f"{near:,} of {n:,} pictures are nearly those of {other.key}"
     return None
 
 
 def _alike(table: pa.Table, other: pa.Table) -> bool:
     """Whether a few samples of two entries are alike enough to compare them all."""
     places = np.unique(np.linspace(0, len(table) - 1, _FIRST_LOOK).astype(int))
-    first, second = (signatures(one.take(places)) for one in (table, other))
+    if SIGNATURE not in table.column_names or SIGNATURE not in other.column_names:
+        return False
+    first, second = (signatures(one.select([SIGNATURE]).take(places)) for one in (table, other))
     if first is None or second is None:
         return False
     return float(np.quantile(signature_residuals(first, second), 0.25)) <= _NEAR

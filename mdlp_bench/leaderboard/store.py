@@ -235,6 +235,12 @@ class Entry:
         return not any(flag.code in ("deprecated", "superseded") for flag in self.flags)
 
     @cached_property
+    def output_hashes(self) -> frozenset[str]:
+        """The hashes of its pictures or readings."""
+        known = OUTPUT_HASH in self.table.column_names
+        return frozenset(filter(None, self.table[OUTPUT_HASH].to_pylist())) if known else frozenset()
+
+    @cached_property
     def table(self) -> pa.Table:
         """The per-sample scores, by sample id."""
         return self.run.per_sample().sort_by("sample_id")
