@@ -38,7 +38,15 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-def open(path: str | Path, *, split: str | None = None, source: str | None = None) -> Samples:
+def open(
+    path: str | Path,
+    *,
+    split: str | None = None,
+    source: str | None = None,
+    order: str | None = None,
+    labels: str | Path | None = None,
+    limit: int | None = None,
+) -> Samples:
     """Open a data set of any known layout (see `mdlp_bench.data.open_samples`).
 
     Example:
@@ -47,7 +55,7 @@ def open(path: str | Path, *, split: str | None = None, source: str | None = Non
         >>> data[0].text_origin, len(data) == data.splits["test"]
         ('rendered', True)
     """
-    return open_samples(path, split=split, source=source)
+    return open_samples(path, split=split, source=source, order=order, labels=labels, limit=limit)
 
 
 def predict(

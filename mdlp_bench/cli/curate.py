@@ -135,6 +135,10 @@ def pair_tracks(
         ),
     ] = None,
     order: OrderOption = None,
+    limit: Annotated[
+        int | None,
+        typer.Option("--limit", min=1, help="Only this many tracks.", show_default="all"),
+    ] = None,
     name: _Name = None,
     version: _Version = "1.0.0",
     engine: EngineOption = "local",
@@ -151,7 +155,8 @@ def pair_tracks(
     thresholds = make_config(**(_settings(config) | given))
     with progress("pair", unit="track", as_json=as_json) as tick:
         report = pair(
-            tracks, out, thresholds, readers=reader or (), order=order, name=name, version=version,
+            tracks, out, thresholds, readers=reader or (), order=order, limit=limit, name=name,
+            version=version,
             engine=engine_named(engine, workers), progress=tick,
         )  # fmt: skip
     if as_json:

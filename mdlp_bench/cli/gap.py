@@ -65,7 +65,10 @@ def study(
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for report, figures and made sets.")],
     samples: Annotated[
-        int, typer.Option("--samples", min=10, max=5000, help="Samples of each set, at most; whole plates.")
+        int,
+        typer.Option(
+            "--samples", "--limit", min=10, max=5000, help="Samples per set, at most; whole plates."
+        ),
     ] = 1000,
     reader: GapReaderOption = "crnn",
     methods: Annotated[
@@ -164,7 +167,8 @@ def fit(
     ],
     trials: Annotated[int, typer.Option("--trials", min=1, help="Candidates tried.")] = 300,
     samples: Annotated[
-        int, typer.Option("--samples", min=10, max=5000, help="Real samples, at most; whole plates.")
+        int,
+        typer.Option("--samples", "--limit", min=10, max=5000, help="Real samples, at most; whole plates."),
     ] = 100,
     reader: GapReaderOption = "crnn",
     seed: SeedOption = 0,

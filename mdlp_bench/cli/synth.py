@@ -93,7 +93,9 @@ def synth(
     ] = "surveillance",
     n: Annotated[
         int | None,
-        typer.Option("-n", min=1, help="How many plates.", show_default="1000, or all of the source"),
+        typer.Option(
+            "-n", "--limit", min=1, help="How many plates.", show_default="1000, or all of the source"
+        ),
     ] = None,
     frames: Annotated[int, typer.Option("--frames", min=1, help="Degraded frames per sample.")] = 3,
     provinces: ProvincesOption = "uniform",

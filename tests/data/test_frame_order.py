@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from mdlp_bench import images
 from mdlp_bench.curate.audit import audit
+from mdlp_bench.curate.pairing import make_config, pair
 from mdlp_bench.curate.tracks import BadTrack, open_tracks
 from mdlp_bench.data import open_samples
 from mdlp_bench.data.sources.frame_order import OrderRule, order_frames
@@ -196,3 +197,13 @@ def test_limit_takes_from_all_splits(tmp_path: Path) -> None:
     samples = open_samples(tmp_path / "d", limit=5)
     assert samples.splits == {"test": 2, "train": 2, "val": 1} and samples.name == "d/first-5"
     assert open_samples(tmp_path / "d", limit=99).name == "d"
+
+
+def test_pairing_takes_the_first_tracks_and_the_rule(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        track(tmp_path / "tracks" / name, ["1_6", "2_5", "3_8", "4_7", "5_9"], [10, 11, 12, 13, 64])
+    config = make_config(min_gt_sharpness=0, max_frame_sharpness=1e9)
+    report = pair(tmp_path / "tracks", tmp_path / "one", config, limit=1)
+    assert (report.tracks, report.notes["order-unclear"]) == (1, 1)
+    reversed_report = pair(tmp_path / "tracks", tmp_path / "two", config, order="number:2")
+    assert reversed_report.tracks == 2 and "order-unclear" not in reversed_report.notes

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,9 +16,10 @@ from mdlp_bench.curate.pairing.report import TRACKS_SCHEMA, PairingReport, Repor
 from mdlp_bench.curate.pairing.track import Outcome, pair_track
 from mdlp_bench.curate.tracks import BadTrack, Track, open_tracks
 from mdlp_bench.data.build import build_identity, write_shards
+from mdlp_bench.data.sources.frame_order import OrderRule
 from mdlp_bench.engine import SERIAL, Engine, Loaded
 from mdlp_bench.errors import DataError
-from mdlp_bench.files import atomic_path, write_json
+from mdlp_bench.files import atomic_path, sha256_bytes, write_json
 from mdlp_bench.output_folder import unfinished
 from mdlp_bench.readers.base import Reader
 
@@ -36,6 +38,7 @@ def pair(
     *,
     readers: Sequence[str] = (),
     order: str | None = None,
+    limit: int | None = None,
     name: str | None = None,
     version: str = "1.0.0",
     engine: Engine = SERIAL,
@@ -52,6 +55,7 @@ def pair(
         config: Thresholds.
         readers: Names or paths of readers (see `load_reader`); their vote is the text where no label is.
         order: How the names of frames are read (see `open_tracks`).
+        limit: Only the first tracks, this many.
         name: Name of the data set (default: that of the tracks).
         version: Version of the data set.
         engine: Where; the bytes do not depend on it.
@@ -72,11 +76,13 @@ def pair(
     for note in found.notes:
         builder.add_label_note(note)
     name = name or found.name
-    outcomes = engine.map(partial(_paired, config, loaded), found, chunk=_CHUNK)
+    outcomes = engine.map(partial(_paired, config, loaded), islice(found, limit), chunk=_CHUNK)
     made_by = {
         "tracks": found.name,
         "pairing": config.model_dump(mode="json"),
         "readers": [reader.descriptor.model_dump(mode="json") for reader in loaded.value],
+        "order": None if order is None else sha256_bytes(repr(OrderRule.parse(order)).encode()),
+        "limit": limit,
     }
     with unfinished(out, build_identity((), name=name, version=version, made_by=made_by)):
         with (
