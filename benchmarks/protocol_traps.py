@@ -18,7 +18,6 @@ from PIL import Image
 from skimage.metrics import structural_similarity
 
 from mdlp_bench.data import open_samples
-from mdlp_bench.harness.predict import decode_frames, decode_ground_truth
 from mdlp_bench.images import ImageU8
 from mdlp_bench.metrics.fidelity import psnr, ssim
 from mdlp_bench.metrics.protocol import to_working_size
@@ -63,9 +62,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "data"
         synthesise_rendered(load_recipe("surveillance"), PLATES, data, seed=2025, only="test")
-        rows = list(open_samples(data).rows())
-    frames = [decode_frames(row)[-1] for row in rows]
-    truth = np.stack([to_working_size(decode_ground_truth(row)) for row in rows])
+        samples = list(open_samples(data))
+    frames = [sample.decode_frames()[-1] for sample in samples]
+    truth = np.stack([to_working_size(sample.decode_gt()) for sample in samples])
     restored = np.stack([to_working_size(frame) for frame in frames])
 
     print(f"{PLATES} plates, bicubic enlargement of the third frame\n")

@@ -6,17 +6,18 @@ import textwrap
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from rapidfuzz.distance import Levenshtein
 
 from mdlp_bench.data.samples import Samples
 from mdlp_bench.files import atomic_path
-from mdlp_bench.harness.predict import Predictions, decode_frames, decode_ground_truth
+from mdlp_bench.harness.predict import Predictions
 from mdlp_bench.harness.run import Run
 from mdlp_bench.images import ImageU8
 from mdlp_bench.metrics.protocol import to_working_size
+from mdlp_bench.schema import Sample
 from mdlp_bench.synth import render
 
 if TYPE_CHECKING:
@@ -82,25 +83,25 @@ def comparison_figure(
     """
     scored = {run.folder: _readings(run) for _, run in entries}
     chosen = choose_samples(_difficulty(list(scored.values())), columns)
-    rows_by_id = {row["sample_id"]: row for row in samples.select(sample_ids=chosen).rows()}
-    figure_rows = _frame_rows(rows_by_id, FRAMES_SHOWN)
+    by_id = {sample.sample_id: sample for sample in samples.select(sample_ids=chosen)}
+    figure_rows = _frame_rows(by_id, FRAMES_SHOWN)
     for predictions, run in entries:
         images = _images(predictions, chosen)
         texts = scored[run.folder]
         missing = "text only" if run.record.method.output == "text" else "failed"
         cells = {name: Cell(images.get(name), texts.get(name, (None, 0.0))[0], missing) for name in chosen}
         figure_rows.append(FigureRow(run.record.method.title, cells))
-    figure_rows.append(_truth_row(rows_by_id))
-    draw(figure_rows, {name: row["text"] for name, row in rows_by_id.items()}, chosen, out)
+    figure_rows.append(_truth_row(by_id))
+    draw(figure_rows, {name: sample.text for name, sample in by_id.items()}, chosen, out)
     return chosen
 
 
 def sample_figure(samples: Samples, out: Path) -> None:
     """Draw all frames and the ground truth of a few samples as a `.png`, `.pdf` or `.svg`."""
-    rows = {row["sample_id"]: row for row in samples.rows()}
-    frames = max(len(row["frames"]) for row in rows.values())
-    texts = {name: row["text"] for name, row in rows.items()}
-    draw([*_frame_rows(rows, frames), _truth_row(rows)], texts, list(rows), out)
+    by_id = {sample.sample_id: sample for sample in samples}
+    frames = max(len(sample.frames) for sample in by_id.values())
+    texts = {name: sample.text for name, sample in by_id.items()}
+    draw([*_frame_rows(by_id, frames), _truth_row(by_id)], texts, list(by_id), out)
 
 
 def draw(
@@ -217,24 +218,22 @@ def _images(predictions: Predictions, wanted: Collection[str]) -> dict[str, Imag
     return {p.sample_id: p.image for p in predictions if p.sample_id in wanted}
 
 
-def _frame_rows(rows: Mapping[str, Mapping[str, Any]], count: int) -> list[FigureRow]:
+def _frame_rows(samples: Mapping[str, Sample], count: int) -> list[FigureRow]:
     return [
-        FigureRow(f"Frame {n + 1}", {name: _frame_cell(row, n) for name, row in rows.items()})
+        FigureRow(f"Frame {n + 1}", {name: _frame_cell(sample, n) for name, sample in samples.items()})
         for n in range(count)
     ]
 
 
-def _truth_row(rows: Mapping[str, Mapping[str, Any]]) -> FigureRow:
-    return FigureRow(
-        "Ground truth", {name: Cell(_truth_image(row), row["text"]) for name, row in rows.items()}
-    )
+def _truth_row(samples: Mapping[str, Sample]) -> FigureRow:
+    return FigureRow("Ground truth", {n: Cell(_truth_image(s), s.text) for n, s in samples.items()})
 
 
-def _frame_cell(row: Mapping[str, Any], index: int) -> Cell:
-    frames = decode_frames(row)
+def _frame_cell(sample: Sample, index: int) -> Cell:
+    frames = sample.decode_frames()
     return Cell(to_working_size(frames[index]) if index < len(frames) else None)
 
 
-def _truth_image(row: Mapping[str, Any]) -> ImageU8 | None:
-    image = decode_ground_truth(row)
+def _truth_image(sample: Sample) -> ImageU8 | None:
+    image = sample.decode_gt()
     return None if image is None else to_working_size(image)

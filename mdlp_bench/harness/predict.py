@@ -40,7 +40,7 @@ from mdlp_bench.methods.registry import FolderMethod, pictures_in, registered_ab
 from mdlp_bench.output_folder import LOCK, differences, locked_folder
 from mdlp_bench.progress import Progress, progress_bar
 from mdlp_bench.readers.base import Reading
-from mdlp_bench.schema import IMAGE_TYPE
+from mdlp_bench.schema import IMAGE_TYPE, Sample
 from mdlp_bench.userfiles import is_file_spec
 
 logger = logging.getLogger(__name__)
@@ -60,7 +60,6 @@ SCHEMAS: Final[Mapping[Output, pa.Schema]] = MappingProxyType(
 )
 """One row per sample: the restored image as PNG of the working size, or the text, or why there is neither."""
 
-_COLUMNS: Final = ("sample_id", "frames", "gt")
 _NUMBER: Final = re.compile(r"\d+(\.\d+)?")
 _CAUSES_SHOWN: Final = 5
 _SHOWN: Final[set[str]] = set()
@@ -199,9 +198,9 @@ def predict(
         with progress_bar(
             len(samples), descriptor.title, shown=progress, done=len(samples) - len(rest)
         ) as bar:
-            rows = samples.select(sample_ids=rest).rows(_COLUMNS) if rest else iter(())
+            left = iter(samples.select(sample_ids=rest) if rest else ())
             # A shard ends with a batch, so that a resumed job cuts the same batches.
-            batches = (part for shard in chunks(rows, shard_size) for part in chunks(iter(shard), batch_size))
+            batches = (part for shard in chunks(left, shard_size) for part in chunks(iter(shard), batch_size))
             restored = engine.map(partial(_restored, loaded, descriptor, shown, seed, compute), batches)
             for shard, start in enumerate(range(0, len(rest), shard_size), start=done):
                 count = -(-min(shard_size, len(rest) - start) // batch_size)
@@ -215,35 +214,10 @@ def predict(
         return Predictions(out)
 
 
-def chunks(rows: Iterator[dict[str, Any]], size: int) -> Iterator[list[dict[str, Any]]]:
-    """Yield lists of exactly `size` rows, the last one possibly shorter."""
-    while chunk := list(itertools.islice(rows, size)):
+def chunks(samples: Iterator[Sample], size: int) -> Iterator[list[Sample]]:
+    """Yield lists of exactly `size` samples, the last one possibly shorter."""
+    while chunk := list(itertools.islice(samples, size)):
         yield chunk
-
-
-def decode_frames(row: Mapping[str, Any]) -> tuple[ImageU8, ...]:
-    """The frames of a sample row as captured: uint8 RGB [h, w, 3] each.
-
-    Raises:
-        DataError: There is no frame, or one cannot be decoded; names the sample and frame.
-    """
-    if not row["frames"]:
-        raise DataError(f"sample {row['sample_id']}: it has no frames to restore")
-    named = enumerate(row["frames"])
-    return tuple(
-        decode(frame["bytes"], f"sample {row['sample_id']}, frame {index}") for index, frame in named
-    )
-
-
-def decode_ground_truth(row: Mapping[str, Any]) -> ImageU8 | None:
-    """The ground truth of a sample row as stored, uint8 RGB [h, w, 3]; None when it has none.
-
-    Raises:
-        DataError: It cannot be decoded; names the sample.
-    """
-    if row["gt"] is None:
-        return None
-    return decode(row["gt"]["bytes"], f"sample {row['sample_id']}, ground truth")
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,13 +244,13 @@ def _restored(
     shown: str,
     seed: int,
     compute: Compute,
-    rows: list[dict[str, Any]],
+    samples: list[Sample],
 ) -> _RestoredBatch:
     # A worker on another machine may lack the device.
     check_device(compute.device)
     if method.value.descriptor != descriptor:
         raise MethodError(f"method {shown}: a worker loads other weights or code; make them equal")
-    batch = _frame_batch(rows, descriptor, seed, compute)
+    batch = _frame_batch(samples, descriptor, seed, compute)
     begun = time.perf_counter()
     with one_thread() if compute.numerics == "exact" else nullcontext():
         found = _restore(method.value, batch, shown)
@@ -332,8 +306,7 @@ def _measure(method: AnyMethod, samples: Samples, seed: int, compute: Compute) -
     """What the first sample costs; None when the method fails on it."""
     from mdlp_bench.metrics.cost import measure_cost
 
-    row = next(samples.select(sample_ids=samples.sample_ids[:1]).rows(_COLUMNS))
-    batch = _frame_batch([row], method.descriptor, seed, compute)
+    batch = _frame_batch([samples[0]], method.descriptor, seed, compute)
     try:
         found = measure_cost(lambda: run_on(method, batch), compute.device)
     except Exception as error:
@@ -343,14 +316,14 @@ def _measure(method: AnyMethod, samples: Samples, seed: int, compute: Compute) -
 
 
 def _frame_batch(
-    rows: Sequence[Mapping[str, Any]], descriptor: MethodDescriptor, seed: int, compute: Compute
+    samples: Sequence[Sample], descriptor: MethodDescriptor, seed: int, compute: Compute
 ) -> FrameBatch:
     oracle = descriptor.provenance == "oracle"
     return FrameBatch(
-        sample_ids=tuple(row["sample_id"] for row in rows),
-        native=tuple(decode_frames(row) for row in rows),
+        sample_ids=tuple(sample.sample_id for sample in samples),
+        native=tuple(sample.decode_frames() for sample in samples),
         seed=seed,
-        ground_truth=tuple(decode_ground_truth(row) for row in rows) if oracle else None,
+        ground_truth=tuple(sample.decode_gt() for sample in samples) if oracle else None,
         compute=compute,
     )
 

@@ -18,7 +18,7 @@ from mdlp_bench.engine import SERIAL, Engine
 from mdlp_bench.errors import ProtocolError, RunError
 from mdlp_bench.harness.ground_truth import Collected, cache_file, read_cache, write_cache
 from mdlp_bench.harness.plan import ScoringPlan
-from mdlp_bench.harness.predict import Prediction, Predictions, chunks, decode_frames, decode_ground_truth
+from mdlp_bench.harness.predict import Prediction, Predictions, chunks
 from mdlp_bench.harness.run import (
     Environment,
     MetricSummary,
@@ -44,10 +44,11 @@ from mdlp_bench.methods.base import Output
 from mdlp_bench.metrics.protocol import WORKING_SIZE, to_working_size
 from mdlp_bench.progress import progress_bar
 from mdlp_bench.readers.base import Reader, Reading
+from mdlp_bench.schema import Sample
 
 _CHUNK: Final = 64
-_COLUMNS: Final = ("sample_id", "plate_id", "frames", "gt", "text", "layout", "recipe")
-_OF_SAMPLE: Final = ("sample_id", "plate_id", "text", "layout", "recipe", "first_height")
+_ATTRIBUTES: Final = ("sample_id", "plate_id", "text", "layout", "recipe")
+_OF_SAMPLE: Final = (*_ATTRIBUTES, "first_height")
 _NO_READING: Final = Reading("", ())
 _OF_CONFIDENCE: Final = ("hallucination", "wrong_if_believed")
 _TEXT_ONLY: Final = "the method gives text without an image"
@@ -165,20 +166,20 @@ def _collect(
 
 @dataclass(frozen=True, slots=True)
 class _Chunk:
-    """Sample rows, and for each method what it gives and its predictions of them."""
+    """Samples, and for each method what it gives and its predictions of them."""
 
-    rows: list[dict[str, Any]]
+    samples: list[Sample]
     predictions: list[tuple[Output, list[Prediction]]]
 
 
 def _chunks_to_score(samples: Samples, predictions: Sequence[Predictions]) -> Iterator[_Chunk]:
     streams = [iter(one) for one in predictions]
-    for rows in chunks(samples.rows(_COLUMNS), _CHUNK):
-        parts = [list(islice(stream, len(rows))) for stream in streams]
-        if any([p.sample_id for p in part] != [row["sample_id"] for row in rows] for part in parts):
+    for chunk in chunks(iter(samples), _CHUNK):
+        parts = [list(islice(stream, len(chunk))) for stream in streams]
+        if any([p.sample_id for p in part] != [sample.sample_id for sample in chunk] for part in parts):
             raise RunError("the predictions' sample ids are not the data set's; predict again")
         outputs = [one.record.method.output for one in predictions]
-        yield _Chunk(rows, list(zip(outputs, parts, strict=True)))
+        yield _Chunk(chunk, list(zip(outputs, parts, strict=True)))
 
 
 def _scored(
@@ -187,11 +188,11 @@ def _scored(
     """The samples of a chunk, what they give unless it is known, and what each method's predictions give."""
     if plan.weights != weights:
         raise ProtocolError("a worker finds other weights of readers or LPIPS; put the same files there")
-    decoded = [decode_ground_truth(row) for row in chunk.rows]
+    decoded = [sample.decode_gt() for sample in chunk.samples]
     present = [index for index, image in enumerate(decoded) if image is not None]
     gts = [to_working_size(image) for image in decoded if image is not None]
     stacked = np.stack(gts) if gts else np.empty((0, *WORKING_SIZE, 3), np.uint8)
-    shared = Collected() if is_known else _seen(plan, chunk.rows, gts, present)
+    shared = Collected() if is_known else _seen(plan, chunk.samples, gts, present)
     prepared = [scorer.prepare(stacked) if present else None for scorer in plan.image_scorers]
     main = plan.readers[0]
     collected = [Collected() for _ in chunk.predictions]
@@ -209,22 +210,22 @@ def _scored(
             own.add({f"read@{reader.descriptor.name}": texts})
         if plan.inception is not None and present:
             own.add_features("inception", plan.inception(with_gt))
-    return len(chunk.rows), shared, collected
+    return len(chunk.samples), shared, collected
 
 
 def _seen(
-    plan: ScoringPlan, rows: Sequence[Mapping[str, Any]], gts: Sequence[ImageU8], present: Sequence[int]
+    plan: ScoringPlan, samples: Sequence[Sample], gts: Sequence[ImageU8], present: Sequence[int]
 ) -> Collected:
-    """What readers and Inception see in sample rows: in the ground truths (of rows `present`) and frames."""
+    """What readers and Inception see in samples: in the ground truths (of those `present`) and frames."""
     found, main = Collected(), plan.readers[0]
-    native = [decode_frames(row)[:3] for row in rows]
-    found.add({name: [row[name] for row in rows] for name in _OF_SAMPLE if name in _COLUMNS})
+    native = [sample.decode_frames(3) for sample in samples]
+    found.add({name: [getattr(sample, name) for sample in samples] for name in _ATTRIBUTES})
     found.add({"first_height": [shown[0].shape[0] if shown else None for shown in native]})
-    found.add({"has_truth": [row["gt"] is not None for row in rows]})
+    found.add({"has_truth": [sample.gt is not None for sample in samples]})
     for reader in plan.readers:
         read = _read(reader, gts, found if reader is main else None)
         readings = dict(zip(present, read, strict=True))
-        found.add({f"truth@{reader.descriptor.name}": [readings.get(index) for index in range(len(rows))]})
+        found.add({f"truth@{reader.descriptor.name}": [readings.get(index) for index in range(len(samples))]})
     if plan.inception is not None and gts:
         found.add_features("inception", plan.inception(np.stack(gts)))
     frames = [[to_working_size(frame) for frame in shown] for shown in native]

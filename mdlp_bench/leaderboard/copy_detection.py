@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from mdlp_bench.errors import RunError
 from mdlp_bench.files import sha256_bytes
-from mdlp_bench.harness.predict import Predictions, decode_frames, decode_ground_truth
+from mdlp_bench.harness.predict import Predictions
 from mdlp_bench.harness.run import Run
 from mdlp_bench.images import ImageU8
 from mdlp_bench.leaderboard.store import (
@@ -104,18 +104,18 @@ def inspect_predictions(predictions: Predictions, samples: Samples, keep: Collec
         RunError: The predictions are not of these samples.
     """
     found = Inspection({name: [] for name in (OUTPUT_HASH, GT_RESIDUAL, INPUT_RESIDUAL, SIGNATURE)})
-    for one, row in zip(predictions, samples.rows(("sample_id", "frames", "gt")), strict=True):
-        if one.sample_id != row["sample_id"]:
+    for one, sample in zip(predictions, samples, strict=True):
+        if one.sample_id != sample.sample_id:
             raise RunError("the predictions' sample ids are not the data set's; predict again")
         values: tuple[object, ...] = (None, None, None, None)
         if one.reading is not None:
             values = (sha256_bytes(_spelt(one.sample_id, one.reading).encode()), None, None, None)
         elif one.image is not None:
-            truth = decode_ground_truth(row)
+            truth = sample.decode_gt()
             values = (
                 sha256_bytes(one.image.tobytes()),
                 None if truth is None else residual(one.image, to_working_size(truth)),
-                min(residual(one.image, to_working_size(frame)) for frame in decode_frames(row)),
+                min(residual(one.image, to_working_size(frame)) for frame in sample.decode_frames()),
                 signature(one.image).tobytes(),
             )
             if one.sample_id in keep:

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from mdlp_bench.data.manifest import fingerprint, row_digest
 from mdlp_bench.errors import ProtocolError, SubmissionError
 from mdlp_bench.files import atomic_path, sha256_bytes, sha256_file, write_bytes
-from mdlp_bench.harness.predict import chunks, decode_frames, decode_ground_truth
+from mdlp_bench.harness.predict import chunks
 from mdlp_bench.images import ImageU8, encode
 from mdlp_bench.leaderboard.board_samples import BoardSamples
 from mdlp_bench.leaderboard.copy_detection import residual
@@ -37,6 +37,7 @@ from mdlp_bench.metrics.protocol import to_working_size
 from mdlp_bench.metrics.text import accuracy, ned
 from mdlp_bench.plate import is_unreadable
 from mdlp_bench.readers.base import Reader
+from mdlp_bench.schema import Sample
 
 if TYPE_CHECKING:
     from mdlp_bench.data.samples import Samples
@@ -50,7 +51,6 @@ _CHUNK: Final = 64
 _MAX_NAME: Final = 60
 _HASHES: Final = ("gt_sha256", "frames_sha256")
 _TOLD: Final = ("about", "source", "siblings", "thumbnails", "texts")
-_COLUMNS: Final = ("sample_id", "plate_id", "text", "layout", "domain", "frames", "gt")
 
 
 def bound(store: Store, samples: Samples) -> tuple[str, Samples]:
@@ -73,7 +73,7 @@ def bound(store: Store, samples: Samples) -> tuple[str, Samples]:
         if known is None or not card.texts or known["sample_id"].to_pylist() != ids:
             continue
         hashes = known.select(["sample_id", *_HASHES]).to_pylist()
-        if hashes == sorted(map(_hashes_of, samples.rows(_COLUMNS)), key=itemgetter("sample_id")):
+        if hashes == sorted(map(_hashes_of, samples), key=itemgetter("sample_id")):
             told = known.select(["text", "plate_id", "layout"]).to_pylist()
             return card.slug, BoardSamples(samples, card.name, dict(zip(ids, told, strict=True)))
     return dataset_slug(samples.name, samples.fingerprint), samples
@@ -282,15 +282,15 @@ def _browsed(table: pa.Table, keys: Sequence[str]) -> Iterable[BrowsedSample]:
 def _described(samples: Samples, readers: Sequence[Reader], known: pa.Table | None) -> pa.Table:
     """The table of a data set, with the readings of these readers and those that it has already."""
     columns: dict[str, list[Any]] = {}
-    for rows in chunks(samples.rows(_COLUMNS), _CHUNK):
+    for chunk in chunks(iter(samples), _CHUNK):
         for name in ("sample_id", "plate_id", "text", "layout"):
-            columns.setdefault(name, []).extend(row[name] for row in rows)
-        hashes = [_hashes_of(row) for row in rows]
+            columns.setdefault(name, []).extend(getattr(sample, name) for sample in chunk)
+        hashes = [_hashes_of(sample) for sample in chunk]
         for name in _HASHES:
             columns.setdefault(name, []).extend(one[name] for one in hashes)
-        truths = [decode_ground_truth(row) for row in rows]
+        truths = [sample.decode_gt() for sample in chunk]
         present = [to_working_size(image) for image in truths if image is not None]
-        frames = [[to_working_size(f) for f in decode_frames(row)[:SHOWN_FRAMES]] for row in rows]
+        frames = [[to_working_size(f) for f in sample.decode_frames(SHOWN_FRAMES)] for sample in chunk]
         columns.setdefault(FRAME_RESIDUAL, []).extend(
             None if truth is None else min(residual(f, to_working_size(truth)) for f in sample)
             for truth, sample in zip(truths, frames, strict=True)
@@ -315,12 +315,12 @@ def _described(samples: Samples, readers: Sequence[Reader], known: pa.Table | No
     return table
 
 
-def _hashes_of(row: Mapping[str, Any]) -> dict[str, Any]:
+def _hashes_of(sample: Sample) -> dict[str, Any]:
     """The hashes of a sample's stored pictures."""
     return {
-        "sample_id": row["sample_id"],
-        "gt_sha256": None if row["gt"] is None else sha256_bytes(row["gt"]["bytes"]),
-        "frames_sha256": [sha256_bytes(frame["bytes"]) for frame in row["frames"]],
+        "sample_id": sample.sample_id,
+        "gt_sha256": None if sample.gt is None else sha256_bytes(sample.gt.content),
+        "frames_sha256": [sha256_bytes(frame.content) for frame in sample.frames],
     }
 
 
@@ -331,11 +331,11 @@ def _domain(samples: Samples) -> str:
 
 def _write_thumbnails(folder: Path, browsed: Sequence[BrowsedSample], samples: Samples) -> None:
     ids = [sample.sample_id for sample in browsed]
-    for row in samples.select(sample_ids=ids).rows(("sample_id", "frames", "gt")):
-        frames = decode_frames(row)[:SHOWN_FRAMES]
-        pictures = {f"{row['sample_id']}-f{n}": frame for n, frame in enumerate(frames, start=1)}
-        truth = decode_ground_truth(row)
+    for sample in samples.select(sample_ids=ids):
+        frames = sample.decode_frames(SHOWN_FRAMES)
+        pictures = {f"{sample.sample_id}-f{n}": frame for n, frame in enumerate(frames, start=1)}
+        truth = sample.decode_gt()
         if truth is not None:
-            pictures[f"{row['sample_id']}-gt"] = truth
+            pictures[f"{sample.sample_id}-gt"] = truth
         for name, image in pictures.items():
             write_bytes(folder / f"{name}.webp", thumbnail(to_working_size(image)))

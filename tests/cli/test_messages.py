@@ -9,13 +9,16 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from mdlp_bench.data.samples import Samples
 from mdlp_bench.errors import DEBUG_VARIABLE, MdlpBenchError, MethodError, ReaderError, did_you_mean, raised
 from mdlp_bench.harness.predict import predict
 from mdlp_bench.methods import load_method
+from mdlp_bench.metrics.protocol import to_working_size
 from mdlp_bench.readers import load_reader
+from mdlp_bench.schema import Sample
 
 MINE = """import numpy as np
 
@@ -64,7 +67,7 @@ def test_failures_of_one_cause_are_one_line(
     make_samples: Callable[..., Samples], mine: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     samples = make_samples(8)
-    means = sorted(frames.mean() for frames in (sample_frames(row) for row in samples.rows()))
+    means = sorted(frames.mean() for frames in (sample_frames(sample) for sample in samples))
     Path(mine).write_text(MINE.replace("MEDIAN", str(means[3])), encoding="utf-8")
     found = predict(f"{mine}:sometimes", samples, tmp_path / "p", batch_size=4)
     assert 1 < found.record.n_failed < 8
@@ -72,13 +75,8 @@ def test_failures_of_one_cause_are_one_line(
     assert f"mine.py, line 14), on {found.record.n_failed} samples" in line
 
 
-def sample_frames(row: dict[str, object]) -> object:
-    import numpy as np
-
-    from mdlp_bench.harness.predict import decode_frames
-    from mdlp_bench.metrics.protocol import to_working_size
-
-    return np.stack([to_working_size(frame) for frame in decode_frames(row)[:3]])
+def sample_frames(sample: Sample) -> np.ndarray:
+    return np.stack([to_working_size(frame) for frame in sample.decode_frames(3)])
 
 
 def test_what_a_method_returned_is_told_under_the_name_the_user_wrote(
