@@ -76,7 +76,9 @@ def append(root: Path, kind: Kind, folder: Path) -> None:
         folder: Its folder. Of a deprecation only `deprecated.json` counts.
     """
     lines = _lines(root / CHAIN) if (root / CHAIN).exists() else []
-    files = {name: sha256_file(folder / name) for name in regular_files(folder, kind)}
+    # Not what a killed process left half written: that is a fault, and does not become part of the store.
+    names = (name for name in regular_files(folder, kind) if not Path(name).name.startswith("."))
+    files = {name: sha256_file(folder / name) for name in names}
     link = Link(
         kind=kind,
         folder=folder.relative_to(root).as_posix(),

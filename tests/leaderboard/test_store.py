@@ -185,6 +185,10 @@ def test_a_landed_entry_cannot_be_changed_removed_or_moved_unnoticed(
     add(store, submit(samples, "frame-mean"), samples, plan)
     deprecate(store, "method-frame-mean", "1.0", "wrong weights")
     assert list(check_store(store, since=earlier).lines()) == []
+    half = store.dataset_folder(first.record.dataset) / ".samples.parquet.part"
+    half.write_bytes(b"half")
+    assert any("does not belong into datasets" in line for line in check_store(store).lines())
+    half.unlink()
     kinds = [link.kind for link in read_chain(store.root)]
     assert kinds == ["dataset", "entry", "entry", "deprecation"]
 
