@@ -16,6 +16,7 @@ from baselines.weights import bundled
 from mdlp_bench.cli.main import app
 from mdlp_bench.data.samples import Samples
 from mdlp_bench.errors import DataError, MethodError, MissingWeightsError
+from mdlp_bench.files import sha256_file
 from mdlp_bench.harness.run import Run
 from mdlp_bench.methods import FrameBatch, load_method
 from mdlp_bench.methods.network import NetworkMethod
@@ -115,7 +116,7 @@ def test_registered_methods_take_weights_and_are_named_after_them(tmp_path: Path
     path.write_bytes(bundled("srcnn").read_bytes())
     method = load_method(f"srcnn={path}")
     assert method.descriptor.name == "srcnn-mine" and method.descriptor.title.endswith("(mine)")
-    assert method.descriptor.trained_on == ()
+    assert method.descriptor.weights_sha256 == sha256_file(path)
     with pytest.raises(MethodError, match="not weights of hat"):
         load_method(f"hat={path}")
     with pytest.raises(MissingWeightsError, match="no such weight file"):
