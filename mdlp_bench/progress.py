@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 _SECONDS: Final = 10.0
 """Between two lines, whatever they are about."""
+_EARLY: Final = 2.0
 
 
 class Progress(Protocol):
@@ -75,7 +76,9 @@ class _Lines:
     def update(self, n: int) -> None:
         """See `Progress`."""
         self.done += n
-        if time.monotonic() - _Lines._last >= _SECONDS:
+        now = time.monotonic()
+        # Too early to say how long this work takes.
+        if now - _Lines._last >= _SECONDS and now - self.begun >= _EARLY:
             self._tell()
 
     def __enter__(self) -> Self:

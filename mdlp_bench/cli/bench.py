@@ -411,7 +411,10 @@ def demo(
     comparison = run_demo(out, plates=plates, progress=show_progress())
     _show(comparison, as_json=False)
     typer.echo(f"Open {out / 'table.html'} and {out / 'comparison.png'}; data and runs are beside them.")
-    typer.echo(f"Next, your method: mdlp-bench bench {out / 'data'} -m bicubic,my_method.py:restore -o out")
+    typer.echo(
+        f"Next, your method: mdlp-bench bench {out / 'data'} -m bicubic,my_method.py:restore -o out "
+        "(README.md has a my_method.py)"
+    )
 
 
 def _show_breakdown(comparison: RunComparison, by: str, metric: str, out: Path | None, as_json: bool) -> None:

@@ -60,6 +60,12 @@ def test_a_template_to_fill_in_is_then_packed(predictions: Path, tmp_path: Path)
     assert CliRunner().invoke(app, command, catch_exceptions=False).exit_code == 0
 
 
+def test_a_folder_that_is_not_there_gets_no_template(tmp_path: Path) -> None:
+    form = tmp_path / "form.yaml"
+    done = CliRunner().invoke(app, ["pack", str(tmp_path / "none"), "--template", str(form)])
+    assert "no such folder" in str(done.exception) and not form.exists()
+
+
 def test_piped_input_that_ends_is_one_line_and_no_wait(predictions: Path, tmp_path: Path) -> None:
     command = ["pack", str(predictions), "--init", "-o", str(tmp_path / "a.zip")]
     done = CliRunner().invoke(app, command, input="Mine\n")

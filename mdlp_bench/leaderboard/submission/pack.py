@@ -260,6 +260,8 @@ def _check_field(name: str, value: Any) -> None:
 
 
 def _known(folder: Path) -> dict[str, Any]:
+    if not folder.is_dir():
+        raise SubmissionError(f"{folder}: no such folder; give what `predict` wrote, or a folder of PNGs")
     if not (folder / PredictionsRecord.file_name).is_file():
         return {"version": "1.0", "frames_used": 3}
     record = PredictionsRecord.read(folder)
