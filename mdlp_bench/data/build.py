@@ -77,6 +77,7 @@ def write_parquet(
     version: str = "1.0.0",
     supersedes: str | None = None,
     made_by: Mapping[str, Any] | None = None,
+    rendered_under: str | None = None,
     engine: Engine = SERIAL,
     shard_rows: int = SHARD_ROWS,
     progress: Progress | None = None,
@@ -95,6 +96,7 @@ def write_parquet(
         version: Version of the data set.
         supersedes: The version this one replaces.
         made_by: How the rows are made, as strict JSON, for a resumed build to be the same one.
+        rendered_under: See `Manifest`.
         engine: Where shards are written; the bytes do not depend on it (used for `Samples` only).
         shard_rows: Candidates per shard.
         progress: Called as rows are done.
@@ -110,13 +112,14 @@ def write_parquet(
     identity = build_identity(
         samples, name=name, version=version, supersedes=supersedes, made_by=made_by, shard_rows=shard_rows
     )
-    with unfinished(out, identity):
+    with unfinished(out, identity | {"rendered under": rendered_under}):
         return write_shards(
             samples,
             out,
             name=name,
             version=version,
             supersedes=supersedes,
+            rendered_under=rendered_under,
             engine=engine,
             shard_rows=shard_rows,
             progress=progress,
@@ -152,6 +155,7 @@ def write_shards(
     name: str | None = None,
     version: str = "1.0.0",
     supersedes: str | None = None,
+    rendered_under: str | None = None,
     engine: Engine = SERIAL,
     shard_rows: int = SHARD_ROWS,
     progress: Progress | None = None,
@@ -163,7 +167,7 @@ def write_shards(
     else:
         records = _build_rows(samples, out, shard_rows, progress)
         default_name = out.resolve().name
-    return _finish(out, records, name or default_name, version, supersedes)
+    return _finish(out, records, name or default_name, version, supersedes, rendered_under)
 
 
 def build_shard(samples: Samples, out: Path, task: ShardTask) -> int:
@@ -323,7 +327,12 @@ class _Totals:
 
 
 def _finish(
-    out: Path, records: Iterator[ShardRecord], name: str, version: str, supersedes: str | None
+    out: Path,
+    records: Iterator[ShardRecord],
+    name: str,
+    version: str,
+    supersedes: str | None,
+    rendered_under: str | None,
 ) -> Manifest:
     totals = _Totals()
     with (
@@ -352,6 +361,7 @@ def _finish(
         shards=tuple(totals.shards),
         index_sha256=sha256_file(out / INDEX),
         problems=tuple(problems),
+        rendered_under=rendered_under,
     )
     write_json(out / MANIFEST, manifest.model_dump())
     return manifest

@@ -86,6 +86,8 @@ class Manifest(BaseModel):
         shards: The Parquet files in reading order.
         index_sha256: SHA-256 of `manifest.parquet`.
         problems: What the build met; rejected samples are in no shard.
+        rendered_under: Of rendered pictures, the software and kind of processor that the last bit may depend
+            on: elsewhere the same recipe may give a few other bytes, and then another fingerprint.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -101,6 +103,7 @@ class Manifest(BaseModel):
     shards: tuple[Shard, ...]
     index_sha256: str
     problems: tuple[ProblemRecord, ...] = ()
+    rendered_under: str | None = None
 
 
 def read_manifest(folder: Path) -> Manifest:

@@ -19,6 +19,7 @@ from mdlp_bench.images import encode
 from mdlp_bench.metrics.protocol import WORKING_SIZE
 from mdlp_bench.synth.degrade import Recipe, finish, synthesise
 from mdlp_bench.synth.render import Provinces, plate_of, render_sample
+from mdlp_bench.synth.rounded import rendered_under
 
 Ratios = Mapping[str, float]
 
@@ -111,7 +112,14 @@ def synthesise_rendered(
         "plates": {"n": n, "provinces": provinces, "only": only},
         **_made_by(recipe, seed, n_frames, ratios),
     }
-    return write_parquet(rows, out, name=f"rendered-{recipe.id}", made_by=made_by, progress=progress)
+    return write_parquet(
+        rows,
+        out,
+        name=f"rendered-{recipe.id}",
+        made_by=made_by,
+        rendered_under=rendered_under(),
+        progress=progress,
+    )
 
 
 def synthesise_samples(
@@ -148,7 +156,9 @@ def synthesise_samples(
     rows = synthesise(_resplit(chosen, ratios), recipe, seed=seed, n_frames=n_frames, engine=engine)
     name = f"{clean.name.replace('/', '-')}-{recipe.id}"
     made_by = {"ground truth": {"name": clean.name, "n": n}, **_made_by(recipe, seed, n_frames, ratios)}
-    return write_parquet(rows, out, name=name, made_by=made_by, progress=progress)
+    return write_parquet(
+        rows, out, name=name, made_by=made_by, rendered_under=rendered_under(), progress=progress
+    )
 
 
 def _made_by(recipe: Recipe, seed: int, n_frames: int, ratios: Ratios) -> dict[str, Any]:

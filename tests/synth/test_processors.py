@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,9 +13,12 @@ import pytest
 from numpy._core._multiarray_umath import __cpu_dispatch__
 
 from mdlp_bench.data import open_samples
+from mdlp_bench.data.manifest import read_manifest
 from mdlp_bench.errors import DataError
 from mdlp_bench.harness import demo
 from mdlp_bench.harness.demo import FINGERPRINT, write_test_set
+from mdlp_bench.synth.build import synthesise_rendered
+from mdlp_bench.synth.degrade import load_recipe
 
 DIGESTS = """
 import json, sys
@@ -47,6 +51,15 @@ def test_vector_instructions_change_no_byte(tmp_path: Path) -> None:
         ({"NPY_DISABLE_CPU_FEATURES": without}, {"OPENBLAS_CORETYPE": "Haswell"})
     ):
         assert fingerprints(tmp_path / str(number), **environment) == here, environment
+
+
+def test_the_manifest_says_what_a_picture_was_rendered_under(tmp_path: Path) -> None:
+    manifest = synthesise_rendered(load_recipe("bicubic"), 2, tmp_path / "x")
+    assert manifest.rendered_under is not None
+    assert re.fullmatch(
+        r"opencv [\w.]+, numpy [\w.]+, \w+ with(out)? fused multiply-add", manifest.rendered_under
+    )
+    assert read_manifest(tmp_path / "x").rendered_under == manifest.rendered_under
 
 
 def test_the_test_set_is_the_boards_on_every_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
