@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -79,3 +80,28 @@ def test_resshift_restores_latent_codes(tmp_path: Path, batch: FrameBatch) -> No
     restored = method.restore_batch(batch)
     assert restored.shape == (2, 112, 224, 3)
     assert np.array_equal(method.restore_batch(batch.single(1))[0], restored[1])
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda state: {f"module.{k}": v for k, v in state.items()},
+        lambda state: {"params_ema": {f"_orig_mod.{k}": v for k, v in state.items()}},
+        lambda state: {
+            "state_dict": {f"generator_ema.{k}": v for k, v in state.items()} | {"step": torch.ones(1)}
+        },
+        lambda state: {"state_dict": {f"model.{k}": v for k, v in state.items()}, "epoch": 3},
+    ],
+)
+def test_prefixes_of_trainers_and_compilers_come_off(
+    wrap: Callable[..., object], tmp_path: Path, batch: FrameBatch
+) -> None:
+    state = build_compact(CompactConfig(num_feat=4, num_conv=1, upscale=2)).state_dict()
+    torch.save(state, tmp_path / "plain.pth")
+    torch.save(wrap(state), tmp_path / "wrapped.pth")
+    plain, wrapped = (official.real_esrgan(tmp_path / f"{name}.pth") for name in ("plain", "wrapped"))
+    assert np.array_equal(plain.restore_batch(batch), wrapped.restore_batch(batch))
+    state["body.0.bias"][0] = torch.nan
+    torch.save(wrap(state), tmp_path / "nan.pth")
+    with pytest.raises(MethodError, match="not finite"):
+        official.real_esrgan(tmp_path / "nan.pth")
