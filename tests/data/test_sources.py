@@ -336,3 +336,25 @@ def test_any_bytes_as_a_label_list(content: bytes) -> None:
             assert "\n" not in str(error)
         else:
             assert all(row.key for row in rows) and all("\n" not in p.message for p in problems)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "text"),
+    [
+        ("plate-000001.txt", "ABC1234\n", "ABC1234"),
+        ("plate-000001.txt", "type: car\nPlate: ABC-1234\n", "ABC1234"),
+        ("ABC1234.txt", "", "ABC1234"),
+        ("plate-000001_ABC1234.txt", "type: car\nplate: ABC1234\n", "ABC1234"),
+        ("plate-000001_TEXT.txt", "ABC1234", "ABC1234"),
+        ("notes.txt", "two\nlines\n", None),
+        ("plate-000001_#######.txt", "#######", None),
+    ],
+)
+def test_where_the_text_of_a_ufpr_track_may_stand(
+    tmp_path: Path, draw: Draw, name: str, content: str, text: str | None
+) -> None:
+    track = ufpr_track(tmp_path / "d/plate-000001", draw, {"points": [[2, 3], [44, 15]]})
+    (track / "plate-000001_ABC1234.txt").unlink()
+    (track / name).write_text(content, "utf-8")
+    samples = open_samples(tmp_path / "d")
+    assert samples[0].text == text and not [p for p in samples.problems if p.code == "annotation"]

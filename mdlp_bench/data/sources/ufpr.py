@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +17,7 @@ from mdlp_bench.errors import DataError, reason
 
 _TRACK: Final = re.compile(r"plate[-_][0-9]+", re.IGNORECASE)
 _PLATE_LABELS: Final = frozenset({"lp", "plate", "license_plate", "licence_plate", "license plate"})
+_FIELD: Final = re.compile(r"plate\s*[:=]\s*(\S.*)", re.IGNORECASE)
 _PLACEHOLDER: Final = "TEXT"
 """Instead of the text in the names of the public samples."""
 
@@ -53,22 +55,35 @@ def read_annotation(folder: Path, listing: Listing) -> Annotation:
 
 def _text(folder: Path, listing: Listing) -> tuple[str | None, list[str]]:
     """The text in the name of the text file; the file's content where the name has none."""
-    for name in listing.others:
-        stem, suffix = Path(name).stem, Path(name).suffix
-        if suffix.lower() != ".txt" or "_" not in stem:
-            continue
+    names = [name for name in listing.others if Path(name).suffix.lower() == ".txt"]
+    for name in sorted(names, key=lambda name: "_" not in name):
         try:
-            written = printable(read_file(folder / name).decode("utf-8-sig", "replace").strip())
+            written = _written(_lines(read_file(folder / name)))
         except DataError as error:
             return None, [str(error)]
-        named = printable(stem.rsplit("_", 1)[1])
-        if named == _PLACEHOLDER:
-            return written or None, []
-        if written and plate.normalise(written) != plate.normalise(named):
+        stem = printable(Path(name).stem)
+        named = stem.rsplit("_", 1)[1] if "_" in stem else stem if plate.is_valid(stem) else ""
+        if named in ("", _PLACEHOLDER):
+            if written or "_" in stem:
+                return written or None, []
+        elif written and plate.normalise(written) != plate.normalise(named):
             where = printable(str(folder / name))
             return named, [f"{where}: the name says {named}, the file {written}; the name's text is taken"]
-        return named or None, []
+        else:
+            return named, []
     return None, []
+
+
+def _lines(content: bytes) -> list[str]:
+    """The lines of a text file that are not empty, without control characters."""
+    lines = content.decode("utf-8-sig", "replace").splitlines()
+    return [printable(line.strip()) for line in lines if line.strip()]
+
+
+def _written(lines: Sequence[str]) -> str:
+    """The text in a file: behind `plate:`, else its only line; empty where there is neither."""
+    found = [match[1] for line in lines if (match := _FIELD.fullmatch(line))]
+    return found[0] if found else lines[0] if len(lines) == 1 else ""
 
 
 def _labelme_corners(content: Any) -> Corners | None:
