@@ -76,6 +76,9 @@ class DecodedSamples(Samples):
             except DataError as error:
                 yield Problem("broken-image", str(error), found.sample_id, found.split)
 
+    def __iter__(self) -> Iterator[Sample]:
+        yield from map(_decoded, self._base)
+
     def sample_at(self, position: int) -> Sample:
         """See `Samples`."""
         return _decoded(self._base[position])

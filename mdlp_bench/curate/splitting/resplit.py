@@ -51,6 +51,9 @@ class ResplitSamples(Samples):
         for item in self._base.load(sample_ids):
             yield item if isinstance(item, Problem) else self._moved(item)
 
+    def __iter__(self) -> Iterator[Sample]:
+        yield from map(self._moved, self._chosen)
+
     def sample_at(self, position: int) -> Sample:
         """See `Samples`."""
         return self._moved(self._chosen[position])

@@ -168,6 +168,11 @@ class LazySamples(Samples, Generic[E]):
             chunk = self._entries[start : start + size]
             yield _project([self.read(entry, with_images=with_images) for entry in chunk], wanted)
 
+    def __iter__(self) -> Iterator[Sample]:
+        self._admit()
+        for entry in self._entries:
+            yield self.read(entry, with_images=True)
+
     def sample_at(self, position: int) -> Sample:
         """See `Samples`."""
         self._admit()
