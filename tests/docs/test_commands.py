@@ -246,7 +246,7 @@ def test_no_command_hides_outside_of_a_shell_block(document: Path) -> None:
     for inline in re.findall(r"`mdlp-bench ([a-z][^`]*)`", text):
         found: Any = get_command(app)
         for word in inline.split():
-            if not hasattr(found, "commands"):
+            if not hasattr(found, "commands") or ".py:" in word:  # a trainable of the user's
                 break
             assert word in found.commands, f"{document.name}: `mdlp-bench {inline}`: no command {word}"
             found = found.commands[word]
