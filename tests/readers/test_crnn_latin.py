@@ -15,7 +15,7 @@ from mdlp_bench.readers.crnn.weights import bundled_weights
 from mdlp_bench.synth.render import Appearance, render_samples
 
 EXACT = 20
-"""Of the 35 sharp pictures, with the bundled weights: four plates of seven are read, three mostly are not."""
+"""Of the 35 sharp pictures, with the bundled weights: four tracks of seven are read, three mostly are not."""
 
 
 @pytest.fixture(scope="module")
