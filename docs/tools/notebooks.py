@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+import torch
 from nbclient import NotebookClient
 from PIL import Image
 
@@ -87,7 +88,10 @@ def main(names: list[str]) -> None:
             old.unlink()
         for file, content in pictures.items():
             (RENDERED / file).write_bytes(content)
-        (RENDERED / f"{path.stem}.md").write_text(text.replace(folder, "/tmp/work"), encoding="utf-8")
+        (RENDERED / f"{path.stem}.md").write_text(
+            text.replace(folder, "/tmp/work").replace(torch.hub.get_dir(), "~/.cache/torch/hub"),
+            encoding="utf-8",
+        )
         sys.stdout.write(f"{path.stem}: {len(pictures)} pictures\n")
 
 

@@ -116,8 +116,11 @@ def write_test_set(
 
 
 def installed_methods() -> list[str]:
-    """The registered methods that can run here, without oracles; the others are logged with their reason."""
-    return _usable(registered_methods())
+    """The registered methods that can run here, without oracles; the others are logged with their reason.
+
+    Those that read Latin plates alone are left out too: the demo's plates are Chinese.
+    """
+    return _usable(name for name in registered_methods() if not name.endswith("-latin"))
 
 
 def _usable(names: Iterable[str]) -> list[str]:

@@ -32,6 +32,7 @@ from mdlp_bench.data.samples import Samples
 from mdlp_bench.device import check_device
 from mdlp_bench.errors import DataError, MdlpBenchError
 from mdlp_bench.files import seed_for, write_text
+from mdlp_bench.methods.weights import read_card
 from mdlp_bench.output_folder import locked_folder
 from mdlp_bench.training.checkpoint import TRAINING, State, claim, load_state, save_state
 from mdlp_bench.training.config import Precision, TrainingConfig
@@ -145,7 +146,7 @@ class _Run:
         rank, world = accelerator.process_index, accelerator.num_processes
         started, cpu_started = time.perf_counter() - state.seconds, time.process_time() - state.cpu_seconds
         figures: dict[str, list[Tensor]] = {}
-        if state.step >= stop:
+        if state.step >= stop and not self._has_weights():
             # A process killed between the checkpoint and its weights left the weights of an earlier step.
             self._save_weights()
         batches = self.data.stream(
@@ -232,6 +233,13 @@ class _Run:
             return
         save_state(self.state, self.trainable, self.out / "state")
         self._save_weights()
+
+    def _has_weights(self) -> bool:
+        """Whether the weight file is of this step: one that is stays as it is, byte for byte."""
+        try:
+            return read_card(self.out / WEIGHTS).get("step") == str(self.state.step)
+        except MdlpBenchError:
+            return False
 
     def _save_weights(self) -> None:
         if not self.accelerator.is_main_process:

@@ -147,7 +147,7 @@ def test_outputs_that_are_no_files_are_one_line(tmp_path: Path, place: str) -> N
     (tmp_path / "null.bib").symlink_to("/dev/null")
     (tmp_path / "file").write_text("")
     (tmp_path / "folder.bib").mkdir()
-    done = run("leaderboard", "export", place, "--store", str(ROOT / "leaderboard"), cwd=tmp_path)
+    done = run("leaderboard", "export", "-o", place, "--store", str(ROOT / "leaderboard"), cwd=tmp_path)
     assert done.returncode == 2 and len(done.stderr.splitlines()) == 1, done.stderr
     assert done.stderr.startswith(f"error: {place}: ")
     assert (tmp_path / "fifo.bib").is_fifo() and Path("/dev/null").is_char_device()

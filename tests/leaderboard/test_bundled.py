@@ -43,7 +43,7 @@ def test_every_bundled_method_stands_on_the_demos_test_set(store: Store) -> None
     assert all(sample.sample_id.startswith(f"rendered-{SEED}-") for sample in card.browsed)
     found = {entry.method for entry in entries if entry.current}
     for name in registered_methods():
-        if name in ORACLES:
+        if name in ORACLES or name.endswith("-latin"):  # which read no plate of the demo
             continue
         try:
             descriptor = load_method(name).descriptor

@@ -67,5 +67,5 @@ def test_a_notebook_lies_in_git_without_outputs(path: Path) -> None:
     assert str(Path.home()) not in path.read_text(encoding="utf-8")
 
 
-def test_there_are_five() -> None:
-    assert [path.stem[:2] for path in NOTEBOOKS] == ["01", "02", "03", "04", "05"]
+def test_there_are_six() -> None:
+    assert [path.stem[:2] for path in NOTEBOOKS] == ["01", "02", "03", "04", "05", "06"]
