@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import PurePath
 from typing import Final
@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from mdlp_bench.data.manifest import digest_of, fingerprint
-from mdlp_bench.data.samples import Problem, Samples
+from mdlp_bench.data.samples import Problem, Samples, WrappedSamples
 from mdlp_bench.errors import DataError
 from mdlp_bench.images import decode
 from mdlp_bench.metrics.protocol import WORKING_SIZE, to_working_size
@@ -28,7 +28,7 @@ _HEADER: Final = struct.pack(
 """Of a 24-bit bitmap of the working size; the negative height says that the top row comes first."""
 
 
-class DecodedSamples(Samples):
+class DecodedSamples(WrappedSamples):
     """The same samples with every image at the working size, stored as BMP.
 
     `decode_batch` gives the same arrays as from the samples themselves, without the work. They are for
@@ -39,31 +39,12 @@ class DecodedSamples(Samples):
     """
 
     def __init__(self, base: Samples) -> None:
-        self.name = f"{base.name}-decoded"
-        self._base = base
+        super().__init__(base, f"{base.name}-decoded")
 
     @property
     def fingerprint(self) -> str:
         """See `Samples`."""
         return fingerprint(map(digest_of, self))
-
-    @property
-    def sample_ids(self) -> Sequence[str]:
-        """See `Samples`."""
-        return self._base.sample_ids
-
-    @property
-    def problems(self) -> Sequence[Problem]:
-        """See `Samples`."""
-        return self._base.problems
-
-    def listing_problems(self) -> Sequence[Problem]:
-        """See `Samples`."""
-        return self._base.listing_problems()
-
-    def candidates(self) -> Mapping[str, Sequence[str]]:
-        """See `Samples`."""
-        return self._base.candidates()
 
     def load(self, sample_ids: Collection[str]) -> Iterator[Sample | Problem]:
         """See `Samples`."""
@@ -82,10 +63,6 @@ class DecodedSamples(Samples):
     def sample_at(self, position: int) -> Sample:
         """See `Samples`."""
         return _decoded(self._base[position])
-
-    def origin(self, sample_ids: Collection[str]) -> str | None:
-        """See `Samples`."""
-        return self._base.origin(sample_ids)
 
     def batches(self, size: int = 128, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         """See `Samples`."""

@@ -11,7 +11,7 @@ from typing import Final
 import pyarrow as pa
 
 from mdlp_bench.data.manifest import fingerprint, index_row
-from mdlp_bench.data.samples import Problem, Samples
+from mdlp_bench.data.samples import Problem, Samples, WrappedSamples
 from mdlp_bench.data.sources.labels import LabelRow, check_text, origin_of, read_labels
 from mdlp_bench.data.sources.names import sample_id_of
 from mdlp_bench.errors import DataError
@@ -30,7 +30,7 @@ class GivenText:
     layout: str | None
 
 
-class LabelledSamples(Samples):
+class LabelledSamples(WrappedSamples):
     """Samples with the texts of a list; samples that it does not name keep their own.
 
     Args:
@@ -42,8 +42,8 @@ class LabelledSamples(Samples):
     def __init__(
         self, samples: Samples, texts: Mapping[str, GivenText], notes: Sequence[Problem] = ()
     ) -> None:
-        self.name = samples.name
-        self._samples, self._texts, self._notes = samples, texts, tuple(notes)
+        super().__init__(samples, samples.name)
+        self._texts, self._notes = texts, tuple(notes)
         self._fingerprint: str | None = None
 
     @property
@@ -54,36 +54,22 @@ class LabelledSamples(Samples):
         return self._fingerprint
 
     @property
-    def sample_ids(self) -> Sequence[str]:
-        """See `Samples`."""
-        return self._samples.sample_ids
-
-    @property
-    def splits(self) -> Mapping[str, int]:
-        """See `Samples`."""
-        return self._samples.splits
-
-    @property
     def problems(self) -> Sequence[Problem]:
         """See `Samples`."""
-        return (*self._own(self._samples.problems), *self._notes)
+        return (*self._own(self._base.problems), *self._notes)
 
     def listing_problems(self) -> Sequence[Problem]:
         """See `Samples`."""
-        return (*self._own(self._samples.listing_problems()), *self._notes)
-
-    def candidates(self) -> Mapping[str, Sequence[str]]:
-        """See `Samples`."""
-        return self._samples.candidates()
+        return (*self._own(self._base.listing_problems()), *self._notes)
 
     def load(self, sample_ids: Collection[str]) -> Iterator[Sample | Problem]:
         """See `Samples`."""
-        for item in self._samples.load(sample_ids):
+        for item in self._base.load(sample_ids):
             yield item if isinstance(item, Problem) else self._labelled(item)
 
     def origin(self, sample_ids: Collection[str]) -> str | None:
         """See `Samples`."""
-        inner = self._samples.origin(sample_ids)
+        inner = self._base.origin(sample_ids)
         texts = [self._texts.get(sample_id) for sample_id in sample_ids]
         return None if inner is None else sha256_bytes(repr((inner, texts)).encode())
 
@@ -91,19 +77,19 @@ class LabelledSamples(Samples):
         """See `Samples`."""
         wanted = SAMPLE_SCHEMA.names if columns is None else list(columns)
         if set(wanted).isdisjoint(_CHANGED):
-            yield from self._samples.batches(size, wanted)
+            yield from self._base.batches(size, wanted)
             return
         needed = list(dict.fromkeys((*wanted, "sample_id", *_CHANGED)))
-        for batch in self._samples.batches(size, needed):
+        for batch in self._base.batches(size, needed):
             yield self._changed(batch).select(wanted)
 
     def sample_at(self, position: int) -> Sample:
         """See `Samples`."""
-        return self._labelled(self._samples.sample_at(position))
+        return self._labelled(self._base.sample_at(position))
 
     def select(self, *, split: str | None = None, sample_ids: Collection[str] | None = None) -> Samples:
         """See `Samples`."""
-        chosen = self._samples.select(split=split, sample_ids=sample_ids)
+        chosen = self._base.select(split=split, sample_ids=sample_ids)
         return LabelledSamples(chosen, self._texts, self._notes)
 
     def _own(self, problems: Sequence[Problem]) -> list[Problem]:

@@ -262,3 +262,43 @@ class Samples(ABC):
         schema = pa.schema([SAMPLE_SCHEMA.field(n) for n in names if n in SAMPLE_SCHEMA.names])
         table: pd.DataFrame = pa.Table.from_batches(self.batches(4096, names), schema).to_pandas()
         return table
+
+
+class WrappedSamples(Samples):
+    """Samples that are seen through others: what a kind of them does not change is the base's.
+
+    Args:
+        base: The samples beneath.
+        name: Their name here.
+    """
+
+    def __init__(self, base: Samples, name: str) -> None:
+        self.name = name
+        self._base = base
+
+    @property
+    def sample_ids(self) -> Sequence[str]:
+        """See `Samples`."""
+        return self._base.sample_ids
+
+    @property
+    def splits(self) -> Mapping[str, int]:
+        """See `Samples`."""
+        return self._base.splits
+
+    @property
+    def problems(self) -> Sequence[Problem]:
+        """See `Samples`."""
+        return self._base.problems
+
+    def listing_problems(self) -> Sequence[Problem]:
+        """See `Samples`."""
+        return self._base.listing_problems()
+
+    def candidates(self) -> Mapping[str, Sequence[str]]:
+        """See `Samples`."""
+        return self._base.candidates()
+
+    def origin(self, sample_ids: Collection[str]) -> str | None:
+        """See `Samples`."""
+        return self._base.origin(sample_ids)

@@ -8,11 +8,11 @@ from dataclasses import replace
 import pyarrow as pa
 
 from mdlp_bench.data.manifest import digest_of, fingerprint
-from mdlp_bench.data.samples import Problem, Samples
+from mdlp_bench.data.samples import Problem, Samples, WrappedSamples
 from mdlp_bench.schema import SAMPLE_SCHEMA, Sample, record_batch, samples_of
 
 
-class BoardSamples(Samples):
+class BoardSamples(WrappedSamples):
     """The same samples with another name, and what is known of their plates.
 
     Args:
@@ -25,8 +25,7 @@ class BoardSamples(Samples):
     def __init__(
         self, base: Samples, name: str, known: Mapping[str, Mapping[str, str | None]] | None = None
     ) -> None:
-        self.name = name
-        self._base = base
+        super().__init__(base, name)
         self._known = dict(known or {})
         self._fingerprint: str | None = None
 
@@ -38,29 +37,6 @@ class BoardSamples(Samples):
             self._fingerprint = own
         return self._fingerprint
 
-    @property
-    def sample_ids(self) -> Sequence[str]:
-        """See `Samples`."""
-        return self._base.sample_ids
-
-    @property
-    def splits(self) -> Mapping[str, int]:
-        """See `Samples`."""
-        return self._base.splits
-
-    @property
-    def problems(self) -> Sequence[Problem]:
-        """See `Samples`."""
-        return self._base.problems
-
-    def listing_problems(self) -> Sequence[Problem]:
-        """See `Samples`."""
-        return self._base.listing_problems()
-
-    def candidates(self) -> Mapping[str, Sequence[str]]:
-        """See `Samples`."""
-        return self._base.candidates()
-
     def load(self, sample_ids: Collection[str]) -> Iterator[Sample | Problem]:
         """See `Samples`."""
         for found in self._base.load(sample_ids):
@@ -69,10 +45,6 @@ class BoardSamples(Samples):
     def sample_at(self, position: int) -> Sample:
         """See `Samples`."""
         return self._labelled(self._base[position])
-
-    def origin(self, sample_ids: Collection[str]) -> str | None:
-        """See `Samples`."""
-        return self._base.origin(sample_ids)
 
     def batches(self, size: int = 128, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         """See `Samples`."""
