@@ -75,6 +75,7 @@ class Phase(BaseModel):
     Attributes:
         config: Its YAML file, in the trainable's folder beside `bundled.yaml`.
         trainable: What is trained, where it is not called like the method.
+        start: Weight file that the first phase starts from, in the trainable's folder.
         options: Set over those of the configuration, within `network` too: variants share its file.
         plates: The first so many of the pool; None for all.
         stop_after: Leave after this step, before the configuration's cosine ends; None to finish it.
@@ -84,6 +85,7 @@ class Phase(BaseModel):
 
     config: str
     trainable: str | None = None
+    start: str | None = None
     options: dict[str, Any] = {}
     plates: int | None = Field(default=None, ge=1)
     stop_after: int | None = Field(default=None, ge=1)
@@ -253,6 +255,8 @@ def _method_steps(method: str, phases: Sequence[Phase], recipes: Path, out: Path
     steps = []
     start: Path | None = None
     for phase in phases:
+        if phase.start is not None:
+            start = recipes / (phase.trainable or method) / phase.start
         steps.append(_phase_step(method, phase, recipes, out, start, last=phase is phases[-1]))
         start = out / method / phase.name / WEIGHTS
     return steps

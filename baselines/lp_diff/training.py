@@ -103,14 +103,15 @@ class LPDiffTrainable(Trainable):
         save_network(network, network.config, METHOD, path, notes)
 
     def load(self, path: Path) -> None:
-        """Start from stored weights of the same configuration.
+        """Start from stored weights of the same configuration; the end of the noise schedule may differ.
 
         Raises:
             MissingWeightsError: The file does not exist.
             MethodError: It is of another configuration, or no LP-Diff weight file.
         """
         stored = load(path)
-        if stored.config != self.model.config:
+        schedule = {"zero_terminal": self.model.config.zero_terminal}
+        if stored.config.model_copy(update=schedule) != self.model.config:
             raise MethodError(f"{path}: holds another configuration of lp-diff; give that one's options")
         self.model.load_state_dict(stored.state_dict())
 
