@@ -101,7 +101,7 @@ class NetworkTrainable(Trainable):
 
 
 class RegressionTrainable(NetworkTrainable):
-    """A network that maps one frame to the clear image, trained by a loss between the two.
+    """A network that maps one frame to the ground truth, trained by a loss between the two.
 
     Args:
         network: Maps [B, 3, *size] to [B, 3, 112, 224], values 0..1.

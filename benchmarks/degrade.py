@@ -101,8 +101,8 @@ def plain_jpeg(image: Array, rng: np.random.Generator) -> Array:
     return np.asarray(Image.open(buffer), np.float64) / 255
 
 
-def plain_realesrgan(clean: npt.NDArray[np.uint8], rng: np.random.Generator) -> bytes:
-    image = clean.astype(np.float64) / 255
+def plain_realesrgan(gt: npt.NDArray[np.uint8], rng: np.random.Generator) -> bytes:
+    image = gt.astype(np.float64) / 255
     image = plain_blur(image, plain_kernel(rng, 3.0, 0.1))
     kind = rng.choice(3, p=[0.2, 0.7, 0.1])
     factor = (rng.uniform(1, 1.5), rng.uniform(0.15, 1), 1.0)[kind]
@@ -136,7 +136,7 @@ def rate(work: Callable[[int], Any], seconds: float = SECONDS) -> float:
     return count / (time.process_time() - start)
 
 
-def clean_rows(count: int) -> Iterator[dict[str, Any]]:
+def gt_rows(count: int) -> Iterator[dict[str, Any]]:
     stored = [encode(plate_like(seed), "png") for seed in range(8)]
     for index in range(count):
         yield {
@@ -149,17 +149,17 @@ def clean_rows(count: int) -> Iterator[dict[str, Any]]:
 
 def main() -> None:
     cv2.setNumThreads(1)
-    clean = plate_like(0)
+    gt = plate_like(0)
     print(f"Triplets of {HEIGHT} x {WIDTH} clean images, one core\n")
     print("| recipe | triplets/s | parameters alone, samples/s | 1,000,000 triplets, hours |")
     print("|---|---|---|---|")
     speed = {}
     for name in recipe_names():
         recipe = load_recipe(name)
-        speed[name] = rate(lambda i, r=recipe: degrade_triplet(clean, r, seed=0, sample_id=str(i)))
+        speed[name] = rate(lambda i, r=recipe: degrade_triplet(gt, r, seed=0, sample_id=str(i)))
         draws = rate(lambda i, r=recipe: draw_parameters(r, seed=0, sample_id=str(i)), 1.0)
         print(f"| {name} | {speed[name]:.0f} | {draws:.0f} | {1e6 / speed[name] / 3600:.1f} |")
-    plain = rate(lambda i: [plain_realesrgan(clean, np.random.default_rng([i + 1, k])) for k in range(3)])
+    plain = rate(lambda i: [plain_realesrgan(gt, np.random.default_rng([i + 1, k])) for k in range(3)])
     print(f"| realesrgan, plain numpy / scipy | {plain:.1f} | | {1e6 / plain / 3600:.1f} |")
     print(f"\nrealesrgan against the plain implementation: {speed['realesrgan'] / plain:.1f} times\n")
 
@@ -171,14 +171,14 @@ def main() -> None:
     single = 0.0
     for workers in (1, 2, 8):
         start = time.perf_counter()
-        done = sum(1 for _ in synthesise(clean_rows(count), recipe, seed=0, engine=LocalEngine(workers)))
+        done = sum(1 for _ in synthesise(gt_rows(count), recipe, seed=0, engine=LocalEngine(workers)))
         pace = done / (time.perf_counter() - start)
         single = single or pace
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         print(f"| {workers} | {pace:.0f} | {pace / single:.2f} | {memory:.0f} |")
 
     print("\n| triplets made in one process | resident memory, MB |\n|---|---|")
-    for index, _ in enumerate(synthesise(clean_rows(20_000), recipe, seed=0), start=1):
+    for index, _ in enumerate(synthesise(gt_rows(20_000), recipe, seed=0), start=1):
         if index in {500, 2000, 8000, 20000}:
             print(f"| {index} | {resident():.0f} |")
 

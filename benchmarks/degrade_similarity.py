@@ -49,7 +49,7 @@ def main() -> None:
     folder, reader_name, figure = (*sys.argv[1:], "", "")[:3]
     rows = [row for row in open_samples(folder).rows() if row["gt"]]
     real = [[decode(f["bytes"], row["sample_id"]) for f in row["frames"][:3]] for row in rows]
-    clean = [decode(row["gt"]["bytes"], row["sample_id"]) for row in rows]
+    gts = [decode(row["gt"]["bytes"], row["sample_id"]) for row in rows]
     texts = [row["text"] for row in rows]
 
     def legibility(images: Sequence[ImageU8], true: Sequence[str]) -> Sequence[float]:
@@ -57,10 +57,10 @@ def main() -> None:
 
     if reader_name:
         reader = load_reader(reader_name)
-        print(f"reader {reader_name}: NED of the ground truths {np.mean(legibility(clean, texts)):.3f}\n")
+        print(f"reader {reader_name}: NED of the ground truths {np.mean(legibility(gts, texts)):.3f}\n")
     result = compare_recipes(
         real,
-        clean,
+        gts,
         [load_recipe(name) for name in recipe_names()],
         repeats=3,
         texts=texts if reader_name else None,

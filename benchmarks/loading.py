@@ -66,8 +66,8 @@ def per_file(root: Path, interpolation: int) -> int:
     count = 0
     for group in sorted((root / "train/inputs").iterdir()):
         frames = sorted(group.iterdir(), key=lambda path: natural_key(path.name))[:3]
-        truth = next((root / "train/gt" / group.name).iterdir())
-        loaded = [np.asarray(Image.open(path).convert("RGB")) for path in (*frames, truth)]
+        gt = next((root / "train/gt" / group.name).iterdir())
+        loaded = [np.asarray(Image.open(path).convert("RGB")) for path in (*frames, gt)]
         count += len(np.stack([resize(image=image)["image"] for image in loaded])) == 4
     return count
 

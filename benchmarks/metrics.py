@@ -57,10 +57,10 @@ def plates(count: int) -> Images:
     return images
 
 
-def restored(truth: Images, method: int) -> Images:
+def restored(gt: Images, method: int) -> Images:
     """What a method might return: softened and noisy, less so the better the method."""
     rng = np.random.default_rng(method)
-    soft = np.stack([cv2.GaussianBlur(image, (0, 0), 0.5 + 0.5 * method) for image in truth])
+    soft = np.stack([cv2.GaussianBlur(image, (0, 0), 0.5 + 0.5 * method) for image in gt])
     return np.clip(soft + rng.normal(0, 2 + method, soft.shape), 0, 255).astype(np.uint8)
 
 
@@ -76,11 +76,11 @@ def fastest(*calls: Callable[[], object]) -> list[float]:
 
 
 def straightforward(
-    truth: Images, methods: list[Images], texts: list[str], reference: torch.nn.Module, reader: Reader
+    gt: Images, methods: list[Images], texts: list[str], reference: torch.nn.Module, reader: Reader
 ) -> None:
     """A loop over pairs: scikit-image, the lpips package, one reading an image."""
     for outputs in methods:
-        for pred, target, plate in zip(outputs, truth, texts, strict=True):
+        for pred, target, plate in zip(outputs, gt, texts, strict=True):
             peak_signal_noise_ratio(target, pred, data_range=255)
             sk_ssim(pred, target)
             with torch.no_grad():
@@ -111,9 +111,9 @@ class Ours:
 Chunk = tuple[Images, list[Images], list[str]]
 
 
-def chunks(truth: Images, methods: list[Images], texts: list[str]) -> list[Chunk]:
-    parts = [slice(start, start + CHUNK) for start in range(0, len(truth), CHUNK)]
-    return [(truth[part], [outputs[part] for outputs in methods], texts[part]) for part in parts]
+def chunks(gt: Images, methods: list[Images], texts: list[str]) -> list[Chunk]:
+    parts = [slice(start, start + CHUNK) for start in range(0, len(gt), CHUNK)]
+    return [(gt[part], [outputs[part] for outputs in methods], texts[part]) for part in parts]
 
 
 def scored(ours: Loaded[Ours], chunk: Chunk) -> list[dict[str, object]]:
@@ -131,8 +131,8 @@ def sk_ssim(pred: Images, target: Images) -> float:
     return float(structural_similarity(target, pred, channel_axis=2, data_range=255, **options))
 
 
-def sk_fidelity(preds: Images, truth: Images) -> list[tuple[float, float]]:
-    pairs = zip(preds, truth, strict=True)
+def sk_fidelity(preds: Images, gt: Images) -> list[tuple[float, float]]:
+    pairs = zip(preds, gt, strict=True)
     return [(peak_signal_noise_ratio(t, p, data_range=255), sk_ssim(p, t)) for p, t in pairs]
 
 
@@ -154,7 +154,7 @@ def row(name: str, theirs: float, mine: float, per: int, unit: str = "ms") -> tu
     return name, f"{theirs * scale:.3f} {unit}", f"{mine * scale:.3f} {unit}", f"{theirs / mine:.1f}"
 
 
-def single_metrics(truth: Images, preds: Images, lpips: Lpips) -> list[tuple[str, str, str, str]]:
+def single_metrics(gt: Images, preds: Images, lpips: Lpips) -> list[tuple[str, str, str, str]]:
     """Each metric alone against torchmetrics, per image (per pair of texts, per set)."""
     from torchmetrics.functional import image as tm
     from torchmetrics.functional.text import edit_distance
@@ -164,28 +164,28 @@ def single_metrics(truth: Images, preds: Images, lpips: Lpips) -> list[tuple[str
     target = [f"京A{number:05d}" for number in rng.integers(0, 100_000, TEXTS)]
     read = [string[: rng.integers(4, 8)] for string in target]
     a, b = (rng.normal(0, 1, FEATURES) for _ in range(2))
-    float_preds, float_truth = (torch.from_numpy(x).permute(0, 3, 1, 2).float() for x in (preds, truth))
+    float_preds, float_gt = (torch.from_numpy(x).permute(0, 3, 1, 2).float() for x in (preds, gt))
     no_reduction = {"data_range": 255.0, "reduction": "none"}
     pairs: list[tuple[str, int, Callable[[], object], Callable[[], object]]] = [
         (
             "PSNR",
-            len(truth),
-            lambda: tm.peak_signal_noise_ratio(float_preds, float_truth, dim=(1, 2, 3), **no_reduction),
-            lambda: fidelity.psnr(preds, truth),
+            len(gt),
+            lambda: tm.peak_signal_noise_ratio(float_preds, float_gt, dim=(1, 2, 3), **no_reduction),
+            lambda: fidelity.psnr(preds, gt),
         ),
         (
             "SSIM",
-            len(truth),
-            lambda: tm.structural_similarity_index_measure(float_preds, float_truth, **no_reduction),
-            lambda: fidelity.ssim(preds, truth),
+            len(gt),
+            lambda: tm.structural_similarity_index_measure(float_preds, float_gt, **no_reduction),
+            lambda: fidelity.ssim(preds, gt),
         ),
         (
             "LPIPS (squeeze)",
-            len(truth),
+            len(gt),
             lambda: tm.learned_perceptual_image_patch_similarity(
-                signed(preds), signed(truth), net_type="squeeze"
+                signed(preds), signed(gt), net_type="squeeze"
             ),
-            lambda: lpips.score(preds, truth),
+            lambda: lpips.score(preds, gt),
         ),
         (
             "edit distance",
@@ -224,8 +224,8 @@ def operations(lpips: Lpips, reader: Reader) -> tuple[float, float, float]:
 
 def main(images: int = IMAGES) -> None:
     """Measure and print."""
-    truth = plates(images)
-    methods = [restored(truth, method) for method in range(METHODS)]
+    gt = plates(images)
+    methods = [restored(gt, method) for method in range(METHODS)]
     texts = [f"京A{number:05d}" for number in range(images)]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -237,26 +237,26 @@ def main(images: int = IMAGES) -> None:
     engine = LocalEngine(workers)
     threads = torch.get_num_threads()
     clock = [
-        on_the_clock(lambda: straightforward(truth, methods, texts, reference, reader)),
-        on_the_clock(lambda: list(engine.map(partial(scored, Loaded(Ours)), chunks(truth, methods, texts)))),
+        on_the_clock(lambda: straightforward(gt, methods, texts, reference, reader)),
+        on_the_clock(lambda: list(engine.map(partial(scored, Loaded(Ours)), chunks(gt, methods, texts)))),
     ]
 
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
-    truth, methods, texts = truth[:SOME], [outputs[:SOME] for outputs in methods], texts[:SOME]
+    gt, methods, texts = gt[:SOME], [outputs[:SOME] for outputs in methods], texts[:SOME]
     ours = Ours()
     full = fastest(
-        lambda: straightforward(truth, methods, texts, reference, reader),
-        lambda: [ours.score(*chunk) for chunk in chunks(truth, methods, texts)],
+        lambda: straightforward(gt, methods, texts, reference, reader),
+        lambda: [ours.score(*chunk) for chunk in chunks(gt, methods, texts)],
     )
-    prepared = fidelity.SsimTarget.of(truth)
+    prepared = fidelity.SsimTarget.of(gt)
     two = fastest(
-        lambda: sk_fidelity(methods[2], truth),
-        lambda: (fidelity.psnr(methods[2], truth), fidelity.ssim(methods[2], prepared)),
+        lambda: sk_fidelity(methods[2], gt),
+        lambda: (fidelity.psnr(methods[2], gt), fidelity.ssim(methods[2], prepared)),
     )
     cold = fastest(
-        lambda: sk_fidelity(methods[2], truth),
-        lambda: (fidelity.psnr(methods[2], truth), fidelity.ssim(methods[2], truth)),
+        lambda: sk_fidelity(methods[2], gt),
+        lambda: (fidelity.psnr(methods[2], gt), fidelity.ssim(methods[2], gt)),
     )
     parts = "PSNR, SSIM, LPIPS (squeeze), NED (CRNN)"
     rows = [
@@ -266,12 +266,12 @@ def main(images: int = IMAGES) -> None:
             *clock,
             images * METHODS,
         ),
-        row(f"the same, {len(truth)} images, processor time of one thread", *full, len(truth) * METHODS),
-        row("PSNR, SSIM, ground truth prepared", *two, len(truth)),
-        row("PSNR, SSIM, ground truth new", *cold, len(truth)),
+        row(f"the same, {len(gt)} images, processor time of one thread", *full, len(gt) * METHODS),
+        row("PSNR, SSIM, ground truth prepared", *two, len(gt)),
+        row("PSNR, SSIM, ground truth new", *cold, len(gt)),
     ]
     show("Scoring: time an image", rows, "scikit-image, lpips")
-    show("Single metrics: processor time", single_metrics(truth, methods[2], ours.lpips), "torchmetrics")
+    show("Single metrics: processor time", single_metrics(gt, methods[2], ours.lpips), "torchmetrics")
     needed, rate, bound = operations(ours.lpips, reader)
     print(
         f"The networks need {needed:.2f} GFLOP a pair; matrices are multiplied at {rate:.0f} GFLOP/s: "

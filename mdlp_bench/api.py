@@ -396,7 +396,7 @@ def load_network(name: str, *, device: str = "cpu") -> nn.Module:
 def degrade(
     image: ImageU8, recipe: str | Path = "surveillance", *, frames: int = 3, seed: int = 0, name: str = "0"
 ) -> tuple[ImageU8, ...]:
-    """Degrade a clear plate into consecutive frames, as a camera would record it coming nearer.
+    """Degrade a ground truth into consecutive frames, as a camera would record it coming nearer.
 
     `mdlp_bench.synth.degrade.degrade_triplet` also gives every parameter that was drawn.
 

@@ -1,4 +1,4 @@
-"""The conditioning network: degraded frames to psi, a first estimate of the clear plate (figure 2, left)."""
+"""The conditioning network: degraded frames to psi, a first estimate of the ground truth (figure 2, left)."""
 
 from __future__ import annotations
 

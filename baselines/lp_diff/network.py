@@ -31,7 +31,7 @@ class TrainingLosses:
 
     Attributes:
         noise: L1 between the U-Net's output and its target.
-        psi: L1 between psi and the clear plate (the released code trains without it).
+        psi: L1 between psi and the ground truth (the released code trains without it).
         estimate: psi + the predicted residual, [B, 3, H, W], unbounded: where losses on the image attach.
         level: The noise levels drawn, [B].
     """
@@ -93,7 +93,7 @@ class LPDiff(nn.Module):
     def training_losses(
         self,
         frames: Tensor,
-        clear: Tensor,
+        gt: Tensor,
         generator: torch.Generator | None = None,
         terminal: float = 0.0,
     ) -> TrainingLosses:
@@ -101,12 +101,12 @@ class LPDiff(nn.Module):
 
         Args:
             frames: [B, N, 3, H, W] in [-1, 1].
-            clear: Ground truth [B, 3, H, W] in [-1, 1].
+            gt: Ground truth [B, 3, H, W] in [-1, 1].
             generator: CPU generator of levels and noise.
             terminal: Share of samples at the last level (see `Schedule.sample`).
         """
         psi = self.condition(frames)
-        residual = clear - psi
+        residual = gt - psi
         level = self.schedule.sample(len(frames), generator, terminal).to(frames)
         noise = torch.randn(psi.shape, generator=generator).to(psi)
         noisy = rcdm.diffuse(residual, noise, level)

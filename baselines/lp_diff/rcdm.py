@@ -1,7 +1,7 @@
-"""RCDM: the residual-conditioned diffusion model (Gong et al., CVPR 2025): what is diffused, towards what.
+"""RCDM: the residual-conditioned diffusion model (Gong et al., CVPR 2025) and its target.
 
-Diffused is the residual between the clear plate and the conditioning network's estimate, x_0 = HR - psi;
-the U-Net sees psi. With the noise level a = sqrt(alpha_bar) and sigma = sqrt(1 - a^2):
+It diffuses the residual between the ground truth and the conditioning network's estimate, x_0 = HR - psi. The
+U-Net sees psi. With the noise level a = sqrt(alpha_bar) and sigma = sqrt(1 - a^2):
 
     x_t = a x_0 + sigma eps,      v = a eps - sigma x_0      (v: Salimans and Ho, 2022)
 

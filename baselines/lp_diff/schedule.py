@@ -99,7 +99,7 @@ class Schedule:
         return [*self.levels[times].tolist(), 1.0]
 
     def log_snr_levels(self, steps: int) -> list[float]:
-        """Levels evenly spaced in log-SNR from a_T towards the clean image, then 1 (steps + 1 values).
+        """Levels evenly spaced in log-SNR from a_T towards the noise-free image, then 1 (steps + 1 values).
 
         A level of 0 has no log-SNR: after it the grid goes on at a log-SNR of -5.
 

@@ -31,7 +31,7 @@ class LPDiffOptions(BaseModel):
             from the residual's loss; `diffusion` the U-Net alone on a finished psi.
         terminal: Share of samples at the last noise level, where sampling starts. A sampler of few steps
             spends most of its work there; uniform times spend most of theirs where x_t shows the answer.
-        psi: Weight of L1 between psi and the clear plate in the joint phase. The released code has none,
+        psi: Weight of L1 between psi and the ground truth in the joint phase. The released code has none,
             and its psi drifts away from the plate.
         reader: Weight of the reader loss on the restored image (psi + predicted residual); 0 for none.
         reader_weights: The teacher's weight file; default the bundled CRNN.

@@ -1,1 +1,1 @@
-"""ResShift: a short diffusion chain that shifts the residual between the clear and the degraded image."""
+"""ResShift: a short diffusion chain that shifts the residual between ground truth and degraded image."""

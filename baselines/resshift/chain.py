@@ -1,4 +1,4 @@
-"""ResShift's Markov chain: from the clear image x0 to the degraded y by shifting their residual.
+"""ResShift's Markov chain: from the ground truth x0 to the degraded y by shifting their residual.
 
 Yue, Wang, Loy: "ResShift: Efficient Diffusion Model for Image Super-resolution by Residual Shifting", NeurIPS
 2023 (arXiv 2307.12348); four steps and the LPIPS term: "Efficient Diffusion Model for Image Restoration by
@@ -26,7 +26,7 @@ from torch import Tensor
 from baselines.noise import SampleNoise
 from mdlp_bench.errors import MethodError
 
-CleanPredictor = Callable[[Tensor, Tensor, Tensor], Tensor]
+X0Predictor = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 class ResShiftSchedule(BaseModel):
@@ -79,11 +79,11 @@ class ResShiftChain:
         """`values` at each sample's step, shaped to multiply [B, C, H, W]."""
         return values.to(like.device)[step].to(like.dtype)[:, None, None, None]
 
-    def diffuse(self, clear: Tensor, degraded: Tensor, step: Tensor, noise: Tensor) -> Tensor:
-        """Forward process at once: x_t for clear, degraded and noise [B, C, H, W] and steps [B]."""
-        eta = self._at(self.etas, step, clear)
-        spread = self.schedule.kappa * self._at(self.sqrt_etas, step, clear)
-        return clear + eta * (degraded - clear) + spread * noise
+    def diffuse(self, x0: Tensor, degraded: Tensor, step: Tensor, noise: Tensor) -> Tensor:
+        """Forward process at once: x_t for x0, degraded and noise [B, C, H, W] and steps [B]."""
+        eta = self._at(self.etas, step, x0)
+        spread = self.schedule.kappa * self._at(self.sqrt_etas, step, x0)
+        return x0 + eta * (degraded - x0) + spread * noise
 
     def start(self, degraded: Tensor, noise: Tensor) -> Tensor:
         """x_T, where sampling starts: the degraded image with the last step's noise, [B, C, H, W]."""
@@ -99,7 +99,7 @@ class ResShiftChain:
         return x / ((spread.square() + 1).sqrt() if self.schedule.latent else 3 * spread + 1)
 
     def posterior(
-        self, x: Tensor, clear: Tensor, step: Tensor, earlier: Tensor | None = None
+        self, x: Tensor, x0: Tensor, step: Tensor, earlier: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         """Mean [B, C, H, W] and variance [B, 1, 1, 1] of x at an earlier step given x_t and x0.
 
@@ -109,7 +109,7 @@ class ResShiftChain:
         # Of the step before `target`: the schedule's own, or nothing left of the shift.
         previous = self._at(self.previous_etas, target, x)
         alpha = eta - previous
-        mean = previous / eta * x + alpha / eta * clear
+        mean = previous / eta * x + alpha / eta * x0
         return mean, self.schedule.kappa**2 * previous / eta * alpha
 
     def draw_steps(self, count: int, generator: torch.Generator | None = None, last: float = 0.0) -> Tensor:
@@ -138,9 +138,9 @@ class ResShiftChain:
 
     def predict(
         self,
-        network: CleanPredictor,
+        network: X0Predictor,
         *,
-        clear: Tensor,
+        x0: Tensor,
         degraded: Tensor,
         low: Tensor,
         step: Tensor,
@@ -150,19 +150,19 @@ class ResShiftChain:
 
         Args:
             network: Maps (scaled x_t, step, low-quality image) to x0.
-            clear: x0 [B, C, H, W].
+            x0: Ground truth [B, C, H, W].
             degraded: y, same shape.
             low: Low-quality image the network is conditioned on.
             step: [B], from `draw_steps`.
-            noise: Standard normal, same shape as `clear`.
+            noise: Standard normal, same shape as `x0`.
         """
-        x = self.diffuse(clear, degraded, step, noise)
+        x = self.diffuse(x0, degraded, step, noise)
         return network(self.scale_input(x, step), step, low)
 
     @torch.no_grad()
     def sample(
         self,
-        network: CleanPredictor,
+        network: X0Predictor,
         degraded: Tensor,
         low: Tensor,
         seeds: Sequence[int],
@@ -188,10 +188,10 @@ class ResShiftChain:
         visited = self.visited_steps(self.schedule.steps if steps is None else steps)
         for index, following in zip(visited, [*visited[1:], -1], strict=True):
             step = torch.full((len(x),), index, device=x.device)
-            clear = network(self.scale_input(x, step), step, low)
+            x0 = network(self.scale_input(x, step), step, low)
             if not self.schedule.latent:
-                clear = clear.clamp(-1, 1)
-            x, variance = self.posterior(x, clear, step, torch.full_like(step, following))
+                x0 = x0.clamp(-1, 1)
+            x, variance = self.posterior(x, x0, step, torch.full_like(step, following))
             if following >= 0:
                 x = x + variance.sqrt() * noise.like(x)
         return x

@@ -12,7 +12,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from baselines.resshift.chain import PLATE_4, CleanPredictor, ResShiftChain
+from baselines.resshift.chain import PLATE_4, ResShiftChain, X0Predictor
 from baselines.resshift.unet import PLATE, PLATE_UNSHUFFLED, ResShiftUNet, ResShiftUNetConfig
 from baselines.single_image import FramePolicy, trained_single_image
 from baselines.trainables import NetworkTrainable, TeacherOptions, one_frame, parse_options, shrink
@@ -63,32 +63,32 @@ class _PixelChain:
         self,
         network: ResShiftUNet,
         frame: Tensor,
-        clear: Tensor,
+        gt: Tensor,
         generator: torch.Generator,
         last: float = 0.0,
     ) -> Tensor:
         """The ground truth as the network sees it through the noise of one random step per sample."""
-        degraded, clear = F.pixel_unshuffle(frame, self.fold), F.pixel_unshuffle(clear, self.fold)
+        degraded, gt = F.pixel_unshuffle(frame, self.fold), F.pixel_unshuffle(gt, self.fold)
         step = self.chain.draw_steps(len(frame), generator, last).to(frame.device)
-        noise = torch.randn(clear.shape, generator=generator).to(clear)
+        noise = torch.randn(gt.shape, generator=generator).to(gt)
         low = shrink(frame, self.low_size)
-        predictor = self._clean(network, degraded)
-        found = self.chain.predict(predictor, clear=clear, degraded=degraded, low=low, step=step, noise=noise)
+        predictor = self._x0_predictor(network, degraded)
+        found = self.chain.predict(predictor, x0=gt, degraded=degraded, low=low, step=step, noise=noise)
         return F.pixel_shuffle(found, self.fold)
 
     def sample(self, network: ResShiftUNet, frame: Tensor, seeds: Sequence[int], steps: int) -> Tensor:
         low, degraded = shrink(frame, self.low_size), F.pixel_unshuffle(frame, self.fold)
-        folded = self.chain.sample(self._clean(network, degraded), degraded, low, seeds, steps)
+        folded = self.chain.sample(self._x0_predictor(network, degraded), degraded, low, seeds, steps)
         return F.pixel_shuffle(folded, self.fold)
 
-    def _clean(self, network: ResShiftUNet, degraded: Tensor) -> CleanPredictor:
+    def _x0_predictor(self, network: ResShiftUNet, degraded: Tensor) -> X0Predictor:
         if not self.predict_shift:
             return network
         return lambda x, step, low: degraded + network(x, step, low)
 
 
 class ResShiftTrainable(NetworkTrainable):
-    """ResShift's U-Net with its mean squared error on the clear image."""
+    """ResShift's U-Net with its mean squared error on the ground truth."""
 
     def __init__(self, options: ResShiftOptions, config: ResShiftUNetConfig) -> None:
         super().__init__(ResShiftUNet(config), config, "resshift", options)

@@ -1,4 +1,4 @@
-"""ResShift's network: a U-Net with Swin attention that predicts the clear image (or its latent code).
+"""ResShift's network: a U-Net with Swin attention that predicts the ground truth (or its latent code).
 
 Yue, Wang, Loy: "ResShift", NeurIPS 2023 (arXiv 2307.12348). Key names and numbers are the official network's,
 so that official checkpoints (S-Lab licence, non-commercial; not distributed here) load when a user has them.
@@ -272,7 +272,7 @@ class ResShiftUNet(nn.Module):
         return multiple
 
     def forward(self, x: Tensor, step: Tensor, low: Tensor) -> Tensor:
-        """Predict the clear image.
+        """Predict the ground truth.
 
         Args:
             x: Scaled x_t [B, in_channels, H, W].

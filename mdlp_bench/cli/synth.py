@@ -1,4 +1,4 @@
-"""The synthetic half of the data commands: render plates, degrade clean plates."""
+"""The synthetic half of the data commands: render plates, degrade ground truths."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def synth(
         typer.Option("--preview", help="Also draw preview.png: frames and ground truth of the first plates."),
     ] = False,
 ) -> None:
-    """Make a synthetic data set: clean plates, degraded by a recipe, in plate-disjoint splits."""
+    """Make a synthetic data set: ground truths, degraded by a recipe, in plate-disjoint splits."""
     from mdlp_bench.data import open_samples
     from mdlp_bench.engine import engine_named
     from mdlp_bench.synth.build import synthesise_rendered, synthesise_samples
@@ -128,10 +128,10 @@ def synth(
                 progress=tick,
             )
     else:
-        clean = open_samples(source)
-        with progress("synth", n or len(clean), unit="plate") as tick:
+        plates = open_samples(source)
+        with progress("synth", n or len(plates), unit="plate") as tick:
             manifest = synthesise_samples(
-                clean, loaded, out, n=n, seed=seed, n_frames=frames, engine=used, progress=tick
+                plates, loaded, out, n=n, seed=seed, n_frames=frames, engine=used, progress=tick
             )
     if preview:
         _preview(out)

@@ -268,8 +268,8 @@ def _reader_ned(
     found = np.full(len(frames), np.nan)
     known = [index for index, text in enumerate(texts) if text and not is_unreadable(text)]
     read = reader.read([frame for index in known for frame in frames[index]])
-    truths = [str(texts[index]) for index in known for _ in frames[index]]
-    scores = iter(ned([reading.text for reading in read], truths).tolist())
+    gt_texts = [str(texts[index]) for index in known for _ in frames[index]]
+    scores = iter(ned([reading.text for reading in read], gt_texts).tolist())
     for index in known:
         found[index] = np.mean([next(scores) for _ in frames[index]])
     return found

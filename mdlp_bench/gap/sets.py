@@ -1,4 +1,4 @@
-"""The sets of a study: what a user names, opened, or made of clean plates and a recipe."""
+"""The sets of a study: what a user names, opened, or made of ground truths and a recipe."""
 
 from __future__ import annotations
 
@@ -109,10 +109,10 @@ def open_set(
         if not (target / MANIFEST).is_file():
             synthesise_rendered(recipe, limit, target, seed=seed, engine=engine)
     else:
-        clean = choose_plates(open_samples(spec.source), limit, seed)
-        target = out / f"{name}-{_digest(recipe, clean.fingerprint, seed)}"
+        plates = choose_plates(open_samples(spec.source), limit, seed)
+        target = out / f"{name}-{_digest(recipe, plates.fingerprint, seed)}"
         if not (target / MANIFEST).is_file():
-            synthesise_samples(clean, recipe, target, seed=seed, engine=engine)
+            synthesise_samples(plates, recipe, target, seed=seed, engine=engine)
     return GapSet(name, open_samples(target))
 
 

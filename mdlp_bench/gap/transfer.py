@@ -185,7 +185,7 @@ def _cell(one: MethodRun, lpips: str) -> TransferCell:
 
 
 def _draw(label: str, real: SetParts, tested: Sequence[MethodRun], out: Path) -> None:
-    """Real test plates: frames, restored by the method trained on each set, the real one last, the truth."""
+    """Real test plates: frames, the methods trained on each set (real ones last), the ground truth."""
     alone = [
         one
         for one in tested

@@ -91,7 +91,7 @@ def comparison_figure(
         missing = "text only" if run.record.method.output == "text" else "failed"
         cells = {name: Cell(images.get(name), texts.get(name, (None, 0.0))[0], missing) for name in chosen}
         figure_rows.append(FigureRow(run.record.method.title, cells))
-    figure_rows.append(_truth_row(by_id))
+    figure_rows.append(_gt_row(by_id))
     draw(figure_rows, {name: sample.text for name, sample in by_id.items()}, chosen, out)
     return chosen
 
@@ -101,12 +101,10 @@ def sample_figure(samples: Samples, out: Path) -> None:
     by_id = {sample.sample_id: sample for sample in samples}
     frames = max(len(sample.frames) for sample in by_id.values())
     texts = {name: sample.text for name, sample in by_id.items()}
-    draw([*_frame_rows(by_id, frames), _truth_row(by_id)], texts, list(by_id), out)
+    draw([*_frame_rows(by_id, frames), _gt_row(by_id)], texts, list(by_id), out)
 
 
-def draw(
-    rows: Sequence[FigureRow], truths: Mapping[str, str | None], order: Sequence[str], out: Path
-) -> None:
+def draw(rows: Sequence[FigureRow], texts: Mapping[str, str | None], order: Sequence[str], out: Path) -> None:
     """Draw a grid of cells with their readings coloured against the true texts, and write it atomically."""
     from matplotlib.figure import Figure
 
@@ -128,12 +126,12 @@ def draw(
             fontsize=8,
         )
         for axes, name in zip(axes_row, order, strict=True):
-            _draw_cell(axes, row.cells[name], truths[name], font)
+            _draw_cell(axes, row.cells[name], texts[name], font)
     with atomic_path(out) as temporary:
         figure.savefig(temporary, format=out.suffix.lstrip(".") or "png")
 
 
-def _draw_cell(axes: Axes, cell: Cell, truth: str | None, font: FontProperties) -> None:
+def _draw_cell(axes: Axes, cell: Cell, text: str | None, font: FontProperties) -> None:
     axes.set_xticks([])
     axes.set_yticks([])
     for spine in axes.spines.values():
@@ -155,7 +153,7 @@ def _draw_cell(axes: Axes, cell: Cell, truth: str | None, font: FontProperties) 
         axes.imshow(cell.image, aspect="auto", interpolation="nearest")
     if cell.reading is None:
         return
-    right = correct_positions(cell.reading, truth) if truth else [None] * len(cell.reading)
+    right = correct_positions(cell.reading, text) if text else [None] * len(cell.reading)
     step = 0.115
     left = 0.5 - step * (len(cell.reading) - 1) / 2
     for index, (character, is_right) in enumerate(zip(cell.reading, right, strict=True)):
@@ -183,10 +181,10 @@ def _draw_cell(axes: Axes, cell: Cell, truth: str | None, font: FontProperties) 
             )
 
 
-def correct_positions(reading: str, truth: str) -> list[bool]:
-    """For each character of `reading`, whether an optimal alignment with `truth` (Levenshtein) keeps it."""
+def correct_positions(reading: str, text: str) -> list[bool]:
+    """For each character of `reading`, whether an optimal alignment with `text` (Levenshtein) keeps it."""
     kept = [False] * len(reading)
-    for block in Levenshtein.opcodes(reading, truth):
+    for block in Levenshtein.opcodes(reading, text):
         if block.tag == "equal":
             kept[block.src_start : block.src_end] = [True] * (block.src_end - block.src_start)
     return kept
@@ -225,8 +223,8 @@ def _frame_rows(samples: Mapping[str, Sample], count: int) -> list[FigureRow]:
     ]
 
 
-def _truth_row(samples: Mapping[str, Sample]) -> FigureRow:
-    return FigureRow("Ground truth", {n: Cell(_truth_image(s), s.text) for n, s in samples.items()})
+def _gt_row(samples: Mapping[str, Sample]) -> FigureRow:
+    return FigureRow("Ground truth", {n: Cell(_gt_image(s), s.text) for n, s in samples.items()})
 
 
 def _frame_cell(sample: Sample, index: int) -> Cell:
@@ -234,6 +232,6 @@ def _frame_cell(sample: Sample, index: int) -> Cell:
     return Cell(to_working_size(frames[index]) if index < len(frames) else None)
 
 
-def _truth_image(sample: Sample) -> ImageU8 | None:
+def _gt_image(sample: Sample) -> ImageU8 | None:
     image = sample.decode_gt()
     return None if image is None else to_working_size(image)

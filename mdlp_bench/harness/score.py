@@ -38,7 +38,7 @@ from mdlp_bench.harness.summarise import (
     unavailable,
     worst_value,
 )
-from mdlp_bench.harness.text_columns import TruthReadings, hallucinations, text_columns, wrong_if_believed
+from mdlp_bench.harness.text_columns import GtReadings, hallucinations, text_columns, wrong_if_believed
 from mdlp_bench.images import ImageU8
 from mdlp_bench.methods.base import Output
 from mdlp_bench.metrics.protocol import WORKING_SIZE, to_working_size
@@ -221,11 +221,11 @@ def _seen(
     native = [sample.decode_frames(3) for sample in samples]
     found.add({name: [getattr(sample, name) for sample in samples] for name in _ATTRIBUTES})
     found.add({"first_height": [shown[0].shape[0] if shown else None for shown in native]})
-    found.add({"has_truth": [sample.gt is not None for sample in samples]})
+    found.add({"has_gt": [sample.gt is not None for sample in samples]})
     for reader in plan.readers:
         read = _read(reader, gts, found if reader is main else None)
         readings = dict(zip(present, read, strict=True))
-        found.add({f"truth@{reader.descriptor.name}": [readings.get(index) for index in range(len(samples))]})
+        found.add({f"gt@{reader.descriptor.name}": [readings.get(index) for index in range(len(samples))]})
     if plan.inception is not None and gts:
         found.add_features("inception", plan.inception(np.stack(gts)))
     frames = [[to_working_size(frame) for frame in shown] for shown in native]
@@ -256,22 +256,22 @@ def _given_texts(part: Sequence[Prediction], plan: ScoringPlan) -> dict[str, lis
 def _image_columns(
     part: Sequence[Prediction],
     restored: npt.NDArray[np.uint8],
-    truth: npt.NDArray[np.uint8],
+    gt: npt.NDArray[np.uint8],
     present: Sequence[int],
     prepared: Sequence[Any],
     scorers: Sequence[ImageScorer[Any]],
 ) -> dict[str, npt.NDArray[np.float64]]:
     """Columns of all image scorers; NaN without ground truth, the worst value where the method failed."""
     failed = np.array([p.image is None for p in part])
-    has_truth = np.isin(np.arange(len(part)), present)
+    has_gt = np.isin(np.arange(len(part)), present)
     columns = {}
     for scorer, ready in zip(scorers, prepared, strict=True):
-        values = scorer.score(restored, truth, ready) if present else {}
+        values = scorer.score(restored, gt, ready) if present else {}
         for name in scorer.metrics:
             column = np.full(len(part), np.nan)
             if present:
                 column[list(present)] = values[name]
-            column[failed & has_truth] = worst_value(name)
+            column[failed & has_gt] = worst_value(name)
             columns[name] = column
     return columns
 
@@ -288,25 +288,25 @@ def _tabulate(
     columns: dict[str, Any] = {name: shared.columns[name] for name in _OF_SAMPLE}
     columns["error"] = own.columns["error"]
     metrics = {n: np.asarray(own.columns[n], np.float64) for s in plan.image_scorers for n in s.metrics}
-    truths = []
+    gt_readings = []
     for position, reader in enumerate(record.readers):
         readings: list[Reading] = own.columns[f"read@{reader.name}"]
         columns[record.column("read_text", position)] = [reading.text for reading in readings]
         columns[record.column("read_confidence", position)] = [reading.confidence for reading in readings]
         columns[record.column("read_lowest", position)] = [one.lowest_confidence for one in readings]
         columns[record.column("read_mean", position)] = [one.mean_confidence for one in readings]
-        truth: list[Reading | None] = shared.columns[f"truth@{reader.name}"]
-        truths.append(
-            TruthReadings(shared.columns["text"], [None if one is None else one.text for one in truth])
+        gt: list[Reading | None] = shared.columns[f"gt@{reader.name}"]
+        gt_readings.append(
+            GtReadings(shared.columns["text"], [None if one is None else one.text for one in gt])
         )
-    found, missing = reader_columns(record, columns, truths, shared.columns["frame_readings"])
+    found, missing = reader_columns(record, columns, gt_readings, shared.columns["frame_readings"])
     metrics |= found
     bootstrap = ClusterBootstrap.by_rules(columns["plate_id"], plan.protocol.bootstrap)
     failed = np.array([error is not None for error in columns["error"]])
     n_failed = int(failed.sum())
     summary = summarise_columns(metrics, bootstrap, n_failed)
-    with_truth = sum(shared.columns["has_truth"])
-    counts = Counts(with_truth, len(bootstrap.clusters), n_failed)
+    n_gt = sum(shared.columns["has_gt"])
+    counts = Counts(n_gt, len(bootstrap.clusters), n_failed)
     distances: list[tuple[str, str, str]] = [("reader", "frd", "krd")]
     if plan.inception is not None:
         distances.append(("inception", "fid", "kid"))
@@ -327,7 +327,7 @@ def _tabulate(
         inception = () if plan.inception is None else ("fid", "kid")
         for name in (*imaged, *plan.unavailable, *inception, "frd", "krd", *_OF_CONFIDENCE):
             summary[name] = unavailable(name, _TEXT_ONLY)
-    for name, value in reader_ceilings(record, truths).items():
+    for name, value in reader_ceilings(record, gt_readings).items():
         summary[name] = summary[name].model_copy(update={"ceiling": value})
     table = pa.table(
         {**columns, **{n: pa.array(v, pa.float64(), from_pandas=True) for n, v in metrics.items()}}
@@ -338,7 +338,7 @@ def _tabulate(
 def reader_columns(
     record: RunRecord,
     readings: Mapping[str, Sequence[Any]],
-    truths: Sequence[TruthReadings],
+    gt_readings: Sequence[GtReadings],
     frame_readings: Sequence[Sequence[str]] | None,
 ) -> tuple[dict[str, npt.NDArray[np.float64]], dict[str, str]]:
     """All columns of a run that follow from what readers read.
@@ -347,7 +347,7 @@ def reader_columns(
         record: The run; names the readers.
         readings: The columns `read_text` and `read_confidence` of every reader (see `RunRecord.column`), and
             `error`.
-        truths: For each reader, the texts and what it reads in the ground truths.
+        gt_readings: For each reader, the texts and what it reads in the ground truths.
         frame_readings: What the first reader reads in each sample's frames; None leaves out `invented`.
 
     Returns:
@@ -357,9 +357,9 @@ def reader_columns(
     missing: dict[str, str] = {}
     rules = record.rules.text
     failed = np.array([error is not None for error in readings["error"]])
-    for position, (reader, truth) in enumerate(zip(record.readers, truths, strict=True)):
+    for position, (reader, gt) in enumerate(zip(record.readers, gt_readings, strict=True)):
         texts = readings[record.column("read_text", position)]
-        scores = text_columns(texts, truth, rules, frame_readings if position == 0 else None)
+        scores = text_columns(texts, gt, rules, frame_readings if position == 0 else None)
         if record.method.output == "image":
             if reader.believed_from is None:
                 why = (
@@ -369,7 +369,7 @@ def reader_columns(
                 missing |= {record.column(name, position): why for name in _OF_CONFIDENCE}
             else:
                 sure = reading_confidences(record, readings, record.column("read_confidence", position))
-                believed = texts, sure.tolist(), truth, reader.believed_from
+                believed = texts, sure.tolist(), gt, reader.believed_from
                 scores["hallucination"] = hallucinations(*believed)
                 scores["wrong_if_believed"] = wrong_if_believed(*believed)
                 if np.isnan(scores["wrong_if_believed"]).all():
@@ -391,10 +391,10 @@ def reading_confidences(
     return confidences
 
 
-def reader_ceilings(record: RunRecord, truths: Sequence[TruthReadings]) -> dict[str, float]:
+def reader_ceilings(record: RunRecord, gt_readings: Sequence[GtReadings]) -> dict[str, float]:
     """By column, the mean of each text metric on the ground truths themselves."""
     return {
         record.column(metric, position): value
-        for position, truth in enumerate(truths)
-        for metric, value in truth.scores(record.rules.text).items()
+        for position, gt in enumerate(gt_readings)
+        for metric, value in gt.scores(record.rules.text).items()
     }

@@ -48,12 +48,12 @@ class ImageScorer(ABC, Generic[Prepared]):
     weights: Mapping[str, str] = MappingProxyType({})
 
     @abstractmethod
-    def prepare(self, truth: Images) -> Prepared:
+    def prepare(self, gt: Images) -> Prepared:
         """What all methods share of ground truths uint8 [B, 112, 224, 3]."""
 
     @abstractmethod
-    def score(self, restored: Images, truth: Images, prepared: Prepared) -> Mapping[str, Scores]:
-        """Columns float64 [B] for restored images uint8 [B, 112, 224, 3] and their truth, row by row."""
+    def score(self, restored: Images, gt: Images, prepared: Prepared) -> Mapping[str, Scores]:
+        """Columns float64 [B] for restored images and their ground truths, each uint8 [B, 112, 224, 3]."""
 
 
 class FidelityScorer(ImageScorer[fidelity.SsimTarget]):
@@ -61,13 +61,13 @@ class FidelityScorer(ImageScorer[fidelity.SsimTarget]):
 
     metrics = ("psnr", "ssim")
 
-    def prepare(self, truth: Images) -> fidelity.SsimTarget:
+    def prepare(self, gt: Images) -> fidelity.SsimTarget:
         """Local means and variances for SSIM."""
-        return fidelity.SsimTarget.of(truth)
+        return fidelity.SsimTarget.of(gt)
 
-    def score(self, restored: Images, truth: Images, prepared: fidelity.SsimTarget) -> Mapping[str, Scores]:
+    def score(self, restored: Images, gt: Images, prepared: fidelity.SsimTarget) -> Mapping[str, Scores]:
         """See `ImageScorer.score`."""
-        return {"psnr": fidelity.psnr(restored, truth), "ssim": fidelity.ssim(restored, prepared)}
+        return {"psnr": fidelity.psnr(restored, gt), "ssim": fidelity.ssim(restored, prepared)}
 
 
 class RegisteredScorer(ImageScorer[None]):
@@ -75,12 +75,12 @@ class RegisteredScorer(ImageScorer[None]):
 
     metrics = ("psnr_aligned", "ssim_aligned", "registered")
 
-    def prepare(self, truth: Images) -> None:
+    def prepare(self, gt: Images) -> None:
         """Nothing is shared between methods."""
 
-    def score(self, restored: Images, truth: Images, prepared: None) -> Mapping[str, Scores]:
+    def score(self, restored: Images, gt: Images, prepared: None) -> Mapping[str, Scores]:
         """See `ImageScorer.score`."""
-        found = registered.aligned_scores(restored, truth)
+        found = registered.aligned_scores(restored, gt)
         return {
             "psnr_aligned": found.psnr,
             "ssim_aligned": found.ssim,
@@ -96,12 +96,12 @@ class UserScorer(ImageScorer[None]):
         self.metrics = (metric.info.name,)
         self.weights = {f"metric {metric.info.name}": metric.sha256}
 
-    def prepare(self, truth: Images) -> None:
+    def prepare(self, gt: Images) -> None:
         """Nothing is shared between methods."""
 
-    def score(self, restored: Images, truth: Images, prepared: None) -> Mapping[str, Scores]:
+    def score(self, restored: Images, gt: Images, prepared: None) -> Mapping[str, Scores]:
         """See `ImageScorer.score`."""
-        return {self.metric.info.name: self.metric(restored, truth)}
+        return {self.metric.info.name: self.metric(restored, gt)}
 
 
 class LpipsScorer(ImageScorer["LpipsTarget"]):
@@ -123,11 +123,11 @@ class LpipsScorer(ImageScorer["LpipsTarget"]):
             f"{self._lpips.name} linear": self._lpips.linear_sha256,
         }
 
-    def prepare(self, truth: Images) -> LpipsTarget:
+    def prepare(self, gt: Images) -> LpipsTarget:
         """Features of the ground truths."""
-        return self._lpips.prepare(truth)
+        return self._lpips.prepare(gt)
 
-    def score(self, restored: Images, truth: Images, prepared: LpipsTarget) -> Mapping[str, Scores]:
+    def score(self, restored: Images, gt: Images, prepared: LpipsTarget) -> Mapping[str, Scores]:
         """See `ImageScorer.score`."""
         return {self._lpips.name: self._lpips.score(restored, prepared)}
 

@@ -48,24 +48,24 @@ def summarise_distances(
     frechet_name: str,
     kernel_name: str,
     restored: npt.NDArray[np.float32] | None,
-    truth: npt.NDArray[np.float32] | None,
+    gt: npt.NDArray[np.float32] | None,
     counts: Counts,
     confidence: float,
 ) -> dict[str, MetricSummary]:
-    """FRD and KRD, or FID and KID: how far features of restored plates, [N, D], are from those of clear ones.
+    """FRD and KRD, or FID and KID: the distance of features [N, D] of restored plates from ground truths.
 
     The kernel distance's interval is normal, from its standard error; the Fréchet distance has none.
     """
     reason = None
-    if restored is None or truth is None:
+    if restored is None or gt is None:
         reason = "the reader gives no features, or there is no ground truth"
-    elif len(truth) < _MIN_FOR_DISTANCE:
-        reason = f"{len(truth)} samples with ground truth are too few for a distance between sets"
-    if restored is None or truth is None or reason is not None:
+    elif len(gt) < _MIN_FOR_DISTANCE:
+        reason = f"{len(gt)} samples with ground truth are too few for a distance between sets"
+    if restored is None or gt is None or reason is not None:
         return {name: unavailable(name, str(reason)) for name in (frechet_name, kernel_name)}
-    kernel = distribution.kernel_distance(restored, truth)
+    kernel = distribution.kernel_distance(restored, gt)
     margin = float(ndtri((1 + confidence) / 2)) * kernel.standard_error
-    frechet = distribution.frechet_distance(restored, truth)
+    frechet = distribution.frechet_distance(restored, gt)
     return {
         frechet_name: _entry(frechet_name, counts, frechet),
         kernel_name: _entry(kernel_name, counts, kernel.value, kernel.value - margin, kernel.value + margin),

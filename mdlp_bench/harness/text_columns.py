@@ -16,7 +16,7 @@ Column = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class TruthReadings:
+class GtReadings:
     """The texts of a data set and what one reader reads in its ground truths.
 
     Attributes:
@@ -30,23 +30,21 @@ class TruthReadings:
     @property
     def known(self) -> tuple[list[int], list[str]]:
         """The samples that have a text which can be compared, and their texts."""
-        found = [
-            (index, target) for index, target in enumerate(self.texts) if target and _is_comparable(target)
-        ]
-        return [index for index, _ in found], [target for _, target in found]
+        found = [(index, known) for index, known in enumerate(self.texts) if known and _is_comparable(known)]
+        return [index for index, _ in found], [known for _, known in found]
 
     def scores(self, rules: TextRules) -> dict[str, float]:
         """The mean of every text metric on the ground truths themselves; empty when none can be read."""
         both = [(r, t) for i, t in zip(*self.known, strict=True) if (r := self.readings[i]) is not None]
         if not both:
             return {}
-        columns = text.text_scores([read for read, _ in both], [target for _, target in both], rules.cer_cap)
+        columns = text.text_scores([read for read, _ in both], [known for _, known in both], rules.cer_cap)
         return {name: float(values.mean()) for name, values in columns.items()}
 
 
 def text_columns(
     readings: Sequence[str],
-    truth: TruthReadings,
+    gt: GtReadings,
     rules: TextRules,
     frame_readings: Sequence[Sequence[str]] | None = None,
 ) -> dict[str, Column]:
@@ -54,52 +52,52 @@ def text_columns(
 
     Args:
         readings: Of the restored images, one per sample.
-        truth: Texts and readings of the ground truths.
+        gt: Texts and readings of the ground truths.
         rules: Of the protocol.
         frame_readings: Readings of each sample's input frames; with them also `invented`.
     """
-    known, targets = truth.known
+    known, gt_texts = gt.known
     texts = [readings[index] for index in known]
-    scores = text.text_scores(texts, targets, rules.cer_cap)
+    scores = text.text_scores(texts, gt_texts, rules.cer_cap)
     if frame_readings is not None:
-        scores["invented"] = text.invented(texts, targets, [frame_readings[index] for index in known])
+        scores["invented"] = text.invented(texts, gt_texts, [frame_readings[index] for index in known])
     return {name: _spread(values, known, len(readings)) for name, values in scores.items()}
 
 
 def hallucinations(
-    readings: Sequence[str], confidences: Sequence[float], truth: TruthReadings, believed_from: float
+    readings: Sequence[str], confidences: Sequence[float], gt: GtReadings, believed_from: float
 ) -> Column:
     """1 for each confident reading of a valid plate that is the wrong one, float64 [n]; NaN without a text.
 
     Args:
         readings: Of the restored images, one per sample.
         confidences: Of these readings, in [0, 1].
-        truth: Texts of the ground truths.
+        gt: Texts of the ground truths.
         believed_from: The reader's (see `ReaderDescriptor`).
     """
-    known, targets = truth.known
+    known, gt_texts = gt.known
     found = text.hallucinated(
-        [readings[i] for i in known], targets, [confidences[i] for i in known], believed_from
+        [readings[i] for i in known], gt_texts, [confidences[i] for i in known], believed_from
     )
     return _spread(found, known, len(readings))
 
 
 def wrong_if_believed(
-    readings: Sequence[str], confidences: Sequence[float], truth: TruthReadings, believed_from: float
+    readings: Sequence[str], confidences: Sequence[float], gt: GtReadings, believed_from: float
 ) -> Column:
     """1 for a wrong and 0 for a right reading of those that are believed, float64 [n]; NaN for all others.
 
     Args: As of `hallucinations`.
     """
-    known, targets = truth.known
-    wrong = 1 - text.accuracy([readings[i] for i in known], targets)
+    known, gt_texts = gt.known
+    wrong = 1 - text.accuracy([readings[i] for i in known], gt_texts)
     wrong[[confidences[i] < believed_from for i in known]] = np.nan
     return _spread(wrong, known, len(readings))
 
 
-def _is_comparable(target: str) -> bool:
+def _is_comparable(gt_text: str) -> bool:
     """Whether a label is a text: a data set made earlier may hold `#####`, which every metric leaves out."""
-    return not is_unreadable(target) and bool(text.alnum([target])[0])
+    return not is_unreadable(gt_text) and bool(text.alnum([gt_text])[0])
 
 
 def _spread(values: Column, places: Sequence[int], size: int) -> Column:

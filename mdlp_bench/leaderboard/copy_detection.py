@@ -111,10 +111,10 @@ def inspect_predictions(predictions: Predictions, samples: Samples, keep: Collec
         if one.reading is not None:
             values = (sha256_bytes(_spelt(one.sample_id, one.reading).encode()), None, None, None)
         elif one.image is not None:
-            truth = sample.decode_gt()
+            gt = sample.decode_gt()
             values = (
                 sha256_bytes(one.image.tobytes()),
-                None if truth is None else residual(one.image, to_working_size(truth)),
+                None if gt is None else residual(one.image, to_working_size(gt)),
                 min(residual(one.image, to_working_size(frame)) for frame in sample.decode_frames()),
                 signature(one.image).tobytes(),
             )

@@ -237,10 +237,10 @@ def derived_card(table: pa.Table, keys: Sequence[str]) -> DatasetCard:
 def bounds_of(table: pa.Table, key: str) -> tuple[dict[str, float], dict[str, float]]:
     """NED and ACC of a reader on the ground truths and on the first frames, where there is a text."""
     texts = table["text"].to_pylist()
-    truths = table[f"truth_text@{key}"].to_pylist()
+    gts = table[f"truth_text@{key}"].to_pylist()
     frames = table[f"frame_texts@{key}"].to_pylist()
     found: list[dict[str, float]] = []
-    for readings in (truths, [read[0] for read in frames]):
+    for readings in (gts, [read[0] for read in frames]):
         pairs = [
             (r, t)
             for r, t in zip(readings, texts, strict=True)
@@ -267,15 +267,15 @@ def _browsed(table: pa.Table, keys: Sequence[str]) -> Iterable[BrowsedSample]:
     chosen = set(chosen_ids(table["sample_id"].to_pylist()))
     for row in table.to_pylist():
         if row["sample_id"] in chosen:
-            truths = {key: row[f"truth_text@{key}"] for key in keys}
+            gts = {key: row[f"truth_text@{key}"] for key in keys}
             yield BrowsedSample(
                 sample_id=row["sample_id"],
                 text=row["text"],
                 layout=row["layout"],
                 n_frames=min(SHOWN_FRAMES, len(row["frames_sha256"])),
-                has_truth=row["gt_sha256"] is not None,
+                has_gt=row["gt_sha256"] is not None,
                 frame_texts={key: tuple(row[f"frame_texts@{key}"]) for key in keys},
-                truth_texts={key: text for key, text in truths.items() if text is not None},
+                gt_texts={key: text for key, text in gts.items() if text is not None},
             )
 
 
@@ -288,18 +288,18 @@ def _described(samples: Samples, readers: Sequence[Reader], known: pa.Table | No
         hashes = [_hashes_of(sample) for sample in chunk]
         for name in _HASHES:
             columns.setdefault(name, []).extend(one[name] for one in hashes)
-        truths = [sample.decode_gt() for sample in chunk]
-        present = [to_working_size(image) for image in truths if image is not None]
+        gts = [sample.decode_gt() for sample in chunk]
+        present = [to_working_size(image) for image in gts if image is not None]
         frames = [[to_working_size(f) for f in sample.decode_frames(SHOWN_FRAMES)] for sample in chunk]
         columns.setdefault(FRAME_RESIDUAL, []).extend(
-            None if truth is None else min(residual(f, to_working_size(truth)) for f in sample)
-            for truth, sample in zip(truths, frames, strict=True)
+            None if gt is None else min(residual(f, to_working_size(gt)) for f in sample)
+            for gt, sample in zip(gts, frames, strict=True)
         )
         for reader in readers:
             key = reader_key(reader.descriptor)
             read = iter(reader.read(present) if present else [])
             columns.setdefault(f"truth_text@{key}", []).extend(
-                None if image is None else next(read).text for image in truths
+                None if image is None else next(read).text for image in gts
             )
             flat = iter(reader.read([frame for sample in frames for frame in sample]))
             columns.setdefault(f"frame_texts@{key}", []).extend(
@@ -334,8 +334,8 @@ def _write_thumbnails(folder: Path, browsed: Sequence[BrowsedSample], samples: S
     for sample in samples.select(sample_ids=ids):
         frames = sample.decode_frames(SHOWN_FRAMES)
         pictures = {f"{sample.sample_id}-f{n}": frame for n, frame in enumerate(frames, start=1)}
-        truth = sample.decode_gt()
-        if truth is not None:
-            pictures[f"{sample.sample_id}-gt"] = truth
+        gt = sample.decode_gt()
+        if gt is not None:
+            pictures[f"{sample.sample_id}-gt"] = gt
         for name, image in pictures.items():
             write_bytes(folder / f"{name}.webp", thumbnail(to_working_size(image)))

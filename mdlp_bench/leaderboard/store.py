@@ -14,7 +14,7 @@ from typing import Annotated, ClassVar, Final, Literal, Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 from mdlp_bench.errors import MdlpBenchError, RunError, SubmissionError
 from mdlp_bench.files import FileLock, cannot_write, slugify
@@ -125,9 +125,9 @@ class BrowsedSample(BaseModel):
         text: Its plate, null when unknown.
         layout: Its layout, null when unknown.
         n_frames: Degraded frames shown, at most three.
-        has_truth: There is a ground truth picture.
+        has_gt: There is a ground truth picture.
         frame_texts: What each reader (by key) read in each frame.
-        truth_texts: What each reader read in the ground truth.
+        gt_texts: What each reader read in the ground truth.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -136,9 +136,11 @@ class BrowsedSample(BaseModel):
     text: str | None
     layout: str | None
     n_frames: int
-    has_truth: bool
+    has_gt: bool = Field(validation_alias=AliasChoices("has_gt", "has_truth"))
     frame_texts: dict[str, tuple[str, ...]] = Field(default_factory=dict)
-    truth_texts: dict[str, str] = Field(default_factory=dict)
+    gt_texts: dict[str, str] = Field(
+        default_factory=dict, validation_alias=AliasChoices("gt_texts", "truth_texts")
+    )
 
 
 class DatasetCard(_Record):

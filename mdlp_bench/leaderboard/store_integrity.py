@@ -22,7 +22,7 @@ from mdlp_bench.harness.summarise import (
     summarise_columns,
     summarise_confidence,
 )
-from mdlp_bench.harness.text_columns import TruthReadings
+from mdlp_bench.harness.text_columns import GtReadings
 from mdlp_bench.images import decode
 from mdlp_bench.leaderboard import chain
 from mdlp_bench.leaderboard.add import claims
@@ -211,12 +211,12 @@ class _Dataset:
             self._bootstraps[rules.id] = ClusterBootstrap.by_rules(plates, rules.bootstrap)
         return self._bootstraps[rules.id]
 
-    def truths(self, key: str) -> TruthReadings:
+    def gt_readings(self, key: str) -> GtReadings:
         """The texts, and what a reader by its key reads in the ground truths, where that is known."""
         texts = self.table["text"].to_pylist()
         known = self.complete and key in self.card.readers
         read = self.table[f"truth_text@{key}"].to_pylist() if known else [None] * len(texts)
-        return TruthReadings(texts, read)
+        return GtReadings(texts, read)
 
 
 def _check_dataset(store: Store, card: DatasetCard, entries: Sequence[Entry], faults: Faults) -> None:
@@ -236,7 +236,7 @@ def _check_dataset(store: Store, card: DatasetCard, entries: Sequence[Entry], fa
     pictures = {
         f"{sample.sample_id}-{part}.webp"
         for sample in card.browsed
-        for part in (*(f"f{n + 1}" for n in range(sample.n_frames)), *(["gt"] if sample.has_truth else []))
+        for part in (*(f"f{n + 1}" for n in range(sample.n_frames)), *(["gt"] if sample.has_gt else []))
     }
     _check_thumbnails(store, folder / THUMBNAILS, pictures, None, faults)
     before: list[Entry] = []
@@ -385,7 +385,7 @@ def _column_problems(entry: Entry, dataset: _Dataset) -> _Found:
     frames = dataset.table[f"frame_texts@{keys[0]}"].to_pylist() if known else None
     derived: dict[str, FloatArray] = {}
     if dataset.card.texts:
-        derived, _ = reader_columns(record, readings, [dataset.truths(key) for key in keys], frames)
+        derived, _ = reader_columns(record, readings, [dataset.gt_readings(key) for key in keys], frames)
     for name, again in derived.items():
         if name not in table.column_names:
             if name.partition("@")[0] in _TEXT_METRICS:
@@ -442,8 +442,8 @@ def _summary_problems(entry: Entry, dataset: _Dataset, bootstrap: ClusterBootstr
     if "read_lowest" in table.column_names:
         lowest, mean = _floats(table, "read_lowest"), _floats(table, "read_mean")
         derived |= summarise_abstaining(lowest, mean, 1 - columns["acc"], bootstrap, counts)
-    truths = [dataset.truths(reader_key(reader)) for reader in record.readers]
-    ceilings = reader_ceilings(record, truths)
+    gt_readings = [dataset.gt_readings(reader_key(reader)) for reader in record.readers]
+    ceilings = reader_ceilings(record, gt_readings)
     for name, again in derived.items():
         stored = summary.get(name)
         if stored is None:
@@ -456,7 +456,7 @@ def _summary_problems(entry: Entry, dataset: _Dataset, bootstrap: ClusterBootstr
             and not _close(stored.ceiling, ceilings.get(name), 0.0)
         ):
             yield f"the ceiling of {name} does not follow from the ground truths"
-    n_truths = (
+    n_gt = (
         sum(digest is not None for digest in dataset.table["gt_sha256"].to_pylist())
         if dataset.complete
         else None
@@ -466,7 +466,7 @@ def _summary_problems(entry: Entry, dataset: _Dataset, bootstrap: ClusterBootstr
         if name not in METRICS and name.partition("@")[0] not in METRICS:
             yield f"{name} is no metric"
         elif name in _DISTANCES:
-            yield from _distance_problems(name, stored, n_truths, len(bootstrap.clusters))
+            yield from _distance_problems(name, stored, n_gt, len(bootstrap.clusters))
         elif stored.mean is not None or stored.unavailable is None:
             yield f"{name} is in its summary, but no sample has it"
         if stored.higher_is_better != METRICS[name.partition("@")[0]].higher_is_better:

@@ -129,13 +129,13 @@ _METRICS: Final[dict[str, MetricInfo]] = {
         "",
         3,
         "sample",
-        f"{_EDIT} / length of truth, <= 1",
+        f"{_EDIT} / length of ground truth, <= 1",
         is_share=True,
     ),
     "acc": MetricInfo(
         "acc", "ACC", True, 0.0, 1.0, "", 3, "sample", "share of plates read without error", is_share=True
     ),
-    "cer": MetricInfo("cer", "CER", False, 2.0, 0.0, "", 3, "sample", f"{_EDIT} / length of truth"),
+    "cer": MetricInfo("cer", "CER", False, 2.0, 0.0, "", 3, "sample", f"{_EDIT} / length of ground truth"),
     "within_1": MetricInfo(
         "within_1", "≥ n-1 right", True, 0.0, 1.0, "", 3, "sample", f"{_EDIT} <= 1", is_share=True
     ),

@@ -66,12 +66,12 @@ def aligned_scores(preds: Images, target: Images) -> AlignedScores:
     _check_size(target.shape)
     psnrs, ssims = np.empty(len(preds)), np.empty(len(preds))
     displacements = np.full(len(preds), np.nan)
-    for index, (pred, truth) in enumerate(zip(preds, target, strict=True)):
-        warp = register(pred, truth)
+    for index, (pred, gt) in enumerate(zip(preds, target, strict=True)):
+        warp = register(pred, gt)
         if warp is None:
-            psnrs[index], ssims[index] = psnr(pred[None], truth[None])[0], ssim(pred[None], truth[None])[0]
+            psnrs[index], ssims[index] = psnr(pred[None], gt[None])[0], ssim(pred[None], gt[None])[0]
         else:
-            psnrs[index], ssims[index] = _scores_after(warp, pred, truth)
+            psnrs[index], ssims[index] = _scores_after(warp, pred, gt)
             displacements[index] = _displacement(warp)
     return AlignedScores(psnrs, ssims, ~np.isnan(displacements), displacements)
 

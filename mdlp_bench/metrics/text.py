@@ -1,6 +1,6 @@
 """What a reader could still read: edit-distance scores, accuracy, confusion, calibration, hallucination.
 
-Readings and truths are compared after `plate.normalise` (NFKC, upper case, no separators). Every function of
+Readings and targets are compared after `plate.normalise` (NFKC, upper case, no separators). Every function of
 readings works on what it is given; apply `alnum` to both sides to leave the region sign out.
 """
 
@@ -31,10 +31,10 @@ def alnum(texts: Sequence[str]) -> list[str]:
 
 
 def edit_distances(preds: Sequence[str], targets: Sequence[str]) -> NDArray[np.int64]:
-    """Levenshtein distance of each reading to its truth (insert, delete, replace cost 1), int64 [B].
+    """Levenshtein distance of each reading to its target (insert, delete, replace cost 1), int64 [B].
 
     Raises:
-        DataError: The sequences differ in length, or a truth is empty.
+        DataError: The sequences differ in length, or a target is empty.
     """
     return _distances(*_normalised(preds, targets))
 
@@ -49,14 +49,14 @@ def ned(preds: Sequence[str], targets: Sequence[str], denominator: Denominator =
         float64 [B].
 
     Raises:
-        DataError: The sequences differ in length, or a truth is empty.
+        DataError: The sequences differ in length, or a target is empty.
     """
     read, true = _normalised(preds, targets)
     return _ned(_distances(read, true), read, true, denominator)
 
 
 def accuracy(preds: Sequence[str], targets: Sequence[str]) -> Scores:
-    """1 for a reading equal to its truth, else 0; float64 [B], higher is better (errors as in `ned`)."""
+    """1 for a reading equal to its target, else 0; float64 [B], higher is better (errors as in `ned`)."""
     return within(preds, targets, 0)
 
 
@@ -69,20 +69,20 @@ def cer(preds: Sequence[str], targets: Sequence[str]) -> Scores:
         float64 [B].
 
     Raises:
-        DataError: The sequences differ in length, or a truth is empty.
+        DataError: The sequences differ in length, or a target is empty.
     """
     read, true = _normalised(preds, targets)
     return _distances(read, true) / _lengths(true)
 
 
 def within(preds: Sequence[str], targets: Sequence[str], wrong: int) -> Scores:
-    """1 for each reading at most `wrong` edits from its truth, else 0; float64 [B], higher is better.
+    """1 for each reading at most `wrong` edits from its target, else 0; float64 [B], higher is better.
 
     `wrong=1` is the share of plates with at least n-1 of n characters right. Edits rather than positions are
     counted, so one dropped character does not spoil those behind it, and a character too many is an error.
 
     Raises:
-        DataError: The sequences differ in length, or a truth is empty.
+        DataError: The sequences differ in length, or a target is empty.
     """
     return (edit_distances(preds, targets) <= wrong).astype(np.float64)
 
@@ -98,7 +98,7 @@ def text_scores(
         cer_cap: The largest CER of a sample; None for no limit.
 
     Raises:
-        DataError: The sequences differ in length, or a truth has no letter or digit.
+        DataError: The sequences differ in length, or a target has no letter or digit.
     """
     columns: dict[str, Scores] = {}
     for suffix, read, true in (
@@ -184,7 +184,7 @@ class Tally:
     Attributes:
         labels: One name a group.
         right: Characters read right, int64 [K].
-        total: Characters of the truth, int64 [K].
+        total: Characters of the target, int64 [K].
     """
 
     labels: tuple[str, ...]
@@ -199,13 +199,13 @@ class Tally:
 
 
 def position_accuracy(preds: Sequence[str], targets: Sequence[str]) -> Tally:
-    """How often the character at each position of the truth was read right.
+    """How often the character at each position of the target was read right.
 
     Characters are aligned with the fewest edits, so one dropped character counts once. Position 1 is the
     province glyph; plates of 7 and 8 characters are counted together.
 
     Raises:
-        DataError: The sequences differ in length, or a truth is empty.
+        DataError: The sequences differ in length, or a target is empty.
     """
     right = positions_right(preds, targets)
     labels = tuple(str(position) for position in range(1, right.shape[1] + 1))
@@ -220,7 +220,7 @@ class Confusion:
     Attributes:
         labels: The 72 characters of `plate.ALPHABET`, then `other` (any other character) and `none` (in the
             row of `none` stand characters that were inserted, in its column those that were dropped).
-        counts: int64 [74, 74], truth in rows, reading in columns.
+        counts: int64 [74, 74], target in rows, reading in columns.
     """
 
     labels: tuple[str, ...]
@@ -243,7 +243,7 @@ class Confusion:
         )
 
     def mistakes(self, top: int) -> list[tuple[str, str, int]]:
-        """The `top` most frequent mistakes as (truth, reading, count), most frequent first."""
+        """The `top` most frequent mistakes as (target, reading, count), most frequent first."""
         wrong = self.counts.copy()
         np.fill_diagonal(wrong, 0)
         order = np.argsort(-wrong, axis=None, kind="stable")[:top]
@@ -256,7 +256,7 @@ def confusion(preds: Sequence[str], targets: Sequence[str]) -> Confusion:
     """Count which characters are read as which, aligned with the fewest edits.
 
     Raises:
-        DataError: The sequences differ in length, or a truth is empty.
+        DataError: The sequences differ in length, or a target is empty.
     """
     labels = (*ALPHABET, "other", "none")
     index = {character: position for position, character in enumerate(ALPHABET)}
@@ -282,12 +282,12 @@ def hallucinated(
 
     Args:
         preds: Readings.
-        targets: Truths.
+        targets: Ground truth texts.
         confidences: Confidence of each reading, in [0, 1].
         threshold: Confidence from which a reading is believed; see `confident_from`.
 
     Raises:
-        DataError: The sequences differ in length, or a truth is empty.
+        DataError: The sequences differ in length, or a target is empty.
     """
     read, true = _normalised(preds, targets)
     if len(confidences) != len(read):
@@ -345,14 +345,14 @@ def invented(preds: Sequence[str], targets: Sequence[str], frame_readings: Seque
 
     Args:
         preds: Readings of the restored images.
-        targets: Truths.
+        targets: Ground truth texts.
         frame_readings: For each sample, the readings of its degraded frames.
 
     Returns:
         float64 [B]; 0 for an empty reading.
 
     Raises:
-        DataError: The sequences differ in length, or a truth is empty.
+        DataError: The sequences differ in length, or a target is empty.
     """
     read, true = _normalised(preds, targets)
     if len(frame_readings) != len(read):
@@ -431,7 +431,7 @@ def _ned(edits: NDArray[np.int64], read: list[str], true: list[str], denominator
 
 
 def _alignment(pred: str, target: str) -> Iterator[tuple[int | None, int | None]]:
-    """Pairs of positions (in the truth, in the reading) of one alignment with the fewest edits."""
+    """Pairs of positions (in the target, in the reading) of one alignment with the fewest edits."""
     for block in Levenshtein.opcodes(target, pred):
         if block.tag == "delete":
             yield from ((i, None) for i in range(block.src_start, block.src_end))

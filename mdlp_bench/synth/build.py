@@ -1,4 +1,4 @@
-"""Build a synthetic data set: clean plates, degraded by a recipe, in plate-disjoint splits."""
+"""Build a synthetic data set: ground truths, degraded by a recipe, in plate-disjoint splits."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def synthesise_rendered(
 
 
 def synthesise_samples(
-    clean: Samples,
+    plates: Samples,
     recipe: Recipe,
     out: Path,
     *,
@@ -137,7 +137,7 @@ def synthesise_samples(
     """Degrade the ground truths of a data set, e.g. of CCPD scenes, and write the synthetic data set.
 
     Args:
-        clean: Samples with ground truth.
+        plates: Samples with ground truth.
         recipe: How to degrade.
         out: Folder to write (see `write_parquet`).
         n: Take the first `n` only.
@@ -150,12 +150,12 @@ def synthesise_samples(
     Raises:
         DataError: There are fewer than `n` samples, one has no ground truth, or as in `write_parquet`.
     """
-    if n is not None and not 1 <= n <= len(clean):
-        raise DataError(f"{clean.name}: {n} samples asked for, there are {len(clean)}")
-    chosen = clean if n is None else clean.select(sample_ids=clean.sample_ids[:n])
+    if n is not None and not 1 <= n <= len(plates):
+        raise DataError(f"{plates.name}: {n} samples asked for, there are {len(plates)}")
+    chosen = plates if n is None else plates.select(sample_ids=plates.sample_ids[:n])
     rows = synthesise(_resplit(chosen, ratios), recipe, seed=seed, n_frames=n_frames, engine=engine)
-    name = f"{clean.name.replace('/', '-')}-{recipe.id}"
-    made_by = {"ground truth": {"name": clean.name, "n": n}, **_made_by(recipe, seed, n_frames, ratios)}
+    name = f"{plates.name.replace('/', '-')}-{recipe.id}"
+    made_by = {"ground truth": {"name": plates.name, "n": n}, **_made_by(recipe, seed, n_frames, ratios)}
     return write_parquet(
         rows, out, name=name, made_by=made_by, rendered_under=rendered_under(), progress=progress
     )

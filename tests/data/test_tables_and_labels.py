@@ -18,7 +18,7 @@ from mdlp_bench.data import open_samples
 from mdlp_bench.data.sources.labels import check_text, read_labels
 from mdlp_bench.data.sources.text_table import cell_text, read_lines
 from mdlp_bench.errors import DataError
-from mdlp_bench.harness.text_columns import TruthReadings, text_columns
+from mdlp_bench.harness.text_columns import GtReadings, text_columns
 from mdlp_bench.metrics.protocol import MDLP_V1
 
 TEXTS = ("皖A12345", "京P20S75", "苏UZ502G")
@@ -176,10 +176,10 @@ def test_labels_that_are_no_texts_are_named_and_left_out(mdlp: Path, label: str)
 
 
 def test_text_scores_leave_unreadable_texts_of_older_files_out() -> None:
-    truth = TruthReadings(["皖A12345", "#####", None, "皖", ""], ["皖A12345"] * 5)
-    columns = text_columns(["皖A12345"] * 5, truth, MDLP_V1.text)
+    gt = GtReadings(["皖A12345", "#####", None, "皖", ""], ["皖A12345"] * 5)
+    columns = text_columns(["皖A12345"] * 5, gt, MDLP_V1.text)
     assert [np.isnan(value) for value in columns["acc"]] == [False, True, True, True, True]
-    assert truth.scores(MDLP_V1.text)["acc"] == 1
+    assert gt.scores(MDLP_V1.text)["acc"] == 1
 
 
 def test_zero_is_a_value(tmp_path: Path) -> None:

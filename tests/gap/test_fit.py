@@ -131,7 +131,7 @@ def test_the_quality_of_a_jpeg_is_read_off_its_pixels() -> None:
     for quality in (30, 60, 90):
         recipe = parse_recipe(JPEG.format(quality=quality), "jpeg")
         # Without clipped colours, which hide the steps.
-        done = degrade_triplet(plate.clean // 2 + 60, recipe, seed=0, sample_id="0")
+        done = degrade_triplet(plate.gt // 2 + 60, recipe, seed=0, sample_id="0")
         frames = [decode(frame, "frame") for frame in done.frames]
         assert statistics_of(frames)["jpeg_quality"] == quality
 
@@ -149,20 +149,20 @@ def test_flicker_tells_noise_from_structure_that_stays() -> None:
 
 def test_the_clear_plate_tells_blur_and_noise_apart() -> None:
     (plate,) = rendered_plates(1, 2, start_recipe())
-    clean = cv2.resize(plate.clean, (112, 56), interpolation=cv2.INTER_AREA)
+    gt = cv2.resize(plate.gt, (112, 56), interpolation=cv2.INTER_AREA)
     rng = np.random.default_rng(0)
 
     def found(sigma_x: float, noise: float) -> dict[str, float]:
-        blurred = cv2.GaussianBlur(clean, (0, 0), sigmaX=sigma_x, sigmaY=0.5).astype(float)
+        blurred = cv2.GaussianBlur(gt, (0, 0), sigmaX=sigma_x, sigmaY=0.5).astype(float)
         frame = np.clip(blurred + rng.normal(0, noise, blurred.shape), 0, 255).astype(np.uint8)
-        return paired_statistics([frame], plate.clean)
+        return paired_statistics([frame], plate.gt)
 
     sharp, blurred, noisy = found(0.5, 1), found(1.5, 1), found(0.5, 12)
     assert blurred["response_horizontal"] < 0.6 * sharp["response_horizontal"]
     assert blurred["response_vertical"] == pytest.approx(sharp["response_vertical"], abs=0.15)
     assert noisy["residual"] > sharp["residual"] + 3
     other = rng.integers(0, 256, (28, 56, 3), dtype=np.uint8)
-    assert all(math.isnan(value) for value in paired_statistics([other], plate.clean).values())
+    assert all(math.isnan(value) for value in paired_statistics([other], plate.gt).values())
 
 
 def test_the_truth_is_nearer_than_the_start_and_candidates_differ_by_parameters_alone() -> None:

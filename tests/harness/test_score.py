@@ -75,10 +75,10 @@ def test_the_oracle_is_the_ceiling_and_images_agree_with_scikit_image(
     make_samples: Make, tmp_path: Path
 ) -> None:
     samples = make_samples(rows=readable_rows(9))
-    truth, bicubic = scored(samples, tmp_path, "ground-truth", "bicubic")
-    assert truth.summary["psnr"].mean == 100.0
-    assert truth.summary["ned"].mean == 0.0 and truth.summary["acc"].mean == 1.0
-    assert truth.summary["frd"].mean == pytest.approx(0.0, abs=1e-6)
+    oracle, bicubic = scored(samples, tmp_path, "ground-truth", "bicubic")
+    assert oracle.summary["psnr"].mean == 100.0
+    assert oracle.summary["ned"].mean == 0.0 and oracle.summary["acc"].mean == 1.0
+    assert oracle.summary["frd"].mean == pytest.approx(0.0, abs=1e-6)
     rows = list(samples.rows())
     expected = [
         peak_signal_noise_ratio(
@@ -315,8 +315,8 @@ def test_fid_and_kid_are_measured_on_inception_features_where_there_are_some(
     samples = make_samples(rows=readable_rows(9))
     plan = ScoringPlan((BrightReader(),), (FidelityScorer(),), inception=MeanColour())
     found = [predict(load_method(name), samples, tmp_path / name) for name in ("ground-truth", "bicubic")]
-    truth, bicubic = score(found, samples, [tmp_path / "a", tmp_path / "b"], plan)
-    assert truth.summary["fid"].mean == pytest.approx(0.0, abs=1e-6)
+    oracle, bicubic = score(found, samples, [tmp_path / "a", tmp_path / "b"], plan)
+    assert oracle.summary["fid"].mean == pytest.approx(0.0, abs=1e-6)
     rows = list(samples.rows())
     clear, enlarged = (
         MeanColour()(np.stack([to_working_size(decode(part["bytes"], "image")) for part in parts]))

@@ -20,7 +20,7 @@ from mdlp_bench.data.samples import Samples
 from mdlp_bench.errors import ProtocolError, SubmissionError
 from mdlp_bench.harness.plan import ScoringPlan
 from mdlp_bench.harness.score import reader_columns
-from mdlp_bench.harness.text_columns import TruthReadings
+from mdlp_bench.harness.text_columns import GtReadings
 from mdlp_bench.leaderboard.add import add
 from mdlp_bench.leaderboard.boards import boards
 from mdlp_bench.leaderboard.dataset_cards import make_board
@@ -231,8 +231,10 @@ def test_a_forgery_that_contradicts_nothing_is_found_by_scoring_the_archive_agai
     known = store.samples(entry.record.dataset)
     assert known is not None
     key = reader_key(entry.run.record.readers[0])
-    truths = [TruthReadings(known["text"].to_pylist(), known[f"truth_text@{key}"].to_pylist())]
-    columns, _ = reader_columns(entry.run.record, forged, truths, known[f"frame_texts@{key}"].to_pylist())
+    gt_readings = [GtReadings(known["text"].to_pylist(), known[f"truth_text@{key}"].to_pylist())]
+    columns, _ = reader_columns(
+        entry.run.record, forged, gt_readings, known[f"frame_texts@{key}"].to_pylist()
+    )
     for name, values in columns.items():
         table = table.set_column(table.column_names.index(name), name, pa.array(values, from_pandas=True))
     pq.write_table(table, entry.folder / "per_sample.parquet")

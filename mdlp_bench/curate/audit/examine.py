@@ -150,10 +150,13 @@ def _order_faults(sample: Sample, frames: Sequence[ImageU8], gt: ImageU8 | None)
         sizes = f"{gt.shape[1]} x {gt.shape[0]} px, a frame {largest.shape[1]} x {largest.shape[0]}"
         faults.append(("gt-worse", f"{name}: the ground truth has {sizes}"))
     sharpest = max(map(comparable_sharpness, frames))
-    truth = comparable_sharpness(gt)
-    if sharpest > truth:
+    of_gt = comparable_sharpness(gt)
+    if sharpest > of_gt:
         faults.append(
-            ("misordered", f"{name}: a frame has sharpness {sharpest:.0f}, the ground truth {truth:.0f}")
+            (
+                "misordered",
+                f"{name}: a frame has sharpness {sharpest:.0f}, the ground truth {of_gt:.0f}",
+            )
         )
     return faults
 

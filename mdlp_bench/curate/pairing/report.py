@@ -200,13 +200,13 @@ class ReportBuilder:
             add["text_confidence"].add(outcome.consensus.confidence)
         if outcome.gt is None:
             return
-        truth = outcome.frames[outcome.gt]
-        add["gt_height"].add(truth.height)
-        add["gt_sharpness"].add(truth.sharpness)
-        if truth.measures is not None:
-            add["gt_contrast"].add(truth.measures.contrast)
-        if truth.confidence is not None:
-            add["gt_confidence"].add(truth.confidence)
+        gt = outcome.frames[outcome.gt]
+        add["gt_height"].add(gt.height)
+        add["gt_sharpness"].add(gt.sharpness)
+        if gt.measures is not None:
+            add["gt_contrast"].add(gt.measures.contrast)
+        if gt.confidence is not None:
+            add["gt_confidence"].add(gt.confidence)
         for start in outcome.starts:
             for frame in outcome.frames[start : start + self.config.n_frames]:
                 add["frame_height"].add(frame.height)
@@ -243,9 +243,9 @@ def _card(outcome: Outcome) -> Card:
     title = f"{outcome.track_id}: {outcome.text}" if outcome.text else outcome.track_id
     remarks = [rejection.message for rejection in outcome.rejections]
     if outcome.gt is not None:
-        truth = outcome.frames[outcome.gt]
-        read = "" if truth.confidence is None else f", reading confidence {truth.confidence:.2f}"
-        remarks.insert(0, f"ground truth {truth.height} px high, sharpness {truth.sharpness:.0f}{read}")
+        gt = outcome.frames[outcome.gt]
+        read = "" if gt.confidence is None else f", reading confidence {gt.confidence:.2f}"
+        remarks.insert(0, f"ground truth {gt.height} px high, sharpness {gt.sharpness:.0f}{read}")
     pictures = tuple(_picture(content, caption) for content, caption in outcome.shown)
     return Card(title, pictures, tuple(remarks))
 

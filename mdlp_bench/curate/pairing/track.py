@@ -104,17 +104,17 @@ class _TrackPairing:
         self.gt = choose_ground_truth(self.frames, self.config)
         if self.gt is None:
             return self._rejected("broken-image", "no late frame can be used as ground truth")
-        truth = self.frames[self.gt]
+        gt = self.frames[self.gt]
         index = self.track.frames[self.gt].index
-        if truth.height < self.config.min_gt_height:
+        if gt.height < self.config.min_gt_height:
             return self._rejected(
                 "gt-too-small",
-                f"frame {index} is the best, {truth.height} px high; {self.config.min_gt_height} are needed",
+                f"frame {index} is the best, {gt.height} px high; {self.config.min_gt_height} are needed",
             )
-        if truth.sharpness < self.config.min_gt_sharpness:
+        if gt.sharpness < self.config.min_gt_sharpness:
             return self._rejected(
                 "gt-blurred",
-                f"frame {index} is the best, sharpness {truth.sharpness:.0f}; "
+                f"frame {index} is the best, sharpness {gt.sharpness:.0f}; "
                 f"{self.config.min_gt_sharpness:g} is needed",
             )
         text, origin, complaint = self._text()
@@ -157,12 +157,12 @@ class _TrackPairing:
 
     def _text(self) -> tuple[str | None, str | None, str | None]:
         """Text, its origin, and what speaks against it."""
-        truth = self.frames[self.gt or 0]
+        gt = self.frames[self.gt or 0]
         if self.readers:
             sharp = [
                 p
                 for p in range(first_late(len(self.frames), self.config), len(self.frames))
-                if p == self.gt or self.frames[p].sharpness >= self.config.sharp_share * truth.sharpness
+                if p == self.gt or self.frames[p].sharpness >= self.config.sharp_share * gt.sharpness
             ]
             self.consensus = vote([reading for p in sharp for reading in self.readings[p]])
         label = self.track.text
@@ -219,10 +219,10 @@ class _TrackPairing:
         return self._outcome(tuple(rows), tuple(rejections), tuple(kept), text, origin)
 
     def _too_readable(self, position: int, text: str | None) -> str | None:
-        frame, truth = self.frames[position], self.frames[self.gt or 0]
+        frame, gt = self.frames[position], self.frames[self.gt or 0]
         index = self.track.frames[position].index
-        if frame.sharpness > self.config.max_frame_sharpness * truth.sharpness:
-            share = frame.sharpness / truth.sharpness
+        if frame.sharpness > self.config.max_frame_sharpness * gt.sharpness:
+            share = frame.sharpness / gt.sharpness
             return f"frame {index} has {share:.2f} of the ground truth's sharpness"
         for reading in self.readings[position]:
             if (

@@ -70,9 +70,9 @@ def fit_recipe(
     ours, held_out = _divided(samples, seed)
     plates = plates_of(ours)
     paired = all(row["gt"] is not None for row in samples.rows(["gt"]))
-    clean = plates if paired else rendered_plates(len(plates), seed, recipe)
+    gt_plates = plates if paired else rendered_plates(len(plates), seed, recipe)
     space = RecipeSpace.of(_with_sizes(recipe, plates))
-    objective = Objective(plates, clean, space.recipe, reader, seed=seed, paired=paired, engine=engine)
+    objective = Objective(plates, gt_plates, space.recipe, reader, seed=seed, paired=paired, engine=engine)
     identity = {
         "recipe": recipe.model_dump(mode="json"),
         "real": ours.fingerprint,

@@ -1,9 +1,9 @@
 """How near the frames of a candidate recipe are to real ones, sample by sample measured alike.
 
-Every candidate degrades the same clean plates with the same seeds, so two candidates differ by their
+Every candidate degrades the same ground truths with the same seeds, so two candidates differ by their
 parameters and not by chance (common random numbers): the draws of a recipe are quantile functions of latent
 numbers that stay the same. Distributions are compared, not means: the quantiles of every statistic.
-Where a set has ground truths its own plates are degraded, and what the clear plate says about a frame (the
+Where a set has ground truths its own plates are degraded, and what the ground truth says about a frame (the
 transfer of detail and what is left over, `paired`) is compared as well.
 """
 
@@ -48,14 +48,14 @@ class Plate:
     Attributes:
         sample_id: Which.
         plate_id: Its plate.
-        frames: The real frames, at most three; none for a plate that only lends its clean image.
-        clean: The ground truth, or None.
+        frames: The real frames, at most three; none for a plate that only lends its ground truth.
+        gt: The ground truth, or None.
     """
 
     sample_id: str
     plate_id: str
     frames: tuple[ImageU8, ...]
-    clean: ImageU8 | None
+    gt: ImageU8 | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,8 +78,8 @@ def plates_of(samples: Samples) -> list[Plate]:
         if not row["frames"]:
             raise DataError(f"{name}: has no frames; a recipe is fitted to real frames")
         frames = [decode(f["bytes"], f"{name}, frame {k}") for k, f in enumerate(row["frames"][:FRAMES])]
-        clean = None if row["gt"] is None else decode(row["gt"]["bytes"], f"{name}, ground truth")
-        found.append(Plate(row["sample_id"], row["plate_id"], tuple(frames), clean))
+        gt = None if row["gt"] is None else decode(row["gt"]["bytes"], f"{name}, ground truth")
+        found.append(Plate(row["sample_id"], row["plate_id"], tuple(frames), gt))
     return found
 
 
@@ -92,8 +92,8 @@ def rendered_plates(count: int, seed: int, recipe: Recipe) -> list[Plate]:
     ]
 
 
-def measure_plates(plates: Sequence[Plate], *, with_clean: bool) -> Table:
-    """Measure frames; with their clean plates also what these say about them.
+def measure_plates(plates: Sequence[Plate], *, with_gt: bool) -> Table:
+    """Measure frames; with their ground truths also what these say about them.
 
     Raises:
         DataError: A frame is too small.
@@ -101,27 +101,27 @@ def measure_plates(plates: Sequence[Plate], *, with_clean: bool) -> Table:
     rows = []
     for plate in plates:
         values = statistics_of(plate.frames)
-        if with_clean and plate.clean is not None:
-            values |= paired_statistics(plate.frames, plate.clean)
+        if with_gt and plate.gt is not None:
+            values |= paired_statistics(plate.frames, plate.gt)
         rows.append(values)
     columns = {name: np.array([row.get(name, math.nan) for row in rows]) for name in COMPARED}
     return Table(columns, np.stack([to_working_size(plate.frames[-1]) for plate in plates]))
 
 
 def degraded(plates: Sequence[Plate], recipe: Recipe, *, seed: int) -> list[Plate]:
-    """The plates with frames that a recipe makes of their clean images, as many as they have (or three).
+    """The plates with frames that a recipe makes of their ground truths, as many as they have (or three).
 
     Raises:
         DataError: As in `degrade_triplet`.
     """
     made = []
     for plate in plates:
-        if plate.clean is None:
+        if plate.gt is None:
             raise DataError(f"sample {plate.sample_id}: no ground truth to degrade")
         count = len(plate.frames) or FRAMES
-        done = degrade_triplet(plate.clean, recipe, seed=seed, sample_id=plate.sample_id, n_frames=count)
+        done = degrade_triplet(plate.gt, recipe, seed=seed, sample_id=plate.sample_id, n_frames=count)
         frames = tuple(decode(frame, f"sample {plate.sample_id}") for frame in done.frames)
-        made.append(Plate(plate.sample_id, plate.plate_id, frames, plate.clean))
+        made.append(Plate(plate.sample_id, plate.plate_id, frames, plate.gt))
     return made
 
 
@@ -131,10 +131,10 @@ class _Candidate:
 
     plates: tuple[Plate, ...]
     seed: int
-    with_clean: bool
+    with_gt: bool
 
     def __call__(self, recipe: Recipe) -> Table:
-        return measure_plates(degraded(self.plates, recipe, seed=self.seed), with_clean=self.with_clean)
+        return measure_plates(degraded(self.plates, recipe, seed=self.seed), with_gt=self.with_gt)
 
 
 class Objective:
@@ -148,18 +148,18 @@ class Objective:
 
     Args:
         real: The real samples.
-        clean: What candidates degrade; their own ground truths or other clean plates.
+        gt_plates: What candidates degrade; their own ground truths or other ones.
         start: The recipe the fit starts from.
         reader: Gives features; None leaves them out.
         seed: Of the degradations.
-        paired: Whether `clean` are the ground truths of `real`.
+        paired: Whether `gt_plates` are the ground truths of `real`.
         engine: Where candidates are made and measured.
     """
 
     def __init__(
         self,
         real: Sequence[Plate],
-        clean: Sequence[Plate],
+        gt_plates: Sequence[Plate],
         start: Recipe,
         reader: Reader | None,
         *,
@@ -167,9 +167,9 @@ class Objective:
         paired: bool,
         engine: Engine = SERIAL,
     ) -> None:
-        self._work = _Candidate(tuple(clean), seed, paired)
+        self._work = _Candidate(tuple(gt_plates), seed, paired)
         self._engine, self._reader = engine, reader
-        self._real = measure_plates(real, with_clean=paired)
+        self._real = measure_plates(real, with_gt=paired)
         first = self._work(start)
         self._axes: tuple[FloatArray, FloatArray] | None = None
         if reader is not None:

@@ -1,6 +1,6 @@
-"""What a frame's own clear plate says about it: how much detail came through, and what is left over.
+"""What a frame's own ground truth says about it: how much detail came through, and what is left over.
 
-The clear plate is laid over the frame (its size, its brightness, an affine map found by correlation) and a
+The ground truth is laid over the frame (its size, its brightness, an affine map found by correlation) and a
 small kernel is fitted by least squares that makes the frame of it. The kernel's response says what blur did,
 the residual what noise, compression and misregistration left. Both are biased; real and synthetic frames are
 compared by the same biased numbers.
@@ -30,29 +30,29 @@ _CORRELATED: Final = 0.4
 _SMALLEST: Final = 4 * _RADIUS
 
 
-def paired_statistics(frames: Sequence[ImageU8], clean: ImageU8) -> dict[str, float]:
-    """Means over the frames that can be registered to the clear plate; NaN without one.
+def paired_statistics(frames: Sequence[ImageU8], gt: ImageU8) -> dict[str, float]:
+    """Means over the frames that can be registered to the ground truth; NaN without one.
 
     Args:
         frames: uint8 RGB [h, w, 3] each.
-        clean: The clear plate, uint8 RGB [H, W, 3].
+        gt: The ground truth, uint8 RGB [H, W, 3].
 
     Returns:
         `response_horizontal` and `response_vertical`: what the kernel leaves of a wave of 0.2 cycles per
         pixel in that direction, relative to what it leaves of the mean (1: all); `residual`: standard
         deviation of frame minus kernel * plate, grey levels.
     """
-    plane = luminance(clean)
+    plane = luminance(gt)
     found = [row for frame in frames if (row := _frame(luminance(frame), plane)) is not None]
     means = np.mean(found, axis=0) if found else np.full(len(PAIRED_NAMES), math.nan)
     return dict(zip(PAIRED_NAMES, map(float, means), strict=True))
 
 
-def _frame(frame: FloatPlane, clean: FloatPlane) -> tuple[float, float, float] | None:
+def _frame(frame: FloatPlane, gt: FloatPlane) -> tuple[float, float, float] | None:
     height, width = frame.shape
     if min(height, width) < _SMALLEST or frame.std() < 1:
         return None
-    small = np.asarray(cv2.resize(clean, (width, height), interpolation=cv2.INTER_AREA), np.float32)
+    small = np.asarray(cv2.resize(gt, (width, height), interpolation=cv2.INTER_AREA), np.float32)
     laid = _registered(small, frame)
     if laid is None:
         return None
@@ -74,13 +74,13 @@ def _frame(frame: FloatPlane, clean: FloatPlane) -> tuple[float, float, float] |
     return across / abs(total), down / abs(total), float((wanted - design @ weights).std())
 
 
-def _registered(clean: FloatPlane, frame: FloatPlane) -> FloatPlane | None:
-    """The clear plate mapped onto the frame; None where they do not correlate."""
+def _registered(gt: FloatPlane, frame: FloatPlane) -> FloatPlane | None:
+    """The ground truth mapped onto the frame; None where they do not correlate."""
     matrix, everywhere = np.eye(2, 3, dtype=np.float32), np.full(frame.shape, 255, np.uint8)
     criteria = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, _STEPS, 1e-4)
     try:
         correlation, found = cv2.findTransformECC(
-            frame, clean, matrix, cv2.MOTION_AFFINE, criteria, everywhere, _SMOOTHING
+            frame, gt, matrix, cv2.MOTION_AFFINE, criteria, everywhere, _SMOOTHING
         )
     except cv2.error:
         # It does not converge where the two have nothing in common.
@@ -89,5 +89,5 @@ def _registered(clean: FloatPlane, frame: FloatPlane) -> FloatPlane | None:
         return None
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     size = (frame.shape[1], frame.shape[0])
-    laid = cv2.warpAffine(clean, np.asarray(found), size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    laid = cv2.warpAffine(gt, np.asarray(found), size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(laid, np.float32)

@@ -82,15 +82,15 @@ def self_check(
         plates: How many.
         trials: Candidates at most.
         log: Of the search; the same call goes on from it.
-        paired: Whether the fit has the clean plates, or other ones.
+        paired: Whether the fit has the ground truths of the frames, or other ones.
         seed: Of plates and degradations.
         engine: Where candidates are made and measured.
         say: Told after every step.
     """
     real = degraded(rendered_plates(plates, seed, planted_recipe()), planted_recipe(), seed=seed)
-    clean = real if paired else rendered_plates(plates, seed + 1, start_recipe())
+    gt_plates = real if paired else rendered_plates(plates, seed + 1, start_recipe())
     space = RecipeSpace.of(start_recipe())
-    objective = Objective(real, clean, space.recipe, None, seed=seed + 1, paired=paired, engine=engine)
+    objective = Objective(real, gt_plates, space.recipe, None, seed=seed + 1, paired=paired, engine=engine)
     found = search(
         space.ranges,
         lambda candidates: objective.residuals([space.recipe_at(one) for one in candidates]),

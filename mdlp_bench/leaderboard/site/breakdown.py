@@ -47,9 +47,9 @@ class Breakdown:
         provinces: By province glyph, most frequent first.
         kinds: Share of characters right by kind (province, letter, digit, special).
         positions: Share right by position.
-        mistakes: Most frequent mistakes as (truth, reading, count).
+        mistakes: Most frequent mistakes as (target, reading, count).
         labels: Characters of the matrix: those with most mistakes.
-        matrix: Counts of truth (rows) against reading (columns, `labels` and then all others).
+        matrix: Counts of ground truth (rows) against reading (columns, `labels` and then all others).
     """
 
     layouts: tuple[Part, ...]

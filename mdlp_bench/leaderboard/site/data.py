@@ -89,7 +89,7 @@ def typical_sample(board: Board) -> str | None:
     scores = table[column(row.entry, leading, reader_key(board.reader))].to_pylist()
     known = {i: s for i, s in zip(table["sample_id"].to_pylist(), scores, strict=True) if s is not None}
     mean = row.scores[leading].value
-    shown = [one.sample_id for one in board.card.browsed if one.has_truth and one.sample_id in known]
+    shown = [one.sample_id for one in board.card.browsed if one.has_gt and one.sample_id in known]
     if mean is None or not shown:
         return None
     return min(shown, key=lambda sample_id: abs(known[sample_id] - mean))
@@ -109,12 +109,12 @@ def samples_data(card: DatasetCard, entries: Sequence[Entry]) -> dict[str, Any]:
                 "text": target,
                 "layout": sample.layout or "",
                 "frames": sample.n_frames,
-                "truth": sample.has_truth,
+                "gt": sample.has_gt,
                 "frameTexts": {
                     key: [_coloured(text, target, None) for text in texts]
                     for key, texts in sample.frame_texts.items()
                 },
-                "truthText": {k: _coloured(text, target, None) for k, text in sample.truth_texts.items()},
+                "gtText": {k: _coloured(text, target, None) for k, text in sample.gt_texts.items()},
             }
         )
     return {

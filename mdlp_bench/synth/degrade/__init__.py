@@ -3,17 +3,17 @@
     from mdlp_bench.synth.degrade import degrade_triplet, load_recipe
 
     recipe = load_recipe("surveillance")         # or the path of a YAML file; recipe_names() lists them
-    done = degrade_triplet(clean, recipe, seed=0, sample_id="0001", n_frames=3)
+    done = degrade_triplet(gt, recipe, seed=0, sample_id="0001", n_frames=3)
     done.frames                                  # encoded images (bytes) at native low resolution
     done.parameters                              # JSON-able: recipe, version, seed, all that was drawn
-    replay_frames(clean, done.parameters) == done.frames
+    replay_frames(gt, done.parameters) == done.frames
     replay(row) == [frame["bytes"] for frame in row["frames"]]     # a sample row
 
-`clean` is the ground truth as stored, decoded: uint8 RGB [H, W, 3] of any size. The random state of a sample
+`gt` is the ground truth as stored, decoded: uint8 RGB [H, W, 3] of any size. The random state of a sample
 comes from `seed` and `sample_id` alone, so any number of workers gives the same bytes.
 
     for row in synthesise(clean_rows, recipe, seed=0, engine=LocalEngine(8)): ...  # rows to rows
-    compare_recipes(real, clean, [recipe]).markdown()                          # how close to real frames
+    compare_recipes(real, gts, [recipe]).markdown()                          # how close to real frames
 """
 
 from mdlp_bench.quality.statistics import FrameStatistics, frame_statistics, statistics_table

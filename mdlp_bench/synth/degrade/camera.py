@@ -42,12 +42,12 @@ class Camera(BaseModel):
         lateral, below: Distance of the plate from the optical axis, m.
         vibration: Amplitude of the camera's shaking, frame pixels (image speed: amplitude per interval).
         crop_shift_x, crop_shift_y: Where the detector put the crop, fractions of its size.
-        crop_zoom: Size of the plate in the crop relative to the clean image.
-        roll: Degrees between clean image and frame.
-        shear: Shear between clean image and frame.
+        crop_zoom: Size of the plate in the crop relative to the ground truth.
+        roll: Degrees between ground truth and frame.
+        shear: Shear between ground truth and frame.
         crop_stretch: Height of the plate in the crop beside `crop_zoom`; None leaves it.
         surround: Grey level, 0 to 1, of what is around where the crop is wider than the clean
-            image; None repeats the clean image's edge.
+            image; None repeats the ground truth's edge.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -74,7 +74,7 @@ class RecipeComparison:
 
 def compare_recipes(
     real: Sequence[Sequence[ImageU8]],
-    clean: Sequence[ImageU8],
+    gts: Sequence[ImageU8],
     recipes: Sequence[Recipe],
     *,
     seed: int = 0,
@@ -82,26 +82,24 @@ def compare_recipes(
     texts: Sequence[str] | None = None,
     legibility: Legibility | None = None,
 ) -> RecipeComparison:
-    """Degrade clean images by each recipe and measure the frames beside real ones.
+    """Degrade ground truths by each recipe and measure the frames beside real ones.
 
     Args:
         real: The real degraded frames of each sample, uint8 RGB [H, W, 3].
-        clean: Clean images, best of the same samples, so that content is no difference.
+        gts: Ground truths, best of the same samples, so that the content does not differ.
         recipes: The recipes.
         seed: Seed of the degradations.
-        repeats: Degrade every clean image this often.
-        texts: The samples' texts, for `legibility` (`real` and `clean` are then parallel).
+        repeats: How often every ground truth is degraded.
+        texts: The samples' texts, for `legibility` (`real` and `gts` are then parallel).
         legibility: A function that reads; adds the statistic `reader_ned` of each sample's last frame.
 
     Raises:
         DataError: Nothing to compare, or `texts` does not fit.
     """
-    if not real or not clean or not recipes:
-        raise DataError("a comparison needs real frames, clean images and recipes")
-    if legibility is not None and not len(texts or ()) == len(real) == len(clean):
-        raise DataError(
-            f"{len(texts or ())} texts for {len(real)} real samples and {len(clean)} clean images"
-        )
+    if not real or not gts or not recipes:
+        raise DataError("a comparison needs real frames, ground truths and recipes")
+    if legibility is not None and not len(texts or ()) == len(real) == len(gts):
+        raise DataError(f"{len(texts or ())} texts for {len(real)} real samples and {len(gts)} ground truths")
     reference = dict(statistics_table([frame for frames in real for frame in frames]))
     if legibility is not None and texts is not None:
         reference[READER_NED] = np.array(legibility([frames[-1] for frames in real], texts), np.float64)
@@ -110,7 +108,7 @@ def compare_recipes(
         made = [
             [decode(frame, f"{recipe.name} {index}") for frame in done.frames]
             for repeat in range(repeats)
-            for index, image in enumerate(clean)
+            for index, image in enumerate(gts)
             for done in [degrade_triplet(image, recipe, seed=seed, sample_id=f"{index}-{repeat}")]
         ]
         table = dict(statistics_table([frame for frames in made for frame in frames]))

@@ -1,4 +1,4 @@
-"""Clean image in, encoded frames out; and the same bytes again from the recorded parameters."""
+"""Degrade a ground truth into encoded frames, and make the same bytes again from recorded parameters."""
 
 from __future__ import annotations
 
@@ -35,56 +35,56 @@ class DegradedTriplet:
 
 
 def degrade_triplet(
-    clean: ImageU8, recipe: Recipe, *, seed: int, sample_id: str, n_frames: int = 3
+    gt: ImageU8, recipe: Recipe, *, seed: int, sample_id: str, n_frames: int = 3
 ) -> DegradedTriplet:
-    """Degrade a clean plate into consecutive frames of one scene.
+    """Degrade a ground truth into consecutive frames of one scene.
 
     Args:
-        clean: uint8 RGB [H, W, 3], the decoded ground truth as it is stored.
+        gt: uint8 RGB [H, W, 3], the decoded ground truth as it is stored.
         recipe: The recipe.
         seed: The data set's seed.
         sample_id: The sample; together with `seed` it fixes every random number.
         n_frames: How many frames, at least 1.
 
     Raises:
-        DataError: `clean` is not a uint8 RGB image, or as in `plan.draw_parameters`.
+        DataError: `gt` is not a uint8 RGB image, or as in `plan.draw_parameters`.
     """
     parameters = draw_parameters(recipe, seed=seed, sample_id=sample_id, n_frames=n_frames)
-    return DegradedTriplet(replay_frames(clean, parameters), parameters)
+    return DegradedTriplet(replay_frames(gt, parameters), parameters)
 
 
-def finish(clean: ImageU8, recipe: Recipe, *, seed: int, sample_id: str) -> ImageU8:
+def finish(gt: ImageU8, recipe: Recipe, *, seed: int, sample_id: str) -> ImageU8:
     """A rendered plate as the ground truths look for which the recipe is made (see `recipe.Plates`).
 
     Args:
-        clean: uint8 RGB [H, W, 3].
-        recipe: The recipe; without steps to finish with, `clean` itself is returned.
+        gt: uint8 RGB [H, W, 3].
+        recipe: The recipe; without steps to finish with, `gt` itself is returned.
         seed: The data set's seed.
         sample_id: The sample; together with `seed` it fixes every random number.
 
     Raises:
         DataError: As in `plan.draw_finish`.
     """
-    steps = draw_finish(recipe, seed=seed, sample_id=sample_id, size=(clean.shape[0], clean.shape[1]))
-    return to_uint8(_applied(to_float(clean), steps)) if steps else clean
+    steps = draw_finish(recipe, seed=seed, sample_id=sample_id, size=(gt.shape[0], gt.shape[1]))
+    return to_uint8(_applied(to_float(gt), steps)) if steps else gt
 
 
-def replay_frames(clean: ImageU8, parameters: Mapping[str, Any]) -> list[bytes]:
-    """Apply recorded parameters to the clean image: the same frames, byte for byte.
+def replay_frames(gt: ImageU8, parameters: Mapping[str, Any]) -> list[bytes]:
+    """Apply recorded parameters to the ground truth: the same frames, byte for byte.
 
     (JPEG bytes also depend on the JPEG library inside OpenCV: keep its version to keep them.)
 
     Raises:
-        DataError: `clean` is not a uint8 RGB image, or the parameters are of another version or damaged.
+        DataError: `gt` is not a uint8 RGB image, or the parameters are of another version or damaged.
     """
     name = f"sample {parameters.get('sample_id', '?')}"
-    check_rgb(clean, name)
+    check_rgb(gt, name)
     if parameters.get("parameters_version") != PARAMETERS_VERSION:
         raise DataError(
             f"{name}: degradation parameters of version {parameters.get('parameters_version')!r}; "
             f"this release reads version {PARAMETERS_VERSION}"
         )
-    image = to_float(clean)
+    image = to_float(gt)
     try:
         return [_frame(image, frame) for frame in parameters["frames"]]
     except (KeyError, TypeError, ValidationError) as error:

@@ -22,7 +22,7 @@ A recipe file:
       appearance: {difficulty: 0.4, max_roll: 8}
       finish: [{op: sharpen, params: {amount: {uniform: [0, 1]}}}]
 
-The clean image is brought onto the camera's canvas first; the last step must leave the frame's size.
+The ground truth is brought onto the camera's canvas first; the last step must leave the frame's size.
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ class Plates(_Model):
     """How plates look that are rendered to be degraded by the recipe: its ground truths.
 
     Attributes:
-        appearance: Distribution of looks; the default shows plates as clear late frames do: nearly frontal,
+        appearance: Distribution of looks; the default shows plates as legible late frames do: nearly frontal,
             mostly well lit.
         layouts: Relative shares of layouts.
         finish: What the camera and the editor of the data set did to the ground truth. The last step must

@@ -30,19 +30,19 @@ def _frames(batch: int, size: tuple[int, int] = (32, 64)) -> torch.Tensor:
 def test_training_losses_are_their_definition(prediction: str) -> None:
     model = _model(prediction=prediction, zero_terminal=False)
     frames = _frames(4)
-    clear = frames[:, 1].flip(2)
-    losses = model.training_losses(frames, clear, torch.Generator().manual_seed(1))
+    gt = frames[:, 1].flip(2)
+    losses = model.training_losses(frames, gt, torch.Generator().manual_seed(1))
     psi = model.condition(frames)
     generator = torch.Generator().manual_seed(1)
     level = model.schedule.sample(4, generator)
     noise = torch.randn(psi.shape, generator=generator)
     a, s = level.view(-1, 1, 1, 1), (1 - level**2).sqrt().view(-1, 1, 1, 1)
-    residual = clear - psi
+    residual = gt - psi
     noisy = a * residual + s * noise
     output = model.predict(noisy, level, psi, frames)
     wanted = {"x0": residual, "eps": noise, "v": a * noise - s * residual}[prediction]
     torch.testing.assert_close(losses.noise, (output - wanted).abs().mean((1, 2, 3)))
-    torch.testing.assert_close(losses.psi, (clear - psi).abs().mean((1, 2, 3)))
+    torch.testing.assert_close(losses.psi, (gt - psi).abs().mean((1, 2, 3)))
     torch.testing.assert_close(losses.estimate, psi + rcdm.to_x0(prediction, output, noisy, level))
     assert len(set(level.tolist())) == 4, "every sample draws its own level"
 
@@ -163,12 +163,12 @@ def test_a_few_steps_of_training_lower_both_losses() -> None:
     torch.manual_seed(0)
     model = LPDiff(LPDiffConfig.preset("small", **_TINY))
     optimiser = torch.optim.Adam(model.parameters(), 3e-3)
-    clear = torch.nn.functional.interpolate(torch.rand(2, 3, 2, 4) * 2 - 1, scale_factor=8, mode="nearest")
-    frames = torch.stack([clear.roll(shift, 3) for shift in (-2, 0, 2)], 1)
+    gt = torch.nn.functional.interpolate(torch.rand(2, 3, 2, 4) * 2 - 1, scale_factor=8, mode="nearest")
+    frames = torch.stack([gt.roll(shift, 3) for shift in (-2, 0, 2)], 1)
     generator = torch.Generator().manual_seed(0)
     history = []
     for _ in range(40):
-        losses = model.training_losses(frames, clear, generator)
+        losses = model.training_losses(frames, gt, generator)
         optimiser.zero_grad()
         (losses.noise + losses.psi).mean().backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)

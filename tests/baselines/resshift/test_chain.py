@@ -97,12 +97,12 @@ def test_the_first_step_returns_the_prediction() -> None:
 
 def test_diffusing_moves_from_clear_to_degraded() -> None:
     chain = ResShiftChain()
-    clear, degraded = torch.zeros(2, 3, 2, 2), torch.ones(2, 3, 2, 2)
+    x0, degraded = torch.zeros(2, 3, 2, 2), torch.ones(2, 3, 2, 2)
     step = torch.tensor([0, 3])
-    still = chain.diffuse(clear, degraded, step, torch.zeros_like(clear))
+    still = chain.diffuse(x0, degraded, step, torch.zeros_like(x0))
     torch.testing.assert_close(still[:, 0, 0, 0], torch.tensor([0.01, 0.9801]))
-    noise = torch.randn_like(clear)
-    moved = chain.diffuse(clear, degraded, step, noise) - still
+    noise = torch.randn_like(x0)
+    moved = chain.diffuse(x0, degraded, step, noise) - still
     torch.testing.assert_close(moved, torch.tensor([0.2, 1.98])[:, None, None, None] * noise)
     torch.testing.assert_close(chain.start(degraded, noise), degraded + 1.98 * noise)
 
@@ -117,17 +117,17 @@ def test_the_input_is_scaled(schedule: ResShiftSchedule, expected: float) -> Non
 
 @pytest.mark.parametrize("schedule", [REALSR_4, REALSR_15, PLATE_4])
 def test_a_perfect_network_restores_exactly(schedule: ResShiftSchedule) -> None:
-    clear = torch.rand(2, 3, 4, 8) * 2 - 1
+    x0 = torch.rand(2, 3, 4, 8) * 2 - 1
     seen: list[int] = []
 
     def network(x: torch.Tensor, step: torch.Tensor, low: torch.Tensor) -> torch.Tensor:
         seen.append(int(step[0]))
         assert torch.equal(low, degraded)
-        return clear
+        return x0
 
     degraded = torch.rand(2, 3, 4, 8)
     out = ResShiftChain(schedule).sample(network, degraded, degraded, [1, 2])
-    torch.testing.assert_close(out, clear)
+    torch.testing.assert_close(out, x0)
     assert seen == list(reversed(range(schedule.steps)))
 
 
@@ -151,9 +151,9 @@ def test_sampling_is_seeded_a_sample_and_clipped_in_pixel_space() -> None:
 
 def test_the_network_sees_the_scaled_state() -> None:
     chain = ResShiftChain()
-    clear, degraded, noise = torch.rand(3, 4, 3, 2, 2)
+    x0, degraded, noise = torch.rand(3, 4, 3, 2, 2)
     step = chain.draw_steps(4, torch.Generator().manual_seed(0))
     assert step.min() >= 0 and step.max() <= 3
-    terms = {"clear": clear, "degraded": degraded, "low": degraded, "step": step, "noise": noise}
+    terms = {"x0": x0, "degraded": degraded, "low": degraded, "step": step, "noise": noise}
     scaled = chain.predict(lambda x, t, low: x, **terms)
-    torch.testing.assert_close(scaled, chain.scale_input(chain.diffuse(clear, degraded, step, noise), step))
+    torch.testing.assert_close(scaled, chain.scale_input(chain.diffuse(x0, degraded, step, noise), step))

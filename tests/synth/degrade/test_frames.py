@@ -48,7 +48,7 @@ def strokes(seed=0, size=(112, 224)):
     return image
 
 
-def clean_rows(n):
+def gt_rows(n):
     for index in range(n):
         yield {
             "sample_id": f"s{index:03d}",
@@ -63,17 +63,17 @@ def clean_rows(n):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_frames_decode_to_the_recorded_sizes_and_replay_to_the_same_bytes(name):
-    clean, recipe = strokes(), load_recipe(name)
-    kept = clean.copy()
-    done = degrade_triplet(clean, recipe, seed=1, sample_id="a", n_frames=4)
-    np.testing.assert_array_equal(clean, kept)
+    gt, recipe = strokes(), load_recipe(name)
+    kept = gt.copy()
+    done = degrade_triplet(gt, recipe, seed=1, sample_id="a", n_frames=4)
+    np.testing.assert_array_equal(gt, kept)
     assert len(done.frames) == 4
     for frame, record in zip(done.frames, done.parameters["frames"], strict=True):
         assert list(decode(frame, "frame").shape) == [*record["size"], 3]
     stored = json.loads(json.dumps(done.parameters))
-    assert replay_frames(clean, stored) == done.frames
-    assert degrade_triplet(clean, recipe, seed=1, sample_id="a").frames == done.frames[:3]
-    assert degrade_triplet(clean, recipe, seed=2, sample_id="a").frames != done.frames[:3]
+    assert replay_frames(gt, stored) == done.frames
+    assert degrade_triplet(gt, recipe, seed=1, sample_id="a").frames == done.frames[:3]
+    assert degrade_triplet(gt, recipe, seed=2, sample_id="a").frames != done.frames[:3]
     assert len(set(done.frames)) == 4
 
 
@@ -85,9 +85,9 @@ description: Bicubic without drift.
 camera: {width: 56}
 steps: [{op: resize, params: {of: frame, interpolation: antialiased_bicubic}}]
 """
-    clean = strokes()
-    frame = degrade_triplet(clean, parse_recipe(text, "still"), seed=0, sample_id="a", n_frames=1).frames[0]
-    want = np.asarray(Image.fromarray(clean).resize((56, 28), Image.Resampling.BICUBIC), np.int16)
+    gt = strokes()
+    frame = degrade_triplet(gt, parse_recipe(text, "still"), seed=0, sample_id="a", n_frames=1).frames[0]
+    want = np.asarray(Image.fromarray(gt).resize((56, 28), Image.Resampling.BICUBIC), np.int16)
     assert np.abs(decode(frame, "frame").astype(np.int16) - want).max() <= 1
 
 
@@ -105,9 +105,9 @@ def test_consecutive_frames_are_alike_but_not_equal():
         grey = cv2.cvtColor(decode(frame, "frame"), cv2.COLOR_RGB2GRAY)
         return cv2.resize(grey, (41, 19), interpolation=cv2.INTER_AREA).astype(float)
 
-    clean, recipe = strokes(), load_recipe("surveillance")
+    gt, recipe = strokes(), load_recipe("surveillance")
     tracks = [
-        [small(f) for f in degrade_triplet(clean, recipe, seed=0, sample_id=str(i)).frames] for i in range(20)
+        [small(f) for f in degrade_triplet(gt, recipe, seed=0, sample_id=str(i)).frames] for i in range(20)
     ]
     within = np.mean([np.abs(a - b).mean() for t in tracks for a, b in itertools.pairwise(t)])
     between = np.mean([np.abs(a[0] - b[0]).mean() for a, b in itertools.combinations(tracks, 2)])
@@ -117,12 +117,12 @@ def test_consecutive_frames_are_alike_but_not_equal():
 def test_surveillance_looks_like_the_early_frames_of_a_real_track(shared_dir):
     track = shared_dir / "real/mdlp_track/0001"
     real = [frame_statistics(decode((track / f"img_{i}.png").read_bytes(), "real")) for i in range(1, 6)]
-    clean = decode((track / "img_22.png").read_bytes(), "late frame")
+    gt = decode((track / "img_22.png").read_bytes(), "late frame")
     recipe = load_recipe("surveillance")
     made = [
         frame_statistics(decode(frame, "made"))
         for i in range(20)
-        for frame in degrade_triplet(clean, recipe, seed=0, sample_id=str(i)).frames
+        for frame in degrade_triplet(gt, recipe, seed=0, sample_id=str(i)).frames
     ]
     for name, factor in [
         ("width", 1.1),
@@ -155,7 +155,7 @@ def test_real_scenes_through_every_recipe(shared_dir):
 
 
 def test_rows_fit_the_schema_and_replay():
-    rows = list(synthesise(clean_rows(5), load_recipe("surveillance"), seed=0))
+    rows = list(synthesise(gt_rows(5), load_recipe("surveillance"), seed=0))
     batch = record_batch(list(map(Sample.from_row, rows)))
     assert batch.schema.equals(SAMPLE_SCHEMA)
     for row in batch.to_pylist():
@@ -170,21 +170,21 @@ def test_rows_fit_the_schema_and_replay():
 
 def test_workers_and_order_do_not_change_a_byte(parallel: Engine):
     recipe = load_recipe("surveillance")
-    alone = list(synthesise(clean_rows(40), recipe, seed=7))
-    assert list(synthesise(clean_rows(40), recipe, seed=7, engine=parallel)) == alone
-    backwards = list(synthesise(reversed(list(clean_rows(40))), recipe, seed=7))
+    alone = list(synthesise(gt_rows(40), recipe, seed=7))
+    assert list(synthesise(gt_rows(40), recipe, seed=7, engine=parallel)) == alone
+    backwards = list(synthesise(reversed(list(gt_rows(40))), recipe, seed=7))
     assert backwards[::-1] == alone
 
 
 def test_synthesis_is_lazy():
-    endless = (next(clean_rows(1)) | {"sample_id": str(i)} for i in itertools.count())
+    endless = (next(gt_rows(1)) | {"sample_id": str(i)} for i in itertools.count())
     first = list(itertools.islice(synthesise(endless, load_recipe("bicubic"), seed=0), 3))
     assert [row["sample_id"] for row in first] == ["0", "1", "2"]
 
 
 def test_errors_name_the_sample():
     recipe = load_recipe("bicubic")
-    row = synthesise_sample(next(clean_rows(1)), recipe, seed=0)
+    row = synthesise_sample(next(gt_rows(1)), recipe, seed=0)
     with pytest.raises(DataError, match="sample s000: no ground truth"):
         synthesise_sample(row | {"gt": None}, recipe, seed=0)
     with pytest.raises(DataError, match="sample_id and source are required"):

@@ -17,9 +17,9 @@
     if (!sample) return;
     const frames = sample.frameTexts[reader] || [];
     $("inputs").innerHTML = [...Array(sample.frames).keys()].map((k) => figure(image(`${sample.id}-f${k + 1}`), `Frame ${k + 1}`, frames[k] ? MB.coloured(frames[k]) : "")).join("");
-    const truth = sample.truthText[reader];
-    $("truth").innerHTML = (sample.truth ? figure(image(`${sample.id}-gt`), "Ground truth", `${truth ? `${MB.coloured(truth)} <span class="muted">read</span>` : ""}`) : '<p class="muted">no picture</p>') +
-      `<p><span class="c">${MB.escape(sample.text || "no text")}</span> <span class="muted">truth${sample.layout ? `, ${MB.escape(sample.layout)}` : ""}</span></p>`;
+    const gt = sample.gtText[reader];
+    $("gt").innerHTML = (sample.gt ? figure(image(`${sample.id}-gt`), "Ground truth", `${gt ? `${MB.coloured(gt)} <span class="muted">read</span>` : ""}`) : '<p class="muted">no picture</p>') +
+      `<p><span class="c">${MB.escape(sample.text || "no text")}</span> <span class="muted">ground truth${sample.layout ? `, ${MB.escape(sample.layout)}` : ""}</span></p>`;
     for (const side of ["a", "b"]) {
       const page = $(side).value;
       const pictured = gives.get(page) !== "text", img = $(`img${side}`);

@@ -27,7 +27,7 @@ _CV_INTERPOLATION: Final[Mapping[str, int]] = {
 
 
 class ViewParams(Params):
-    """How the clean crop is seen at one moment.
+    """How the ground truth is seen at one moment.
 
     Attributes:
         height, width: Size of the canvas, pixels.
