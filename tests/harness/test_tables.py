@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import re
+import shutil
+import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any, get_args
@@ -270,6 +272,40 @@ class TestLatex:
         assert "均值" in source
         assert "XeLaTeX" in source
         assert "XeLaTeX" not in to_latex(small(method("a", ned=1)))
+
+    @staticmethod
+    def wide(count: int) -> ScoreTable:
+        columns = tuple(
+            Column(key=f"m{i}", title=f"NED, reader {i}", higher_is_better=False, decimals=3)
+            for i in range(count)
+        )
+        cells = {column.key: cell(0.5, 0.4, 0.6, "ab") for column in columns}
+        cells[f"m{count - 1}"] = Cell(unavailable="the weights of 100 % of the readers are missing")
+        names = ("A network with a long title (3.1 M, rendered plates)", "bicubic_[x4] & 50 % ~ #1")
+        return small(*(Row(name=name, note="one seed", cells=cells) for name in names), columns=columns)
+
+    def test_many_columns_continue_in_further_floats(self) -> None:
+        source = to_latex(self.wide(19))
+        assert source.count(r"\begin{table*}") == source.count(r"\end{table*}") == 3
+        assert [source.count(rf"\label{{tab:scores{part}}}") for part in ("", "-2", "-3")] == [1, 1, 1]
+        assert [source.count(f"reader {i} ") for i in range(19)] == [1] * 19
+        assert source.count("weights of 100") == 1
+
+    @pytest.mark.parametrize("count", [1, 6, 8, 19])
+    def test_compiles_within_the_page(self, count: int, tmp_path: Path) -> None:
+        if not (shutil.which("pdflatex") and shutil.which("kpsewhich")):
+            pytest.skip("no pdflatex here")
+        if subprocess.run(["kpsewhich", "adjustbox.sty"], capture_output=True, check=False).returncode:
+            pytest.skip("this LaTeX has no adjustbox")
+        (tmp_path / "scores.tex").write_text(to_latex(self.wide(count)), encoding="utf-8")
+        (tmp_path / "paper.tex").write_text(
+            r"\documentclass[twocolumn]{article}\usepackage{booktabs,adjustbox}\begin{document}"
+            r"\input{scores}\end{document}"
+        )
+        command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "paper.tex"]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout
+        assert "Overfull" not in done.stdout
 
 
 class TestMarkdown:

@@ -37,6 +37,7 @@ _ESCAPES = str.maketrans(
 )
 
 _ONE_COLUMN = 5
+_WIDEST = 8  # columns beside the methods: more would be too small to read on a page
 
 
 def escape_latex(text: str) -> str:
@@ -47,41 +48,67 @@ def escape_latex(text: str) -> str:
 
 
 def to_latex(table: ScoreTable) -> str:
-    """The table as a LaTeX float: best in bold, second underlined, intervals in small type below.
+    """The table as LaTeX floats: best in bold, second underlined, intervals in small type below.
 
-    A table of more than five columns spans both columns of a two-column page.
+    A table of more than five columns spans both columns of a two-column page. One of more than eight goes on
+    in further floats, each with the methods' names. A float that is too wide for its page is set smaller.
     """
-    float_name = "table*" if len(table.columns) > _ONE_COLUMN else "table"
-    head = ["Method", *(escape_latex(column.heading) for column in table.columns)]
-    lines = [
-        rf"\begin{{{float_name}}}[t]",
-        r"\centering",
-        rf"\caption{{{escape_latex(' '.join([table.caption(), *table.legend()]))}}}",
-        r"\label{tab:scores}",
-        r"\small",
-        r"\setlength{\tabcolsep}{4pt}",
-        rf"\begin{{tabular}}{{l{'r' * len(table.columns)}}}",
-        r"\toprule",
-        _line(head),
-    ]
-    for section in table.sections():
-        lines.append(r"\midrule")
-        if section.title:
-            lines.append(rf"\multicolumn{{{len(head)}}}{{l}}{{\textit{{{section.title}}}}} \\")
-        for row in section.rows:
-            lines.append(_line([_label(row), *map(_cell, row.cells)]))
-            if any(cell.interval for cell in row.cells):
-                lines.append(_line(["", *map(_interval, row.cells)]))
-    lines += [r"\bottomrule", r"\end{tabular}"]
-    for number, reason in enumerate(table.footnotes(), start=1):
-        lines.append(rf"\par\smallskip{{\footnotesize $^{{{number}}}$ {escape_latex(reason)}}}")
-    lines.append(rf"\end{{{float_name}}}")
-    needs = [r"% Needs \usepackage{booktabs}."]
+    count = -(-len(table.columns) // _WIDEST)
+    size = -(-len(table.columns) // max(count, 1))
+    starts = range(0, len(table.columns), size) if table.columns else range(1)
+    floats = [_float(table, slice(start, start + size), part) for part, start in enumerate(starts, start=1)]
+    lines = [line for part in floats for line in ("", *part)][1:]
+    needs = [r"% Needs \usepackage{booktabs,adjustbox}."]
     if not "\n".join(lines).isascii():
         needs.append(
             r"% Has characters beyond ASCII: compile with XeLaTeX or LuaLaTeX (Chinese: \usepackage{ctex})."
         )
     return "\n".join([*needs, *lines]) + "\n"
+
+
+def _float(table: ScoreTable, shown: slice, part: int) -> list[str]:
+    """One float with some of the columns; the first carries the caption, each the footnotes of its cells."""
+    columns = table.columns[shown]
+    name = "table*" if len(table.columns) > _ONE_COLUMN else "table"
+    caption = " ".join([table.caption(), *table.legend()])
+    lines = [
+        rf"\begin{{{name}}}[t]",
+        r"\centering",
+        rf"\caption{{{escape_latex(caption)}}}"
+        if part == 1
+        else r"\caption{Further columns of Table~\ref{tab:scores}.}",
+        r"\label{tab:scores}" if part == 1 else rf"\label{{tab:scores-{part}}}",
+        r"\small",
+        r"\setlength{\tabcolsep}{4pt}",
+        r"\begin{adjustbox}{max width=\linewidth}",
+        rf"\begin{{tabular}}{{l{'r' * len(columns)}}}",
+        r"\toprule",
+        _line(["Method", *(_heading(column.heading) for column in columns)]),
+    ]
+    noted: set[int] = set()
+    for section in table.sections():
+        lines.append(r"\midrule")
+        if section.title:
+            lines.append(rf"\multicolumn{{{len(columns) + 1}}}{{l}}{{\textit{{{section.title}}}}} \\")
+        for row in section.rows:
+            cells = row.cells[shown]
+            noted.update(cell.footnote for cell in cells if cell.footnote is not None)
+            lines.append(_line([_label(row), *map(_cell, cells)]))
+            if any(cell.interval for cell in cells):
+                lines.append(_line(["", *map(_interval, cells)]))
+    lines += [r"\bottomrule", r"\end{tabular}", r"\end{adjustbox}"]
+    for number, reason in enumerate(table.footnotes(), start=1):
+        if number in noted:
+            lines.append(rf"\par\smallskip{{\footnotesize $^{{{number}}}$ {escape_latex(reason)}}}")
+    return [*lines, rf"\end{{{name}}}"]
+
+
+def _heading(text: str) -> str:
+    """A heading; what follows a comma (the reader of a text metric) goes on a second line."""
+    first, comma, second = text.partition(", ")
+    if not comma:
+        return escape_latex(text)
+    return rf"\begin{{tabular}}[b]{{@{{}}r@{{}}}}{escape_latex(first)}\\{escape_latex(second)}\end{{tabular}}"
 
 
 def _line(cells: list[str]) -> str:
