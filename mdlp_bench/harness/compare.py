@@ -93,7 +93,8 @@ class RunComparison:
     @cached_property
     def full_table(self) -> ScoreTable:
         """The table with every column and every interval, e.g. for the supplement of a paper."""
-        return run_table(self, replace(self.options, columns=("all",), intervals="small"))
+        table = run_table(self, replace(self.options, columns=("all",), intervals="small"))
+        return table.model_copy(update={"label": "supplement"})
 
     @cached_property
     def groups(self) -> Mapping[str, Mapping[str, str]]:

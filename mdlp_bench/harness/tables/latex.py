@@ -54,8 +54,8 @@ def to_latex(table: ScoreTable) -> str:
     in further floats, each with the methods' names. A float that is too wide for its page is set smaller.
     """
     count = -(-len(table.columns) // _WIDEST)
-    size = -(-len(table.columns) // max(count, 1))
-    starts = range(0, len(table.columns), size) if table.columns else range(1)
+    size = -(-len(table.columns) // count)
+    starts = range(0, len(table.columns), size)
     floats = [_float(table, slice(start, start + size), part) for part, start in enumerate(starts, start=1)]
     lines = [line for part in floats for line in ("", *part)][1:]
     needs = [r"% Needs \usepackage{booktabs,adjustbox}."]
@@ -76,8 +76,8 @@ def _float(table: ScoreTable, shown: slice, part: int) -> list[str]:
         r"\centering",
         rf"\caption{{{escape_latex(caption)}}}"
         if part == 1
-        else r"\caption{Further columns of Table~\ref{tab:scores}.}",
-        r"\label{tab:scores}" if part == 1 else rf"\label{{tab:scores-{part}}}",
+        else rf"\caption{{Further columns of Table~\ref{{tab:{table.label}}}.}}",
+        rf"\label{{tab:{table.label}}}" if part == 1 else rf"\label{{tab:{table.label}-{part}}}",
         r"\small",
         r"\setlength{\tabcolsep}{4pt}",
         r"\begin{adjustbox}{max width=\linewidth}",

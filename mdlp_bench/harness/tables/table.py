@@ -172,6 +172,7 @@ class ScoreTable(_Part):
         show_intervals: How the intervals are shown.
         title: The first sentence of the caption; empty for one made of protocol, dataset and sizes.
         remarks: Further sentences for the legend.
+        label: What LaTeX refers to it by, behind `tab:`.
     """
 
     columns: tuple[Column, ...]
@@ -185,6 +186,7 @@ class ScoreTable(_Part):
     show_intervals: Intervals = "small"
     title: str = ""
     remarks: tuple[str, ...] = ()
+    label: str = Field(default="scores", pattern=r"^[a-z-]+$")
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
