@@ -22,6 +22,7 @@ from scipy import ndimage, special
 
 from mdlp_bench.engine import LocalEngine
 from mdlp_bench.images import encode
+from mdlp_bench.schema import EncodedImage, Sample
 from mdlp_bench.synth.degrade import degrade_triplet, draw_parameters, load_recipe, recipe_names, synthesise
 
 Array = npt.NDArray[np.float64]
@@ -136,21 +137,25 @@ def rate(work: Callable[[int], Any], seconds: float = SECONDS) -> float:
     return count / (time.process_time() - start)
 
 
-def gt_rows(count: int) -> Iterator[dict[str, Any]]:
+def gt_samples(count: int) -> Iterator[Sample]:
     stored = [encode(plate_like(seed), "png") for seed in range(8)]
     for index in range(count):
-        yield {
-            "sample_id": f"{index:07d}",
-            "plate_id": f"{index:07d}",
-            "source": "rendered",
-            "gt": {"bytes": stored[index % 8], "path": "gt.png"},
-        }
+        name = f"{index:07d}"
+        yield Sample(
+            sample_id=name,
+            plate_id=name,
+            track_id=name,
+            split="train",
+            domain="synthetic",
+            source="rendered",
+            gt=EncodedImage(stored[index % 8], "gt.png"),
+        )
 
 
 def main() -> None:
     cv2.setNumThreads(1)
     gt = plate_like(0)
-    print(f"Triplets of {HEIGHT} x {WIDTH} clean images, one core\n")
+    print(f"Triplets of {HEIGHT} x {WIDTH} ground truths, one core\n")
     print("| recipe | triplets/s | parameters alone, samples/s | 1,000,000 triplets, hours |")
     print("|---|---|---|---|")
     speed = {}
@@ -171,14 +176,14 @@ def main() -> None:
     single = 0.0
     for workers in (1, 2, 8):
         start = time.perf_counter()
-        done = sum(1 for _ in synthesise(gt_rows(count), recipe, seed=0, engine=LocalEngine(workers)))
+        done = sum(1 for _ in synthesise(gt_samples(count), recipe, seed=0, engine=LocalEngine(workers)))
         pace = done / (time.perf_counter() - start)
         single = single or pace
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         print(f"| {workers} | {pace:.0f} | {pace / single:.2f} | {memory:.0f} |")
 
     print("\n| triplets made in one process | resident memory, MB |\n|---|---|")
-    for index, _ in enumerate(synthesise(gt_rows(20_000), recipe, seed=0), start=1):
+    for index, _ in enumerate(synthesise(gt_samples(20_000), recipe, seed=0), start=1):
         if index in {500, 2000, 8000, 20000}:
             print(f"| {index} | {resident():.0f} |")
 

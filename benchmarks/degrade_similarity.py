@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from mdlp_bench.data.opening import open_samples
-from mdlp_bench.images import ImageU8, decode
+from mdlp_bench.images import ImageU8
 from mdlp_bench.metrics.text import ned
 from mdlp_bench.readers import load_reader
 from mdlp_bench.synth.degrade import RecipeComparison, compare_recipes, load_recipe, recipe_names
@@ -47,10 +47,10 @@ def draw(result: RecipeComparison, target: Path) -> None:
 
 def main() -> None:
     folder, reader_name, figure = (*sys.argv[1:], "", "")[:3]
-    rows = [row for row in open_samples(folder).rows() if row["gt"]]
-    real = [[decode(f["bytes"], row["sample_id"]) for f in row["frames"][:3]] for row in rows]
-    gts = [decode(row["gt"]["bytes"], row["sample_id"]) for row in rows]
-    texts = [row["text"] for row in rows]
+    samples = [sample for sample in open_samples(folder) if sample.gt is not None]
+    real = [sample.decode_frames(3) for sample in samples]
+    gts = [sample.decode_gt() for sample in samples]
+    texts = [sample.text for sample in samples]
 
     def legibility(images: Sequence[ImageU8], true: Sequence[str]) -> Sequence[float]:
         return [float(v) for v in ned([r.text for r in reader.read(images)], true)]

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Sized
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -27,20 +27,19 @@ from PIL import Image
 from mdlp_bench import images
 from mdlp_bench.data import (
     DecodedSamples,
-    NativeSample,
     decode_batch,
-    decode_native,
     open_samples,
     write_parquet,
 )
 from mdlp_bench.data.sources.names import natural_key
 from mdlp_bench.metrics.protocol import to_working_size
+from mdlp_bench.schema import Sample
 
 SAMPLES = 1000
 PASSES = 5
 BATCH = 32
-# Median sizes of a real track: early frames about 45 x 20, late ones about 230 x 95 (width x height).
-FRAME, TRUTH = (45, 20), (230, 95)
+FRAME = (45, 20)
+"""Width and height of an early frame in a real track (median)."""
 
 
 def write_folder(root: Path) -> None:
@@ -72,21 +71,30 @@ def per_file(root: Path, interpolation: int) -> int:
     return count
 
 
-def from_parquet(folder: Path, decoder: Callable[..., Sized], threads: int) -> int:
-    """Batches from Parquet."""
+def captured(folder: Path, threads: int) -> int:
+    """Samples from Parquet at the sizes of their capture."""
+    with ThreadPoolExecutor(threads) as pool:
+        found = (pool.map if threads > 1 else map)(pictures_of, open_samples(folder))
+        return sum(1 for _ in found)
+
+
+def pictures_of(sample: Sample) -> list[images.ImageU8]:
+    """Frames and ground truth."""
+    gt = sample.decode_gt()
+    return [*sample.decode_frames(3), *([] if gt is None else [gt])]
+
+
+def from_parquet(folder: Path, threads: int) -> int:
+    """Batches at the working size from Parquet."""
     samples = open_samples(folder)
     with ThreadPoolExecutor(threads) as pool:
         batches = samples.batches(BATCH, ["sample_id", "frames", "gt", "text"])
-        return sum(len(decoder(batch, 3, pool if threads > 1 else None)) for batch in batches)
+        return sum(len(decode_batch(batch, 3, pool if threads > 1 else None)) for batch in batches)
 
 
-def resizes(samples: list[NativeSample]) -> int:
+def resizes(samples: list[list[images.ImageU8]]) -> int:
     """What the protocol asks for once the pictures are decoded."""
-    for sample in samples:
-        for image in (*sample.frames, sample.gt):
-            if image is not None:
-                to_working_size(image)
-    return len(samples)
+    return sum(to_working_size(image) is not None for pictures in samples for image in pictures) // 4
 
 
 def main() -> None:
@@ -99,17 +107,17 @@ def main() -> None:
         started = time.process_time()
         write_parquet(DecodedSamples(open_samples(folder)), decoded)
         once = time.process_time() - started
-        native = [s for batch in open_samples(folder).batches(BATCH) for s in decode_native(batch, 3)]
+        native = list(map(pictures_of, open_samples(folder)))
         loaders: dict[str, Callable[[], int]] = {
             "files: PIL + albumentations, bilinear": lambda: per_file(root, cv2.INTER_LINEAR),
             "files: PIL + albumentations, bicubic": lambda: per_file(root, cv2.INTER_CUBIC),
-            "Parquet, captured size, 1 thread": lambda: from_parquet(folder, decode_native, 1),
-            "Parquet, captured size, 2 threads": lambda: from_parquet(folder, decode_native, 2),
+            "Parquet, captured size, 1 thread": lambda: captured(folder, 1),
+            "Parquet, captured size, 2 threads": lambda: captured(folder, 2),
             "the protocol's resizes alone": lambda: resizes(native),
-            "Parquet, working size, 1 thread": lambda: from_parquet(folder, decode_batch, 1),
-            "Parquet, working size, 2 threads": lambda: from_parquet(folder, decode_batch, 2),
-            "Parquet, stored at the working size, 1 thread": lambda: from_parquet(decoded, decode_batch, 1),
-            "Parquet, stored at the working size, 2 threads": lambda: from_parquet(decoded, decode_batch, 2),
+            "Parquet, working size, 1 thread": lambda: from_parquet(folder, 1),
+            "Parquet, working size, 2 threads": lambda: from_parquet(folder, 2),
+            "Parquet, stored at the working size, 1 thread": lambda: from_parquet(decoded, 1),
+            "Parquet, stored at the working size, 2 threads": lambda: from_parquet(decoded, 2),
         }
         wall = dict.fromkeys(loaders, float("inf"))
         cpu = dict.fromkeys(loaders, float("inf"))

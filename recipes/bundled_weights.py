@@ -215,8 +215,8 @@ def _pool_step(pool: PoolPlan, recipes: Path, out: Path, split: str, workers: in
                 synthesise_rendered(
                     recipe, count, folders[-1], seed=part.seed, only=split, engine=LocalEngine(workers)
                 )
-        rows = (row for one in folders for row in open_samples(one).rows())
-        write_parquet(rows, folder, name=f"pool-{split}")
+        samples = (sample for one in folders for sample in open_samples(one))
+        write_parquet(samples, folder, name=f"pool-{split}")
 
     names = ", ".join(
         f"{part.recipe} ({part.plates if split == 'train' else part.validation:,})" for part in pool.parts

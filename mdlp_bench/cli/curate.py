@@ -273,7 +273,7 @@ def audit_data(
         write_html(found, samples, html)
     folder = Path(dataset) if Path(dataset).is_dir() else Path(dataset).parent
     listed = quarantine(found, samples, folder) if fix else {}
-    texts = [row["text"] for row in samples.rows(["text"])]
+    texts = samples.column("text")
     if as_json:
         content = found.model_dump(mode="json") | {"texts_read": texts_read(texts)}
         typer.echo(json.dumps(content, ensure_ascii=False, indent=2))
@@ -311,7 +311,7 @@ def triage_data(
     from mdlp_bench.readers import AUTO, load_reader, reader_for
 
     samples = open_samples(dataset, split=split, source=source, order=order, labels=labels, limit=limit)
-    name = reader_for(row["text"] for row in samples.rows(["text"])) if reader == AUTO else reader
+    name = reader_for(samples.column("text")) if reader == AUTO else reader
     with progress("triage", unit="sample", as_json=as_json) as tick:
         found = triage(samples, load_reader(name), tick)
     if csv is not None:

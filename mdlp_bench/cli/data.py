@@ -139,7 +139,7 @@ def inspect_data(
     samples = open_samples(path, split=split, source=source, order=order, labels=labels, limit=limit)
     with progress("inspect", None, as_json=as_json) as tick:
         found = inspect(samples, tick)
-    reached = texts_read(row["text"] for row in samples.rows(["text"]))
+    reached = texts_read(samples.column("text"))
     if as_json:
         content = found.model_dump(mode="json") | {"texts_read": reached}
         typer.echo(json.dumps(content, ensure_ascii=False, indent=2))

@@ -2,7 +2,7 @@
 
 from mdlp_bench.data.bitmap_samples import DecodedSamples
 from mdlp_bench.data.build import write_parquet
-from mdlp_bench.data.decode import DecodedBatch, NativeSample, decode_batch, decode_native
+from mdlp_bench.data.decode import DecodedBatch, decode_batch
 from mdlp_bench.data.manifest import Manifest, read_manifest
 from mdlp_bench.data.opening import open_samples
 from mdlp_bench.data.parquet import ParquetSamples
@@ -14,12 +14,10 @@ __all__ = [
     "DecodedSamples",
     "LazySamples",
     "Manifest",
-    "NativeSample",
     "ParquetSamples",
     "Problem",
     "Samples",
     "decode_batch",
-    "decode_native",
     "open_samples",
     "read_manifest",
     "write_parquet",

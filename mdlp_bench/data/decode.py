@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from functools import partial
 from typing import Final
 
 import cv2
@@ -14,7 +13,7 @@ import pyarrow as pa
 
 from mdlp_bench.data.bitmap_samples import pixels_of_bitmap
 from mdlp_bench.errors import DataError
-from mdlp_bench.images import ImageU8, decode
+from mdlp_bench.images import decode
 from mdlp_bench.metrics.protocol import WORKING_SIZE, to_working_size
 
 _COLUMNS: Final = ["sample_id", "frames", "gt", "text"]
@@ -40,40 +39,6 @@ class DecodedBatch:
 
     def __len__(self) -> int:
         return len(self.sample_ids)
-
-
-@dataclass(frozen=True, slots=True)
-class NativeSample:
-    """One sample decoded at the sizes its images were captured in.
-
-    Attributes:
-        sample_id: Its id.
-        frames: The frames, uint8 RGB [h, w, 3] each.
-        gt: The ground truth, uint8 RGB [h, w, 3], or None.
-        text: The text, or None.
-    """
-
-    sample_id: str
-    frames: tuple[ImageU8, ...]
-    gt: ImageU8 | None
-    text: str | None
-
-
-def decode_native(
-    batch: pa.RecordBatch, n_frames: int | None = None, pool: Executor | None = None
-) -> list[NativeSample]:
-    """Decode a record batch with the columns sample_id, frames, gt and text, without resizing.
-
-    Args:
-        batch: From `Samples.batches`.
-        n_frames: At most so many of the lowest-numbered frames, None for all.
-        pool: A thread pool to decode in (decoding releases the interpreter lock).
-
-    Raises:
-        DataError: An image is broken; names the sample.
-    """
-    columns = _Columns(batch)
-    return list((pool.map if pool else map)(partial(_load, columns, n_frames), range(batch.num_rows)))
 
 
 def decode_batch(batch: pa.RecordBatch, n_frames: int = 3, pool: Executor | None = None) -> DecodedBatch:
@@ -155,13 +120,3 @@ def _decode_into(target: npt.NDArray[np.uint8], image: memoryview, name: str) ->
         cv2.cvtColor(stored, cv2.COLOR_BGR2RGB, dst=target)
     else:
         target[:] = to_working_size(decode(bytes(image), name))
-
-
-def _load(columns: _Columns, n_frames: int | None, position: int) -> NativeSample:
-    frames = tuple(
-        decode(bytes(image), columns.name(position, number))
-        for number, image in enumerate(columns.frames(position)[:n_frames])
-    )
-    gt = columns.gt(position)
-    pixels = None if gt is None else decode(bytes(gt), columns.name(position))
-    return NativeSample(columns.ids[position], frames, pixels, columns.texts[position])

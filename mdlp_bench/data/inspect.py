@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict
 
@@ -15,6 +15,9 @@ from mdlp_bench.data.parquet import ParquetSamples
 from mdlp_bench.data.samples import NOTES, Samples
 from mdlp_bench.errors import DataError
 from mdlp_bench.plate import layout_or_length
+from mdlp_bench.schema import Sample
+
+_FORMATS: Final = {".jpg": "jpeg", ".png": "png", ".bmp": "bmp", ".webp": "webp"}
 
 EXAMPLES = 3
 """Problems of one kind that a summary shows."""
@@ -93,25 +96,21 @@ class _Tally:
         self.numbers: dict[str, Counter[int]] = defaultdict(Counter)
         self.names: dict[str, Counter[str]] = defaultdict(Counter)
 
-    def add(self, row: Mapping[str, Any]) -> None:
+    def add(self, sample: Sample) -> None:
         self.samples += 1
-        self.plates.add(row["plate_id"])
-        self.with_text += row["text"] is not None
-        self.numbers["frames"][len(row["frames"])] += 1
-        for number, image in enumerate(row["frames"]):
-            self._add_image("frame", image, f"sample {row['sample_id']}, frame {number}")
-        if row["gt"] is not None:
-            self.with_gt += 1
-            self._add_image("gt", row["gt"], f"sample {row['sample_id']}, ground truth")
-        self.names["layout"][layout_or_length(row["layout"], row["text"])] += 1
-        if row["text"]:
-            self.names["province"][row["text"][0]] += 1
-
-    def _add_image(self, kind: str, image: Mapping[str, Any], name: str) -> None:
-        height, width = images.decode(image["bytes"], name).shape[:2]
-        self.numbers[f"{kind}_width"][width] += 1
-        self.numbers[f"{kind}_height"][height] += 1
-        self.names["format"][_format(image["bytes"])] += 1
+        self.plates.add(sample.plate_id)
+        self.with_text += sample.text is not None
+        self.with_gt += sample.gt is not None
+        self.numbers["frames"][len(sample.frames)] += 1
+        for name, image in sample.named_images():
+            kind = "gt" if image is sample.gt else "frame"
+            height, width = images.decode(image.content, name).shape[:2]
+            self.numbers[f"{kind}_width"][width] += 1
+            self.numbers[f"{kind}_height"][height] += 1
+            self.names["format"][_FORMATS.get(image.suffix, "other")] += 1
+        self.names["layout"][layout_or_length(sample.layout, sample.text)] += 1
+        if sample.text:
+            self.names["province"][sample.text[0]] += 1
 
     def summary(self) -> SplitSummary:
         ranges = ("frames", "frame_width", "frame_height", "gt_width", "gt_height")
@@ -144,21 +143,21 @@ def inspect(samples: Samples, progress: Callable[[int], None] | None = None) -> 
     problems = [ProblemRecord(**_fields(problem)) for problem in samples.problems]
     if isinstance(samples, ParquetSamples):
         problems += [ProblemRecord(**_fields(problem)) for problem in samples.check_shards()]
-    for row in samples.rows():
+    for sample in samples:
         try:
-            tallies[row["split"]].add(row)
+            tallies[sample.split].add(sample)
         except DataError as error:
             problems.append(
                 ProblemRecord(
                     code="broken-image",
                     message=str(error),
-                    sample_id=row["sample_id"],
-                    split=row["split"],
+                    sample_id=sample.sample_id,
+                    split=sample.split,
                     rejected=False,
                 )
             )
         for column, counts in origins.items():
-            counts[row[column]] += 1
+            counts[getattr(sample, column)] += 1
         if progress is not None:
             progress(1)
     manifest = samples.manifest if isinstance(samples, ParquetSamples) else None
@@ -181,11 +180,6 @@ def inspect(samples: Samples, progress: Callable[[int], None] | None = None) -> 
         examples={code: tuple(found[:EXAMPLES]) for code, found in by_code.items()},
         sound=not any(code not in NOTES for code in by_code),
     )
-
-
-def _format(content: bytes) -> str:
-    starts = {b"\xff\xd8\xff": "jpeg", b"\x89PNG": "png", b"BM": "bmp", b"RIFF": "webp"}
-    return next((name for start, name in starts.items() if content.startswith(start)), "other")
 
 
 def _fields(problem: Any) -> dict[str, Any]:

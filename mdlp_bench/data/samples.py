@@ -142,10 +142,7 @@ class Samples(ABC):
     @property
     def splits(self) -> Mapping[str, int]:
         """Number of samples of each split, in order of first appearance."""
-        counts: Counter[str] = Counter()
-        for batch in self.batches(4096, ["split"]):
-            counts.update(batch.column("split").to_pylist())
-        return dict(counts)
+        return dict(Counter(self.column("split")))
 
     def candidates(self) -> Mapping[str, Sequence[str]]:
         """By split, the ids that `load` can be asked for: known before any image has been read."""
@@ -203,6 +200,10 @@ class Samples(ABC):
         """Yield the named columns (default all) of each sample as a mapping of Python values."""
         for batch in self.batches(columns=columns):
             yield from batch.to_pylist()
+
+    def column(self, name: str) -> list[Any]:
+        """The values of one column that holds no images, one per sample."""
+        return [value for batch in self.batches(4096, [name]) for value in batch.column(0).to_pylist()]
 
     def torch(
         self, transform: Callable[[TorchSample], Any] | None = None, *, frames: int = 3

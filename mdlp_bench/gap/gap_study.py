@@ -17,7 +17,6 @@ from mdlp_bench.gap.sections import Section, markdown, study_sections
 from mdlp_bench.gap.sets import GapSet, SetSpec, open_set, unique_names
 from mdlp_bench.gap.study import compare_sets, embed, pair_gaps
 from mdlp_bench.gap.transfer_sections import transfer_sections
-from mdlp_bench.images import decode
 from mdlp_bench.report import Card, picture, write_report
 
 if TYPE_CHECKING:
@@ -173,13 +172,13 @@ def _examples(study: GapStudy, sets: Sequence[GapSet]) -> list[tuple[str, list[C
 
 
 def _cards(one: GapSet, ids: Sequence[str]) -> list[Card]:
-    rows = {row["sample_id"]: row for row in one.samples.select(sample_ids=ids).rows()}
+    by_id = {sample.sample_id: sample for sample in one.samples.select(sample_ids=ids)}
     return [
         Card(
-            f"{name} {rows[name]['text'] or ''}".strip(),
+            f"{name} {by_id[name].text or ''}".strip(),
             tuple(
-                picture(decode(frame["bytes"], name), f"frame {number}")
-                for number, frame in enumerate(rows[name]["frames"][:FRAMES], start=1)
+                picture(frame, f"frame {number}")
+                for number, frame in enumerate(by_id[name].decode_frames(FRAMES), start=1)
             ),
         )
         for name in ids

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -15,12 +15,13 @@ from mdlp_bench.data.samples import Samples
 from mdlp_bench.engine import SERIAL, Engine
 from mdlp_bench.errors import DataError
 from mdlp_bench.harness.statistics.clusters import FloatArray
-from mdlp_bench.images import ImageU8, decode
+from mdlp_bench.images import ImageU8
 from mdlp_bench.metrics.protocol import to_working_size
 from mdlp_bench.metrics.text import ned
 from mdlp_bench.plate import is_unreadable
 from mdlp_bench.quality import camera
 from mdlp_bench.quality.statistics import frame_statistics, luminance
+from mdlp_bench.schema import Sample
 
 if TYPE_CHECKING:
     from mdlp_bench.metrics.inception import InceptionFeatures
@@ -133,8 +134,8 @@ def measure(
         DataError: There are no samples, or one has no frames or one that is too small.
     """
     chosen = choose_plates(samples, limit, seed)
-    parts = engine.map(_measured_chunk, _chunks(chosen))
-    return _assembled([row for part in parts for row in part], name, reader, inception)
+    rows = list(engine.map(_measured, chosen, chunk=_CHUNK))
+    return _assembled(rows, name, reader, inception)
 
 
 def choose_plates(samples: Samples, limit: int | None, seed: int) -> Samples:
@@ -145,8 +146,8 @@ def choose_plates(samples: Samples, limit: int | None, seed: int) -> Samples:
     if limit is None or len(samples) <= limit:
         return samples
     of_plate: dict[str, list[str]] = {}
-    for row in samples.rows(["sample_id", "plate_id"]):
-        of_plate.setdefault(row["plate_id"], []).append(row["sample_id"])
+    for sample_id, plate_id in zip(samples.sample_ids, samples.column("plate_id"), strict=True):
+        of_plate.setdefault(plate_id, []).append(sample_id)
     kept: list[str] = []
     for plate in sorted(of_plate, key=lambda plate: unit_hash(f"chosen/{plate}", seed)):
         if kept and len(kept) + len(of_plate[plate]) > limit:
@@ -231,34 +232,17 @@ def _assembled(
     )
 
 
-def _chunks(samples: Samples) -> Iterator[list[dict[str, Any]]]:
-    for batch in samples.batches(_CHUNK, ["sample_id", "plate_id", "text", "frames"]):
-        yield batch.to_pylist()
-
-
-def _measured_chunk(rows: list[dict[str, Any]]) -> list[_Row]:
-    return [_measured_row(row) for row in rows]
-
-
-def _measured_row(row: Mapping[str, Any]) -> _Row:
-    name = f"sample {row['sample_id']}"
-    if not row["frames"]:
+def _measured(sample: Sample) -> _Row:
+    name = f"sample {sample.sample_id}"
+    if not sample.frames:
         raise DataError(f"{name}: has no frames; degrade its ground truth by a recipe (FOLDER@RECIPE)")
-    frames = [
-        decode(frame["bytes"], f"{name}, frame {number}")
-        for number, frame in enumerate(row["frames"][:FRAMES])
-    ]
+    frames = sample.decode_frames(FRAMES)
     try:
         values = statistics_of(frames)
     except DataError as error:
         raise DataError(f"{name}: {error}") from error
-    return _Row(
-        row["sample_id"],
-        row["plate_id"],
-        row["text"],
-        values,
-        [to_working_size(frame) for frame in frames],
-    )
+    working = [to_working_size(frame) for frame in frames]
+    return _Row(sample.sample_id, sample.plate_id, sample.text, values, working)
 
 
 def _reader_ned(

@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from mdlp_bench.data import open_samples
 from mdlp_bench.data.build import write_parquet
@@ -21,6 +21,7 @@ from mdlp_bench.gap.report_model import PartSizes
 from mdlp_bench.gap.sets import GapSet
 from mdlp_bench.methods import Method, MethodDescriptor
 from mdlp_bench.methods.network import method_of_trainable
+from mdlp_bench.schema import Sample
 from mdlp_bench.training.loop import WEIGHTS
 from mdlp_bench.training.methods import train_method
 from mdlp_bench.training.registry import Recipe, load_trainable, read_recipe, trainable_names
@@ -31,7 +32,6 @@ MIXED: Final = (1, 10, 100)
 TEST_SHARE: Final = 0.3
 _FINE_TUNING_SHARE: Final = 0.25
 _FEWEST: Final = 3
-_COLUMNS: Final = ["sample_id", "plate_id", "frames", "gt"]
 
 Say = Callable[[str], None]
 
@@ -87,7 +87,7 @@ class SetParts:
 
     def sizes(self) -> PartSizes:
         """Samples and plates of both parts."""
-        train, test = ({row["plate_id"] for row in s.rows(["plate_id"])} for s in (self.train, self.test))
+        train, test = (set(s.column("plate_id")) for s in (self.train, self.test))
         return PartSizes(
             name=self.name,
             train=len(self.train),
@@ -188,9 +188,7 @@ def parts_of(one: GapSet, *, limit: int, seed: int, test_share: float = TEST_SHA
     """
     chosen = choose_plates(one.samples, limit, seed)
     rows = [
-        (row["sample_id"], row["plate_id"])
-        for row in chosen.rows(_COLUMNS)
-        if row["frames"] and row["gt"] is not None
+        (sample.sample_id, sample.plate_id) for sample in chosen if sample.frames and sample.gt is not None
     ]
     parts: dict[str, list[tuple[str, str]]] = {"train": [], "test": []}
     shares = {"train": 1 - test_share, "test": test_share}
@@ -224,9 +222,7 @@ def plan_trainings(
     mixed, tuned = [], []
     steps = math.ceil(_FINE_TUNING_SHARE * spec.recipe.training.steps)
     shorter = replace(spec.recipe, training=spec.recipe.training.model_copy(update={"steps": steps}))
-    plates = sorted(
-        {row["plate_id"] for row in real.train.rows(["plate_id"])}, key=lambda p: unit_hash(p, seed)
-    )
+    plates = sorted(set(real.train.column("plate_id")), key=lambda p: unit_hash(p, seed))
     for base, one in zip(alone[1:], synthetic, strict=True):
         counts: set[int] = set()
         for percent in MIXED:
@@ -260,12 +256,12 @@ def _mixed(synthetic: SetParts, real: SetParts, plates: set[str], out: Path) -> 
     target = out / f"{synthetic.name}-{len(plates)}-{sha256_bytes(json.dumps(names).encode())[:10]}"
     if not (target / MANIFEST).is_file():
 
-        def rows() -> Iterator[dict[str, Any]]:
+        def mixed() -> Iterator[Sample]:
             for prefix, part in (("synthetic", synthetic.train), ("real", real.train)):
-                for row in part.rows():
-                    if part is synthetic.train or row["plate_id"] in plates:
+                for sample in part:
+                    if part is synthetic.train or sample.plate_id in plates:
                         # A degraded copy of the real set has the real set's ids.
-                        yield row | {"sample_id": f"{prefix}-{row['sample_id']}", "split": "train"}
+                        yield replace(sample, sample_id=f"{prefix}-{sample.sample_id}", split="train")
 
-        write_parquet(rows(), target, name=f"{synthetic.name}-with-{len(plates)}-real")
+        write_parquet(mixed(), target, name=f"{synthetic.name}-with-{len(plates)}-real")
     return open_samples(target)

@@ -98,7 +98,7 @@ class ScoringPlan:
         if readers and AUTO in readers:
             if samples is None:
                 raise ReaderError("the reader auto is chosen by the samples that are scored; give them")
-            found = reader_for(row["text"] for row in samples.rows(["text"]))
+            found = reader_for(samples.column("text"))
             readers = [found if name == AUTO else name for name in readers]
         rules = CURRENT if protocol is None else protocol_named(protocol)
         names = [
@@ -108,7 +108,7 @@ class ScoringPlan:
         check_device(here)
         loaded = tuple(load_reader(name).to(here) for name in dict.fromkeys(names))
         if samples is not None:
-            texts = [row["text"] for row in samples.rows(["text"])]
+            texts = samples.column("text")
             for reader in loaded:
                 if beyond := beyond_reach(reader.descriptor, texts):
                     logger.warning("%s", beyond)

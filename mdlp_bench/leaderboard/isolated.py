@@ -35,7 +35,6 @@ _KEPT_VARIABLES: Final = (
     "VIRTUAL_ENV",
     "SYSTEMROOT",
 )
-_HIDDEN: Final = ("gt", "text", "text_origin", "degradation")
 _TAIL: Final = 300
 _LOG_BYTES: Final = 4096
 
@@ -76,11 +75,18 @@ def run_isolated(
     with tempfile.TemporaryDirectory(prefix="mdlp-bench-") as work:
         inputs, made, empty = (Path(work) / name for name in ("inputs", "made", "empty"))
         empty.mkdir()
-        rows = (
-            {**row, **dict.fromkeys(_HIDDEN), "plate_id": _anonymous(row["plate_id"])}
-            for row in samples.rows()
+        hidden = (
+            dataclasses.replace(
+                sample,
+                plate_id=_anonymous(sample.plate_id),
+                gt=None,
+                text=None,
+                text_origin=None,
+                degradation=None,
+            )
+            for sample in samples
         )
-        write_parquet(rows, inputs, name=samples.name.replace("/", "-"))
+        write_parquet(hidden, inputs, name=samples.name.replace("/", "-"))
         command = [
             *(sys.executable, "-m", "mdlp_bench.leaderboard.isolated_worker"),
             *(f"{path}:{function}", str(inputs), str(made), str(megabytes), str(seed)),

@@ -176,26 +176,26 @@ def score_submission(path: Path, samples: Samples) -> LrlprScore:
         DataError: It is no submission, a line is of no track of `samples`, or no text is known.
     """
     submitted = read_submission(path)
-    rows = list(samples.rows(["sample_id", "plate_id", "text", "layout"]))
-    tracks = {track_of(row["sample_id"]) for row in rows}
-    if strangers := sorted(submitted.keys() - tracks):
+    tracks = [track_of(sample_id) for sample_id in samples.sample_ids]
+    if strangers := sorted(submitted.keys() - set(tracks)):
         more = f" and {len(strangers) - 1} more" if len(strangers) > 1 else ""
         raise DataError(f"{path}: {strangers[0]}{more}: no track of {samples.name}")
-    known = [row for row in rows if row["text"]]
+    columns = map(samples.column, ("text", "plate_id", "layout"))
+    known = [row for row in zip(tracks, *columns, strict=True) if row[1]]
     if not known:
         raise DataError(f"{samples.name}: has no texts to score by")
-    answers = [submitted.get(track_of(row["sample_id"])) for row in known]
+    answers = [submitted.get(track) for track, *_ in known]
     right = np.array(
-        [a is not None and a[0] == normalise(row["text"]) for a, row in zip(answers, known, strict=True)],
+        [a is not None and a[0] == normalise(text) for a, (_, text, *_) in zip(answers, known, strict=True)],
         np.float64,
     )
     given = [index for index, answer in enumerate(answers) if answer is not None]
     gap = confidence_gap([a[1] for a in answers if a is not None], right[given] > 0) if given else None
-    layouts = [row["layout"] or "unknown" for row in known]
+    layouts = [layout or "unknown" for *_, layout in known]
 
     def rate(chosen: Iterable[int]) -> Estimate:
         places = list(chosen)
-        plates = [known[index]["plate_id"] for index in places]
+        plates = [known[index][2] for index in places]
         return ClusterBootstrap(plates).interval(right[places], is_share=True)
 
     total = rate(range(len(known)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -17,6 +18,7 @@ from mdlp_bench.engine import SERIAL, Engine
 from mdlp_bench.errors import DataError
 from mdlp_bench.images import encode
 from mdlp_bench.metrics.protocol import WORKING_SIZE
+from mdlp_bench.schema import EncodedImage, Sample
 from mdlp_bench.synth.degrade import Recipe, finish, synthesise
 from mdlp_bench.synth.render import Provinces, plate_of, render_sample
 from mdlp_bench.synth.rounded import rendered_under
@@ -24,15 +26,15 @@ from mdlp_bench.synth.rounded import rendered_under
 Ratios = Mapping[str, float]
 
 
-def rendered_row(
+def rendered_sample(
     index: int,
     *,
     recipe: Recipe,
     seed: int,
     provinces: Provinces = "uniform",
     ratios: Ratios = DEFAULT_RATIOS,
-) -> dict[str, Any]:
-    """The ground truth's sample row of one rendered plate; a function of its arguments alone.
+) -> Sample:
+    """One rendered plate as a sample without frames; a function of its arguments alone.
 
     Args:
         index: Place in the stream of plates.
@@ -42,7 +44,7 @@ def rendered_row(
         ratios: Shares of the splits; the plate's text decides (see `split_of`).
     """
     plates, sample_id = recipe.plates, f"rendered-{seed}-{index:07d}"
-    sample = render_sample(
+    plate = render_sample(
         seed,
         index,
         layouts=plates.layouts,
@@ -50,19 +52,19 @@ def rendered_row(
         appearance=plates.appearance,
         size=WORKING_SIZE,
     )
-    image = finish(sample.image, recipe, seed=seed, sample_id=sample_id)
-    return {
-        "sample_id": sample_id,
-        "plate_id": sample.text,
-        "track_id": sample_id,
-        "split": split_of(sample.text, ratios),
-        "domain": "synthetic",
-        "source": "rendered",
-        "gt": {"bytes": encode(image, "jpg", quality=95), "path": f"{index:07d}.jpg"},
-        "text": sample.text,
-        "text_origin": "rendered",
-        "layout": sample.layout,
-    }
+    image = finish(plate.image, recipe, seed=seed, sample_id=sample_id)
+    return Sample(
+        sample_id=sample_id,
+        plate_id=plate.text,
+        track_id=sample_id,
+        split=split_of(plate.text, ratios),
+        domain="synthetic",
+        source="rendered",
+        gt=EncodedImage(encode(image, "jpg", quality=95), f"{index:07d}.jpg"),
+        text=plate.text,
+        text_origin="rendered",
+        layout=plate.layout,
+    )
 
 
 def synthesise_rendered(
@@ -86,7 +88,7 @@ def synthesise_rendered(
         out: Folder to write (see `write_parquet`).
         seed: Of plates and degradation.
         n_frames: Frames a sample.
-        provinces: See `rendered_row`.
+        provinces: See `rendered_sample`.
         ratios: Shares of the plate-disjoint splits.
         only: Draw plates of this split alone.
         engine: Where; the bytes do not depend on it.
@@ -106,14 +108,14 @@ def synthesise_rendered(
         if only is None
         or split_of(plate_of(seed, index, layouts=layouts, provinces=provinces)[0], ratios) == only
     )
-    prepare = partial(rendered_row, recipe=recipe, seed=seed, provinces=provinces, ratios=dict(ratios))
-    rows = synthesise(islice(wanted, n), recipe, prepare=prepare, seed=seed, n_frames=n_frames, engine=engine)
+    prepare = partial(rendered_sample, recipe=recipe, seed=seed, provinces=provinces, ratios=dict(ratios))
+    made = synthesise(islice(wanted, n), recipe, prepare=prepare, seed=seed, n_frames=n_frames, engine=engine)
     made_by = {
         "plates": {"n": n, "provinces": provinces, "only": only},
         **_made_by(recipe, seed, n_frames, ratios),
     }
     return write_parquet(
-        rows,
+        made,
         out,
         name=f"rendered-{recipe.id}",
         made_by=made_by,
@@ -153,11 +155,11 @@ def synthesise_samples(
     if n is not None and not 1 <= n <= len(plates):
         raise DataError(f"{plates.name}: {n} samples asked for, there are {len(plates)}")
     chosen = plates if n is None else plates.select(sample_ids=plates.sample_ids[:n])
-    rows = synthesise(_resplit(chosen, ratios), recipe, seed=seed, n_frames=n_frames, engine=engine)
+    made = synthesise(_resplit(chosen, ratios), recipe, seed=seed, n_frames=n_frames, engine=engine)
     name = f"{plates.name.replace('/', '-')}-{recipe.id}"
     made_by = {"ground truth": {"name": plates.name, "n": n}, **_made_by(recipe, seed, n_frames, ratios)}
     return write_parquet(
-        rows, out, name=name, made_by=made_by, rendered_under=rendered_under(), progress=progress
+        made, out, name=name, made_by=made_by, rendered_under=rendered_under(), progress=progress
     )
 
 
@@ -170,6 +172,6 @@ def _made_by(recipe: Recipe, seed: int, n_frames: int, ratios: Ratios) -> dict[s
     }
 
 
-def _resplit(samples: Samples, ratios: Ratios) -> Iterator[dict[str, Any]]:
-    for row in samples.rows():
-        yield row | {"split": split_of(row["plate_id"], ratios)}
+def _resplit(samples: Samples, ratios: Ratios) -> Iterator[Sample]:
+    for sample in samples:
+        yield replace(sample, split=split_of(sample.plate_id, ratios))

@@ -16,21 +16,23 @@ from typing import Any, Final
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from mdlp_bench.data.decode import NativeSample, decode_native
 from mdlp_bench.data.samples import Samples
 from mdlp_bench.errors import DataError
 from mdlp_bench.files import seed_for
 from mdlp_bench.images import ImageU8
 from mdlp_bench.methods.tensors import to_tensor
 from mdlp_bench.metrics.protocol import WORKING_SIZE, to_working_size
+from mdlp_bench.schema import SAMPLE_SCHEMA, samples_of
 from mdlp_bench.training.trainable import TrainingBatch
 
-_COLUMNS = ["sample_id", "frames", "gt", "text"]
+# All but the record of the degradation, which is as large as a frame.
+_COLUMNS: Final = [name for name in SAMPLE_SCHEMA.names if name != "degradation"]
 _PREFETCHED: Final = 4
 """Batches that each worker holds ready."""
 
@@ -94,7 +96,8 @@ class TrainingData:
     def batch(self, step: int, size: int, rank: int = 0, world: int = 1) -> PixelBatch:
         """The share of process `rank` of `world` in the batch of a step (samples rank, rank + world, ...)."""
         places = range(step * size + rank, (step + 1) * size, world)
-        return stack([self._visit(place) for place in places])
+        frames, gts, texts = zip(*(self._visit(place) for place in places), strict=True)
+        return PixelBatch(torch.from_numpy(np.stack(frames)), torch.from_numpy(np.stack(gts)), texts)
 
     def stream(
         self,
@@ -150,19 +153,20 @@ class TrainingData:
                 ahead = pool.submit(prepare, step + 1) if step + 1 < stop else None
                 yield batch
 
-    def _visit(self, place: int) -> NativeSample:
+    def _visit(self, place: int) -> tuple[npt.NDArray[np.uint8], ImageU8, str | None]:
+        """Frames [N, 112, 224, 3], ground truth and text of the sample that comes at a place."""
         epoch, offset = divmod(place, len(self))
-        sample = self._decoded(int(_order(self.seed, epoch, len(self))[offset]))
+        (row,) = self.table.slice(int(_order(self.seed, epoch, len(self))[offset]), 1).to_batches()
+        (sample,) = samples_of(row)
+        gt = sample.decode_gt()
+        if gt is None:
+            raise DataError(f"sample {sample.sample_id} has no ground truth")
         rng = np.random.default_rng(seed_for("training", self.seed, place))
-        frames = choose(sample.frames, self.frames, rng)
+        chosen = choose(sample.decode_frames(), self.frames, rng)
         if self.single and rng.random() < self.single:
-            frames = (frames[int(rng.integers(self.frames))],) * self.frames
-        return vary(NativeSample(sample.sample_id, frames, sample.gt, sample.text), rng, self.augment)
-
-    def _decoded(self, index: int) -> NativeSample:
-        (batch,) = self.table.slice(index, 1).to_batches()
-        (sample,) = decode_native(batch)
-        return sample
+            chosen = (chosen[int(rng.integers(self.frames))],) * self.frames
+        *frames, gt = augment((*chosen, gt), rng, self.augment)
+        return np.stack(frames), gt, sample.text
 
     def _check(self, name: str) -> None:
         counts = self.table.column("frames").combine_chunks().value_lengths().to_numpy(zero_copy_only=False)
@@ -191,20 +195,25 @@ def choose(frames: Sequence[ImageU8], count: int, rng: np.random.Generator) -> t
     return tuple(frames[int(i)] for i in sorted(rng.choice(len(frames), count, replace=False)))
 
 
-def vary(sample: NativeSample, rng: np.random.Generator, strength: float) -> NativeSample:
-    """The sample at the working size, seen slightly otherwise: frames and ground truth alike.
+def augment(pictures: Sequence[ImageU8], rng: np.random.Generator, strength: float) -> list[ImageU8]:
+    """Frames and then their ground truth, brought to the working size and changed alike.
 
-    Another crop (shift and scale of up to 3 %, a turn of up to 1.5 degrees) and another exposure (gain and
-    offset a channel); one time in twenty a frame is missing and its predecessor stands in for it.
+    The crop is shifted and scaled by up to 3 % and turned by up to 1.5 degrees. The exposure changes by a
+    gain and an offset per channel. In one sample of twenty a frame is lost: its predecessor stands in for it.
+
+    Args:
+        pictures: uint8 RGB [h, w, 3] each, the ground truth last.
+        rng: Of the changes.
+        strength: 0 (none) to 1.
     """
-    images = [to_working_size(image) for image in (*sample.frames, sample.gt)]  # type: ignore[arg-type]
+    images = [to_working_size(picture) for picture in pictures]
     if strength > 0:
         matrix, table = _crop(rng, strength), _exposure(rng, strength)
         images = [np.asarray(cv2.LUT(_warp(image, matrix), table), np.uint8) for image in images]
         if len(images) > 2 and rng.random() < 0.05 * strength:
             lost = int(rng.integers(1, len(images) - 1))
             images[lost] = images[lost - 1]
-    return NativeSample(sample.sample_id, tuple(images[:-1]), images[-1], sample.text)
+    return images
 
 
 def _warp(image: ImageU8, matrix: np.ndarray) -> np.ndarray:
@@ -225,14 +234,6 @@ def _exposure(rng: np.random.Generator, strength: float) -> np.ndarray:
     offset = rng.normal(0, 0.03) * strength
     table = np.linspace(0, 1, 256)[:, None] * gain + offset
     return np.clip(table * 255 + 0.5, 0, 255).astype(np.uint8)[None]
-
-
-def stack(samples: Sequence[NativeSample]) -> PixelBatch:
-    """Samples at the working size as one batch."""
-    frames = np.stack([np.stack(sample.frames) for sample in samples])
-    gt = np.stack([sample.gt for sample in samples if sample.gt is not None])
-    texts = tuple(sample.text for sample in samples)
-    return PixelBatch(torch.from_numpy(frames), torch.from_numpy(gt), texts)
 
 
 class _Mapped:

@@ -24,7 +24,6 @@ from mdlp_bench.data import (
     ParquetSamples,
     build,
     decode_batch,
-    decode_native,
     open_samples,
     shards,
     write_parquet,
@@ -394,9 +393,6 @@ def test_decoded_batches(mdlp: Path, tmp_path: Path) -> None:
         for number in range(3):
             expected = pictures[min(number, len(pictures) - 1)]
             np.testing.assert_array_equal(decoded.frames[position, number], expected)
-    native = decode_native(next(samples.batches()))
-    assert [len(sample.frames) for sample in native] == [3, 1, 5, 2]
-    assert native[0].gt is not None and native[0].gt.shape == (60, 160, 3) and native[3].gt is None
     write_parquet([row | {"frames": [], "frame_indices": []} for row in samples.rows()], tmp_path / "no")
     with pytest.raises(DataError, match="sample train-a: has no frames; degrade"):
         decode_batch(next(open_samples(tmp_path / "no").batches()))

@@ -31,21 +31,19 @@ def test_real_scenes_take_the_whole_path(shared_dir: Path, tmp_path: Path) -> No
     done = CliRunner().invoke(app, [*arguments, "--preview"], catch_exceptions=False)
     assert done.exit_code == 0 and "ccpd_scenes-surveillance" in done.output
     assert decode((out / "preview.png").read_bytes(), "preview").size
-    clean = {row["sample_id"]: row for row in open_samples(scenes).rows()}
-    rows = list(open_samples(out).rows())
-    assert len(rows) == 29 and {row["sample_id"] for row in rows} == set(clean)
+    given = {sample.sample_id: sample for sample in open_samples(scenes)}
+    made = list(open_samples(out))
+    assert len(made) == 29 and {sample.sample_id for sample in made} == set(given)
     splits: dict[str, set[str]] = defaultdict(set)
-    for row in rows:
-        before = clean[row["sample_id"]]
-        assert (row["gt"], row["text"], row["plate_id"]) == tuple(
-            before[n] for n in ("gt", "text", "plate_id")
-        )
-        assert (row["domain"], row["source"], row["recipe"]) == ("synthetic", "ccpd", "surveillance")
-        assert json.loads(row["degradation"])["recipe_version"] == "1"
-        assert replay(row) == [frame["bytes"] for frame in row["frames"]]
-        widths = [decode(frame["bytes"], "frame").shape[1] for frame in row["frames"]]
+    for sample in made:
+        before = given[sample.sample_id]
+        assert (sample.gt, sample.text, sample.plate_id) == (before.gt, before.text, before.plate_id)
+        assert (sample.domain, sample.source, sample.recipe) == ("synthetic", "ccpd", "surveillance")
+        assert json.loads(sample.degradation or "")["recipe_version"] == "1"
+        assert replay(sample) == [frame.content for frame in sample.frames]
+        widths = [frame.shape[1] for frame in sample.decode_frames()]
         assert len(widths) == 3 and all(25 <= width <= 60 for width in widths)
-        splits[row["plate_id"]].add(row["split"])
+        splits[sample.plate_id].add(sample.split)
     assert all(found == {split_of(plate, DEFAULT_RATIOS)} for plate, found in splits.items())
 
 
@@ -90,10 +88,10 @@ def test_what_cannot_be_made_is_refused(tmp_path: Path) -> None:
 def test_a_recipe_says_how_its_plates_look(tmp_path: Path) -> None:
     recipe = load_recipe("surveillance@2")
     synthesise_rendered(recipe, 40, tmp_path / "out", seed=3)
-    rows = list(open_samples(tmp_path / "out").rows())
-    assert {row["layout"] for row in rows} <= set(recipe.plates.layouts)
-    assert {row["recipe"] for row in rows} == {"surveillance@2"}
-    assert replay(rows[0]) == [frame["bytes"] for frame in rows[0]["frames"]]
+    made = list(open_samples(tmp_path / "out"))
+    assert {sample.layout for sample in made} <= set(recipe.plates.layouts)
+    assert {sample.recipe for sample in made} == {"surveillance@2"}
+    assert replay(made[0]) == [frame.content for frame in made[0].frames]
     # Heavier strokes than version 1's: more ink on the same plates.
     plain = load_recipe("surveillance").plates.appearance
     assert recipe.plates.appearance.stroke > plain.stroke == 0

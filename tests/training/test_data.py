@@ -12,11 +12,10 @@ from conftest import sample_row
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mdlp_bench.data.decode import NativeSample
 from mdlp_bench.data.samples import Samples
 from mdlp_bench.errors import DataError
 from mdlp_bench.methods.tensors import to_images, to_tensor
-from mdlp_bench.training.data import TrainingData, choose, vary
+from mdlp_bench.training.data import TrainingData, augment, choose
 
 MakeSamples = Callable[..., Samples]
 
@@ -72,25 +71,23 @@ def test_chosen_frames_keep_their_order(count: int, available: int, seed: int) -
         assert chosen == [*range(available), *[available - 1] * (count - available)]
 
 
-def test_frames_and_truth_are_varied_alike() -> None:
+def test_frames_and_ground_truth_are_augmented_alike() -> None:
     rng = np.random.default_rng(0)
     image = rng.integers(0, 256, (112, 224, 3), dtype=np.uint8)
-    sample = NativeSample("s", (image, image, image), image, None)
     for seed in range(20):
-        varied = vary(sample, np.random.default_rng(seed), 1.0)
-        assert varied.gt is not None
-        assert all(np.array_equal(frame, varied.gt) for frame in varied.frames)
-        assert not np.array_equal(varied.gt, image)
-    untouched = vary(sample, np.random.default_rng(0), 0.0)
-    assert np.array_equal(untouched.frames[0], image)
+        *frames, gt = augment([image] * 4, np.random.default_rng(seed), 1.0)
+        assert all(np.array_equal(frame, gt) for frame in frames)
+        assert not np.array_equal(gt, image)
+    untouched = augment([image] * 4, np.random.default_rng(0), 0.0)
+    assert np.array_equal(untouched[0], image)
 
 
 def test_a_lost_frame_is_replaced_by_its_predecessor() -> None:
     frames = tuple(np.full((112, 224, 3), 40 * i, np.uint8) for i in range(1, 4))
-    sample = NativeSample("s", frames, frames[0], None)
     lost = 0
     for seed in range(400):
-        levels = [float(frame.mean()) for frame in vary(sample, np.random.default_rng(seed), 1.0).frames]
+        *found, _ = augment((*frames, frames[0]), np.random.default_rng(seed), 1.0)
+        levels = [float(frame.mean()) for frame in found]
         lost += levels[1] == levels[0] or levels[2] == levels[1]
     assert 5 <= lost <= 45
 

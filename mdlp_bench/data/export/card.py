@@ -16,6 +16,7 @@ from mdlp_bench.data.inspect import Inspection, Range, SplitSummary
 from mdlp_bench.data.manifest import Manifest
 from mdlp_bench.data.samples import Samples
 from mdlp_bench.metrics.protocol import WORKING_SIZE, to_working_size
+from mdlp_bench.schema import Sample
 
 PICTURE: Final = "assets/samples.png"
 _PICTURED: Final = 6
@@ -106,19 +107,18 @@ def dataset_card(manifest: Manifest, found: Inspection, card: CardFields) -> str
 
 def contact_sheet(samples: Samples) -> bytes:
     """A PNG of a few samples: up to three frames and the ground truth a row, at the working size."""
-    rows = [list(_pictures(row)) for row in islice(samples.rows(), _PICTURED)]
+    rows = [list(_pictures(sample)) for sample in islice(samples, _PICTURED)]
     blank = np.full((*WORKING_SIZE, 3), 255, np.uint8)
     width = max(len(row) for row in rows)
     lines = [np.hstack(row[:-1] + [blank] * (width - len(row)) + row[-1:]) for row in rows]
     return images.encode(np.vstack(lines))
 
 
-def _pictures(row: dict[str, Any]) -> Iterator[images.ImageU8]:
-    for image in (*row["frames"][:_FRAMES_SHOWN], row["gt"]):
-        if image is None:
-            yield np.full((*WORKING_SIZE, 3), 255, np.uint8)
-        else:
-            yield to_working_size(images.decode(image["bytes"], f"sample {row['sample_id']}"))
+def _pictures(sample: Sample) -> Iterator[images.ImageU8]:
+    if sample.frames:
+        yield from map(to_working_size, sample.decode_frames(_FRAMES_SHOWN))
+    gt = sample.decode_gt()
+    yield np.full((*WORKING_SIZE, 3), 255, np.uint8) if gt is None else to_working_size(gt)
 
 
 def _front_matter(manifest: Manifest, title: str, card: CardFields) -> dict[str, Any]:

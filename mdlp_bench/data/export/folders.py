@@ -13,7 +13,6 @@ from mdlp_bench.data.export.target import (
     check_splits,
     export_identity,
     is_portable,
-    suffix_of,
     write_once,
     write_table,
 )
@@ -23,6 +22,7 @@ from mdlp_bench.data.sources.mdlp import EXTRA_COLUMNS
 from mdlp_bench.data.sources.names import IMAGE_SUFFIXES, sample_id_of
 from mdlp_bench.errors import DataError
 from mdlp_bench.output_folder import unfinished
+from mdlp_bench.schema import EncodedImage, Sample
 
 
 def export_mdlp(samples: Samples, out: Path, progress: Any = None) -> int:
@@ -48,18 +48,16 @@ def export_mdlp(samples: Samples, out: Path, progress: Any = None) -> int:
     groups: dict[str, Names] = defaultdict(Names)
     check_splits(samples)
     with unfinished(out, export_identity("mdlp", samples)):
-        for row in samples.rows():
-            if not row["frames"]:
-                raise DataError(
-                    f"sample {row['sample_id']}: has no frames, which this layout needs; degrade it first"
-                )
-            split = sample_id_of(row["split"])
-            group = groups[split].give(_group_name(row), str(row["sample_id"]))
-            for name, image in zip(_frame_names(row), row["frames"], strict=True):
-                write_once(out / split / "inputs" / group / name, image["bytes"])
-            if row["gt"] is not None:
-                write_once(out / split / "gt" / group / _image_name(row["gt"], "gt"), row["gt"]["bytes"])
-            lines.append([split, group, row["text"] or "", *(row[name] or "" for name in columns)])
+        for sample in samples:
+            _check_frames(sample)
+            split = sample_id_of(sample.split)
+            group = groups[split].give(_group_name(sample), sample.sample_id)
+            for name, image in zip(_frame_names(sample), sample.frames, strict=True):
+                write_once(out / split / "inputs" / group / name, image.content)
+            if sample.gt is not None:
+                write_once(out / split / "gt" / group / _image_name(sample.gt, "gt"), sample.gt.content)
+            kept = (getattr(sample, name) or "" for name in columns)
+            lines.append([split, group, sample.text or "", *kept])
             if progress is not None:
                 progress(1)
         write_table(out / "labels.csv", lines)
@@ -88,19 +86,20 @@ def export_lrlpr(samples: Samples, out: Path, progress: Any = None) -> int:
     folders: dict[str, str] = {}
     check_splits(samples)
     with unfinished(out, export_identity("lrlpr", samples)):
-        for row in samples.rows():
-            if not row["frames"]:
-                raise DataError(
-                    f"sample {row['sample_id']}: has no frames, which this layout needs; degrade it first"
-                )
-            place = _track_folder(row, numbers, folders)
-            folders[place.as_posix()] = str(row["sample_id"])
+        for sample in samples:
+            _check_frames(sample)
+            place = _track_folder(sample, numbers, folders)
+            folders[place.as_posix()] = sample.sample_id
             folder = out / place
-            for number, image in enumerate(row["frames"], start=1):
-                write_once(folder / f"lr-{number:03d}{suffix_of(image)}", image["bytes"])
-            if row["gt"] is not None:
-                write_once(folder / f"hr-001{suffix_of(row['gt'])}", row["gt"]["bytes"])
-            annotation = {"plate_layout": row["layout"], "plate_text": row["text"], "corners": {}}
+            for number, image in enumerate(sample.frames, start=1):
+                write_once(folder / f"lr-{number:03d}{image.suffix}", image.content)
+            if sample.gt is not None:
+                write_once(folder / f"hr-001{sample.gt.suffix}", sample.gt.content)
+            annotation: dict[str, Any] = {
+                "plate_layout": sample.layout,
+                "plate_text": sample.text,
+                "corners": {},
+            }
             content = json.dumps(annotation, ensure_ascii=False, indent=2) + "\n"
             write_once(folder / "annotations.json", content.encode())
             if progress is not None:
@@ -109,39 +108,44 @@ def export_lrlpr(samples: Samples, out: Path, progress: Any = None) -> int:
     return len(folders)
 
 
-def _group_name(row: dict[str, Any]) -> str:
+def _check_frames(sample: Sample) -> None:
+    if not sample.frames:
+        raise DataError(
+            f"sample {sample.sample_id}: has no frames, which this layout needs; degrade it first"
+        )
+
+
+def _group_name(sample: Sample) -> str:
     """The original group when the sample still is in its split, else the sample id."""
-    track = str(row["track_id"])
-    group = track.removeprefix(f"{row['split']}-")
-    return group if group != track and is_portable(group) else str(row["sample_id"])
+    group = sample.track_id.removeprefix(f"{sample.split}-")
+    return group if group != sample.track_id and is_portable(group) else sample.sample_id
 
 
-def _frame_names(row: dict[str, Any]) -> list[str]:
+def _frame_names(sample: Sample) -> list[str]:
     """The original file names when they give back order and indices, else `img_<index>`."""
-    names = [_image_name(image, "") for image in row["frames"]]
-    indices = list(row["frame_indices"])
+    names = [_image_name(image, "") for image in sample.frames]
     if all(names) and len({name.lower() for name in names}) == len(names):
         try:
             ordered = order_frames(names)
-            if (ordered.names, ordered.indices) == (tuple(names), tuple(indices)):
+            if (ordered.names, ordered.indices) == (tuple(names), sample.frame_indices):
                 return names
         except DataError:
             pass
-    return [f"img_{i}{suffix_of(image)}" for i, image in zip(indices, row["frames"], strict=True)]
+    return [f"img_{i}{image.suffix}" for i, image in zip(sample.frame_indices, sample.frames, strict=True)]
 
 
-def _image_name(image: dict[str, Any], default: str) -> str:
+def _image_name(image: EncodedImage, default: str) -> str:
     """The base name an image had, if it is still a valid one; else the default with the right ending."""
-    name = Path(image["path"] or "").name
+    name = Path(image.name or "").name
     if is_portable(name) and Path(name).suffix.lower() in IMAGE_SUFFIXES:
         return name
-    return f"{default}{suffix_of(image)}" if default else ""
+    return f"{default}{image.suffix}" if default else ""
 
 
-def _track_folder(row: dict[str, Any], numbers: Counter[str], taken: Collection[str]) -> Path:
-    split = sample_id_of(row["split"])
-    rest = str(row["sample_id"]).removeprefix(f"{split}-")
-    if row["source"] == "lrlpr" and "-track_" in f"-{rest}":
+def _track_folder(sample: Sample, numbers: Counter[str], taken: Collection[str]) -> Path:
+    split = sample_id_of(sample.split)
+    rest = sample.sample_id.removeprefix(f"{split}-")
+    if sample.source == "lrlpr" and "-track_" in f"-{rest}":
         head, track = rest.rsplit("track_", 1)
         # `Scenario-A-Brazilian-`: the scenario's own dash is not a separator.
         parts = head.rstrip("-").replace("Scenario-", "Scenario ").split("-")
@@ -149,7 +153,7 @@ def _track_folder(row: dict[str, Any], numbers: Counter[str], taken: Collection[
         own = Path(split, *folders, f"track_{track}")
         if own.as_posix() not in taken:
             return own
-    group = Path(split, sample_id_of(row["layout"] or "unknown"))
+    group = Path(split, sample_id_of(sample.layout or "unknown"))
     while True:
         numbers[str(group)] += 1
         place = group / f"track_{numbers[str(group)]:05d}"

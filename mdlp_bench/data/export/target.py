@@ -18,8 +18,6 @@ from mdlp_bench.errors import DataError
 from mdlp_bench.files import write_bytes
 from mdlp_bench.schema import SAMPLE_SCHEMA
 
-_SUFFIXES: Final = {b"\xff\xd8\xff": ".jpg", b"\x89PNG": ".png", b"BM": ".bmp", b"RIFF": ".webp"}
-
 _ILLEGAL: Final = frozenset('<>:"/\\|?*')
 _DEVICES: Final = frozenset(
     ("con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10)))
@@ -120,9 +118,3 @@ def write_once(path: Path, content: bytes) -> None:
     """Write a file atomically unless an earlier, interrupted export has finished it."""
     if not (path.is_file() and path.stat().st_size == len(content) and path.read_bytes() == content):
         write_bytes(path, content)
-
-
-def suffix_of(image: dict[str, Any]) -> str:
-    """The file ending that an image's bytes ask for."""
-    content: bytes = image["bytes"]
-    return next((suffix for start, suffix in _SUFFIXES.items() if content.startswith(start)), ".bin")

@@ -9,11 +9,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from mdlp_bench.data.export.target import Names, check_splits, export_identity, suffix_of, write_table
+from mdlp_bench.data.export.target import Names, check_splits, export_identity, write_table
 from mdlp_bench.data.samples import Samples
 from mdlp_bench.data.sources.names import sample_id_of
 from mdlp_bench.files import atomic_path
 from mdlp_bench.output_folder import unfinished
+from mdlp_bench.schema import Sample
 
 SHARD_SAMPLES: Final = 1000
 _META: Final = (
@@ -69,17 +70,17 @@ def _keys(samples: Samples) -> tuple[dict[str, str], dict[str, str]]:
 
 def _write_tar(samples: Samples, target: Path, keys: Mapping[str, str]) -> None:
     with atomic_path(target) as temporary, tarfile.open(temporary, "w", format=tarfile.PAX_FORMAT) as tar:
-        for row in samples.rows():
-            for name, content in _members(row, keys[row["sample_id"]]):
+        for sample in samples:
+            for name, content in _members(sample, keys[sample.sample_id]):
                 info = tarfile.TarInfo(name)
                 info.size, info.mode = len(content), 0o644
                 tar.addfile(info, io.BytesIO(content))
 
 
-def _members(row: dict[str, Any], key: str) -> Iterator[tuple[str, bytes]]:
-    for number, image in enumerate(row["frames"]):
-        yield f"{key}.frame{number}{suffix_of(image)}", image["bytes"]
-    if row["gt"] is not None:
-        yield f"{key}.gt{suffix_of(row['gt'])}", row["gt"]["bytes"]
-    meta = {name: row[name] for name in _META}
+def _members(sample: Sample, key: str) -> Iterator[tuple[str, bytes]]:
+    for number, image in enumerate(sample.frames):
+        yield f"{key}.frame{number}{image.suffix}", image.content
+    if sample.gt is not None:
+        yield f"{key}.gt{sample.gt.suffix}", sample.gt.content
+    meta = {name: getattr(sample, name) for name in _META}
     yield f"{key}.json", json.dumps(meta, ensure_ascii=False).encode()

@@ -69,7 +69,7 @@ def fit_recipe(
     samples = choose_plates(open_samples(real), limit, seed)
     ours, held_out = _divided(samples, seed)
     plates = plates_of(ours)
-    paired = all(row["gt"] is not None for row in samples.rows(["gt"]))
+    paired = all(sample.gt is not None for sample in samples)
     gt_plates = plates if paired else rendered_plates(len(plates), seed, recipe)
     space = RecipeSpace.of(_with_sizes(recipe, plates))
     objective = Objective(plates, gt_plates, space.recipe, reader, seed=seed, paired=paired, engine=engine)
@@ -100,7 +100,7 @@ def fit_recipe(
         held_out, [recipe, fitted], paired=paired, seed=seed, reader=reader, engine=engine
     )
     limits = space.limits(best.numbers)
-    counts = [len({row["plate_id"] for row in part.rows(["plate_id"])}) for part in (ours, held_out)]
+    counts = [len(set(part.column("plate_id"))) for part in (ours, held_out)]
     report = FitReport(
         recipe=recipe.name,
         real=real,
@@ -129,7 +129,7 @@ def fit_recipe(
 
 def _divided(samples: Samples, seed: int) -> tuple[Samples, Samples]:
     """Samples of the plates to fit, and of those held out."""
-    rows = [(row["sample_id"], row["plate_id"]) for row in samples.rows(["sample_id", "plate_id"])]
+    rows = list(zip(samples.sample_ids, samples.column("plate_id"), strict=True))
     places = splits_of((plate for _, plate in rows), {"fit": 1 - HELD_OUT, "held out": HELD_OUT}, seed)
     parts: dict[str, list[tuple[str, str]]] = {"fit": [], "held out": []}
     for row, place in zip(rows, places, strict=True):

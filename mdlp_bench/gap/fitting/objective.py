@@ -27,7 +27,7 @@ from mdlp_bench.gap.measure import FRAMES, NAMES, statistics_of
 from mdlp_bench.harness.statistics.clusters import FloatArray
 from mdlp_bench.images import ImageU8, decode
 from mdlp_bench.metrics.protocol import to_working_size
-from mdlp_bench.synth.build import rendered_row
+from mdlp_bench.synth.build import rendered_sample
 from mdlp_bench.synth.degrade import Recipe, degrade_triplet
 
 if TYPE_CHECKING:
@@ -73,23 +73,18 @@ def plates_of(samples: Samples) -> list[Plate]:
         DataError: A sample has no frames, or an image cannot be decoded; names it.
     """
     found = []
-    for row in samples.rows(["sample_id", "plate_id", "frames", "gt"]):
-        name = f"sample {row['sample_id']}"
-        if not row["frames"]:
-            raise DataError(f"{name}: has no frames; a recipe is fitted to real frames")
-        frames = [decode(f["bytes"], f"{name}, frame {k}") for k, f in enumerate(row["frames"][:FRAMES])]
-        gt = None if row["gt"] is None else decode(row["gt"]["bytes"], f"{name}, ground truth")
-        found.append(Plate(row["sample_id"], row["plate_id"], tuple(frames), gt))
+    for sample in samples:
+        if not sample.frames:
+            raise DataError(f"sample {sample.sample_id}: has no frames; a recipe is fitted to real frames")
+        frames = sample.decode_frames(FRAMES)
+        found.append(Plate(sample.sample_id, sample.plate_id, frames, sample.decode_gt()))
     return found
 
 
 def rendered_plates(count: int, seed: int, recipe: Recipe) -> list[Plate]:
     """Rendered plates as the recipe wants them, for a real set without ground truths."""
-    rows = [rendered_row(index, recipe=recipe, seed=seed) for index in range(count)]
-    return [
-        Plate(row["sample_id"], row["plate_id"], (), decode(row["gt"]["bytes"], row["sample_id"]))
-        for row in rows
-    ]
+    samples = (rendered_sample(index, recipe=recipe, seed=seed) for index in range(count))
+    return [Plate(sample.sample_id, sample.plate_id, (), sample.decode_gt()) for sample in samples]
 
 
 def measure_plates(plates: Sequence[Plate], *, with_gt: bool) -> Table:

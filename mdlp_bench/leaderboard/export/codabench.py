@@ -66,7 +66,7 @@ def write_codabench(
     check_ids(samples)
     with tempfile.TemporaryDirectory(prefix="mdlp-bench-") as work:
         reference = Path(work) / "reference"
-        write_parquet(samples.rows(), reference / "data", name=samples.name.replace("/", "-"))
+        write_parquet(iter(samples), reference / "data", name=samples.name.replace("/", "-"))
         settings = {"readers": readers or [CURRENT.text.reader], "lpips": lpips}
         (reference / "settings.json").write_text(json.dumps(settings), encoding="utf-8")
         members = {

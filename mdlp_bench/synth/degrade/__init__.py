@@ -7,12 +7,12 @@
     done.frames                                  # encoded images (bytes) at native low resolution
     done.parameters                              # JSON-able: recipe, version, seed, all that was drawn
     replay_frames(gt, done.parameters) == done.frames
-    replay(row) == [frame["bytes"] for frame in row["frames"]]     # a sample row
+    replay(sample) == [frame.content for frame in sample.frames]   # a synthetic `Sample`
 
 `gt` is the ground truth as stored, decoded: uint8 RGB [H, W, 3] of any size. The random state of a sample
 comes from `seed` and `sample_id` alone, so any number of workers gives the same bytes.
 
-    for row in synthesise(clean_rows, recipe, seed=0, engine=LocalEngine(8)): ...  # rows to rows
+    for sample in synthesise(samples, recipe, seed=0, engine=LocalEngine(8)): ...  # samples to samples
     compare_recipes(real, gts, [recipe]).markdown()                          # how close to real frames
 """
 

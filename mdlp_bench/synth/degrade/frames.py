@@ -11,7 +11,8 @@ import numpy as np
 from pydantic import ValidationError
 
 from mdlp_bench.errors import DataError
-from mdlp_bench.images import ImageU8, check_rgb, decode, encode
+from mdlp_bench.images import ImageU8, check_rgb, encode
+from mdlp_bench.schema import Sample
 from mdlp_bench.synth.degrade.operators import OPERATORS, ImageF32, to_float, to_uint8
 from mdlp_bench.synth.degrade.operators.compression import JpegParams, encode_jpeg
 from mdlp_bench.synth.degrade.plan import PARAMETERS_VERSION, draw_finish, draw_parameters
@@ -92,25 +93,25 @@ def replay_frames(gt: ImageU8, parameters: Mapping[str, Any]) -> list[bytes]:
         raise DataError(f"{name}: damaged degradation parameters ({reason})") from error
 
 
-def replay(row: Mapping[str, Any]) -> list[bytes]:
-    """The frames of a synthetic sample row, regenerated from its `gt` and `degradation` columns.
+def replay(sample: Sample) -> list[bytes]:
+    """The frames of a synthetic sample, regenerated from its `gt` and `degradation`.
 
     Raises:
-        DataError: The row has no ground truth or no degradation record, or as in `replay_frames`.
+        DataError: The sample has no ground truth or no degradation record, or as in `replay_frames`.
     """
-    name = f"sample {row.get('sample_id', '?')}"
-    gt, record = row.get("gt"), row.get("degradation")
-    if not gt or not gt.get("bytes"):
-        raise DataError(f"{name}: no ground truth bytes to degrade")
-    if not record:
+    name = f"sample {sample.sample_id}"
+    gt = sample.decode_gt()
+    if gt is None:
+        raise DataError(f"{name}: no ground truth to degrade")
+    if not sample.degradation:
         raise DataError(f"{name}: not a synthetic sample (its degradation column is empty)")
     try:
-        parameters = json.loads(record)
+        parameters = json.loads(sample.degradation)
     except ValueError as error:
         raise DataError(f"{name}: the degradation column is not JSON ({error})") from error
     if not isinstance(parameters, dict):
         raise DataError(f"{name}: the degradation column is not a JSON object")
-    return replay_frames(decode(gt["bytes"], name), parameters)
+    return replay_frames(gt, parameters)
 
 
 def _frame(image: ImageF32, frame: Mapping[str, Any]) -> bytes:

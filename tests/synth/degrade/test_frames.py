@@ -1,9 +1,10 @@
-"""From clean image to encoded frames, and back to the same bytes."""
+"""From the ground truth to encoded frames, and back to the same bytes."""
 
 from __future__ import annotations
 
 import itertools
 import json
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -13,7 +14,7 @@ from PIL import Image
 from mdlp_bench.engine import Engine
 from mdlp_bench.errors import DataError
 from mdlp_bench.images import decode, encode
-from mdlp_bench.schema import SAMPLE_SCHEMA, Sample, record_batch
+from mdlp_bench.schema import SAMPLE_SCHEMA, EncodedImage, Sample, record_batch, samples_of
 from mdlp_bench.synth.degrade import (
     degrade_triplet,
     finish,
@@ -48,17 +49,20 @@ def strokes(seed=0, size=(112, 224)):
     return image
 
 
-def gt_rows(n):
+def gt_samples(n):
     for index in range(n):
-        yield {
-            "sample_id": f"s{index:03d}",
-            "plate_id": f"p{index:03d}",
-            "source": "rendered",
-            "gt": {"bytes": encode(strokes(index)), "path": f"{index}.png"},
-            "text": "京A12345",
-            "text_origin": "rendered",
-            "layout": "blue",
-        }
+        yield Sample(
+            sample_id=f"s{index:03d}",
+            plate_id=f"p{index:03d}",
+            track_id=f"s{index:03d}",
+            split="train",
+            domain="synthetic",
+            source="rendered",
+            gt=EncodedImage(encode(strokes(index)), f"{index}.png"),
+            text="京A12345",
+            text_origin="rendered",
+            layout="blue",
+        )
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -145,64 +149,63 @@ def test_real_scenes_through_every_recipe(shared_dir):
         scene = decode(path.read_bytes(), path.name)
         target = np.array([[219, 107], [4, 107], [4, 4], [219, 4]], np.float32)
         plate = cv2.warpPerspective(scene, cv2.getPerspectiveTransform(corners, target), (224, 112))
-        row = {"sample_id": path.stem, "source": "ccpd", "gt": {"bytes": encode(plate), "path": None}}
-        made = synthesise_sample(row, recipes[number % len(recipes)], seed=0)
-        assert replay(made) == [frame["bytes"] for frame in made["frames"]]
-        for frame in made["frames"]:
-            assert frame_statistics(decode(frame["bytes"], path.name)).width <= (
-                224 if made["recipe"] == "motion@2" else 56
-            )
+        sample = replace(next(gt_samples(1)), sample_id=path.stem, gt=EncodedImage(encode(plate)))
+        made = synthesise_sample(sample, recipes[number % len(recipes)], seed=0)
+        assert replay(made) == [frame.content for frame in made.frames]
+        for frame in made.decode_frames():
+            assert frame_statistics(frame).width <= (224 if made.recipe == "motion@2" else 56)
 
 
-def test_rows_fit_the_schema_and_replay():
-    rows = list(synthesise(gt_rows(5), load_recipe("surveillance"), seed=0))
-    batch = record_batch(list(map(Sample.from_row, rows)))
+def test_samples_fit_the_schema_and_replay():
+    made = list(synthesise(gt_samples(5), load_recipe("surveillance"), seed=0))
+    batch = record_batch(made)
     assert batch.schema.equals(SAMPLE_SCHEMA)
-    for row in batch.to_pylist():
-        assert row["domain"] == "synthetic"
-        assert row["recipe"] == "surveillance"
-        assert row["frame_indices"] == [1, 2, 3]
-        assert row["text"] == "京A12345"
-        assert replay(row) == [frame["bytes"] for frame in row["frames"]]
-        record = json.loads(row["degradation"])
+    assert list(samples_of(batch)) == made
+    for sample in made:
+        assert sample.domain == "synthetic"
+        assert sample.recipe == "surveillance"
+        assert sample.frame_indices == (1, 2, 3)
+        assert sample.text == "京A12345"
+        assert replay(sample) == [frame.content for frame in sample.frames]
+        record = json.loads(sample.degradation)
         assert (record["recipe"], record["recipe_version"], record["seed"]) == ("surveillance", "1", 0)
 
 
 def test_workers_and_order_do_not_change_a_byte(parallel: Engine):
     recipe = load_recipe("surveillance")
-    alone = list(synthesise(gt_rows(40), recipe, seed=7))
-    assert list(synthesise(gt_rows(40), recipe, seed=7, engine=parallel)) == alone
-    backwards = list(synthesise(reversed(list(gt_rows(40))), recipe, seed=7))
+    alone = list(synthesise(gt_samples(40), recipe, seed=7))
+    assert list(synthesise(gt_samples(40), recipe, seed=7, engine=parallel)) == alone
+    backwards = list(synthesise(reversed(list(gt_samples(40))), recipe, seed=7))
     assert backwards[::-1] == alone
 
 
 def test_synthesis_is_lazy():
-    endless = (next(gt_rows(1)) | {"sample_id": str(i)} for i in itertools.count())
+    endless = (replace(next(gt_samples(1)), sample_id=str(i)) for i in itertools.count())
     first = list(itertools.islice(synthesise(endless, load_recipe("bicubic"), seed=0), 3))
-    assert [row["sample_id"] for row in first] == ["0", "1", "2"]
+    assert [sample.sample_id for sample in first] == ["0", "1", "2"]
 
 
 def test_errors_name_the_sample():
     recipe = load_recipe("bicubic")
-    row = synthesise_sample(next(gt_rows(1)), recipe, seed=0)
+    made = synthesise_sample(next(gt_samples(1)), recipe, seed=0)
     with pytest.raises(DataError, match="sample s000: no ground truth"):
-        synthesise_sample(row | {"gt": None}, recipe, seed=0)
-    with pytest.raises(DataError, match="sample_id and source are required"):
-        synthesise_sample(row | {"source": None}, recipe, seed=0)
+        synthesise_sample(replace(made, gt=None), recipe, seed=0)
+    with pytest.raises(DataError, match="sample s000, ground truth: "):
+        synthesise_sample(replace(made, gt=EncodedImage(b"damaged")), recipe, seed=0)
     with pytest.raises(DataError, match="sample s000: not a synthetic sample"):
-        replay(row | {"degradation": None})
+        replay(replace(made, degradation=None))
     with pytest.raises(DataError, match="sample s000: no ground truth"):
-        replay(row | {"gt": None})
+        replay(replace(made, gt=None))
     with pytest.raises(DataError, match="sample s000: the degradation column is not JSON"):
-        replay(row | {"degradation": "{"})
+        replay(replace(made, degradation="{"))
     with pytest.raises(DataError, match="not a JSON object"):
-        replay(row | {"degradation": "[]"})
-    record = json.loads(row["degradation"])
+        replay(replace(made, degradation="[]"))
+    record = json.loads(made.degradation)
     with pytest.raises(DataError, match="parameters of version 99"):
-        replay(row | {"degradation": json.dumps(record | {"parameters_version": 99})})
+        replay(replace(made, degradation=json.dumps(record | {"parameters_version": 99})))
     record["frames"][0]["steps"][0]["op"] = "melt"
     with pytest.raises(DataError, match="damaged degradation parameters"):
-        replay(row | {"degradation": json.dumps(record)})
+        replay(replace(made, degradation=json.dumps(record)))
     with pytest.raises(DataError, match="expected a uint8"):
         degrade_triplet(np.zeros((5, 5), np.uint8), recipe, seed=0, sample_id="a")
 
