@@ -25,6 +25,25 @@ PART: Final = ".part-"
 
 _CHUNK = 1 << 20
 
+_JUNK: Final = frozenset(
+    (
+        # macOS, Windows, Linux desktops, network disks, notebooks and version control
+        "__macosx", ".ds_store", ".appledouble", ".apdisk", ".spotlight-v100", ".trashes", ".fseventsd",
+        ".temporaryitems", ".documentrevisions-v100", ".volumeicon.icns", "icon\r",
+        "thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "$recycle.bin",
+        "system volume information", ".directory", ".nomedia", ".picasa.ini", "lost+found", "@eadir",
+        "#recycle", ".ipynb_checkpoints", "__pycache__", ".git", ".svn", ".idea", ".vscode",
+    )
+)  # fmt: skip
+_JUNK_STARTS: Final = ("._", ".trash-", ".~lock.", "~$")
+_JUNK_ENDS: Final = (":zone.identifier", ":encryptable")
+
+
+def is_junk(path: str) -> bool:
+    """Whether a path is one that systems and tools leave in folders and archives without being asked."""
+    parts = path.replace("\\", "/").lower().split("/")
+    return any(part in _JUNK or part.startswith(_JUNK_STARTS) or part.endswith(_JUNK_ENDS) for part in parts)
+
 
 @contextmanager
 def atomic_path(target: Path) -> Iterator[Path]:

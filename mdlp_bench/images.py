@@ -33,6 +33,9 @@ _OTHER_KINDS: Final = {
 }
 # EXIF stands in an APP1 segment (JPEG), an eXIf or text chunk (PNG), an EXIF chunk (WebP), or as XMP.
 _EXIF_MARKS: Final = (b"Exif\0\0", b"eXIf", b"EXIF", b"Raw profile type", b"tiff:Orientation")
+_RAW_APP1: Final = "Raw profile type APP1"
+"""How older versions of ImageMagick store EXIF in a PNG."""
+
 # Crops have hundreds of pixels a side, scenes thousands; a larger header is an attack or a mistake.
 MAX_PIXELS: Final = 64_000_000
 
@@ -254,7 +257,11 @@ def _orientation(content: bytes) -> int:
 
     try:
         with Image.open(io.BytesIO(content)) as image:
-            return int(image.getexif().get(0x0112, 1))
+            found = image.getexif()
+            if not found and isinstance(raw := image.info.get(_RAW_APP1), str):
+                # Two lines in front of the segment in hexadecimal: its name and its length.
+                found.load(bytes.fromhex("".join(raw.split("\n")[3:])))
+            return int(found.get(0x0112, 1))
     except Exception:  # the parser raises whatever damaged metadata lead it to; pixels are fine
         return 1
 

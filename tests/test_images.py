@@ -174,6 +174,17 @@ def test_exif_counts_wherever_it_stands() -> None:
     assert images.decode(broken, "p").shape == (32, 48, 3)
 
 
+def test_exif_of_older_imagemagick_counts() -> None:
+    plain = saved(Image.new("RGB", (20, 10)), "PNG")
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    raw = exif.tobytes()
+    profile = b"\nAPP1\n%8d\n%s\n" % (len(raw), raw.hex().encode())
+    body = b"zTXtRaw profile type APP1\0\0" + zlib.compress(profile)
+    chunk = (len(body) - 4).to_bytes(4, "big") + body + zlib.crc32(body).to_bytes(4, "big")
+    assert images.decode(plain[:33] + chunk + plain[33:], "x").shape == (20, 10, 3)
+
+
 @pytest.mark.parametrize("behind", [bytes(5000), b"\0" * 70_000 + b"ftypmp42", JPEG])
 def test_data_behind_the_end_is_no_damage(behind: bytes) -> None:
     assert images.verify(JPEG + behind, "p") == images.verify(PNG + behind, "p") == (20, 30)

@@ -386,10 +386,9 @@ def _records(
 def _check_names(splits: Iterable[str]) -> None:
     names: dict[str, str] = {}
     for split in splits:
-        if names.setdefault(safe(split), split) != split:
-            raise DataError(
-                f"splits {names[safe(split)]!r} and {split!r} need the same file names; rename one"
-            )
+        # Windows and macOS do not tell A from a.
+        if (other := names.setdefault(safe(split).casefold(), split)) != split:
+            raise DataError(f"splits {other!r} and {split!r} need the same file names; rename one")
 
 
 def _tell(progress: Progress | None, rows: int) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +11,7 @@ import pyarrow as pa
 
 from mdlp_bench.data.manifest import fingerprint, index_row
 from mdlp_bench.data.samples import Problem, Samples, WrappedSamples
-from mdlp_bench.data.sources.labels import LabelRow, check_text, origin_of, read_labels
+from mdlp_bench.data.sources.labels import LabelKeys, check_text, origin_of, read_labels
 from mdlp_bench.data.sources.names import sample_id_of
 from mdlp_bench.errors import DataError
 from mdlp_bench.files import sha256_bytes
@@ -130,7 +129,7 @@ class LabelledSamples(WrappedSamples):
 
 
 def with_labels(samples: Samples, path: Path) -> LabelledSamples:
-    """Give samples the texts of a label list; its keys are sample ids, `<split>/<group>` or file names.
+    """Give samples the texts of a label list; its keys are sample ids, names of groups or files, or paths.
 
     Lines without a text change nothing; `#` and its like say that a plate cannot be read. A line that fits no
     sample, and lines that contradict each other, are notes.
@@ -139,34 +138,21 @@ def with_labels(samples: Samples, path: Path) -> LabelledSamples:
         DataError: The list cannot be read, or none of its lines fits a sample.
     """
     rows, notes = read_labels(path)
-    known = {sample_id for ids in samples.candidates().values() for sample_id in ids}
-    # File names have no split; one that two splits have names no sample.
-    bare = Counter(sample_id.partition("-")[2] for sample_id in known)
-    by_name = {name: i for i in known if bare[name := i.partition("-")[2]] == 1 and name}
-    texts: dict[str, GivenText] = {}
-    taken: dict[str, LabelRow] = {}
-    fits = 0
-    for row in rows:
-        sample_id = row.key if row.key in known else sample_id_of(*row.parts) if row.parts else ""
-        if sample_id not in known:
-            sample_id = by_name.get(sample_id, sample_id)
-        if sample_id not in known:
-            notes.append(Problem("label", f"{row.where}: {row.key!r} labels no sample", rejected=False))
-            continue
-        fits += 1
-        if not row.text:
-            continue
-        other = taken.setdefault(sample_id, row)
-        if not row.says_the_same(other):
-            message = f"{row.where}: {row.key!r} is {row.text!r} here but {other.text!r} at {other.where}"
-            notes.append(Problem("label", message, sample_id, rejected=False))
-            texts.pop(sample_id, None)
-            continue
-        text, layout, found = check_text(row.text, sample_id, None, row.where)
-        notes += found
-        texts[sample_id] = GivenText(text, origin_of(row) if text else None, layout)
-    if not fits:
+    candidates = samples.candidates()
+    keys = LabelKeys[str]([(row, None) for row in rows], candidates)
+    for split, ids in candidates.items():
+        for sample_id in ids:
+            keys.add(sample_id, sample_id, sample_id.removeprefix(f"{sample_id_of(split)}-"), split=split)
+    found, faults = keys.match("sample")
+    notes += faults
+    if not found:
         raise DataError(f"{path}: none of its {len(rows):,} lines names a sample; the key is the sample_id")
+    texts: dict[str, GivenText] = {}
+    for sample_id, row in found.items():
+        if row.text:
+            text, layout, odd = check_text(row.text, sample_id, None, row.where)
+            notes += odd
+            texts[sample_id] = GivenText(text, origin_of(row) if text else None, layout)
     return LabelledSamples(samples, texts, notes)
 
 

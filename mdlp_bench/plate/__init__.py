@@ -84,10 +84,13 @@ UNREADABLE_MARKS: Final = "#?*□■▢◻◼×✕✗�"
 
 # What people write in place of a text that they cannot read, normalised.
 _UNREADABLE: Final = re.compile(
-    "(无|没有?|未上|未挂|无号|无车)牌照?车?|未识别|(无法|不可|不能|难以)(识别|辨认|辨识)|识别失败|看?不清楚?|模糊(不清)?|"
-    "(被)?遮挡|未知|空|无|"
-    "UNKNOWN|UNK|UNREADABLE|ILLEGIBLE|UNRECOGNI[SZ]ED|UNCLEAR|NONE|NULL|NAN|NA|NOPLATE|NOLABEL|NOTEXT|EMPTY|BLANK|"
-    "INVALID|OCCLUDED|BLURRED|BLURRY|DONTCARE|IGNORE"
+    "(无|没有?|未上|未挂|无号|无车)牌照?车?|未识别|(无法|不可|不能|难以)(识别|辨认|辨识|辨别|看清|读取)|识别失败|"
+    "(看|读)?不清(楚|晰)?|(看|读)不(见|到|出)|不可(见|读)|模糊(不清)?|(被)?遮挡|(号牌)?(污损|破损|缺失)|不详|未知|空|无|"
+    "未标注|待标注|(无|没有)标签|待定|"
+    "UNKNOWN|UNK|UNREADABLE|ILLEGIBLE|UNRECOGNI[SZ](ED|ABLE)|UNCLEAR|NONE|NULL|NIL|NAN|NA|EMPTY|BLANK|INVALID|"
+    "(NO|MISSING)(PLATE|LABEL|TEXT|LP|CHAR(ACTER)?S?)|(NOT|CANT|CANNOT|COULDNT|COULDNOT)(BE)?(READABLE|LEGIBLE|"
+    "VISIBLE|READ|SEEN|RECOGNI[SZ]ED)|INVISIBLE|MISSING|HIDDEN|OCCLUDED|OBSCURED|COVERED|BLUR|BLURRED|BLURRY|DIRTY|"
+    "DAMAGED|UNLABELL?ED|NOTLABELL?ED|TODO|TBD|DONTCARE|IGNORED?"
 )
 
 
@@ -148,12 +151,14 @@ def normalise(text: str) -> str:
 def is_unreadable(text: str) -> bool:
     """Whether a label says that the plate, or a character of it, cannot be read: `#####`, `京A12*45`, `无牌`.
 
-    An empty text says nothing and is not unreadable.
+    Four `X` in a row say so too where the text is no plate. An empty text says nothing and is not unreadable.
     """
     plain = normalise(text)
     if not plain:
         return bool(text.strip())
-    return any(mark in plain for mark in UNREADABLE_MARKS) or _UNREADABLE.fullmatch(plain) is not None
+    if any(mark in plain for mark in UNREADABLE_MARKS) or _UNREADABLE.fullmatch(plain) is not None:
+        return True
+    return "XXXX" in plain and not is_valid(plain)
 
 
 def grammar_of(text: str) -> Grammar | None:

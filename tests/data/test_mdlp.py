@@ -119,7 +119,7 @@ def test_doubtful_labels_are_told_and_never_guessed(mdlp: Path) -> None:
     told = "\n".join(found["label"])
     assert "'a' means samples of several splits (train/a, val/a)" in told
     assert "'津A22222' here but '津A11111'" in told
-    assert "'nowhere' labels no sample" in told
+    assert "'nowhere' labels no group" in told
     assert "expected group,text, found 3 cells" in told
     assert rows["train-c"]["text"] == "IO" and "train-c" in found["text-grammar"][0]
 

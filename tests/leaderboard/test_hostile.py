@@ -475,6 +475,8 @@ def test_there_are_enough_attacks_and_the_unharmed_archive_passes(
         lambda n: n.replace("/", "\\"),
         lambda n: f"mine\\{n}".replace("/", "\\"),
         lambda n: n.replace(".png", ".PNG"),
+        lambda n: f"./{n}",
+        lambda n: n.replace("predictions/", "Predictions/").replace("submission", "Submission"),
     ],
 )
 @pytest.mark.parametrize("mac", [False, True])
@@ -493,6 +495,50 @@ def test_archives_from_peoples_machines_are_read(
         for sample_id in IDS:
             expected = decode(plain.read(f"predictions/{sample_id}.png"), sample_id)
             assert np.array_equal(found[sample_id], expected)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(
+            "predictions/ehthumbs_vista.db",
+            "predictions/@eaDir/s0000.png",
+            "#recycle/s0000.png",
+            ".Trash-1000/x",
+        ),
+        *(
+            "predictions/.~lock.x#",
+            ".git/config",
+            ".ipynb_checkpoints/x.png",
+            "__pycache__/x.pyc",
+            ".nomedia",
+        ),
+        *("predictions/s0000.png:Zone.Identifier", ".TemporaryItems/x", "~$notes.docx", "predictions/Icon\r"),
+    ],
+)
+def test_what_systems_leave_behind_is_ignored(name: str, zip_of: ZipOf, tmp_path: Path) -> None:
+    path = tmp_path / "people.zip"
+    path.write_bytes(zip_of(**{name: b"x"}))
+    report = validate(path, IDS)
+    assert list(report.faults.lines()) == [] and report.ignored == 1
+
+
+@pytest.mark.parametrize(
+    ("start", "kind"),
+    [(b"\x1f\x8b", "gzip"), (b"7z\xbc\xaf", "7-Zip"), (b"Rar!", "RAR"), (bytes(257) + b"ustar", "tar")],
+)
+def test_other_archives_are_called_by_their_names(start: bytes, kind: str, tmp_path: Path) -> None:
+    (tmp_path / "a.zip").write_bytes(start + bytes(500))
+    (line,) = validate(tmp_path / "a.zip").faults.lines()
+    assert f"a {kind} archive, not a zip file; make the archive with" in line
+
+
+def test_faults_that_differ_in_detail_are_one_line(zip_of: ZipOf, tmp_path: Path) -> None:
+    sizes = {f"predictions/s{n:04d}.png": _png(np.zeros((50 + n, 60, 3), np.uint8)) for n in range(8)}
+    path = tmp_path / "sizes.zip"
+    path.write_bytes(zip_of(n=0, **sizes))
+    (line,) = validate(path, [f"s{n:04d}" for n in range(8)]).faults.lines()
+    assert line.startswith("8 faults of one kind: predictions/s0000.png: 60 x 50 pixels") and "5 more" in line
 
 
 def test_pictures_may_have_the_names_of_mdlps_groups(zip_of: ZipOf, tmp_path: Path) -> None:
@@ -537,7 +583,7 @@ def test_links_pipes_and_folders_given_as_archives(tmp_path: Path) -> None:
     (tmp_path / "folder.zip").mkdir()
     for name, expected in (
         ("pipe.zip", "regular"),
-        ("folder.zip", "regular"),
+        ("folder.zip", "a folder; make the archive with"),
         ("none.zip", "cannot be read"),
     ):
         (line,) = validate(tmp_path / name).faults.lines()

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -14,7 +13,7 @@ import pyarrow as pa
 from mdlp_bench.curate.tracks.track import BadTrack, FrameRef, Track, TrackSet
 from mdlp_bench.data.samples import ProblemCode
 from mdlp_bench.data.sources.frame_order import AUTO, OrderRule, order_frames
-from mdlp_bench.data.sources.labels import LabelRow, check_text, find_labels, read_labels
+from mdlp_bench.data.sources.labels import LabelKeys, LabelLists, LabelRow, check_text
 from mdlp_bench.data.sources.names import list_folder, printable, sample_id_of
 from mdlp_bench.errors import DataError
 
@@ -38,9 +37,10 @@ def open_folder(root: Path, order: OrderRule = AUTO) -> TrackSet:
     if not len(folders):
         raise DataError(f"{printable(str(root))}: no folder in it holds images; one folder a track is needed")
     tracks = _FolderTracks(root, folders, {}, order)
-    texts, notes = _labels(tracks)
-    labelled = _FolderTracks(root, folders, texts, order)
-    return TrackSet(printable(root.resolve().name), len(folders), tuple(notes), labelled)
+    labels, notes = _labels(tracks)
+    return TrackSet(
+        printable(root.resolve().name), len(folders), tuple(notes), replace(tracks, labels=labels)
+    )
 
 
 def _track_folders(folder: Path, depth: int) -> Iterator[Path]:
@@ -54,11 +54,11 @@ def _track_folders(folder: Path, depth: int) -> Iterator[Path]:
 
 @dataclass(frozen=True, slots=True)
 class _FolderTracks:
-    """Tracks by their folders, relative to the root; by number the labels of some, and where these stand."""
+    """Tracks by their folders, relative to the root, and by number the lines that label some."""
 
     root: Path
     folders: pa.Array
-    texts: Mapping[int, tuple[str, str]]
+    labels: Mapping[int, LabelRow]
     order: OrderRule
 
     def __iter__(self) -> Iterator[Track | BadTrack]:
@@ -71,8 +71,8 @@ class _FolderTracks:
             except DataError as error:
                 yield BadTrack(track_id, "frame-order", f"track {track_id}: {error}")
                 continue
-            label, where = self.texts.get(number, ("", ""))
-            text, layout, problems = check_text(label, track_id, None, where)
+            row = self.labels.get(number, LabelRow("", "", None))
+            text, layout, problems = check_text(row.text, track_id, None, row.where)
             pairs = zip(ordered.indices, ordered.names, strict=True)
             frames = tuple(FrameRef(index, folder / name) for index, name in pairs)
             notes: list[tuple[ProblemCode, str]] = [
@@ -84,31 +84,21 @@ class _FolderTracks:
 
     def paths(self) -> Iterator[tuple[int, Path]]:
         """Number and relative path of each folder."""
-        for number, name in enumerate(self.folders):
-            yield number, Path(os.fsdecode(name.as_py()))
+        for number in range(len(self.folders)):
+            yield number, self.relative(number)
+
+    def relative(self, number: int) -> Path:
+        """The path of a folder below the root."""
+        return Path(os.fsdecode(self.folders[number].as_py()))
 
 
-def _labels(tracks: _FolderTracks) -> tuple[dict[int, tuple[str, str]], list[str]]:
+def _labels(tracks: _FolderTracks) -> tuple[dict[int, LabelRow], list[str]]:
     """The label of each folder, found by its path below the root or by its name, and what fits none."""
-    notes: list[str] = []
-    rows: list[LabelRow] = []
-    for file in find_labels(tracks.root):
-        found, problems = read_labels(file)
-        rows += found
-        notes += [problem.message for problem in problems]
-    if not rows:
-        return {}, notes
-    named = {"/".join(row.parts) for row in rows}
-    matches: dict[str, list[int]] = defaultdict(list)
-    for number, relative in tracks.paths():
-        name = relative.name or tracks.root.resolve().name
-        for key in {printable(relative.as_posix()), printable(name)} & named:
-            matches[key].append(number)
-    texts: dict[int, tuple[str, str]] = {}
-    for row in rows:
-        numbers = matches.get("/".join(row.parts), [])
-        if len(numbers) != 1:
-            notes.append(f"{row.where}: {row.key!r} labels {'several tracks' if numbers else 'no track'}")
-        elif texts.setdefault(numbers[0], (row.text, row.where))[0] != row.text:
-            notes.append(f"{row.where}: {row.key!r} has another label already; the first is used")
-    return texts, notes
+    lists = LabelLists.of(tracks.root, {})
+    keys = LabelKeys[int](lists.rows)
+    if lists.rows:
+        for number, relative in tracks.paths():
+            name = printable(relative.name or tracks.root.resolve().name)
+            keys.add(number, printable(relative.as_posix()), name)
+    found, problems = keys.match("track", lambda number: printable(tracks.relative(number).as_posix()))
+    return found, [problem.message for problem in (*lists.problems, *problems)]

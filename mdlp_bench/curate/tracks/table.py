@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.csv
 import pyarrow.parquet as pq
 
+from mdlp_bench import plate
 from mdlp_bench.curate.tracks.track import BadTrack, Box, FrameRef, Track, TrackSet
 from mdlp_bench.data.rectify import Corners, as_corners
+from mdlp_bench.data.samples import ProblemCode
 from mdlp_bench.data.sources.base import RejectedError
 from mdlp_bench.data.sources.labels import check_text
 from mdlp_bench.data.sources.names import printable, read_file, sample_id_of
@@ -26,9 +27,10 @@ from mdlp_bench.data.sources.text_table import (
     IMAGE_NAMES,
     TEXT_NAMES,
     cell_text,
-    dialect_of,
     find_column,
+    fit_cells,
     local_path,
+    read_lines,
 )
 from mdlp_bench.data.temp_table import Spill, hash_strings
 from mdlp_bench.errors import DataError, reason
@@ -62,8 +64,11 @@ def open_table(path: Path) -> TrackSet:
     name = printable(str(path))
     rows: Spill | None = None
     hashes = [np.zeros(0, np.uint64)]
+    notes: list[str] = []
     with _reading(name):
-        for block in _blocks(path):
+        for block in (
+            _parquet_blocks(path) if path.suffix.lower() == ".parquet" else _text_blocks(path, notes)
+        ):
             rows = rows or Spill(block.schema)
             ids = block.column("track_id")
             if ids.null_count:
@@ -74,7 +79,8 @@ def open_table(path: Path) -> TrackSet:
     if rows is None or not len(rows):
         raise DataError(f"{name}: the table is empty")
     order, bounds = _grouped(np.concatenate(hashes))
-    return TrackSet(printable(path.stem), len(bounds) - 1, (), _TableTracks(path.parent, rows, order, bounds))
+    tracks = _TableTracks(path.parent, rows, order, bounds)
+    return TrackSet(printable(path.stem), len(bounds) - 1, tuple(notes), tracks)
 
 
 @contextmanager
@@ -85,31 +91,33 @@ def _reading(name: str) -> Iterator[None]:
         raise DataError(f"{name}: not a readable table ({reason(error)})") from error
 
 
-def _blocks(path: Path) -> Iterator[pa.RecordBatch]:
-    """The rows of the table, only the columns that matter, some thousand at a time."""
-    if path.suffix.lower() == ".parquet":
-        with pq.ParquetFile(path) as file:
-            kept = _columns(path, file.schema_arrow.names)
-            for batch in file.iter_batches(_ROWS, columns=list(kept), use_threads=False):
-                yield batch.select(list(kept)).rename_columns(list(kept.values()))
-        return
-    dialect = dialect_of(read_file(path), printable(str(path)))
-    if not dialect.delimiter.isascii() or dialect.delimiter == " ":
-        raise DataError(f"{printable(str(path))}: separate its columns by commas, tabs or semicolons")
-    read = pa.csv.ReadOptions(encoding=dialect.encoding, skip_rows=dialect.skipped)
-    parse = pa.csv.ParseOptions(delimiter=dialect.delimiter, newlines_in_values=True)
-    with pa.csv.open_csv(path, read, parse) as stream:
-        names = stream.schema.names
-    kept = _columns(path, names)
-    convert = pa.csv.ConvertOptions(
-        column_types=dict.fromkeys(names, pa.string()),
-        include_columns=list(kept),
-        strings_can_be_null=True,
-        null_values=[""],
-    )
-    with pa.csv.open_csv(path, read, parse, convert) as stream:
-        for batch in stream:
-            yield batch.rename_columns(list(kept.values()))
+def _parquet_blocks(path: Path) -> Iterator[pa.RecordBatch]:
+    """The rows of a Parquet table, only the columns that matter, some thousand at a time."""
+    with pq.ParquetFile(path) as file:
+        kept = _columns(path, file.schema_arrow.names)
+        for batch in file.iter_batches(_ROWS, columns=list(kept), use_threads=False):
+            yield batch.select(list(kept)).rename_columns(list(kept.values()))
+
+
+def _text_blocks(path: Path, notes: list[str]) -> Iterator[pa.RecordBatch]:
+    """The same of a CSV or TSV; lines of another length are left out and noted."""
+    name = printable(str(path))
+    lines = read_lines(read_file(path), name)
+    header = next(lines, None)
+    if header is None:
+        raise DataError(f"{name}: the table is empty")
+    kept = {header.cells.index(column): role for column, role in _columns(path, header.cells).items()}
+    while block := list(islice(lines, _ROWS)):
+        rows: list[tuple[str, ...]] = []
+        for line in block:
+            cells = fit_cells(line.cells, len(header.cells))
+            if cells is None:
+                count = f"{len(line.cells)} cells, the header {len(header.cells)}"
+                notes.append(f"{name}:{line.number}: the line has {count}; it is left out")
+            else:
+                rows.append(cells)
+        arrays = [pa.array((row[place] or None for row in rows), pa.string()) for place in kept]
+        yield pa.RecordBatch.from_arrays(arrays, names=list(kept.values()))
 
 
 def _columns(path: Path, names: Sequence[str]) -> dict[str, str]:
@@ -176,33 +184,49 @@ def _table_track(rows: Sequence[Mapping[str, Any]], track_id: str, base: Path) -
             )
         if cell_text(row["path"]) is None:
             raise DataError(f"frame {int(index)} has no path")
-        stamp = row.get("timestamp")
         frame = FrameRef(int(index), local_path(base, str(row["path"])), _region(row))
-        by_index[int(index)] = (frame, None if stamp is None else _number(stamp, "timestamp"))
+        stamp = None
+        with suppress(DataError):  # times of day are not compared
+            stamp = _number(row.get("timestamp"), "timestamp")
+        by_index[int(index)] = (frame, stamp)
     ordered = [by_index[index] for index in sorted(by_index)]
     stamps = [stamp for _, stamp in ordered if stamp is not None]
     if any(later < earlier for earlier, later in pairwise(stamps)):
         raise RejectedError(
             "frame-order", "the timestamps contradict the order of frame_index; fix one of them"
         )
-    text, layout, problems = check_text(_agreed(rows, "text") or "", track_id, None)
-    unreadable = tuple((p.code, p.message) for p in problems if p.code == "text-unreadable")
+    notes: list[tuple[ProblemCode, str]] = []
+    readable = [row for row in rows if not plate.is_unreadable(cell_text(row.get("text")) or "")]
+    written = _agreed(readable or rows, "text", track_id, notes, plate.normalise)
+    text, layout, problems = check_text(written or "", track_id, None)
+    notes += [(p.code, p.message) for p in problems if p.code == "text-unreadable"]
+    splits = sorted({split for row in rows if (split := cell_text(row.get("split"))) is not None})
+    if len(splits) > 1:
+        raise DataError(f"its rows are in the splits {', '.join(splits)}; put a track into one")
     return Track(
         track_id,
         tuple(frame for frame, _ in ordered),
         text,
-        _agreed(rows, "layout") or layout,
-        _agreed(rows, "split") or "all",
-        _agreed(rows, "plate_id"),
-        unreadable,
+        _agreed(rows, "layout", track_id, notes) or layout,
+        printable(splits[0]) if splits else "all",
+        _agreed(rows, "plate_id", track_id, notes),
+        tuple(notes),
     )
 
 
-def _agreed(rows: Sequence[Mapping[str, Any]], column: str) -> str | None:
-    """The one value that the rows of a track give."""
-    values = {value for row in rows if (value := cell_text(row.get(column))) is not None}
+def _agreed(
+    rows: Sequence[Mapping[str, Any]],
+    column: str,
+    track_id: str,
+    notes: list[tuple[ProblemCode, str]],
+    form: Callable[[str], str] = str,
+) -> str | None:
+    """The one value that the rows of a track give, as `form` writes it; a note where they disagree."""
+    values = {form(value) for row in rows if (value := cell_text(row.get(column))) is not None}
     if len(values) > 1:
-        raise DataError(f"its rows disagree on {column} ({', '.join(sorted(values)[:3])})")
+        shown = ", ".join(sorted(values)[:3])
+        notes.append(("label", f"track {track_id}: its rows disagree on {column} ({shown}); none is taken"))
+        return None
     return printable(values.pop()) if values else None
 
 

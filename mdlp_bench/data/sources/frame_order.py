@@ -2,9 +2,9 @@
 
 A name holds numbers (`frame_012_conf87` holds 12 and 87; 58.125 is one number). Numbers that are the same in
 every name say nothing. Of the others the one that counts is, in this order: the one that a word names as a
-counter (`frame`, `img`), a clock time, the one whose values form a run (1, 2, 3 or 10, 20, 30), the one with
-leading zeros, the first. A number that a word names as something else (`conf`, `x`) never counts. Where
-another number or reading gives another order, the result carries a note; `--order` chooses.
+counter (`frame`, `img`), a clock time, the one whose values form a run (1, 2, 3), the one with leading zeros,
+one with even steps (10, 20, 30), the first. A number that a word names as something else (`conf`, `x`) never
+counts. Where another number or reading gives another order, the result carries a note; `--order` chooses.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
-from mdlp_bench.data.sources.names import natural_key, printable
+from mdlp_bench.data.sources.names import natural_key, plain_digits, printable
 from mdlp_bench.data.sources.text_table import path_parts, read_list
 from mdlp_bench.errors import DataError
 
@@ -134,6 +135,9 @@ def _plain(names: Sequence[str]) -> Ordered | None:
     if len(numbers) < len(names) or any(len(digits) in (6, 9) or len(digits) > 9 for _, digits, _ in found):
         return None
     indices = sorted(numbers)
+    # So may four, in an hour around midnight.
+    if indices[0] < 100 and 2300 <= indices[-1] < 2400 and {len(digits) for _, digits, _ in found} == {4}:
+        return None
     return Ordered(tuple(numbers[index] for index in indices), tuple(indices))
 
 
@@ -148,12 +152,45 @@ class _Reading:
     note: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _ClockFields:
+    """A clock time in the names.
+
+    Attributes:
+        seconds: Of each name.
+        fraction: Digits of a second behind it.
+        stop: The number behind it.
+        period: After how many seconds it begins again.
+        by_minutes: Two fields, which may be hours and minutes as well as minutes and seconds.
+        marked: There is something between its fields.
+        loose: Its first field may be a number of its own.
+    """
+
+    seconds: Sequence[int]
+    fraction: Sequence[str]
+    stop: int
+    period: int
+    by_minutes: bool = False
+    marked: bool = True
+    loose: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Clock:
+    """The order by a clock time, the numbers of it and its date, whether it has a date; `loose` as above."""
+
+    reading: _Reading
+    numbers: range
+    dated: bool
+    loose: bool
+
+
 class _Columns:
     """The numbers of the names as a table: a row per name, in natural order."""
 
     def __init__(self, names: Sequence[str]) -> None:
         self.names = list(names)
-        stems = [Path(name).stem for name in names]
+        stems = [plain_digits(Path(name).stem) for name in names]
         self.bare = _bare_first(stems)
         """Position of the one name without a number of its own, as in `car`, `car2`, `car3`."""
         matches = [list(_NUMBER.finditer(stem)) for stem in stems]
@@ -218,21 +255,36 @@ class _Columns:
         clock, timed = self._clock()
         distinct = [p for p in named if p not in timed and len(set(self._values(p))) == len(self._rows())]
         distinct.sort(
-            key=lambda p: (not self._is_counter(p), not _is_run(self._values(p)), not self._padded(p))
-        )
+            key=lambda p: (
+                not self._is_counter(p), _step(self._values(p)) != 1, not self._padded(p),
+                _step(self._values(p)) == 0 or len(self.names) < 4,
+            )
+        )  # fmt: skip
         numbers = [self._reading(f"number:{p + 1 if p >= 0 else p}", p) for p in distinct]
+        dotted = self._dotted(named)
+        words = {_NUMBER.sub("0", self.stems[i]).casefold() for i in self._rows()}
+        if dotted is not None or (numbers and len(words) > 1):
+            by_name = _Reading("name", "their names", tuple(range(len(self.names))), tuple(self.names))
+            numbers = [by_name, *numbers] if dotted else [*numbers, by_name]
         if clock is not None and len(set(clock.keys)) == len(clock.keys):
             counted = bool(distinct) and self._is_counter(distinct[0])
             return [numbers[0], clock, *numbers[1:]] if counted else [clock, *numbers]
         joint = self._joint(named)
-        if joint is None:
+        if joint is None or dotted:
             return numbers
         if distinct and (
-            self._is_counter(distinct[0]) or _is_run(self._values(distinct[0])) or self._padded(distinct[0])
+            self._is_counter(distinct[0]) or _step(self._values(distinct[0])) or self._padded(distinct[0])
         ):
             # What a word names as the counter needs no second opinion from unnamed numbers.
             return [numbers[0], joint] if self._is_counter(distinct[0]) else [*numbers, joint]
         return [joint, *numbers] if not numbers or numbers[0].order != joint.order else [*numbers, joint]
+
+    def _dotted(self, positions: Sequence[int]) -> bool | None:
+        """Whether numbers with a point are two numbers (1.9, 1.10); None where that makes no difference."""
+        tails = {p: {d.partition(".")[2] for d in self._digits(p)} for p in positions}
+        unequal = [found for found in tails.values() if len(set(map(len, found))) > 1]
+        # Who writes 1.10 as a decimal also writes 1.90.
+        return any(tail.endswith("0") for found in unequal for tail in found) if unequal else None
 
     def _rows(self) -> list[int]:
         return [i for i in range(len(self.names)) if i != self.bare]
@@ -291,33 +343,34 @@ class _Columns:
 
     def _clock(self) -> tuple[_Reading | None, range]:
         """A clock time in the names (hours, minutes, seconds, fraction), and the numbers it is made of."""
-        if self.bare is None and self.count:
-            # Behind a date first: in 2024-01-31_23-59-58 the numbers 01-31-23 look like a time too.
-            for first in sorted(range(self.count), key=lambda p: self._date(p) is None):
-                found, stop = self._clock_at(first)
-                if found is not None:
-                    return found, range(first if self._date(first) is None else 0, stop)
-        return None, range(0)
+        if self.bare is not None or not self.count:
+            return None, range(0)
+        found = [clock for first in range(self.count) if (clock := self._clock_at(first)) is not None]
+        # Behind a date first: in 2024-01-31_23-59-58 the numbers 01-31-23 look like a time too.
+        best = min(found, key=lambda clock: (not clock.dated, clock.loose), default=None)
+        return (None, range(0)) if best is None else (best.reading, best.numbers)
 
-    def _clock_at(self, first: int) -> tuple[_Reading | None, int]:
-        """The clock that starts at a number, unrolled where it passes zero, and where it stops."""
+    def _clock_at(self, first: int) -> _Clock | None:
+        """The clock that starts at a number, unrolled where it passes zero."""
         fields = self._clock_fields(first)
-        if fields is None:
-            return None, first
-        seconds, fraction, stop, period = fields
+        if fields is None or not any(p in range(first, fields.stop) for p in self._varying()):
+            return None
+        seconds, period, stop = list(fields.seconds), fields.period, fields.stop
         if period == _DAY and all(halves := self._halves(stop)):
             seconds = [s % (_DAY // 2) + (h == "p") * _DAY // 2 for s, h in zip(seconds, halves, strict=True)]
-        if not any(p in range(first, stop) for p in self._varying()):
-            return None, first
         front = self._date(first)
-        compact = len(self._digits(first)[0]) > 2
-        start = _start_of_day(sorted(set(seconds)), period) if front is None else None
-        if compact and front is None and start is None:
-            # Six digits that stay within a day may as well count frames, and give the same order.
-            return None, first
+        start = _start_of_day(seconds, period) if front is None else None
+        if fields.by_minutes and front is None and (start is None or period < _DAY):
+            # 23-59 may be a time of day as well: when the frames then lie within an hour of midnight.
+            minutes = [60 * s for s in seconds] if period < _DAY else seconds
+            if max(minutes) < _DAY and (late := _start_of_day(minutes, _DAY, 24)) is not None:
+                seconds, period, start = minutes, _DAY, late
+        if not fields.marked and front is None and start is None:
+            # Digits that stay within a day may as well count frames, and give the same order.
+            return None
         if start is not None:
             seconds = [(s - start) % period for s in seconds]
-        times = list(zip(seconds, fraction, strict=True))
+        times = list(zip(seconds, fields.fraction, strict=True))
         behind = self._rowwise(range(stop, self.count or 0))
         keys = tuple(zip(front or [()] * len(times), times, behind, strict=True))
         order = self._sorted(keys)
@@ -328,44 +381,63 @@ class _Columns:
                 f"the clock in the names passes {passes}, so {printable(order[0])} is first and "
                 f"{printable(order[-1])} last; --order name takes the names as they are"
             )
-        return _Reading("time", "the clock time in their names", keys, order, note), stop
+        reading = _Reading("time", "the clock time in their names", keys, order, note)
+        numbers = range(first if front is None else 0, stop)
+        return _Clock(reading, numbers, front is not None, fields.loose)
 
-    def _clock_fields(self, first: int) -> tuple[list[int], list[str], int, int] | None:
-        """Seconds and fraction of each name, where the clock stops and its period in seconds."""
+    def _clock_fields(self, first: int) -> _ClockFields | None:
+        """The clock time that each name has at a number, or None."""
         last = self.count or 0
         digits = self._digits(first)
-        if all(re.fullmatch(r"(?:[01][0-9]|2[0-3])(?:[0-5][0-9]){2}(?:[0-9]{3})?", d) for d in digits):
-            if len(set(map(len, digits))) == 1:
-                seconds = [int(d[:2]) * 3600 + int(d[2:4]) * 60 + int(d[4:6]) for d in digits]
-                fraction, stop = self._fraction([d[6:] for d in digits], first + 1)
-                return seconds, fraction, stop, _DAY
-            return None
+        hours, sixty = "(?:[01][0-9]|2[0-3])", "[0-5][0-9]"
+        if all(re.fullmatch(f"{hours}{sixty}(?:{sixty}(?:[0-9]{{3}})?)?", d) for d in digits):
+            if len(set(map(len, digits))) > 1:
+                return None
+            seconds = [int(d[:2]) * 3600 + int(d[2:4]) * 60 + int(d[4:6] or 0) for d in digits]
+            fraction, stop = self._fraction([d[6:] for d in digits], first + 1)
+            short = len(digits[0]) == 4
+            if short and (self._is_counter(first) or _start_of_day(seconds, _DAY, 24) is None):
+                return None
+            return _ClockFields(seconds, fraction, stop, _DAY, by_minutes=short, marked=False)
         parts: list[list[int]] = []
+        marks: list[str] = []
         tail = [""] * len(digits)
-        stop = first
+        stop, short_hour = first, False
         while stop < last and len(parts) < 3:
             digits = self._digits(stop)
-            if parts and not self._between(stop, _CLOCK_MARKS):
-                break
+            if parts:
+                mark = self._between(stop, _CLOCK_MARKS)
+                if mark is None:
+                    break
+                marks.append(mark)
             wholes = [d.split(".")[0] for d in digits]
-            if any(len(w) != 2 or int(w) > 59 for w in wholes):
+            widths = (1, 2) if not parts else (2,)
+            if any(len(w) not in widths or int(w) > 59 for w in wholes):
                 break
+            short_hour |= any(len(w) == 1 for w in wholes)
             parts.append([int(w) for w in wholes])
             stop += 1
             if any("." in d for d in digits):
                 tail = [d.partition(".")[2] for d in digits]
                 break
+        if short_hour and (len(parts) < 3 or min(map(min, parts[1:])) > 9 or len(set(marks)) > 1):
+            return None
         if len(parts) == 3 and max(parts[0]) > 23:
             return None
         fraction, stop = (tail, stop) if any(tail) else self._fraction(tail, stop)
         if len(parts) < 2 and not (parts and any(fraction)):
             return None
         seconds = [sum(v * 60**e for e, v in enumerate(reversed(row))) for row in zip(*parts, strict=True)]
-        return seconds, fraction, stop, 60 ** len(parts) if len(parts) < 3 else _DAY
+        # A number that is the same in all names and set off by another mark is no hour: cam10_23-59-58.
+        alike = len({mark if not mark.isalpha() else "" for mark in marks}) <= 1
+        loose = len(parts) == 3 and not alike and len(set(parts[0])) == 1
+        period = 60 ** len(parts) if len(parts) < 3 else _DAY
+        by_minutes = len(parts) == 2 and not any(fraction)
+        return _ClockFields(seconds, fraction, stop, period, by_minutes=by_minutes, loose=loose)
 
     def _fraction(self, given: list[str], position: int) -> tuple[list[str], int]:
         """The fraction of a second behind a clock: digits of one width, or milliseconds without zeros."""
-        if any(given) or position >= (self.count or 0) or not self._between(position, _FRACTION_MARKS):
+        if any(given) or position >= (self.count or 0) or self._between(position, _FRACTION_MARKS) is None:
             return given, position
         digits = self._digits(position)
         if any("." in d or len(d) > 9 for d in digits):
@@ -377,29 +449,34 @@ class _Columns:
             return [d.zfill(3) for d in digits], position + 1
         return given, position
 
-    def _between(self, position: int, marks: re.Pattern[str]) -> bool:
-        """Whether the text between a number and the one before it is one such mark, the same in all names."""
+    def _between(self, position: int, marks: re.Pattern[str]) -> str | None:
+        """The text in front of a number where it is one such mark, the same in all names."""
         texts = {
             self.stems[i][self.matches[i][position - 1].end() : self.matches[i][position].start()]
             for i in self._rows()
         }
-        return len(texts) == 1 and marks.fullmatch(texts.pop()) is not None
+        text = texts.pop()
+        return text if not texts and marks.fullmatch(text) else None
 
     def _date(self, first: int) -> list[tuple[Value, ...]] | None:
-        """The numbers before a clock where a date stands there, the year in front of month and day."""
-        if first >= 1 and self._all(first - 1, "(19|20)[0-9]{6}"):
-            return self._rowwise(range(first))
-        if first >= 3 and self._all(first - 3, "(19|20)[0-9]{2}"):
-            return self._rowwise(range(first))
-        if first >= 3 and self._all(first - 1, "(19|20)[0-9]{2}"):
-            # 31-01-2024 unless only the second number can be a day.
-            month = first - 3 if max(self._values(first - 2)) > (12, "") else first - 2
-            day = 2 * first - 5 - month
-            return self._rowwise([*range(first - 3), first - 1, month, day])
-        return None
+        """The numbers before a clock where a date ends there, the date as one number of days.
 
-    def _all(self, position: int, pattern: str) -> bool:
-        return all(re.fullmatch(pattern, digits) for digits in self._digits(position))
+        Where it can be read in several ways, the one counts in which the frames lie closest together.
+        """
+        found: list[tuple[int, int, list[int]]] = []
+        for start in (first - 3, first - 1):
+            columns = [self._digits(p) for p in range(max(start, 0), first)] if start >= 0 else []
+            ways = [_ways_of_a_date(numbers) for numbers in zip(*columns, strict=True)]
+            for fields in zip(*ways, strict=False):
+                days = [_days(*one) for one in fields]
+                known = [day for day in days if day is not None]
+                if len(known) == len(days):
+                    found.append((max(known) - min(known), start, known))
+        if not found:
+            return None
+        _, start, known = min(found, key=lambda way: way[0])
+        before = self._rowwise(range(start))
+        return [(*numbers, (day, "")) for numbers, day in zip(before, known, strict=True)]
 
     def _rowwise(self, positions: Sequence[int]) -> list[tuple[Value, ...]]:
         """The numbers at these positions, by name."""
@@ -477,19 +554,47 @@ def _value(digits: str) -> Value:
     return int(whole), tail.rstrip("0")
 
 
-def _is_run(values: Sequence[Value]) -> bool:
-    """Whether whole numbers are evenly spaced once they are sorted."""
+def _step(values: Sequence[Value]) -> int:
+    """The step between sorted whole numbers where it is always the same, else 0."""
     if any(tail for _, tail in values):
-        return False
+        return 0
     ordered = sorted(value for value, _ in values)
-    return len({later - earlier for earlier, later in pairwise(ordered)}) <= 1
+    steps = {later - earlier for earlier, later in pairwise(ordered)}
+    return steps.pop() if len(steps) == 1 else 0
 
 
-def _start_of_day(seconds: Sequence[int], period: int) -> int | None:
-    """The time at which frames that pass zero start: behind a gap of over three quarters of the period."""
-    gaps = [(later - earlier, later) for earlier, later in pairwise(seconds)]
+def _start_of_day(seconds: Sequence[int], period: int, share: int = 4) -> int | None:
+    """The time at which frames that pass zero start: they then take less than 1/share of the period."""
+    ordered = sorted(set(seconds))
+    gaps = [(later - earlier, later) for earlier, later in pairwise(ordered)]
     widest, start = max(gaps, default=(0, 0))
-    return start if widest * 4 > period * 3 else None
+    return start if widest * share > period * (share - 1) else None
+
+
+def _ways_of_a_date(numbers: Sequence[str]) -> tuple[tuple[str, str, str], ...]:
+    """Year, month and day as they may stand in one number or in three: year, day or month first."""
+    if len(numbers) == 3:
+        first, second, third = numbers
+        return (first, second, third), (third, second, first), (third, first, second)
+    one = numbers[0]
+    if len(one) not in (6, 8):
+        return ()
+    year = len(one) - 4
+    return (
+        (one[:year], one[year : year + 2], one[year + 2 :]),
+        (one[4:], one[2:4], one[:2]),
+        (one[4:], one[:2], one[2:4]),
+    )
+
+
+def _days(year: str, month: str, day: str) -> int | None:
+    """The number of a day; None where the fields are no date of this or the last century."""
+    if len(year) not in (2, 4) or (len(year) == 4 and year[:2] not in ("19", "20")) or len(month + day) > 4:
+        return None
+    try:
+        return date(int(year) + 2000 * (len(year) == 2), int(month), int(day)).toordinal()
+    except ValueError:
+        return None
 
 
 def _places(path: Path) -> dict[str, int]:

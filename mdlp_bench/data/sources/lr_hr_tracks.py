@@ -174,7 +174,7 @@ def find_tracks(folder: Path, pattern: re.Pattern[str], depth: int = _DEPTH) -> 
     if depth == 0 or not folder.is_dir():
         return
     for name in list_folder(folder).folders:
-        if name in _MDLP_FOLDERS:
+        if name.lower() in _MDLP_FOLDERS:
             continue
         if pattern.fullmatch(name):
             yield folder / name

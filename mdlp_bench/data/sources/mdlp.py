@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,9 +11,10 @@ from mdlp_bench.data.manifest import read_quarantine
 from mdlp_bench.data.samples import Problem
 from mdlp_bench.data.sources.base import FileEntry, FileSamples, RejectedError, order_note, stray_files
 from mdlp_bench.data.sources.frame_order import AUTO, OrderRule, order_frames
-from mdlp_bench.data.sources.labels import LabelRow, check_text, find_labels, read_labels
+from mdlp_bench.data.sources.labels import LabelKeys, LabelLists, LabelRow, check_text
 from mdlp_bench.data.sources.names import (
     Listing,
+    folder_named,
     list_folder,
     natural_key,
     printable,
@@ -25,6 +25,10 @@ from mdlp_bench.schema import DOMAINS, TEXT_ORIGINS
 
 EXTRA_COLUMNS: Final = ("plate_id", "track_id", "text_origin", "domain", "source", "layout", "recipe")
 """Columns of the sample row that a label list with a header may carry beside group and text."""
+
+
+_INPUTS: Final = "inputs"
+_GT: Final = "gt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +76,16 @@ def open_mdlp(path: Path, split: str | None = None, *, order: OrderRule = AUTO) 
 
 
 def _split_folders(path: Path) -> dict[str, Path]:
-    if (path / "inputs").is_dir():
+    if not path.is_dir():
+        return {}
+    if folder_named(path, _INPUTS) is not None:
         return {printable(path.resolve().name): path}
-    names = list_folder(path).folders if path.is_dir() else ()
-    return {printable(name): path / name for name in names if (path / name / "inputs").is_dir()}
+    names = list_folder(path).folders
+    return {printable(name): path / name for name in names if folder_named(path / name, _INPUTS) is not None}
 
 
 def _scan_split(split: str, folder: Path, order: OrderRule) -> tuple[dict[_Key, FileEntry], list[Problem]]:
-    inputs, gt_root = folder / "inputs", folder / "gt"
+    inputs, gt_root = (folder_named(folder, name) or folder / name for name in (_INPUTS, _GT))
     listing = list_folder(inputs)
     problems = stray_files(listing, inputs, split)
     gt_groups: set[str] = set()
@@ -152,86 +158,21 @@ def _label(
 
     With `partial` (only one split is listed) lines about other splits are nobody's fault.
     """
-    lists: list[tuple[str | None, Path]] = [(None, file) for file in find_labels(path)]
-    lists += [(s, file) for s, folder in folders.items() if folder != path for file in find_labels(folder)]
-    if not lists:
-        return entries, []
-    keys = _LabelKeys(entries)
-    covered = {split for split, _ in lists}
-    problems: list[Problem] = []
-    found: dict[_Key, LabelRow] = {}
-    for split, file in lists:
-        rows, notes = read_labels(file)
-        problems += notes
-        for row in rows:
-            matches = keys.find(row, row.split or split)
-            if len(matches) > 1:
-                splits = len({match.split for match in matches}) > 1
-                what = "samples of several splits" if splits else "several groups"
-                shown = ", ".join(f"{match.split}/{match.group}" for match in matches[:3])
-                shown += ", ..." if len(matches) > 3 else ""
-                message = f"{row.where}: {row.key!r} means {what} ({shown}); write one of these instead"
-                problems.append(Problem("label", message, rejected=False))
-            elif not matches and not partial:
-                message = f"{row.where}: {row.key!r} labels no sample"
-                problems.append(Problem("label", message, rejected=False))
-            elif matches and not row.says_the_same(other := found.setdefault(matches[0], row)):
-                message = f"{row.where}: {row.key!r} is {row.text!r} here but {other.text!r} at {other.where}"
-                problems.append(Problem("label", message, rejected=False))
-                found[matches[0]] = replace(other, text="")
+    lists = LabelLists.of(path, folders)
+    keys = LabelKeys[_Key](lists.rows, {key.split for key in entries})
+    for key, entry in entries.items():
+        image = "" if entry.gt is None else printable(entry.gt.stem)
+        keys.add(key, key.group, image, entry.sample_id, split=key.split)
+    found, notes = keys.match("group", lambda key: f"{key.split}/{key.group}", partial=partial)
+    problems = [*lists.problems, *notes]
     labelled: dict[_Key, FileEntry] = {}
     for key, entry in entries.items():
-        if (match := found.get(key)) is not None and match.text:
-            labelled[key], notes = _with_label(entry, match)
-            problems += notes
-        else:
-            labelled[key] = entry if match is None else _with_label(entry, match)[0]
-            if not covered & {None, key.split}:
-                continue
-            message = f"sample {entry.sample_id}: no text in the label lists"
-            problems.append(Problem("text-missing", message, entry.sample_id, entry.split, rejected=False))
+        match = found.get(key)
+        labelled[key], notes = (entry, []) if match is None else _with_label(entry, match)
+        if match is None or not match.text:
+            notes = lists.missing(entry.sample_id, entry.split)
+        problems += notes
     return labelled, problems
-
-
-_Table = dict[tuple[str, str], list[_Key]]
-"""Samples by name (in front), and by name without regard to case (behind)."""
-
-
-class _LabelKeys:
-    """Finds the samples that a label line means: by group, or by the name of the ground truth."""
-
-    def __init__(self, entries: Mapping[_Key, FileEntry]) -> None:
-        self._groups: _Table = defaultdict(list)
-        self._images: _Table = defaultdict(list)
-        self._ids: _Table = defaultdict(list)
-        self._splits = {key.split for key in entries}
-        for key, entry in entries.items():
-            image = "" if entry.gt is None else printable(entry.gt.stem)
-            for table, name in (
-                (self._groups, key.group),
-                (self._images, image),
-                (self._ids, entry.sample_id),
-            ):
-                if name:
-                    table[name, ""].append(key)
-                    table["", name.casefold()].append(key)
-
-    def find(self, row: LabelRow, split: str | None) -> list[_Key]:
-        """The samples of that split (None: of any) which the line can mean."""
-        parts = row.parts
-        # A path from another machine may name the split anywhere in front of the group.
-        if named := [i for i, part in enumerate(parts[:-1]) if part in self._splits]:
-            split, parts = parts[named[-1]], parts[named[-1] + 1 :]
-        names = [row.key, "/".join(parts), *reversed(parts[-2:])]
-        looked = ((self._groups, names), (self._images, parts[-1:]), (self._ids, names[:1]))
-        # Windows does not tell A from a; a name that fits exactly counts more.
-        for folded in (False, True):
-            for table, wanted in looked:
-                for name in wanted:
-                    found = table.get(("", name.casefold())) if folded else table.get((name, ""))
-                    if matches := [key for key in found or () if split in (None, key.split)]:
-                        return matches
-        return []
 
 
 def _with_label(entry: FileEntry, row: LabelRow) -> tuple[FileEntry, list[Problem]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import unicodedata
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
@@ -11,11 +12,10 @@ from pathlib import Path
 from typing import Final
 
 from mdlp_bench.errors import DataError
+from mdlp_bench.files import is_junk
 
 IMAGE_SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".jfif", ".png", ".bmp", ".webp"})
 
-# What operating systems and archivers leave behind; nobody put these there as data.
-_JUNK: Final = frozenset({"thumbs.db", "desktop.ini", "__macosx", "lost+found"})
 _UNSAFE: Final = re.compile(r"[^\w.-]")
 _MAX_ID_BYTES: Final = 200
 _DIGITS: Final = re.compile(r"[0-9]+")
@@ -51,7 +51,7 @@ def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:
 
     A name that ends is before one that continues, whatever its suffix: `car.png` before `car2.png`.
     """
-    stem = _SUFFIX.sub("", name)
+    stem = plain_digits(_SUFFIX.sub("", name))
     texts, numbers = _DIGITS.split(stem), _DIGITS.findall(stem)
     key: list[tuple[int, int, str]] = []
     for position, text in enumerate(texts):
@@ -61,6 +61,24 @@ def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:
             number = numbers[position].lstrip("0")
             key.append((1, len(number), number))
     return (*key, (0, len(name), name))
+
+
+def plain_digits(name: str) -> str:
+    """The name with digits of every script and width as ASCII digits (`１２`, `②`)."""
+    return name if name.isascii() else unicodedata.normalize("NFKC", name)
+
+
+def folder_named(parent: Path, *names: str) -> Path | None:
+    """The folder in `parent` that has the first of these lower-case names, in any case; None without one."""
+    for name in names:
+        if (parent / name).is_dir():
+            return parent / name
+    with suppress(OSError), os.scandir(parent) as entries:
+        found = {e.name.casefold(): e for e in entries if e.name.casefold() in names}
+        return next(
+            (parent / found[name].name for name in names if name in found and found[name].is_dir()), None
+        )
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +104,7 @@ def list_folder(path: Path) -> Listing:
         with os.scandir(path) as entries:
             for entry in entries:
                 name = entry.name
-                if name.startswith(".") or name.lower() in _JUNK:
+                if name.startswith(".") or is_junk(name):
                     continue
                 if entry.is_dir():
                     folders.append(name)
@@ -97,6 +115,43 @@ def list_folder(path: Path) -> Listing:
     except OSError as error:
         raise DataError(f"{printable(str(path))}: cannot be listed ({error.strerror})") from error
     return Listing(*(tuple(sorted(names, key=natural_key)) for names in (folders, images, others)))
+
+
+_KINDS: Final = (
+    (0, b"PK\x03\x04", "a zip archive or an Excel workbook; unpack it, or save the sheet as CSV (UTF-8)"),
+    (0, b"\xd0\xcf\x11\xe0", "an Excel or Word file; save the sheet as CSV (UTF-8)"),
+    (0, b"\x1f\x8b", "a gzip archive; unpack it"),
+    (0, b"BZh", "a bzip2 archive; unpack it"),
+    (0, b"\xfd7zXZ", "an xz archive; unpack it"),
+    (0, b"7z\xbc\xaf", "a 7-Zip archive; unpack it"),
+    (0, b"Rar!", "a RAR archive; unpack it"),
+    (257, b"ustar", "a tar archive; unpack it"),
+    (0, b"%PDF", "a PDF; save the table as CSV (UTF-8)"),
+    (0, b"SQLite format 3", "a database; export the table as CSV (UTF-8)"),
+    (0, b'{"', "JSON; write the table as CSV (UTF-8) or Parquet"),
+    (0, b"{\n", "JSON; write the table as CSV (UTF-8) or Parquet"),
+    (0, b"[{", "JSON; write the table as CSV (UTF-8) or Parquet"),
+    (0, b"[\n", "JSON; write the table as CSV (UTF-8) or Parquet"),
+)
+"""Where what stands in files that are taken for tables or data sets, what they are and what to do."""
+
+
+def kind_of_file(head: bytes) -> str | None:
+    """What a file is that cannot be read as data, and what to do with it; None when it is not known.
+
+    Args:
+        head: Its first bytes, at least 512 where it is that long.
+    """
+    return next((kind for at, mark, kind in _KINDS if head[at:].startswith(mark)), None)
+
+
+def read_head(path: Path, size: int = 512) -> bytes:
+    """The first bytes of a file; none of what cannot be read or is no regular file."""
+    with suppress(OSError):
+        if path.is_file():
+            with path.open("rb") as stream:
+                return stream.read(size)
+    return b""
 
 
 def read_file(path: Path) -> bytes:

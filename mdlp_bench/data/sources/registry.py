@@ -11,7 +11,7 @@ from mdlp_bench.data.parquet import ParquetSamples, find_parquet, has_sample_col
 from mdlp_bench.data.samples import Samples
 from mdlp_bench.data.sources import ccpd, crops, lpblur, lrlpr, mdlp, table, ufpr
 from mdlp_bench.data.sources.frame_order import OrderRule
-from mdlp_bench.data.sources.names import list_folder, printable
+from mdlp_bench.data.sources.names import kind_of_file, list_folder, printable, read_head
 from mdlp_bench.errors import DataError
 from mdlp_bench.userfiles import Registry
 
@@ -40,6 +40,9 @@ class Source:
 
 _CHILDREN: Final = 64
 """Folders in a folder that are looked at for data sets of their own."""
+
+_DEPTH: Final = 3
+"""How deep data sets are looked for in a folder that is none."""
 
 
 def _is_parquet(path: Path) -> bool:
@@ -166,22 +169,46 @@ def sniff(path: Path) -> Source:
         raise DataError(f"{where}: could be {names}; say which with source (--source)")
     for name, layout in inside.items():
         raise DataError(f"{where}: no known layout, but the folder {name} in it is {layout}; open that")
-    raise DataError(
-        f"{where}: no known layout; see docs/data_format.md for what can be opened, and name the layout with "
-        "--source (hub for a folder that `datasets` loads)"
+    raise DataError(f"{where}: no known layout; {_advice(path)}")
+
+
+def _advice(path: Path) -> str:
+    """What to do with a path that has no known layout."""
+    if path.is_file() and (kind := kind_of_file(read_head(path))) is not None:
+        return f"it is {kind}"
+    if path.is_dir():
+        names = list_folder(path)
+        folders = [list_folder(path / name) for name in names.folders[:_CHILDREN]]
+        if names.images or any(listing.images for listing in folders):
+            return (
+                "if its folders are tracks, consecutive frames of one plate each, `mdlp-bench data pair` "
+                "makes samples of them; else see docs/data_format.md, and name the layout with --source (hub "
+                "for a folder that `datasets` loads)"
+            )
+    return (
+        "see docs/data_format.md for what can be opened, and name the layout with --source (hub for a folder "
+        "that `datasets` loads)"
     )
 
 
-def _data_sets_in(path: Path, whole: Source | None) -> dict[str, str]:
-    """The folders in a folder that are data sets of their own and no parts of its layout."""
+def _data_sets_in(path: Path, whole: Source | None, depth: int = _DEPTH) -> dict[str, str]:
+    """The folders in a folder that are data sets of their own and no parts of its layout.
+
+    Where there are none, folders that hold nothing but folders are looked into.
+    """
     if not path.is_dir():
         return {}
     found: dict[str, str] = {}
     sets = ccpd.sets_in(path) if whole is None or whole.name == "ccpd" else []
-    for name in list_folder(path).folders[:_CHILDREN]:
+    listing = list_folder(path)
+    for name in listing.folders[:_CHILDREN]:
         layouts = [source.name for source in SOURCES.values() if source.recognise(path / name)]
         if layouts and (whole is None or whole.name not in layouts):
             found[printable(name)] = " or ".join(layouts)
         elif name in sets and len(sets) > 1:
             found[printable(name)] = "ccpd"
+    if not found and whole is None and depth > 1 and not listing.images:
+        for name in listing.folders[:_CHILDREN]:
+            deeper = _data_sets_in(path / name, None, depth - 1)
+            found |= {f"{printable(name)}/{inner}": layout for inner, layout in deeper.items()}
     return found

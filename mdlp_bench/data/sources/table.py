@@ -16,6 +16,7 @@ any dialect of `text_table`.
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -32,7 +33,7 @@ from mdlp_bench.data.parquet import has_sample_columns
 from mdlp_bench.data.samples import Problem
 from mdlp_bench.data.sources.base import LazySamples, RejectedError, image_of
 from mdlp_bench.data.sources.labels import check_text
-from mdlp_bench.data.sources.names import IMAGE_SUFFIXES, natural_key, printable, read_file, sample_id_of
+from mdlp_bench.data.sources.names import natural_key, printable, read_file, sample_id_of
 from mdlp_bench.data.sources.text_table import (
     IMAGE_NAMES,
     TEXT_NAMES,
@@ -42,6 +43,7 @@ from mdlp_bench.data.sources.text_table import (
     column_name,
     find_column,
     fit_cells,
+    is_image_name,
     local_path,
     read_lines,
 )
@@ -50,15 +52,16 @@ from mdlp_bench.schema import DOMAINS, TEXT_ORIGINS, EncodedImage, Sample
 
 ID_COLUMNS: Final = ("sample_id", "id", "name")
 FRAME_COLUMNS: Final = (
-    "frames", "lr", "inputs", "input", "lq", "blur", "blurred", "lr_path", "lq_path", "input_path",
-    "blur_path",
+    "frames", "lr", "inputs", "input", "lq", "blur", "blurred", "low", "low_res", "degraded", "lr_path",
+    "lq_path", "input_path", "blur_path", "low_path",
 )  # fmt: skip
-FRAME_PREFIXES: Final = ("frame_", "lr_", "frame", "lr")
+FRAME_PREFIXES: Final = ("frame", "lr", "lq", "input", "img", "image")
 GT_COLUMNS: Final = (
-    "gt", "hr", "target", "sharp", "ground_truth", "gt_path", "hr_path", "target_path", "sharp_path",
+    "gt", "hr", "hq", "target", "sharp", "high", "high_res", "ground_truth", "clean", "gt_path", "hr_path",
+    "hq_path", "target_path", "sharp_path", "high_path", "gt_image", "hr_image",
     *IMAGE_NAMES,
 )  # fmt: skip
-TABLE_SUFFIXES: Final = (".csv", ".tsv", ".parquet")
+TABLE_SUFFIXES: Final = (".csv", ".tsv", ".txt", ".parquet")
 _BLOCK: Final = 8192
 _OPTIONAL: Final = (
     "plate_id",
@@ -169,11 +172,22 @@ class TableSamples(LazySamples[TableEntry]):
 
 
 def recognise(path: Path) -> bool:
-    """Whether a path is a table of samples (Parquet files of complete sample rows are not)."""
+    """Whether a path is a table of samples (Parquet files of complete sample rows are not).
+
+    A text file is one when it begins with a header that names pictures, or with a picture and its text.
+    """
     suffix = path.suffix.lower()
     if not path.is_file() or suffix not in TABLE_SUFFIXES:
         return False
-    return suffix != ".parquet" or not has_sample_columns(path)
+    if suffix == ".parquet":
+        return not has_sample_columns(path)
+    if suffix != ".txt":
+        return True
+    with suppress(DataError):
+        rows = _CsvRows(path)
+        roles = _roles(rows.columns)
+        return bool(roles.frames) or roles.gt is not None
+    return False
 
 
 def open_table(path: Path) -> TableSamples:
@@ -231,8 +245,8 @@ def _roles(columns: Sequence[str]) -> _Roles:
     frames: tuple[str, ...] = (whole,) if whole else ()
     for prefix in FRAME_PREFIXES:
         if not frames:
-            numbered = [n for n in columns if column_name(n).removeprefix(prefix).isdecimal()]
-            frames = tuple(sorted((n for n in numbered if not n.isdecimal()), key=natural_key))
+            numbered = [n for n in columns if re.fullmatch(f"{prefix}_?[0-9]+(_?path)?", column_name(n))]
+            frames = tuple(sorted(numbered, key=natural_key))
     found = {name: find_column((name,), columns) for name in _OPTIONAL}
     return _Roles(
         sample_id=find_column(ID_COLUMNS, columns),
@@ -260,6 +274,11 @@ def _samples(
                 f"{where}: no column of images; name them frames or frame_1, frame_2, ... and gt "
                 f"(there are: {', '.join(map(printable, rows.columns))})"
             )
+        if not roles.frames and find_column(("frame_index",), rows.columns) and "track_id" in roles.optional:
+            message = (
+                f"{where}: its rows look like frames of tracks; `mdlp-bench data pair` makes samples of them"
+            )
+            problems.append(Problem("row", message, rejected=False))
         count = len(rows)
         ids = rows.column(roles.sample_id) if roles.sample_id else [None] * count
         splits = rows.column(roles.split) if roles.split else [None] * count
@@ -318,7 +337,7 @@ class _CsvRows:
         if header is None:
             raise DataError(f"{self._name}: the table is empty")
         self.columns = list(header.cells)
-        if len(self.columns) == 2 and Path(self.columns[0]).suffix.lower() in IMAGE_SUFFIXES:
+        if len(self.columns) == 2 and is_image_name(self.columns[0]):
             # No header: the first line is a picture and its text.
             self.columns, lines = ["image", "text"], chain([header], lines)
         self.problems: list[Problem] = []
@@ -420,9 +439,9 @@ class _HubRows:
 
         self.columns: Sequence[str] = list(table.column_names)
         self._classes = {
-            name: list(feature.names)
+            name: list(kind.names)
             for name, feature in table.features.items()
-            if isinstance(feature, datasets.ClassLabel)
+            if isinstance(kind := getattr(feature, "feature", feature), datasets.ClassLabel)
         }
         for name, feature in table.features.items():
             if isinstance(feature, datasets.Image):
@@ -449,16 +468,26 @@ def _class_names(metadata: Mapping[bytes, bytes] | None) -> dict[str, list[str]]
     """The names of the classes of each column of class labels, from the metadata that `datasets` writes."""
     with suppress(ValueError, KeyError, TypeError, AttributeError):
         features = json.loads((metadata or {})[b"huggingface"])["info"]["features"]
-        return {
-            name: list(feature["names"])
-            for name, feature in features.items()
-            if feature.get("_type") == "ClassLabel"
-        }
+        return {name: names for name, feature in features.items() if (names := _names_in(feature))}
     return {}
 
 
+def _names_in(feature: Any) -> list[str]:
+    """The names of a class label, or of those in a list of them."""
+    if isinstance(feature, list):
+        feature = feature[0] if feature else {}
+    if feature.get("_type") == "ClassLabel":
+        return list(feature["names"])
+    return _names_in(feature["feature"]) if isinstance(feature.get("feature"), dict) else []
+
+
 def _named(names: Sequence[str] | None, value: Any) -> Any:
-    """The name of a class; None for a number outside the names, such as the -1 of an unlabelled row."""
-    if names is None or not isinstance(value, int):
+    """The name of a class, those of a list joined; None for a number outside the names, such as -1."""
+    if names is None:
+        return value
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        known = [_named(names, one) for one in value]
+        return "".join(known) if all(isinstance(one, str) for one in known) else None
+    if not isinstance(value, int):
         return value
     return names[value] if 0 <= value < len(names) else None

@@ -13,34 +13,32 @@ import io
 import math
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from mdlp_bench.data.sources.names import printable, read_file
+from mdlp_bench.data.sources.names import IMAGE_SUFFIXES, kind_of_file, printable, read_file
 from mdlp_bench.errors import DataError
 
 IMAGE_NAMES: Final = (
-    "image", "image_path", "image_file", "image_name", "img", "img_path", "img_name", "filename", "file_name",
-    "file", "file_path", "filepath", "path", "picture", "图片", "图像", "文件名", "路径",
+    "image", "image_path", "image_file", "image_name", "img", "img_path", "img_file", "img_name", "filename",
+    "file", "file_path", "path", "picture", "picture_name", "picture_path", "photo",
+    "图片", "图片名", "图片名称", "图片路径", "图像", "图像名称", "文件", "文件名", "文件名称", "路径",
 )  # fmt: skip
 """Columns that name one picture."""
 
 TEXT_NAMES: Final = (
-    "text", "label", "plate_text", "plate", "plate_number", "plate_no", "license_plate", "licence_plate",
-    "license_plate_number", "lp", "lp_text", "ocr", "transcription", "ground_truth_text", "words",
-    "车牌", "车牌号", "车牌号码", "标签", "文本",
+    "text", "plate_text", "plate_number", "plate_no", "plate_num", "plate_label", "license_plate",
+    "licence_plate", "license_plate_number", "licence_plate_number", "license_number", "licence_number",
+    "license_plate_text", "licence_plate_text", "license", "licence", "plate", "lp", "lp_text", "lp_number",
+    "gt_text", "ground_truth_text", "text_gt", "ocr", "ocr_text", "transcription", "words", "string",
+    "车牌", "车牌号", "车牌号码", "车牌文本", "号牌", "号牌号码", "文本",
+    "label", "label_text", "标签", "标注",
 )  # fmt: skip
-"""Columns that hold the text of the plate."""
+"""Columns that hold the text of the plate; what may also be a class stands behind."""
 
-_KNOWN: Final = frozenset(
-    (
-        *IMAGE_NAMES, *TEXT_NAMES, "split", "group", "name", "id", "sample_id", "track_id", "frame_index",
-        "frames", "gt", "hr", "lr", "frame_1", "lr_1", "plate_id", "layout", "box", "corners",
-    )
-)  # fmt: skip
 _MARKS: Final = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -63,11 +61,13 @@ class Dialect:
         encoding: Name of a Python codec, which also takes the byte order mark off.
         delimiter: One character; a blank where every line is a name, blanks and a text.
         skipped: Lines in front of the table (`sep=;`).
+        quote: What stands around cells that hold the delimiter.
     """
 
     encoding: str
     delimiter: str
     skipped: int = 0
+    quote: str = '"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +82,19 @@ def dialect_of(content: bytes, name: str) -> Dialect:
     """Detect how a table is written.
 
     Raises:
-        DataError: It is in no known encoding, or holds NUL bytes.
+        DataError: It is in no known encoding, holds NUL bytes, or is no text (an Excel workbook, JSON).
     """
+    if (kind := kind_of_file(content[:512])) is not None:
+        raise DataError(f"{name}: not a table but {kind}")
     encoding = _encoding(content, name)
     head = content[:_HEAD].decode(encoding, "ignore")
     lines = [line for line in head.splitlines()[: _PEEK_LINES + 1] if line.strip() and line[0] != "#"]
     if lines and (given := re.fullmatch(r"sep=(.)", lines[0].strip(), re.IGNORECASE)):
         return Dialect(encoding, given[1], 1)
-    return Dialect(encoding, _delimiter(lines))
+    delimiter = _delimiter(lines)
+    cells = [cell.strip() for line in lines for cell in line.split(delimiter)]
+    single = bool(cells) and all(re.fullmatch("'[^']*'", cell) for cell in cells)
+    return Dialect(encoding, delimiter, quote="'" if single else '"')
 
 
 def read_lines(content: bytes, name: str) -> Iterator[Line]:
@@ -108,7 +113,7 @@ def read_lines(content: bytes, name: str) -> Iterator[Line]:
                 named = _PICTURE.fullmatch(line.strip())
                 yield Line(number, named.groups() if named else tuple(line.strip().rsplit(None, 1)))
         return
-    reader = csv.reader(text, delimiter=dialect.delimiter)
+    reader = csv.reader(text, delimiter=dialect.delimiter, quotechar=dialect.quote)
     try:
         for cells in reader:
             stripped = tuple(cell.strip() for cell in cells)
@@ -132,15 +137,24 @@ def read_list(path: Path) -> list[tuple[int, str]]:
     return [(number, cell.strip().strip('"')) for number, cell in cells if cell.strip()]
 
 
+def is_image_name(name: str) -> bool:
+    """Whether a name ends as those of pictures do."""
+    return Path(name.replace("\\", "/")).suffix.lower() in IMAGE_SUFFIXES
+
+
 def column_name(written: str) -> str:
     """A column's name as names are compared: lower case, underscores for blanks and dashes."""
     return re.sub(r"[\s\-]+", "_", written.strip().strip("\ufeff\"'")).lower()
 
 
 def find_column(wanted: Sequence[str], columns: Iterable[str]) -> str | None:
-    """The first of the wanted names that is there, as it is written in the table."""
-    written = {column_name(name): name for name in reversed(list(columns))}
-    return next((written[name] for name in wanted if name in written), None)
+    """The first of the wanted names that is there, as the table writes it (`plateText` for plate_text)."""
+    written = {_squeezed(name): name for name in reversed(list(columns))}
+    return next((written[found] for name in wanted if (found := _squeezed(name)) in written), None)
+
+
+def _squeezed(name: str) -> str:
+    return column_name(name).replace("_", "").replace(".", "")
 
 
 def fit_cells(cells: Sequence[str], count: int) -> tuple[str, ...] | None:
@@ -152,7 +166,12 @@ def fit_cells(cells: Sequence[str], count: int) -> tuple[str, ...] | None:
 
 
 def cell_text(value: Any) -> str | None:
-    """What a cell says; None when it is empty or not a number. Zero is a value."""
+    """What a cell says; None when it is empty or not a number. Zero is a value.
+
+    Of a record it is the field that holds the text.
+    """
+    if isinstance(value, Mapping):
+        value = value.get(find_column(TEXT_NAMES, value) or "")
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return None
     if isinstance(value, float) and value.is_integer():
@@ -161,18 +180,30 @@ def cell_text(value: Any) -> str | None:
 
 
 def cell_list(value: str) -> list[str]:
-    """The paths in one cell: joined by `|` or `;`, or written as a list of strings."""
+    """The paths in one cell: joined by `|` or `;`, or written as a list of strings.
+
+    Commas and blanks join them too where every part then names a picture.
+    """
     if match := _LIST.fullmatch(value):
         return [part.strip().strip("\"'") for part in match[1].split(",") if part.strip()]
-    return [part.strip() for part in re.split("[|;]", value) if part.strip()]
+    parts = [part.strip() for part in re.split("[|;]", value) if part.strip()]
+    for mark in (",", None):
+        pieces = [piece.strip() for piece in value.split(mark) if piece.strip()]
+        if len(parts) == 1 and len(pieces) > 1 and all(map(is_image_name, pieces)):
+            return pieces
+    return parts
 
 
 def local_path(base: Path, written: str) -> Path:
-    """The path in a cell, relative to a folder; backslashes are read as slashes where a file is not found."""
+    """The path in a cell, relative to a folder; backslashes are read as slashes where a file is not found.
+
+    A path with a drive of Windows stays as it is.
+    """
     path = base / written.strip()
-    if "\\" not in written or os.path.lexists(path):
+    if os.path.lexists(path):
         return path
-    return base / written.strip().replace("\\", "/")
+    slashed = written.strip().replace("\\", "/")
+    return Path(slashed) if re.match("[A-Za-z]:/", slashed) else base / slashed
 
 
 def path_parts(written: str) -> tuple[str, ...]:
@@ -211,10 +242,22 @@ def _delimiter(lines: Sequence[str]) -> str:
         counts = [len(cells) for cells in csv.reader(lines, delimiter=mark)]
         if not counts or counts[0] < 2:
             continue
-        known = sum(column_name(cell) in _KNOWN for cell in next(csv.reader(lines[:1], delimiter=mark)))
+        known = sum(_squeezed(cell) in _KNOWN for cell in next(csv.reader(lines[:1], delimiter=mark)))
         score = (known, sum(count == counts[0] for count in counts))
         if score > best_score:
             best, best_score = mark, score
     if best:
         return best
     return " " if lines and all(len(line.split()) >= 2 for line in lines) else ","
+
+
+_KNOWN: Final = frozenset(
+    map(
+        _squeezed,
+        (
+            *IMAGE_NAMES, *TEXT_NAMES, "split", "group", "name", "id", "sample_id", "track_id", "frame_index",
+            "frames", "gt", "hr", "lr", "frame_1", "lr_1", "plate_id", "layout", "box", "corners",
+        ),
+    )
+)  # fmt: skip
+"""Column names by which a header shows the delimiter."""

@@ -20,8 +20,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from mdlp_bench.data.sources.names import kind_of_file
+from mdlp_bench.files import is_junk
 from mdlp_bench.leaderboard.submission.faults import Faults, is_plain_letter, listed, printable
-from mdlp_bench.leaderboard.submission.form import READINGS_FILE, SUBMISSION_FILE
+from mdlp_bench.leaderboard.submission.form import (
+    PREDICTIONS_FOLDER,
+    READINGS_FILE,
+    README_FILE,
+    SUBMISSION_FILE,
+)
 
 MAX_MEMBERS: Final = 20_000
 MAX_ARCHIVE_BYTES: Final = 2**30
@@ -44,27 +51,6 @@ _EXTRA_AES: Final = 0x9901
 _RESERVED: Final = frozenset(
     ("con", "prn", "aux", "nul", *(f"com{n}" for n in range(1, 10)), *(f"lpt{n}" for n in range(1, 10)))
 )
-
-
-_JUNK: Final = frozenset(
-    (
-        *("__macosx", ".ds_store", ".appledouble", ".spotlight-v100", ".trashes", ".fseventsd"),
-        *(
-            "thumbs.db",
-            "ehthumbs.db",
-            "desktop.ini",
-            "$recycle.bin",
-            "system volume information",
-            ".directory",
-        ),
-    )
-)
-
-
-def is_junk(name: str) -> bool:
-    """Whether a path is one that macOS, Windows or a Linux desktop adds to folders without being asked."""
-    parts = name.replace("\\", "/").lower().split("/")
-    return any(part in _JUNK or part.startswith("._") for part in parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +147,9 @@ def open_archive(path: Path, faults: Faults) -> Archive | None:
     except OSError as error:
         faults.add("file", str(path), f"cannot be read ({error.strerror})", "name an existing zip file")
         return None
+    if stat.S_ISDIR(status.st_mode):
+        faults.add("file", str(path), "a folder", _REPACK)
+        return None
     if not stat.S_ISREG(status.st_mode):
         faults.add("file", str(path), "not a regular file", "name a zip file")
         return None
@@ -184,6 +173,9 @@ def size_limit(name: str) -> int:
 
 def _read_directory(stream: BinaryIO, size: int, faults: Faults) -> tuple[dict[str, Member], set[str], int]:
     """The members without faults, the names of the others, and the number of ignored files."""
+    kind = kind_of_file(head := stream.read(512))
+    if kind is not None and not head.startswith(b"PK"):
+        raise _ContainerError("zip", f"{kind.partition(';')[0]}, not a zip file")
     if size < _END.size:
         raise _ContainerError("zip", "not a zip file")
     stream.seek(size - _END.size)
@@ -252,11 +244,9 @@ def _read_directory(stream: BinaryIO, size: int, faults: Faults) -> tuple[dict[s
 
 
 def _unwrapped(members: dict[str, Member], refused: set[str]) -> tuple[dict[str, Member], set[str]]:
-    """The names without the folder around a submission, where there is one."""
-    forms = [name for name in members if name.rpartition("/")[2] == SUBMISSION_FILE]
-    if SUBMISSION_FILE in members or len(forms) != 1:
-        return members, refused
-    folder = forms[0].removesuffix(SUBMISSION_FILE)
+    """The names without the folder around a submission, where there is one, and in the known case."""
+    forms = [name for name in members if name.rpartition("/")[2].lower() == SUBMISSION_FILE]
+    folder = forms[0][: -len(SUBMISSION_FILE)] if len(forms) == 1 else ""
     outside = [name for name in (*members, *sorted(refused)) if not name.startswith(folder)]
     if outside:
         raise _ContainerError(
@@ -264,8 +254,15 @@ def _unwrapped(members: dict[str, Member], refused: set[str]) -> tuple[dict[str,
             f"{SUBMISSION_FILE} lies in the folder {printable(folder)}, {listed(outside, 3)} outside it",
             f"zip what is in the folder, with {SUBMISSION_FILE} at the top",
         )
-    inner = {name.removeprefix(folder): member for name, member in members.items()}
-    return inner, {name.removeprefix(folder) for name in refused}
+    inner = {_known_case(name.removeprefix(folder)): member for name, member in members.items()}
+    return inner, {_known_case(name.removeprefix(folder)) for name in refused}
+
+
+def _known_case(name: str) -> str:
+    """The name, with what every submission holds in lower case: `Predictions/`, `Submission.yaml`."""
+    top, slash, rest = name.partition("/")
+    known = (SUBMISSION_FILE, README_FILE, READINGS_FILE, PREDICTIONS_FOLDER.rstrip("/"))
+    return f"{top.lower() if top.lower() in known else top}{slash}{rest}"
 
 
 def _central_entries(directory: bytes) -> Iterator[tuple[Member, str | None, str] | None]:
@@ -295,9 +292,12 @@ def _central_entries(directory: bytes) -> Iterator[tuple[Member, str | None, str
 
 
 def _decoded(raw: bytes) -> str | None:
-    """The name with slashes between folders; None when it is not UTF-8, marked (macOS forgets to) or not."""
+    """The name with slashes between folders and no `./` in front; None when it is not UTF-8.
+
+    Whether it is marked as UTF-8 does not matter: macOS forgets to.
+    """
     try:
-        return raw.decode().replace("\\", "/")
+        return raw.decode().replace("\\", "/").removeprefix("./")
     except UnicodeDecodeError:
         return None
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Final
 
 from mdlp_bench.errors import SubmissionError
@@ -68,8 +69,8 @@ class Faults:
     def lines(self) -> Iterator[str]:
         """One line per fault; more than five equal ones, and what goes beyond a limit, are summed up."""
         for code, of_code in self._kept.items():
-            for fault in of_code.values():
-                yield from fault.lines()
+            for remedy, alike in groupby(sorted(of_code.values(), key=_remedy), _remedy):
+                yield from _lines(list(alike), remedy)
             more = self._counts[code] - sum(fault.count for fault in of_code.values())
             if more:
                 yield f"... and {more:,} more of this kind ({code})"
@@ -79,6 +80,21 @@ class Faults:
         lines = list(self.lines())
         more = f" (and {len(lines) - 1:,} more; `mdlp-bench leaderboard validate` lists all)"
         return SubmissionError(f"{name}: {lines[0]}{more if len(lines) > 1 else ''}")
+
+
+def _remedy(fault: Fault) -> str:
+    return fault.remedy
+
+
+def _lines(alike: Sequence[Fault], remedy: str) -> Iterator[str]:
+    """The lines of faults of one kind and remedy; summed up where more than five differ in detail only."""
+    total = sum(fault.count for fault in alike)
+    if len(alike) <= _SUMMED or alike[0].code == "yaml":
+        for fault in alike:
+            yield from fault.lines()
+    else:
+        shown = "; ".join(f"{printable(fault.places[0])}: {fault.problem}" for fault in alike[:3])
+        yield f"{total:,} faults of one kind: {shown}; and {total - 3:,} more; {remedy}"
 
 
 def printable(text: str) -> str:

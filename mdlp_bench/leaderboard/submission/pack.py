@@ -11,11 +11,11 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from mdlp_bench.errors import SubmissionError, did_you_mean, first_fault
-from mdlp_bench.files import atomic_path
+from mdlp_bench.files import atomic_path, is_junk
 from mdlp_bench.harness.predict import Prediction, Predictions
 from mdlp_bench.harness.run import PredictionsRecord, Run
 from mdlp_bench.images import decode, encode
-from mdlp_bench.leaderboard.submission.archive import is_junk, size_limit
+from mdlp_bench.leaderboard.submission.archive import size_limit
 from mdlp_bench.leaderboard.submission.faults import Faults
 from mdlp_bench.leaderboard.submission.form import (
     PREDICTIONS_FOLDER,
