@@ -9,7 +9,7 @@ import random
 import string
 import time
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -33,7 +33,16 @@ from mdlp_bench.readers.ctc import greedy, softmax
 from mdlp_bench.synth.render import face_geometry
 from mdlp_bench.training.calibration import PLATES, calibrate
 from mdlp_bench.training.checkpoint import claim
-from mdlp_bench.training.reader_data import LAYOUT_SHARES, SMALLEST, Pool, empty_crop, render_pool, vary
+from mdlp_bench.training.reader_data import (
+    LAYOUT_SHARES,
+    SMALLEST,
+    Deliver,
+    Pool,
+    empty_crop,
+    photograph,
+    render_pool,
+    vary,
+)
 from mdlp_bench.training.teacher import (
     TEACHER_SIZE,
     Teacher,
@@ -57,6 +66,8 @@ class ReaderTraining(BaseModel):
         held_out: Further plates, of another stream, for the log's figures and the temperature.
         calibration: Still further ones, which say from which confidence the finished reader can be believed.
         layouts: Shares of the layouts among the plates; the grammars they belong to decide a CRNN's alphabet.
+        photographed: Learn from the glyphs of many makers and from crops as cameras deliver them
+            (`photograph`), instead of one maker's and independent variations (`vary`).
         smallest: Height in pixels of the smallest varied plates.
         steps: Batches.
         batch: Plates in a batch.
@@ -82,6 +93,7 @@ class ReaderTraining(BaseModel):
     held_out: int = Field(default=400, gt=0)
     calibration: int = Field(default=PLATES, gt=0)
     layouts: dict[Layout, float] = Field(default_factory=lambda: dict(LAYOUT_SHARES))
+    photographed: bool = False
     smallest: int = Field(default=SMALLEST, ge=8, le=48)
     steps: int = Field(default=16_000, gt=0)
     batch: int = Field(default=32, gt=1)
@@ -95,6 +107,11 @@ class ReaderTraining(BaseModel):
     average: float = Field(default=0.998, ge=0, lt=1)
     checkpoint_every: int = Field(default=250, gt=0)
     version: str = "1"
+
+    @property
+    def deliver(self) -> Deliver:
+        """What makes crops of the pool's images."""
+        return photograph if self.photographed else vary
 
     @property
     def crnn(self) -> CrnnConfig:
@@ -126,10 +143,9 @@ def train_reader(
     """
     with locked_folder(out):
         claim(out, training.model_dump(mode="json"))
-        pool = render_pool(out / "pool", training.seed, training.pool, training.layouts)
-        held_out = render_pool(
-            out / "pool", training.seed + _HELD_OUT_STREAM, training.held_out, training.layouts
-        )
+        draw = partial(render_pool, out / "pool", layouts=training.layouts, makers=training.photographed)
+        pool = draw(training.seed, training.pool)
+        held_out = draw(training.seed + _HELD_OUT_STREAM, training.held_out)
         trial = _Trial(training, pool)
         checkpoint = out / "checkpoint.pt"
         if checkpoint.is_file():
@@ -270,12 +286,12 @@ class _Trial:
         for place in range(first, first + training.batch):
             rng = np.random.default_rng(seed_for("vary", training.seed, place))
             if rng.random() < training.empty:
-                crop, text = empty_crop(self.pool, rng), ""
+                crop, text = empty_crop(self.pool, rng, training.deliver), ""
             else:
                 epoch, offset = divmod(place, len(self.pool))
                 index = self._order(epoch)[offset]
                 crop, text = self.pool.images[index], self.pool.texts[index]
-                crop = vary(crop, rng, strength, training.smallest)
+                crop = training.deliver(crop, rng, strength, training.smallest)
             crops.append(crop)
             texts.append(text)
         return _standardised(self.network, crops), texts
@@ -357,10 +373,11 @@ def _measure_teacher(network: Teacher, held_out: Pool, training: ReaderTraining)
 
 def _held_out_crops(held_out: Pool, training: ReaderTraining) -> list[ImageU8]:
     return [
-        vary(
+        training.deliver(
             image,
             np.random.default_rng(seed_for("vary", "held-out", training.seed, i)),
-            smallest=training.smallest,
+            1.0,
+            training.smallest,
         )
         for i, image in enumerate(held_out.images)
     ]
@@ -368,7 +385,9 @@ def _held_out_crops(held_out: Pool, training: ReaderTraining) -> list[ImageU8]:
 
 def _empty_crops(held_out: Pool, training: ReaderTraining) -> list[ImageU8]:
     return [
-        empty_crop(held_out, np.random.default_rng(seed_for("empty", "held-out", training.seed, i)))
+        empty_crop(
+            held_out, np.random.default_rng(seed_for("empty", "held-out", training.seed, i)), training.deliver
+        )
         for i in range(len(held_out))
     ]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -17,13 +17,24 @@ from mdlp_bench.errors import DataError
 from mdlp_bench.files import seed_for, write_bytes
 from mdlp_bench.images import ImageU8
 from mdlp_bench.plate import LAYOUTS, Layout, grammars
-from mdlp_bench.synth.render import Appearance, render_sample
+from mdlp_bench.synth.render import Appearance, plate_of, render_sample, render_scene_crop, sample_style
+from mdlp_bench.synth.render.glyphs import HanFace
+from mdlp_bench.synth.render.raster import f32, u8
 
 POOL_SIZE: Final = (64, 160)
 """Height and width of pool images: twice the reader's input, so that varied crops never enlarge them much."""
 SHARD: Final = 2000
 # Plates come in one typeface; a quarter in others keeps the reader from learning its outlines by heart.
 DRAWN_FACE: Final = 0.75
+
+# Shares of the makers' faces for Chinese glyphs.
+MAKERS: Final[tuple[tuple[HanFace, float], ...]] = (
+    ("han_plate", 0.4),
+    ("han_plate_low", 0.3),
+    ("han_medium", 0.2),
+    ("han_bold", 0.1),
+)
+_MAKER_STEPS: Final = np.cumsum([share for _, share in MAKERS])[:-1]
 
 # Every layout often enough to be learnt; blue and green, which traffic is made of, most often.
 LAYOUT_SHARES: Final[dict[Layout, float]] = {
@@ -38,6 +49,14 @@ LAYOUT_SHARES: Final[dict[Layout, float]] = {
 }
 SMALLEST: Final = 14
 """Height in pixels of the smallest varied plates: below it a person mostly guesses."""
+
+
+# The transfer curve of display values: grey levels to linear light, and linear light in 12 bits back.
+_LINEAR: Final = f32((np.arange(256, dtype=np.float32) / 255) ** np.float32(2.2))
+_CODED: Final = u8(np.round(255 * (np.arange(4096) / 4095) ** (1 / 2.2)).astype(np.uint8))
+
+Deliver = Callable[[ImageU8, np.random.Generator, float, int], ImageU8]
+"""`vary` or `photograph`: image, source of draws, strength and smallest height to a crop."""
 
 
 @dataclass(frozen=True)
@@ -71,10 +90,25 @@ def layout_shares(names: Collection[str]) -> dict[Layout, float]:
     return shares
 
 
-def render_pool(folder: Path, seed: int, count: int, layouts: Mapping[Layout, float] = LAYOUT_SHARES) -> Pool:
+def render_pool(
+    folder: Path,
+    seed: int,
+    count: int,
+    layouts: Mapping[Layout, float] = LAYOUT_SHARES,
+    *,
+    makers: bool = False,
+) -> Pool:
     """Render `count` plates of stream `seed` into shards under `folder`, or read those that are there.
 
-    A killed call continues with the first missing shard. Sample i depends on (seed, i, layouts) alone.
+    A killed call continues with the first missing shard. Sample i depends on (seed, i, layouts, makers).
+
+    Args:
+        folder: Holds the shards.
+        seed: The stream.
+        count: How many plates.
+        layouts: Shares of the layouts.
+        makers: Draw the glyphs of many makers: provinces as plates have them beside those of fonts, and all
+            strokes from thin to bold.
 
     Raises:
         DataError: A shard on the disk is damaged; names it.
@@ -85,9 +119,9 @@ def render_pool(folder: Path, seed: int, count: int, layouts: Mapping[Layout, fl
     for start in range(0, count, SHARD):
         stop = min(start + SHARD, count)
         kind = "" if layouts == LAYOUT_SHARES else "-".join(sorted(layouts)) + "-"
-        path = folder / f"{kind}seed{seed}-{start:07d}-{stop:07d}.npz"
+        path = folder / f"{'makers-' if makers else ''}{kind}seed{seed}-{start:07d}-{stop:07d}.npz"
         if not path.is_file():
-            _render_shard(path, seed, start, stop, layouts)
+            _render_shard(path, seed, start, stop, layouts, makers)
         try:
             with np.load(path, allow_pickle=False) as shard:
                 images[start:stop] = shard["images"]
@@ -97,25 +131,51 @@ def render_pool(folder: Path, seed: int, count: int, layouts: Mapping[Layout, fl
     return Pool(images, tuple(texts))
 
 
-def _render_shard(path: Path, seed: int, start: int, stop: int, layouts: Mapping[Layout, float]) -> None:
+def _render_shard(
+    path: Path, seed: int, start: int, stop: int, layouts: Mapping[Layout, float], makers: bool
+) -> None:
     images, texts = [], []
     for index in range(start, stop):
-        rng = np.random.default_rng(seed_for("reader-appearance", seed, index))
-        # From showroom to traffic and night, and detectors' crops from tight to loose. Provinces are uniform:
-        # a reader that expects one province says it of crops that show none.
-        appearance = Appearance(
-            difficulty=float(rng.uniform(0.1, 1.0)),
-            drawn_face=DRAWN_FACE,
-            max_roll=20.0,
-            night=0.4,
-            mean_margin=float(rng.uniform(0.0, 0.05)),
-        )
-        sample = render_sample(seed, index, layouts=layouts, appearance=appearance, size=POOL_SIZE)
-        images.append(sample.image)
-        texts.append(sample.text)
+        if makers:
+            image, text = _render_of_some_maker(seed, index, layouts)
+        else:
+            rng = np.random.default_rng(seed_for("reader-appearance", seed, index))
+            sample = render_sample(
+                seed, index, layouts=layouts, appearance=_appearance(rng, 0.1, 1.0), size=POOL_SIZE
+            )
+            image, text = sample.image, sample.text
+        images.append(image)
+        texts.append(text)
     buffer = io.BytesIO()
     np.savez(buffer, images=np.stack(images), texts=np.array(texts))
     write_bytes(path, buffer.getvalue())
+
+
+def _appearance(rng: np.random.Generator, easiest: float, hardest: float) -> Appearance:
+    # From showroom to traffic and night, and detectors' crops from tight to loose. Provinces are uniform: a
+    # reader that expects one province says it of crops that show none.
+    return Appearance(
+        difficulty=float(rng.uniform(easiest, hardest)),
+        drawn_face=DRAWN_FACE,
+        max_roll=20.0,
+        night=0.4,
+        mean_margin=float(rng.uniform(0.0, 0.05)),
+    )
+
+
+def _render_of_some_maker(seed: int, index: int, layouts: Mapping[Layout, float]) -> tuple[ImageU8, str]:
+    rng = np.random.default_rng(seed_for("reader-maker", seed, index))
+    text, layout = plate_of(seed, index, layouts=layouts)
+    style = sample_style(rng, layout, appearance=_appearance(rng, 0.05, 0.8))
+    face: HanFace = MAKERS[int(np.searchsorted(_MAKER_STEPS, rng.random(), side="right"))][0]
+    style = style.model_copy(
+        update={
+            "han": face,
+            "stroke": float(np.clip(style.stroke + rng.normal(0.2, 0.6), -1.8, 2.0)),
+            "han_stroke": float(np.clip(rng.normal(0.1, 0.6), -1.3, 1.4)),
+        }
+    )
+    return render_scene_crop(text, layout, style, POOL_SIZE).image, text
 
 
 def vary(
@@ -157,7 +217,87 @@ def vary(
     return varied
 
 
-def empty_crop(pool: Pool, rng: np.random.Generator) -> ImageU8:
+def photograph(
+    image: ImageU8, rng: np.random.Generator, strength: float = 1.0, smallest: int = SMALLEST
+) -> ImageU8:
+    """One pool image as a camera, its codec and a cropper would have delivered it (arguments as for `vary`).
+
+    Where `vary` draws every hardship by itself, so that one crop may suffer them all, here they share a
+    limited sum: most crops suffer from one or two, and stay readable. Light is gathered before it is exposed:
+    blur and halo act on linear light, so that over-exposed white strokes swell and close their counters as in
+    photographs. Half of the crops are stretched to 94 x 24 pixels, most of them without the prefilter that
+    keeps thin strokes.
+    """
+    if rng.random() >= strength:
+        return image
+    tilt, focus, light, grain, size, codec = np.minimum(
+        rng.dirichlet(np.full(6, 0.5)) * rng.uniform(0.4, 1.7), 1
+    )
+    photo = _reweigh(image, rng) if rng.random() < 0.3 else image
+    if rng.random() < 0.4:
+        photo = _elastic(photo, rng)
+    photo = _regeometry(photo, rng, float(tilt))
+    if rng.random() < 0.2:
+        photo = _bend(photo, rng)
+    if rng.random() < 0.3 * light:
+        photo = _glare(photo, rng)
+    thumbnail = rng.random() < 0.5
+    least = max(smallest, 20) if thumbnail else smallest
+    height = round(60 * (least / 60) ** float(np.clip(rng.uniform(0, 0.6) + size, 0, 1)))
+    width = int(np.clip(round(height * rng.uniform(2.2, 4.0)), round(3.7 * smallest), 160))
+    photo = np.asarray(cv2.resize(photo, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+    photo = _expose(photo, rng, float(focus), float(light), float(grain))
+    if rng.random() < 0.85:
+        photo = _jpeg(photo, int(np.clip(rng.normal(88 - 60 * codec, 6), 20, 97)))
+    if thumbnail:
+        kinds = (cv2.INTER_LINEAR, cv2.INTER_LINEAR, cv2.INTER_AREA, cv2.INTER_CUBIC)
+        photo = np.asarray(cv2.resize(photo, (94, 24), interpolation=kinds[rng.integers(4)]), np.uint8)
+        if rng.random() < 0.7:
+            photo = _jpeg(photo, int(rng.integers(60, 97)))
+    elif rng.random() < 0.4:
+        # Restored images reach the reader enlarged to the working size.
+        photo = np.asarray(cv2.resize(photo, (224, 112), interpolation=cv2.INTER_CUBIC), np.uint8)
+    return photo
+
+
+def _expose(image: ImageU8, rng: np.random.Generator, focus: float, light: float, grain: float) -> ImageU8:
+    """Optics, exposure and sensor in linear light; `focus`, `light` and `grain` are hardships, 0 to 1."""
+    scale = image.shape[0] / 28
+    linear = _LINEAR[image]
+    kind = rng.random()
+    sigma = (rng.uniform(0.1, 0.45) + rng.uniform(0.0, 0.75) * focus) * scale
+    if kind < 0.8:
+        other = sigma * float(np.exp(rng.normal(0, 0.2)))  # lenses and lines differ along the two axes
+        linear = f32(cv2.GaussianBlur(linear, (0, 0), max(sigma, 0.2), sigmaY=max(other, 0.2)))
+    elif kind < 0.9:
+        length = max(2, round((1 + 3 * focus) * scale))
+        kernel = np.full((1, length), 1 / length, np.float32)
+        linear = f32(cv2.filter2D(linear, -1, kernel if rng.random() < 0.7 else kernel.T))
+    # Over-exposure to three times the light, or night with a tenth of it.
+    stops = rng.normal(0, 0.25) + light * (
+        rng.uniform(0, 1.7) if rng.random() < 0.55 else rng.uniform(-3.3, 0)
+    )
+    linear = linear * np.exp2(stops + rng.normal(0, 0.12, 3) * (1 + light)).astype(np.float32)
+    if rng.random() < 0.2 + 0.4 * light:  # halo of what is brighter than the sensor's range
+        halo = cv2.GaussianBlur(np.maximum(linear - 0.6, 0), (0, 0), rng.uniform(0.5, 2.0) * scale)
+        linear = linear + halo * np.float32(rng.uniform(0.2, 1.0))
+    if rng.random() < 0.3:  # haze, reflected sky
+        linear = linear + np.float32(rng.uniform(0, 0.12 + 0.3 * light))
+    noise = rng.standard_normal(image.shape, dtype=np.float32)
+    if rng.random() < 0.5:  # demosaicing and the codec's chroma smear noise
+        noise = cv2.GaussianBlur(noise, (0, 0), 0.7) * np.float32(2)
+    linear = linear + noise * np.sqrt(np.maximum(linear, 0) + 0.02) * np.float32(0.004 + 0.05 * grain)
+    coded = _CODED[(np.clip(linear, 0, 1) * 4095).astype(np.uint16)]
+    if rng.random() < 0.3:  # cameras sharpen
+        soft = cv2.GaussianBlur(coded, (0, 0), max(0.8 * scale, 0.3))
+        amount = rng.uniform(0.3, 1.2)
+        coded = u8(cv2.addWeighted(coded, 1 + amount, soft, -amount, 0))
+    if rng.random() < 0.07:
+        coded = u8(cv2.cvtColor(cv2.cvtColor(coded, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB))
+    return coded
+
+
+def empty_crop(pool: Pool, rng: np.random.Generator, deliver: Deliver = vary) -> ImageU8:
     """A crop without a plate to read: its text is empty.
 
     Flat colours, noise, textures of blobs, stripes and boxes, and plates cut so that no character is whole.
@@ -165,13 +305,14 @@ def empty_crop(pool: Pool, rng: np.random.Generator) -> ImageU8:
     Args:
         pool: Whose plates are cut, and whose colours serve.
         rng: Source of every draw.
+        deliver: `vary` or `photograph`.
 
     Returns:
         uint8 RGB [h, w, 3].
     """
     kind = rng.random()
     if kind < 0.3:
-        return vary(_cut_off(pool.images[rng.integers(len(pool))], rng), rng)
+        return deliver(_cut_off(pool.images[rng.integers(len(pool))], rng), rng, 1.0, SMALLEST)
     height = int(rng.integers(16, 65))
     width = int(height * rng.uniform(2.0, 4.2))
     colour = rng.uniform(0, 255, 3) if rng.random() < 0.5 else np.full(3, rng.uniform(0, 255))
@@ -201,7 +342,7 @@ def empty_crop(pool: Pool, rng: np.random.Generator) -> ImageU8:
                 cv2.rectangle(image, corner, far, tone, thickness)
             else:
                 cv2.circle(image, corner, int(rng.integers(1, height)), tone, thickness)
-    return vary(np.clip(image, 0, 255).astype(np.uint8), rng)
+    return deliver(np.clip(image, 0, 255).astype(np.uint8), rng, 1.0, SMALLEST)
 
 
 def _cut_off(image: ImageU8, rng: np.random.Generator) -> ImageU8:
@@ -251,14 +392,23 @@ def _glare(image: ImageU8, rng: np.random.Generator) -> ImageU8:
     return np.asarray(np.clip(image + spot * strength, 0, 255), np.uint8)
 
 
-def _regeometry(image: ImageU8, rng: np.random.Generator) -> ImageU8:
+def _regeometry(image: ImageU8, rng: np.random.Generator, tilt: float | None = None) -> ImageU8:
+    """Another crop of a plate seen from elsewhere.
+
+    A plate seen from the side climbs and leans, and the upright box around it grows. Seen from above and one
+    side, as from a walking person's hand, it does both the same way: rows that fall to the right lean to the
+    left. `tilt`, a hardship from 0 to 1, draws such views; without it climb and lean are independent.
+    """
     height, width = image.shape[:2]
     # Where the corners of the new crop lie in the old one, as shares of its sides; negative margins show more
     # than was there.
     left, top, right, bottom = (_margin(rng) for _ in range(4))
-    # A plate seen from the side: its rows climb and its strokes slant, and the upright box around it grows.
-    slant = rng.normal(0, 0.32) * height / width if rng.random() < 0.6 else 0.0
-    climb = float(np.clip(rng.normal(0, 0.32), -0.7, 0.7)) if rng.random() < 0.6 else 0.0
+    if tilt is None:
+        slant = rng.normal(0, 0.32) * height / width if rng.random() < 0.6 else 0.0
+        climb = float(np.clip(rng.normal(0, 0.32), -0.7, 0.7)) if rng.random() < 0.6 else 0.0
+    else:
+        climb = float(np.clip(rng.normal(0, 0.15 + 0.5 * tilt), -0.7, 0.7))
+        slant = (climb * rng.uniform(-0.2, 0.7) + rng.normal(0, 0.06 + 0.1 * tilt)) * height / width
     top, bottom = top - abs(climb) / 2, bottom - abs(climb) / 2
     corners = np.array(
         [

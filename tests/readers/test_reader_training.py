@@ -17,7 +17,15 @@ from mdlp_bench.readers.crnn.network import CRNN
 from mdlp_bench.readers.crnn.weights import save_crnn
 from mdlp_bench.training import reader as reader_training
 from mdlp_bench.training.reader import ReaderTraining, train_reader
-from mdlp_bench.training.reader_data import POOL_SIZE, layout_shares, render_pool, vary
+from mdlp_bench.training.reader_data import (
+    POOL_SIZE,
+    _expose,
+    empty_crop,
+    layout_shares,
+    photograph,
+    render_pool,
+    vary,
+)
 
 _TINY = ReaderTraining(
     pool=6,
@@ -99,6 +107,37 @@ def test_variations_are_mild_and_reproducible(pool_folder: Path) -> None:
         assert varied.dtype == np.uint8 and varied.shape[2] == 3
         assert varied.shape[0] >= 14 and varied.shape[1] >= 52
         assert np.array_equal(varied, vary(image, np.random.default_rng(seed)))
+
+
+def test_photographed_crops_stay_in_range_and_show_what_light_does(tmp_path: Path) -> None:
+    pool = render_pool(tmp_path, 1, 8, {"blue": 1.0}, makers=True)
+    plain = render_pool(tmp_path, 1, 8, {"blue": 1.0})
+    assert pool.texts == plain.texts and not np.array_equal(pool.images, plain.images)
+    thumbnails = 0
+    for seed in range(80):
+        image = pool.images[seed % len(pool)]
+        crop = photograph(image, np.random.default_rng(seed))
+        assert crop.dtype == np.uint8 and crop.shape[2] == 3
+        assert crop.shape[0] >= 14 and crop.shape[1] >= 52
+        assert np.array_equal(crop, photograph(image, np.random.default_rng(seed)))
+        thumbnails += crop.shape[:2] == (24, 94)
+    assert 20 <= thumbnails <= 45
+    # White strokes swell where light is gathered before it is exposed: as many stops, more pixels of light.
+    strokes = np.zeros((28, 96, 3), np.uint8)
+    strokes[4:24, 8::12] = 200
+    lit = [
+        np.mean([_expose(strokes, np.random.default_rng(s), 0.5, light, 0.0).mean() for s in range(40)])
+        for light in (0.0, 1.0)
+    ]
+    assert lit[1] > lit[0]
+
+
+def test_a_photographed_training_is_another_run(tmp_path: Path, pool_folder: Path) -> None:
+    training = _TINY.model_copy(update={"photographed": True, "steps": 2})
+    weights = train_reader(training, tmp_path / "out")
+    assert CrnnReader(weights).descriptor.version == "tiny"
+    assert list((tmp_path / "out/pool").glob("makers-*.npz"))
+    assert empty_crop(render_pool(pool_folder, 1, 6), np.random.default_rng(3), photograph).shape[2] == 3
 
 
 def test_latin_layouts_decide_alphabet_and_grammars(tmp_path: Path) -> None:

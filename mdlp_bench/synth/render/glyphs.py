@@ -15,6 +15,8 @@ from PIL import Image as PILImage
 from PIL import ImageDraw, ImageFont
 
 from mdlp_bench.plate import DIGITS, LETTERS
+from mdlp_bench.synth.render.han_strokes import PROVINCES as DRAWN_PROVINCES
+from mdlp_bench.synth.render.han_strokes import han_glyph
 from mdlp_bench.synth.render.raster import Field, Image, f32, resized, u8
 from mdlp_bench.synth.render.strokes import HEIGHT, WIDTH, stroke_glyph
 
@@ -39,12 +41,18 @@ LatinFace = Literal[
 hooks its 6 and 9; `plate_serif`, that of Mercosur plates, also has serifs on the I and a short-waisted M.
 """
 
-HanFace = Literal["han_medium", "han_bold"]
-"""Faces for Chinese glyphs (two weights of one sans-serif)."""
+HanFace = Literal["han_medium", "han_bold", "han_plate", "han_plate_low"]
+"""Faces for Chinese glyphs: two weights of one sans-serif, and the provinces as plates have them.
+
+The latter are drawn in `han_strokes.py`, in full height and a little smaller than the letters; they take the
+glyphs that are no provinces from `han_medium`.
+"""
 
 LATIN_FACES: Final[tuple[LatinFace, ...]] = get_args(LatinFace)
 DRAWN_FACES: Final[tuple[LatinFace, ...]] = ("plate", "plate_energy", "plate_serif")
 HAN_FACES: Final[tuple[HanFace, ...]] = get_args(HanFace)
+DRAWN_HAN_FACES: Final[dict[str, float]] = {"han_plate": 0.0, "han_plate_low": 8.0}
+"""Faces drawn in `han_strokes.py`, with the millimetres they leave free above the glyph."""
 
 NOMINAL_STROKE: Final = 8.5
 """Stroke width of digits and letters, in millimetres, before `style.stroke` changes it."""
@@ -95,6 +103,8 @@ def has_glyph(character: str, face: LatinFace | HanFace) -> bool:
     """Whether the face draws this character (and not an empty box in its place)."""
     if face in DRAWN_FACES:
         return character in LATIN
+    if face in DRAWN_HAN_FACES:
+        return has_glyph(character, "han_medium")
     drawn, missing = _ink(face, character), _ink(face, "\uffff")
     return drawn.shape != missing.shape or bool((drawn != missing).any())
 
@@ -148,6 +158,10 @@ def _fitted(character: str, face: LatinFace | HanFace, flag_on_one: bool, size: 
             grow_x, grow_y = max(grow_x, 0.0), max(grow_y, 0.0)
         fitted = _calibrated(_reweigh(resized(ink, (own, height)), grow_x, grow_y))
         return np.pad(fitted, ((0, 0), (width - own, 0)))
+    if (free := DRAWN_HAN_FACES.get(face)) is not None:
+        if character in DRAWN_PROVINCES:
+            return han_glyph(character, scale, size, free)
+        face = "han_medium"
     # Square Chinese glyphs are stretched to twice their height, which doubles horizontal strokes: thin them.
     return _reweigh(resized(_ink(face, character), (width, height)), 0.8, -1.2)
 

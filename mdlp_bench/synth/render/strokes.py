@@ -49,20 +49,27 @@ def stroke_glyph(
     Returns:
         The ink as uint8 [size[1] * scale, size[0] * scale], 255 on strokes; strokes end flat at the box.
     """
-    height, width = round(size[1] * scale), round(size[0] * scale)
-    fine = scale * _SUPER
-    canvas = np.zeros((height * _SUPER, width * _SUPER), np.uint8)
     if not serif:
         stroke *= _THINNER.get(character, 1.0)
-    # Centre lines half a stroke from the box's edge stay there: the box they span is mapped, not the whole.
-    half, box = stroke / 2, np.array([WIDTH, HEIGHT])
-    stretch = (np.asarray(size) - stroke) / (box - stroke)
     if hooked and character in "69":
         paths = _hooked_paths(character, stroke)
     elif serif and character in "IM":
         paths = _serif_paths(character, stroke)
     else:
         paths = _paths(character, stroke)
+    return stroked(paths, stroke, scale, size)
+
+
+def stroked(
+    paths: list[Path], stroke: float, scale: float, size: tuple[float, float] = (WIDTH, HEIGHT)
+) -> Image:
+    """Draw centre lines of a 45 x 90 mm box as strokes of one width (arguments as for `stroke_glyph`)."""
+    height, width = round(size[1] * scale), round(size[0] * scale)
+    fine = scale * _SUPER
+    canvas = np.zeros((height * _SUPER, width * _SUPER), np.uint8)
+    # Centre lines half a stroke from the box's edge stay there: the box they span is mapped, not the whole.
+    half, box = stroke / 2, np.array([WIDTH, HEIGHT])
+    stretch = (np.asarray(size) - stroke) / (box - stroke)
     for path in paths:
         points = np.round(((np.asarray(path) - half) * stretch + half) * fine * 16).astype(np.int32)
         _thick(canvas, points, stroke * fine)

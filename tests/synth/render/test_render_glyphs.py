@@ -2,12 +2,14 @@
 
 from importlib.resources import files
 
+import cv2
 import numpy as np
 import pytest
 
 from mdlp_bench.plate import ALPHABET, DIGITS, LETTERS, PROVINCES, SPECIAL_GLYPHS
 from mdlp_bench.synth.render.glyphs import (
     DRAWN_FACES,
+    DRAWN_HAN_FACES,
     HAN_FACES,
     LATIN_FACES,
     NOMINAL_STROKE,
@@ -43,6 +45,8 @@ def test_chinese_faces_have_every_glyph(face):
 def test_glyphs_fill_their_box_and_differ(face, characters):
     masks = {character: glyph_mask(character, face, 45.0) for character in characters}
     for character, mask in masks.items():
+        if face in DRAWN_HAN_FACES and character in PROVINCES:
+            continue  # these keep the proportions in which they were drawn
         assert mask.shape == (90 * SCALE, 45 * SCALE)
         rows = np.flatnonzero(mask.max(1) > 127)
         assert rows[0] <= 1, character
@@ -56,6 +60,29 @@ def test_glyphs_fill_their_box_and_differ(face, characters):
         distance = np.abs(flat - flat[index]).mean(1) / 255
         distance[index] = 1
         assert distance.min() > 0.02, f"{characters[index]} and {characters[distance.argmin()]} look alike"
+
+
+@pytest.mark.parametrize(("face", "top"), DRAWN_HAN_FACES.items())
+def test_drawn_provinces_stand_in_their_box_below_what_they_leave_free(face, top):
+    for character in PROVINCES:
+        mask = glyph_mask(character, face, 45.0)
+        rows = np.flatnonzero(mask.max(1) > 127) / SCALE
+        assert top - 0.5 <= rows[0] <= top + 7, character
+        assert rows[-1] >= 82, character
+        columns = np.flatnonzero(mask.max(0) > 127) / SCALE
+        assert columns[0] <= 6, character
+        assert columns[-1] >= 39, character
+
+
+def test_drawn_provinces_look_like_those_of_a_font():
+    def seen(face):
+        masks = [glyph_mask(character, face, 45.0).astype(np.float32) for character in PROVINCES]
+        blurred = np.stack([cv2.GaussianBlur(mask, (0, 0), 4).ravel() for mask in masks])
+        blurred -= blurred.mean(0)
+        return blurred / np.linalg.norm(blurred, axis=1, keepdims=True)
+
+    nearest = (seen("han_plate") @ seen("han_medium").T).argmax(1)
+    assert [PROVINCES[other] for other in nearest] == list(PROVINCES)
 
 
 @pytest.mark.parametrize("face", LATIN_FACES)
@@ -103,7 +130,7 @@ def test_a_licence_lies_beside_every_font():
     assets = files("mdlp_bench.synth.render") / "assets"
     names = {entry.name for entry in assets.iterdir()}
     fonts = {name.removesuffix(".ttf") for name in names if name.endswith(".ttf")}
-    assert fonts == {*LATIN_FACES, *HAN_FACES} - set(DRAWN_FACES)
+    assert fonts == {*LATIN_FACES, *HAN_FACES} - set(DRAWN_FACES) - set(DRAWN_HAN_FACES)
     for font in fonts:
         licence = (assets / f"{font}.OFL.txt").read_text(encoding="utf-8")
         assert "SIL OPEN FONT LICENSE Version 1.1" in licence
