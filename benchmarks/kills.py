@@ -3,34 +3,40 @@
 Run: python benchmarks/kills.py --kills 600
 
 Each job writes a folder. It is ended by SIGKILL at one of its steps on the disk (before a file is created,
-put in place, removed or locked), or at a random time. Unless it had finished, the same call is repeated. A
-kill has failed if the repeated call raises, if the folder differs from that of an undisturbed job in a file,
-or if anything else lies in or beside it. The exit code is 1 if one has failed.
+put in place, removed or locked), or at a random time, and the same call is repeated. A kill has failed if
+the repeated call raises, if the folder then differs from that of an undisturbed job in a file, or if anything
+else lies in or beside it. Where the job was killed when the folder was whole already, the repeated call may
+refuse the finished folder, and must not change it. The exit code is 1 if a kill has failed.
+
+With `--log FILE` each kill is written down as it is done, and a later run with the same file goes on.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import random
-import shutil
 import signal
 import sys
 import tempfile
 import time
 import traceback
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import cv2
 import pyarrow as pa
+from tqdm import tqdm
 
 from mdlp_bench.curate.splitting import split_dataset
 from mdlp_bench.data import open_samples, write_parquet
 from mdlp_bench.data.export import EXPORTS
 from mdlp_bench.data.export.card import CardFields
 from mdlp_bench.data.export.huggingface import export_huggingface
+from mdlp_bench.errors import MdlpBenchError
 from mdlp_bench.harness.predict import predict
 from mdlp_bench.synth.build import synthesise_rendered
 from mdlp_bench.synth.degrade import load_recipe
@@ -60,10 +66,13 @@ JOBS: Final[dict[str, Job]] = {
 }
 
 
-def in_child(work: Callable[[], object], kill_at: int | None = None, log: Path | None = None) -> int:
+def in_child(
+    work: Callable[[], object], kill_at: int | None = None, log: Path | None = None, quiet: bool = False
+) -> int:
     """Fork, do the work in the child, killed at a step; its process id.
 
-    The child counts its steps into `log` when it comes to its end.
+    The child counts its steps into `log` when it comes to its end. It exits with 2 if the job refuses its
+    arguments or its folder, which is not shown where `quiet`, and with 1 after any other error.
     """
     pid = os.fork()
     if pid:
@@ -81,9 +90,10 @@ def in_child(work: Callable[[], object], kill_at: int | None = None, log: Path |
     code = 0
     try:
         work()
-    except BaseException:
-        traceback.print_exc()
-        code = 1
+    except BaseException as error:
+        code = 2 if isinstance(error, MdlpBenchError) else 1
+        if code == 1 or not quiet:
+            traceback.print_exc()
     if log is not None:
         count = steps
         log.write_text(str(count), encoding="utf-8")
@@ -118,41 +128,57 @@ def content(folder: Path) -> dict[str, bytes]:
     return found
 
 
-def campaign(name: str, job: Job, source: Path, kills: int, draw: random.Random) -> list[str]:
-    """Kill a job so many times; what failed."""
-    failed = []
-    with tempfile.TemporaryDirectory(prefix="mdlp-bench-kills-") as work:
-        place, log = Path(work) / "place", Path(work) / "steps"
-        out = place / "out"
-        began = time.monotonic()
-        if ended(in_child(lambda: job(source, out), log=log)):
-            sys.exit(f"{name}: fails without being killed")
-        seconds = time.monotonic() - began
-        whole, steps = content(place), int(log.read_text(encoding="utf-8"))
-        for _ in range(kills):
-            shutil.rmtree(place)
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A job, its folder when it is left alone, the steps it takes on the disk, and how long they take."""
+
+    name: str
+    job: Job
+    source: Path
+    whole: dict[str, bytes]
+    steps: int
+    seconds: float
+
+    @classmethod
+    def of(cls, name: str, source: Path) -> Trial:
+        """Run a job undisturbed."""
+        job = JOBS[name]
+        with tempfile.TemporaryDirectory(prefix="mdlp-bench-kills-") as work:
+            place, log = Path(work) / "place", Path(work) / "steps"
+            began = time.monotonic()
+            if ended(in_child(lambda: job(source, place / "out"), log=log)):
+                sys.exit(f"{name}: fails without being killed")
+            seconds = time.monotonic() - began
+            return cls(name, job, source, content(place), int(log.read_text(encoding="utf-8")), seconds)
+
+    def kill(self, draw: random.Random) -> dict[str, Any]:
+        """Kill the job once and repeat it; where it was killed, and what failed (None when nothing did)."""
+        with tempfile.TemporaryDirectory(prefix="mdlp-bench-kills-") as work:
+            place = Path(work) / "place"
             place.mkdir()
             if draw.random() < TIMED:
-                moment = draw.uniform(0, seconds)
-                pid = in_child(lambda: job(source, out))
+                moment = draw.uniform(0, self.seconds)
+                pid = in_child(lambda: self.job(self.source, place / "out"))
                 time.sleep(moment)
                 os.kill(pid, signal.SIGKILL)
                 what = f"after {moment:.3f} s"
             else:
-                step = draw.randint(1, steps)
-                pid = in_child(lambda: job(source, out), kill_at=step)
-                what = f"at step {step} of {steps}"
-            ended(pid)
-            if content(place) == whole:
-                # Killed when all was done: a finished folder is never written again.
-                continue
-            if ended(in_child(lambda: job(source, out))):
-                failed.append(f"{name}: killed {what}: the repeated call fails")
-            elif (found := content(place)) != whole:
-                different = sorted(p for p in whole.keys() | found.keys() if whole.get(p) != found.get(p))
-                failed.append(f"{name}: killed {what}: {', '.join(different[:3])} differ")
-    print(f"{name}: {kills} kills, {steps} steps on the disk, {len(failed)} failed", flush=True)
-    return failed
+                step = draw.randint(1, self.steps)
+                pid = in_child(lambda: self.job(self.source, place / "out"), kill_at=step)
+                what = f"at step {step} of {self.steps}"
+            found = {"job": self.name, "killed": what, "running": ended(pid) == -signal.SIGKILL}
+            was_whole = content(place) == self.whole
+            code = ended(in_child(lambda: self.job(self.source, place / "out"), quiet=was_whole))
+            after = content(place)
+            different = sorted(
+                p for p in self.whole.keys() | after.keys() if self.whole.get(p) != after.get(p)
+            )
+            failed = None
+            if code and not (was_whole and code == 2):
+                failed = "the repeated call fails"
+            elif different:
+                failed = f"{', '.join(different[:3])} differ"
+            return found | {"whole": was_whole, "failed": failed}
 
 
 def main() -> None:
@@ -161,24 +187,42 @@ def main() -> None:
     )
     parser.add_argument("--kills", type=int, default=600, help="of all jobs together")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--log", type=Path, help="JSON lines, one per kill; what it holds counts as done")
     options = parser.parse_args()
     # Threads do not survive a fork.
     cv2.setNumThreads(1)
     pa.set_cpu_count(1)
     pa.set_io_thread_count(1)
-    draw, failed = random.Random(options.seed), []
+    done: list[dict[str, Any]] = []
+    if options.log and options.log.exists():
+        done = [json.loads(line) for line in options.log.read_text(encoding="utf-8").splitlines()]
     with tempfile.TemporaryDirectory(prefix="mdlp-bench-kills-") as work:
         source = Path(work) / "source"
         pid = in_child(lambda: synthesise_rendered(load_recipe("bicubic"), PLATES, source, seed=2))
         if ended(pid):
             sys.exit("the source cannot be made")
-        for place, (name, job) in enumerate(JOBS.items()):
-            share = options.kills // len(JOBS) + (place < options.kills % len(JOBS))
-            failed += campaign(name, job, source, share, draw)
-    for line in failed:
-        print(line)
-    print(f"{options.kills} kills, {len(failed)} failed")
-    sys.exit(bool(failed))
+        trials = [Trial.of(name, source) for name in JOBS]
+        for number in tqdm(range(len(done), options.kills), unit="kill", disable=None):
+            # The jobs take turns, so that a part of a campaign tries each of them.
+            trial = trials[number % len(trials)]
+            done.append(trial.kill(random.Random(f"{options.seed}, {number}")))
+            if options.log:
+                with options.log.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps(done[-1]) + "\n")
+    for name in JOBS:
+        own = [kill for kill in done if kill["job"] == name]
+        late = sum(kill["whole"] for kill in own)
+        print(f"{name}: {len(own)} kills, {late} of them of a whole folder, {_failures(own)} failed")
+    for kill in done:
+        if kill["failed"]:
+            print(f"{kill['job']}: killed {kill['killed']}: {kill['failed']}")
+    ran = sum(kill["running"] for kill in done)
+    print(f"{len(done)} kills, {ran} of them before the job ended, {_failures(done)} failed")
+    sys.exit(bool(_failures(done)))
+
+
+def _failures(kills: list[dict[str, Any]]) -> int:
+    return sum(kill["failed"] is not None for kill in kills)
 
 
 if __name__ == "__main__":
