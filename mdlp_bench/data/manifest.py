@@ -86,8 +86,8 @@ class Manifest(BaseModel):
         shards: The Parquet files in reading order.
         index_sha256: SHA-256 of `manifest.parquet`.
         problems: What the build met; rejected samples are in no shard.
-        rendered_under: Of rendered pictures, the software and kind of processor that the last bit may depend
-            on: elsewhere the same recipe may give a few other bytes, and then another fingerprint.
+        rendered_under: Of rendered pictures, the versions and the architecture that their bytes depend on;
+            elsewhere the same recipe may give a few other bytes, and then another fingerprint.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

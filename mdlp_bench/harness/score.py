@@ -94,7 +94,7 @@ def score(
             made_on = one.record.dataset
             what = (
                 f"made on other pictures of {samples.name} ({made_on.fingerprint[:8]}, these are "
-                f"{samples.fingerprint[:8]}): another version, or rendered on another processor"
+                f"{samples.fingerprint[:8]}): another version, or rendered by other software"
                 if (made_on.name, made_on.n_samples) == (samples.name, len(samples))
                 else f"made on {made_on.name}, which is not this data set ({samples.name})"
             )

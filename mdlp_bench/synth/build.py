@@ -20,8 +20,8 @@ from mdlp_bench.images import encode
 from mdlp_bench.metrics.protocol import WORKING_SIZE
 from mdlp_bench.schema import EncodedImage, Sample
 from mdlp_bench.synth.degrade import Recipe, finish, synthesise
+from mdlp_bench.synth.exact import rendered_under
 from mdlp_bench.synth.render import Provinces, plate_of, render_sample
-from mdlp_bench.synth.rounded import rendered_under
 
 Ratios = Mapping[str, float]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from mdlp_bench.synth.exact import gaussian
 from mdlp_bench.synth.render.geometry import PLATE_HEIGHT, FaceGeometry
 from mdlp_bench.synth.render.raster import Field, f32, fixed_point, planes, smooth_noise
 from mdlp_bench.synth.render.style import Surface
@@ -52,7 +53,7 @@ def _rust(image: Field, strength: float, geometry: FaceGeometry, rng: np.random.
         centre = (round(x * unit), round((y + run / 2) * unit))
         axes = (max(1, round(radius * unit)), max(1, round((radius + run / 2) * unit)))
         cv2.ellipse(stain, centre, axes, 0, 0, 360, 1.0, -1)
-    stain = f32(cv2.GaussianBlur(stain, (0, 0), max(0.5, 4 * unit)))
+    stain = gaussian(stain, max(0.5, 4 * unit))
     patches = smooth_noise(rng, (image.shape[1], image.shape[2]), 20) * np.float32(0.5) + np.float32(0.7)
     stain *= np.clip(patches, 0, 1) * np.float32(strength)
     image += (planes((0.36, 0.18, 0.07)) - image) * stain

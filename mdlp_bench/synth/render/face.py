@@ -8,6 +8,7 @@ import numpy as np
 
 from mdlp_bench.errors import PlateError
 from mdlp_bench.plate import LATIN_LAYOUTS, Layout, parse
+from mdlp_bench.synth.exact import power
 from mdlp_bench.synth.render.ageing import fasten, frame, soil, worn
 from mdlp_bench.synth.render.brazil import brazilian_sheet
 from mdlp_bench.synth.render.geometry import PLATE_HEIGHT, face_geometry
@@ -15,7 +16,6 @@ from mdlp_bench.synth.render.ink import ink_masks
 from mdlp_bench.synth.render.lighting import exposed, illumination, relief
 from mdlp_bench.synth.render.raster import Field, Image, f32, planes, shrunk, to_uint8
 from mdlp_bench.synth.render.style import PlateStyle
-from mdlp_bench.synth.rounded import power
 
 MIN_HEIGHT: Final = 16
 MAX_HEIGHT: Final = 1120

@@ -15,6 +15,7 @@ from PIL import Image as PILImage
 from PIL import ImageDraw, ImageFont
 
 from mdlp_bench.plate import DIGITS, LETTERS
+from mdlp_bench.synth.exact import without_ipp
 from mdlp_bench.synth.render.han_strokes import PROVINCES as DRAWN_PROVINCES
 from mdlp_bench.synth.render.han_strokes import han_glyph
 from mdlp_bench.synth.render.raster import Field, Image, f32, resized, u8
@@ -199,8 +200,9 @@ def _calibrated(ink: Image) -> Image:
 
 def _signed_distance(ink: Image) -> Field:
     """Millimetres to the nearest outline at the fine scale, positive inside."""
-    inside = cv2.distanceTransform((ink > 127).astype(np.uint8), cv2.DIST_L2, 5)
-    outside = cv2.distanceTransform((ink <= 127).astype(np.uint8), cv2.DIST_L2, 5)
+    with without_ipp():
+        inside = cv2.distanceTransform((ink > 127).astype(np.uint8), cv2.DIST_L2, 5)
+        outside = cv2.distanceTransform((ink <= 127).astype(np.uint8), cv2.DIST_L2, 5)
     return f32(inside - outside) / np.float32(SCALE * _FINE)
 
 

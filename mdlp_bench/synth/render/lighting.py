@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 
 from mdlp_bench.images import LUMA
+from mdlp_bench.synth.exact import correlate, exp, gaussian
 from mdlp_bench.synth.render.geometry import PLATE_HEIGHT
 from mdlp_bench.synth.render.raster import Field, f32, grain, planes, smooth_noise
 from mdlp_bench.synth.render.style import Light
-from mdlp_bench.synth.rounded import exp
 
 
 def relief(ink: Field, emboss: float, direction: float) -> Field:
@@ -17,14 +16,14 @@ def relief(ink: Field, emboss: float, direction: float) -> Field:
     if emboss <= 0:
         return np.zeros_like(ink)
     unit = ink.shape[0] / PLATE_HEIGHT
-    soft = cv2.GaussianBlur(ink, (0, 0), max(0.4, 1.3 * unit))
+    soft = gaussian(ink, max(0.4, 1.3 * unit))
     angle = np.deg2rad(direction)
     strength = 0.75 * emboss * max(1.0, unit)
     # The ink stands out of the sheet; an edge that rises towards the light is lit (image y grows downwards).
     kernel = np.zeros((3, 3), np.float32)
     kernel[1, 0], kernel[1, 2] = np.cos(angle) * strength, -np.cos(angle) * strength
     kernel[0, 1], kernel[2, 1] = -np.sin(angle) * strength, np.sin(angle) * strength
-    return f32(cv2.filter2D(soft, -1, kernel))
+    return correlate(soft, kernel)
 
 
 def illumination(light: Light, shape: tuple[int, int], rng: np.random.Generator) -> Field:

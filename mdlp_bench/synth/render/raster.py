@@ -12,6 +12,8 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mdlp_bench.synth.exact import resized as resized_field
+
 Image = NDArray[np.uint8]
 Field = NDArray[np.float32]
 
@@ -57,8 +59,8 @@ def smooth_noise(rng: np.random.Generator, shape: tuple[int, int], cells: int) -
     field = f32(rng.standard_normal((cells, columns), dtype=np.float32))
     quarter = (shape[0] // 4, shape[1] // 4)
     if cells < quarter[0]:
-        field = f32(cv2.resize(field, quarter[::-1], interpolation=cv2.INTER_CUBIC))
-    return f32(cv2.resize(field, shape[::-1], interpolation=cv2.INTER_LINEAR))
+        field = resized_field(field, quarter[::-1], cv2.INTER_CUBIC)
+    return resized_field(field, shape[::-1], cv2.INTER_LINEAR)
 
 
 def grain(rng: np.random.Generator, shape: tuple[int, int]) -> Field:

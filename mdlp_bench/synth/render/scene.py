@@ -9,6 +9,7 @@ import numpy as np
 
 from mdlp_bench.errors import PlateError
 from mdlp_bench.plate import Layout
+from mdlp_bench.synth.exact import gaussian, warped
 from mdlp_bench.synth.render.face import MAX_HEIGHT, MIN_HEIGHT, face_size, render_plate
 from mdlp_bench.synth.render.geometry import CORNER_RADIUS, PLATE_HEIGHT, face_geometry
 from mdlp_bench.synth.render.lighting import vivid
@@ -72,7 +73,8 @@ def render_scene_crop(
     source = f32([[0, 0], [columns, 0], [columns, rows], [0, rows]])
     # Corners are edges of pixels, OpenCV counts their centres: half a pixel between the two.
     matrix = cv2.getPerspectiveTransform(source - np.float32(0.5), corners - np.float32(0.5))
-    warped = u8(cv2.warpPerspective(face, matrix, size[::-1], borderMode=cv2.BORDER_REPLICATE))
+    back = cv2.getPerspectiveTransform(corners - np.float32(0.5), source - np.float32(0.5))
+    seen = warped(face, back.tolist(), size[::-1], cv2.INTER_LINEAR)
     outline = rounded_outline(columns, rows, 0.0, CORNER_RADIUS * height / PLATE_HEIGHT) - np.float32(0.5)
     projected = cv2.perspectiveTransform(outline[None], matrix)[0]
     alpha = np.zeros(size, np.uint8)
@@ -80,7 +82,7 @@ def render_scene_crop(
     background = _surroundings(style, corners, size)
     cover = cv2.merge([alpha, alpha, alpha])
     image = cv2.add(
-        cv2.multiply(warped, cover, scale=1 / 255), cv2.multiply(background, 255 - cover, scale=1 / 255)
+        cv2.multiply(seen, cover, scale=1 / 255), cv2.multiply(background, 255 - cover, scale=1 / 255)
     )
     return SceneCrop(u8(image), corners)
 
@@ -144,7 +146,7 @@ def _surroundings(style: PlateStyle, corners: Field, size: tuple[int, int]) -> I
     shadow = np.zeros(half, np.float32)
     offset = np.float32(rng.uniform(0.01, 0.05)) * (bottom - top)
     cv2.fillConvexPoly(shadow, fixed_point(points + offset), 1.0, cv2.LINE_8, 4)
-    shadow = f32(cv2.GaussianBlur(shadow, (0, 0), max(0.6, rows * 0.012)))
+    shadow = gaussian(shadow, max(0.6, rows * 0.012))
     tone *= 1 - np.float32(0.55) * shadow
     tone = vivid(f32(tone * planes(light.gains)), light.saturation) * np.float32(1 - light.veil)
     tone += np.float32(0.7 * light.veil)

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
-from mdlp_bench.synth.rounded import power
+from mdlp_bench.synth.exact import power
 
 ImageF32 = npt.NDArray[np.float32]
 """float32 RGB [H, W, 3], nominally in [0, 1]."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import cv2
 import numpy as np
 from pydantic import AfterValidator, Field
 
 from mdlp_bench.synth.degrade.operators import kernels
 from mdlp_bench.synth.degrade.operators.base import ImageF32, Params
+from mdlp_bench.synth.exact import correlate, separable
 
 
 def _odd(size: int) -> int:
@@ -20,11 +20,6 @@ def _odd(size: int) -> int:
 
 KernelSize = Annotated[int, Field(ge=1, le=63), AfterValidator(_odd)]
 Sigma = Annotated[float, Field(ge=0, le=30)]
-
-
-def filter_image(image: ImageF32, kernel: kernels.Kernel) -> ImageF32:
-    """Correlate every channel with `kernel`; the border is reflected without repeating the edge."""
-    return np.asarray(cv2.filter2D(image, -1, kernel, borderType=cv2.BORDER_REFLECT_101), np.float32)
 
 
 class GaussianBlurParams(Params):
@@ -44,10 +39,8 @@ def gaussian_blur(image: ImageF32, params: GaussianBlurParams, rng: np.random.Ge
         # The kernel is separable: the same result with 2k instead of k^2 products a pixel.
         row = kernels.gaussian_kernel(size, params.sigma_x, params.sigma_x)[size // 2]
         column = kernels.gaussian_kernel(size, sigma_y, sigma_y)[size // 2]
-        border = cv2.BORDER_REFLECT_101
-        done = cv2.sepFilter2D(image, -1, row / row.sum(), column / column.sum(), borderType=border)
-        return np.asarray(done, np.float32)
-    return filter_image(image, kernels.gaussian_kernel(size, params.sigma_x, sigma_y, params.angle))
+        return separable(image, row / row.sum(), column / column.sum())
+    return correlate(image, kernels.gaussian_kernel(size, params.sigma_x, sigma_y, params.angle))
 
 
 class ShapedBlurParams(Params):
@@ -68,13 +61,13 @@ def generalized_gaussian_blur(
     kernel = kernels.generalized_gaussian_kernel(
         params.size, params.sigma_x, sigma_y, params.angle, params.beta
     )
-    return filter_image(image, kernel)
+    return correlate(image, kernel)
 
 
 def plateau_blur(image: ImageF32, params: ShapedBlurParams, rng: np.random.Generator) -> ImageF32:
     """Blur with `kernels.plateau_kernel`."""
     sigma_y = params.sigma_x if params.sigma_y is None else params.sigma_y
-    return filter_image(
+    return correlate(
         image, kernels.plateau_kernel(params.size, params.sigma_x, sigma_y, params.angle, params.beta)
     )
 
@@ -88,7 +81,7 @@ class SincBlurParams(Params):
 
 def sinc_blur(image: ImageF32, params: SincBlurParams, rng: np.random.Generator) -> ImageF32:
     """Filter with `kernels.sinc_kernel`: blur with ringing."""
-    return filter_image(image, kernels.sinc_kernel(params.size, params.cutoff))
+    return correlate(image, kernels.sinc_kernel(params.size, params.cutoff))
 
 
 class DefocusBlurParams(Params):
@@ -99,7 +92,7 @@ class DefocusBlurParams(Params):
 
 def defocus_blur(image: ImageF32, params: DefocusBlurParams, rng: np.random.Generator) -> ImageF32:
     """Blur with `kernels.disk_kernel`."""
-    return filter_image(image, kernels.disk_kernel(params.radius))
+    return correlate(image, kernels.disk_kernel(params.radius))
 
 
 class MotionBlurParams(Params):
@@ -113,4 +106,4 @@ def motion_blur(image: ImageF32, params: MotionBlurParams, rng: np.random.Genera
     """Blur with `kernels.motion_kernel`."""
     if params.length < 0.05:
         return image
-    return filter_image(image, kernels.motion_kernel(params.length, params.angle))
+    return correlate(image, kernels.motion_kernel(params.length, params.angle))

@@ -11,9 +11,10 @@ import numpy.typing as npt
 from pydantic import Field
 
 from mdlp_bench.errors import DataError
+from mdlp_bench.images import LUMA
 from mdlp_bench.quality.dct import dct_matrix
 from mdlp_bench.synth.degrade.operators.base import ImageF32, Params, to_float, to_uint8
-from mdlp_bench.synth.rounded import product
+from mdlp_bench.synth.exact import product, resized
 
 Subsampling = Literal["4:4:4", "4:2:2", "4:2:0"]
 
@@ -62,11 +63,11 @@ def chroma_subsampling(
 ) -> ImageF32:
     """Average the chroma (BT.601) over factor x factor pixels and interpolate it back; luma is kept."""
     height, width = image.shape[:2]
-    ycc = cv2.cvtColor(image, cv2.COLOR_RGB2YCrCb)
+    luma, chroma = _luma_chroma(image)
     small = (max(1, -(-width // params.factor)), max(1, -(-height // params.factor)))
-    chroma = cv2.resize(ycc[..., 1:], small, interpolation=cv2.INTER_AREA)
-    ycc[..., 1:] = cv2.resize(chroma, (width, height), interpolation=cv2.INTER_LINEAR)
-    return np.asarray(np.clip(cv2.cvtColor(ycc, cv2.COLOR_YCrCb2RGB), 0.0, 1.0), np.float32)
+    chroma = resized(chroma, small, cv2.INTER_AREA)
+    chroma = resized(chroma, (width, height), cv2.INTER_LINEAR)
+    return np.asarray(np.clip(_rgb(luma, chroma), 0.0, 1.0), np.float32)
 
 
 class BlockCodecParams(Params):
@@ -95,11 +96,11 @@ def block_codec(image: ImageF32, params: BlockCodecParams, rng: np.random.Genera
     JPEG it is stored in.
     """
     height, width = image.shape[:2]
-    ycc = cv2.cvtColor(image * np.float32(255), cv2.COLOR_RGB2YCrCb)
+    luma, chroma = _luma_chroma(image * np.float32(255))
     half = (-(-width // 2), -(-height // 2))
-    chroma = cv2.resize(ycc[..., 1:], half, interpolation=cv2.INTER_AREA)
+    chroma = resized(chroma, half, cv2.INTER_AREA)
     grid = (params.grid_x % params.block, params.grid_y % params.block)
-    luma = _code_plane(np.asarray(ycc[..., 0], np.float32), params.qp, params.block, grid, params.deblocking)
+    luma = _code_plane(luma, params.qp, params.block, grid, params.deblocking)
     coded = [
         _code_plane(
             np.ascontiguousarray(chroma[..., i], np.float32),
@@ -110,9 +111,27 @@ def block_codec(image: ImageF32, params: BlockCodecParams, rng: np.random.Genera
         )
         for i in range(2)
     ]
-    wide = cv2.resize(np.stack(coded, axis=-1), (width, height), interpolation=cv2.INTER_LINEAR)
-    rgb = cv2.cvtColor(np.dstack([luma, wide]).astype(np.float32), cv2.COLOR_YCrCb2RGB)
-    return np.asarray(np.clip(rgb / 255, 0.0, 1.0), np.float32)
+    wide = resized(np.stack(coded, axis=-1), (width, height), cv2.INTER_LINEAR)
+    return np.asarray(np.clip(_rgb(luma, wide) / 255, 0.0, 1.0), np.float32)
+
+
+def _luma_chroma(image: ImageF32) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Luma [H, W] and the chroma (Cr, Cb) [H, W, 2] of BT.601, its factors to three decimals; grey is 0.5."""
+    luma = product(image, LUMA)
+    chroma = np.empty((*luma.shape, 2), np.float32)
+    chroma[..., 0] = (image[..., 0] - luma) * np.float32(0.713) + np.float32(0.5)
+    chroma[..., 1] = (image[..., 2] - luma) * np.float32(0.564) + np.float32(0.5)
+    return luma, chroma
+
+
+def _rgb(luma: npt.NDArray[np.float32], chroma: npt.NDArray[np.float32]) -> ImageF32:
+    """The inverse of `_luma_chroma`."""
+    red, blue = chroma[..., 0] - np.float32(0.5), chroma[..., 1] - np.float32(0.5)
+    image = np.empty((*luma.shape, 3), np.float32)
+    image[..., 0] = luma + red * np.float32(1.403)
+    image[..., 1] = luma - red * np.float32(0.714) - blue * np.float32(0.344)
+    image[..., 2] = luma + blue * np.float32(1.773)
+    return image
 
 
 def _code_plane(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 from pydantic import Field
 
+from mdlp_bench.images import LUMA
 from mdlp_bench.synth.degrade.operators.base import ImageF32, Params
+from mdlp_bench.synth.exact import exp, gaussian, product
 
 
 class SharpenParams(Params):
@@ -18,11 +19,9 @@ class SharpenParams(Params):
 
 def sharpen(image: ImageF32, params: SharpenParams, rng: np.random.Generator) -> ImageF32:
     """Sharpen the luminance, which leaves dark and bright halos along edges."""
-    ycc = cv2.cvtColor(image, cv2.COLOR_RGB2YCrCb)
-    luma = np.ascontiguousarray(ycc[..., 0])
-    smooth = cv2.GaussianBlur(luma, (0, 0), params.sigma)
-    ycc[..., 0] = luma + np.float32(params.amount) * (luma - smooth)
-    return np.asarray(np.clip(cv2.cvtColor(ycc, cv2.COLOR_YCrCb2RGB), 0.0, 1.0), np.float32)
+    luma = product(image, LUMA)
+    detail = np.float32(params.amount) * (luma - gaussian(luma, params.sigma))
+    return np.asarray(np.clip(image + detail[..., None], 0.0, 1.0), np.float32)
 
 
 class DenoiseParams(Params):
@@ -33,6 +32,24 @@ class DenoiseParams(Params):
 
 
 def denoise(image: ImageF32, params: DenoiseParams, rng: np.random.Generator) -> ImageF32:
-    """The smearing noise reduction of surveillance cameras."""
-    size = 2 * int(np.ceil(1.5 * params.space_sigma)) + 1
-    return np.asarray(cv2.bilateralFilter(image, size, params.range_sigma, params.space_sigma), np.float32)
+    """The smearing noise reduction of surveillance cameras.
+
+    Weights are Gaussian in the distance, up to 1.5 sigma, and in the sum of the channels' differences.
+    """
+    reach = int(np.ceil(1.5 * params.space_sigma))
+    height, width = image.shape[:2]
+    padded = np.pad(image, ((reach, reach), (reach, reach), (0, 0)), mode="reflect")
+    total, weights = np.zeros_like(image), np.zeros((height, width, 1), np.float32)
+    for dy in range(-reach, reach + 1):
+        for dx in range(-reach, reach + 1):
+            if (distance := dx * dx + dy * dy) > reach * reach:
+                continue
+            moved = padded[reach + dy : reach + dy + height, reach + dx : reach + dx + width]
+            change = np.abs(moved - image)
+            difference = (change[..., :1] + change[..., 1:2] + change[..., 2:]) / np.float32(
+                params.range_sigma
+            )
+            weight = exp(-0.5 * (difference * difference + np.float32(distance / params.space_sigma**2)))
+            total += moved * weight
+            weights += weight
+    return total / weights

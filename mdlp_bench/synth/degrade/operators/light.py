@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 from pydantic import Field
 
 from mdlp_bench.images import LUMA
 from mdlp_bench.synth.degrade.operators.base import ImageF32, Params, linear_light, stored_values
-from mdlp_bench.synth.rounded import exp, product
+from mdlp_bench.synth.exact import exp, gaussian, power, product
 
 
 class ExposureParams(Params):
@@ -29,10 +28,8 @@ class GammaParams(Params):
 
 
 def gamma(image: ImageF32, params: GammaParams, rng: np.random.Generator) -> ImageF32:
-    """Gamma curve (albumentations' `gamma_transform`)."""
-    from albumentations.augmentations.pixel.functional import gamma_transform
-
-    return np.asarray(gamma_transform(np.clip(image, 0.0, 1.0), params.gamma), np.float32)
+    """Gamma curve."""
+    return power(np.clip(image, 0.0, 1.0), params.gamma)
 
 
 class ToneParams(Params):
@@ -146,5 +143,5 @@ def shadow(image: ImageF32, params: ShadowParams, rng: np.random.Generator) -> I
     y = ((np.arange(height) + 0.5)[:, None] / height - params.y) * (height / width)
     mask[x * np.cos(params.angle) + y * np.sin(params.angle) > 0] = 1
     if params.softness > 0:
-        mask = np.asarray(cv2.GaussianBlur(mask, (0, 0), max(0.3, params.softness * width)), np.float32)
+        mask = gaussian(mask, max(0.3, params.softness * width))
     return stored_values(linear_light(image) * (1 - mask * np.float32(1 - params.level))[..., None])

@@ -11,9 +11,10 @@ import numpy as np
 from PIL import Image
 from pydantic import Field
 
-from mdlp_bench.synth.degrade.operators.base import ImageF32, Params, Sizes
-from mdlp_bench.synth.degrade.operators.blur import Sigma, filter_image
+from mdlp_bench.synth.degrade.operators.base import ImageF32, Params, Sizes, to_float, to_uint8
+from mdlp_bench.synth.degrade.operators.blur import Sigma
 from mdlp_bench.synth.degrade.operators.kernels import gaussian_kernel
+from mdlp_bench.synth.exact import correlate, resized, warped
 
 Interpolation = Literal["nearest", "bilinear", "bicubic", "area", "lanczos", "antialiased_bicubic"]
 
@@ -51,32 +52,30 @@ class ViewParams(Params):
 
 
 def view(image: ImageF32, params: ViewParams, rng: np.random.Generator) -> ImageF32:
-    """Map the crop onto the canvas (bicubic)."""
+    """Map the crop onto the canvas (bicubic, in 8 bits)."""
     height, width = image.shape[:2]
     if width > 1.5 * params.width or height > 1.5 * params.height:
-        image = np.asarray(cv2.resize(image, (params.width, params.height), interpolation=cv2.INTER_AREA))
+        image = resized(image, (params.width, params.height), cv2.INTER_AREA)
         height, width = params.height, params.width
     sx, sy = params.width / width, params.height / height
     angle = math.radians(params.roll)
     cos, sin = params.zoom * math.cos(angle), params.zoom * math.sin(angle)
-    linear = np.array([[cos, -sin + params.shear * cos], [sin, cos + params.shear * sin]])
-    linear = np.diag([1.0, params.stretch or 1.0]) @ linear @ np.diag([sx, sy])
+    stretch = params.stretch or 1.0
+    # Rows of the map from crop to canvas, [[a, b, shift], [c, d, shift]].
+    a, b = cos * sx, (params.shear * cos - sin) * sy
+    c, d = stretch * sin * sx, stretch * (cos + params.shear * sin) * sy
     # Pixel centres: the middle of the crop lands on the middle of the canvas plus the shift.
-    source = np.array([(width - 1) / 2, (height - 1) / 2])
-    target = np.array([(params.width - 1) / 2, (params.height - 1) / 2])
-    target += np.array([params.shift_x * params.width, params.shift_y * params.height])
-    matrix = np.column_stack([linear, target - linear @ source])
-    if (height, width) == (params.height, params.width) and np.array_equal(matrix, np.eye(2, 3)):
+    x = (params.width - 1) / 2 + params.shift_x * params.width
+    y = (params.height - 1) / 2 + params.shift_y * params.height
+    across, down = (width - 1) / 2, (height - 1) / 2
+    x, y = x - (a * across + b * down), y - (c * across + d * down)
+    if (height, width) == (params.height, params.width) and (a, b, x, c, d, y) == (1, 0, 0, 0, 1, 0):
         return image
-    done = cv2.warpAffine(
-        image,
-        matrix,
-        (params.width, params.height),
-        flags=cv2.INTER_CUBIC,
-        borderMode=cv2.BORDER_REPLICATE if params.surround is None else cv2.BORDER_CONSTANT,
-        borderValue=(params.surround or 0.0,) * 3,
+    size = a * d - b * c
+    back = [[d / size, -b / size, (b * y - d * x) / size], [-c / size, a / size, (c * x - a * y) / size]]
+    return to_float(
+        warped(to_uint8(image), back, (params.width, params.height), cv2.INTER_CUBIC, params.surround)
     )
-    return np.asarray(np.clip(done, 0.0, 1.0), np.float32)
 
 
 class ResizeParams(Params):
@@ -100,9 +99,7 @@ def resize(image: ImageF32, params: ResizeParams, rng: np.random.Generator) -> I
             for channel in range(3)
         ]
         return np.asarray(np.clip(np.stack([np.asarray(p) for p in planes], axis=-1), 0.0, 1.0), np.float32)
-    done = cv2.resize(
-        image, (params.width, params.height), interpolation=_CV_INTERPOLATION[params.interpolation]
-    )
+    done = resized(image, (params.width, params.height), _CV_INTERPOLATION[params.interpolation])
     return np.asarray(np.clip(done, 0.0, 1.0), np.float32)
 
 
@@ -126,7 +123,7 @@ class ShiftedNearestParams(Params):
 def shifted_nearest(image: ImageF32, params: ShiftedNearestParams, rng: np.random.Generator) -> ImageF32:
     """Down-sampling by a shifted kernel (Zhang et al., "BSRGAN", ICCV 2021, section 3.2)."""
     kernel = gaussian_kernel(25, params.sigma, params.sigma, offset=(params.factor - 1) / 2)
-    return np.ascontiguousarray(filter_image(image, kernel)[:: params.factor, :: params.factor])
+    return np.ascontiguousarray(correlate(image, kernel)[:: params.factor, :: params.factor])
 
 
 def resize_size(params: ResizeParams, size: tuple[int, int]) -> tuple[int, int]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Final, Literal
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field
@@ -13,7 +12,7 @@ from scipy.special import pdtr
 
 from mdlp_bench.images import LUMA
 from mdlp_bench.synth.degrade.operators.base import ImageF32, Params, linear_light, stored_values, to_uint8
-from mdlp_bench.synth.rounded import product
+from mdlp_bench.synth.exact import product
 
 _QUANTILES: Final = 4096
 
@@ -140,10 +139,16 @@ def demosaic(
     blue: npt.NDArray[np.float32],
 ) -> ImageF32:
     """Bilinear demosaicing: each missing value is the weighted mean of the neighbours that have it."""
-    kernel = np.array([[1, 2, 1], [2, 4, 2], [1, 2, 1]], np.float32) / 4
-    planes = []
-    for mask in (red, green, blue):
-        total = cv2.filter2D(raw * mask, -1, kernel, borderType=cv2.BORDER_CONSTANT)
-        weight = cv2.filter2D(mask, -1, kernel, borderType=cv2.BORDER_CONSTANT)
-        planes.append(np.where(mask > 0, raw, total / np.maximum(weight, np.float32(1e-6))))
-    return np.asarray(np.stack(planes, axis=-1), np.float32)
+    masks = np.stack([red, green, blue], axis=-1)
+    values = raw[..., None]
+    total, weight = _neighbours(values * masks), _neighbours(masks)
+    return np.where(masks > 0, values, total / np.maximum(weight, np.float32(1e-6)))
+
+
+def _neighbours(planes: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Correlate [H, W, 3] with [1, 2, 1] / 2 along both axes; nothing lies beyond the border."""
+    height, width = planes.shape[:2]
+    padded = np.zeros((height + 2, width + 2, 3), np.float32)
+    padded[1:-1, 1:-1] = planes
+    rows = (padded[:-2] + padded[2:]) * np.float32(0.5) + padded[1:-1]
+    return (rows[:, :-2] + rows[:, 2:]) * np.float32(0.5) + rows[:, 1:-1]
