@@ -32,15 +32,24 @@ if TYPE_CHECKING:
         score,
         train,
     )
+    from mdlp_bench.api_data import audit, export, gap_study, pair, split, synthesise
+    from mdlp_bench.api_leaderboard import Leaderboard, pack
+    from mdlp_bench.errors import MdlpBenchError
+    from mdlp_bench.harness.figure import sample_figure
     from mdlp_bench.methods import Method, load_method, method
     from mdlp_bench.metrics.base import metric
     from mdlp_bench.readers import load_reader
 
 _HOMES = {
+    "Leaderboard": "mdlp_bench.api_leaderboard",
+    "MdlpBenchError": "mdlp_bench.errors",
     "Method": "mdlp_bench.methods",
+    "audit": "mdlp_bench.api_data",
     "bench": "mdlp_bench.api",
     "compare": "mdlp_bench.api",
     "degrade": "mdlp_bench.api",
+    "export": "mdlp_bench.api_data",
+    "gap_study": "mdlp_bench.api_data",
     "list_methods": "mdlp_bench.api",
     "load_method": "mdlp_bench.methods",
     "load_network": "mdlp_bench.api",
@@ -49,18 +58,28 @@ _HOMES = {
     "metric": "mdlp_bench.metrics.base",
     "metrics": "mdlp_bench",
     "open": "mdlp_bench.api",
+    "pack": "mdlp_bench.api_leaderboard",
+    "pair": "mdlp_bench.api_data",
     "plot": "mdlp_bench.api",
     "predict": "mdlp_bench.api",
     "render": "mdlp_bench.api",
+    "sample_figure": "mdlp_bench.harness.figure",
     "score": "mdlp_bench.api",
+    "split": "mdlp_bench.api_data",
+    "synthesise": "mdlp_bench.api_data",
     "train": "mdlp_bench.api",
 }
 
 __all__ = [
+    "Leaderboard",
+    "MdlpBenchError",
     "Method",
+    "audit",
     "bench",
     "compare",
     "degrade",
+    "export",
+    "gap_study",
     "list_methods",
     "load_method",
     "load_network",
@@ -69,10 +88,15 @@ __all__ = [
     "metric",
     "metrics",
     "open",
+    "pack",
+    "pair",
     "plot",
     "predict",
     "render",
+    "sample_figure",
     "score",
+    "split",
+    "synthesise",
     "train",
 ]
 

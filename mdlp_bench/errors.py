@@ -8,11 +8,12 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
 from traceback import extract_tb
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 if TYPE_CHECKING:
-    from pydantic import ValidationError
+    from pydantic import BaseModel, ValidationError
 
+ModelT = TypeVar("ModelT", bound="BaseModel")
 
 DEBUG_VARIABLE: Final = "MDLP_BENCH_DEBUG"
 
@@ -22,7 +23,16 @@ _INSTALLED: Final = re.compile(
 
 
 class MdlpBenchError(Exception):
-    """Base of every error raised on purpose; the command line prints it as one line, exit code 2."""
+    """Base of every error raised on purpose; the command line prints it as one line, exit code 2.
+
+    Example:
+        >>> import mdlp_bench as mb
+        >>> try:
+        ...     mb.load_method("bicubik")
+        ... except mb.MdlpBenchError as error:
+        ...     print("did you mean 'bicubic'?" in str(error))
+        True
+    """
 
 
 class DataError(MdlpBenchError):
@@ -120,3 +130,17 @@ def first_fault(error: ValidationError, whole: str = "") -> str:
     where = ".".join(map(str, first["loc"])) or whole
     message = first["msg"].removeprefix("Value error, ")
     return f"{where}: {message}" if where else message
+
+
+def checked(model: type[ModelT], values: Any, what: str) -> ModelT:
+    """The values as a model, e.g. thresholds that a user gave.
+
+    Raises:
+        DataError: A value is not allowed; names it, behind `what`.
+    """
+    from pydantic import ValidationError
+
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        raise DataError(f"{what}: {first_fault(error)}") from error

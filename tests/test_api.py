@@ -12,7 +12,7 @@ import pytest
 
 import mdlp_bench as mb
 from mdlp_bench.data.samples import Samples
-from mdlp_bench.errors import DataError, MethodError
+from mdlp_bench.errors import DataError, MethodError, RunError, SubmissionError
 
 
 def test_the_readme_walk_through(make_samples: Callable[..., Samples], tmp_path: Path) -> None:
@@ -120,3 +120,53 @@ def test_a_network_is_reached_by_the_name_of_its_method() -> None:
     assert not network.training and sum(p.numel() for p in network.parameters()) > 0
     with pytest.raises(MethodError, match="has no network"):
         mb.load_network("bicubic")
+
+
+def test_curation_says_what_is_wrong_with_an_argument(
+    make_samples: Callable[..., Samples], tmp_path: Path
+) -> None:
+    data = make_samples(4, name="DATA")
+    with pytest.raises(DataError, match="did you mean 'mdlp'"):
+        mb.export(data, tmp_path / "out", to="mdlpp")
+    with pytest.raises(DataError, match=r"audit: .*nonsense"):
+        mb.audit(data, config={"nonsense": 1})
+    with pytest.raises(DataError, match="split is for rendered plates"):
+        mb.synthesise(tmp_path / "out", plates=data, split="test")
+    with pytest.raises(DataError, match="leave keep out"):
+        mb.split(data, tmp_path / "out", keep=True, search=3)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_form_takes_what_the_predictions_say(make_samples: Callable[..., Samples], tmp_path: Path) -> None:
+    predictions = mb.predict("bicubic", make_samples(4, name="DATA"), tmp_path / "preds")
+    form = {
+        "authors": ["A. Author"], "contact": "author@example.org", "hardware": "one CPU core",
+        "uses_synthetic": False, "extra_data": False, "test_set_not_trained_on": True,
+    }  # fmt: skip
+    packed = mb.pack(predictions, tmp_path / "mine.zip", form | {"version": "2.0"})
+    assert (packed.method, packed.version, packed.frames_used, packed.n_parameters) == (
+        "Bicubic",
+        "2.0",
+        1,
+        0,
+    )
+    with pytest.raises(SubmissionError, match="the form: contact"):
+        mb.pack(predictions, tmp_path / "bad.zip", {k: v for k, v in form.items() if k != "contact"})
+    with pytest.raises(SubmissionError, match="the form: colour"):
+        mb.pack(predictions, tmp_path / "bad.zip", form | {"colour": "blue"})
+    assert not (tmp_path / "bad.zip").exists()
+
+
+def test_a_comparison_knows_how_many_plates_a_difference_takes(
+    make_samples: Callable[..., Samples], tmp_path: Path
+) -> None:
+    data = make_samples(12, name="DATA")
+    comparison = mb.bench(["bicubic", "frame-mean"], data, tmp_path / "out", lpips="none")
+    few, many = (
+        comparison.detectable_difference("psnr", "bicubic", "frame-mean", n_plates=n) for n in (12, 1200)
+    )
+    assert few > 8 * many > 0
+    with pytest.raises(RunError, match="did you mean 'bicubic'"):
+        comparison.detectable_difference("psnr", "bicubik", "frame-mean")
+    with pytest.raises(RunError, match="no values per sample of 'fid'"):
+        comparison.detectable_difference("fid", "bicubic", "frame-mean")

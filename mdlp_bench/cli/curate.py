@@ -260,12 +260,12 @@ def audit_data(
     from mdlp_bench.data import open_samples
     from mdlp_bench.data.opening import HUB_PREFIX
     from mdlp_bench.engine import engine_named
-    from mdlp_bench.errors import DataError
+    from mdlp_bench.errors import DataError, checked
     from mdlp_bench.readers.reach import texts_read
 
     if fix and dataset.startswith(HUB_PREFIX):
         raise DataError("--fix needs a folder of your own; export the data set first")
-    thresholds = _validated(AuditConfig, _settings(config), "audit")
+    thresholds = checked(AuditConfig, _settings(config), "audit")
     samples = open_samples(dataset, source=source, order=order, labels=labels, limit=limit)
     with progress("audit", unit="sample", as_json=as_json) as tick:
         found = audit(samples, thresholds, reader=reader, engine=engine_named(engine, workers), progress=tick)
@@ -363,8 +363,9 @@ def label_data(
     from mdlp_bench.curate.label import LabelConfig, label
     from mdlp_bench.data import open_samples
     from mdlp_bench.engine import engine_named
+    from mdlp_bench.errors import checked
 
-    thresholds = _validated(LabelConfig, _settings(config), "label")
+    thresholds = checked(LabelConfig, _settings(config), "label")
     samples = open_samples(dataset, split=split, source=source, order=order, limit=limit)
     total = sum(len(ids) for ids in samples.candidates().values())
     names = [name for name in (part.strip() for part in readers.split(",")) if name]
@@ -420,17 +421,6 @@ def _settings(path: Path | None) -> dict[str, Any]:
     if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
         raise DataError(f"{path}: must hold names and values, such as `min_gt_height: 48`")
     return content
-
-
-def _validated(model: type[_Config], values: dict[str, Any], what: str) -> _Config:
-    from pydantic import ValidationError
-
-    from mdlp_bench.errors import DataError, first_fault
-
-    try:
-        return model.model_validate(values)
-    except ValidationError as error:
-        raise DataError(f"{what}: {first_fault(error)}") from error
 
 
 def _print_pairing(report: PairingReport, out: Path) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from mdlp_bench.errors import ProtocolError, RunError
+from mdlp_bench.errors import ProtocolError, RunError, did_you_mean
 from mdlp_bench.harness.run import Run
 from mdlp_bench.harness.run_table import (
     DEFAULT_TABLE,
@@ -26,10 +26,12 @@ from mdlp_bench.harness.run_table import (
 )
 from mdlp_bench.harness.statistics import (
     ClusterBootstrap,
+    Clusters,
     Estimate,
     MetricScores,
     Ranking,
     StatisticsError,
+    minimum_detectable_difference,
     rank_correlation,
     rank_methods,
 )
@@ -115,6 +117,35 @@ class RunComparison:
         if self.ranking is None:
             return {}
         return {one.metric: one.comparison.inseparable_neighbours() for one in self.ranking.metrics}
+
+    def detectable_difference(
+        self, metric: str, first: str, second: str, *, n_plates: int | None = None
+    ) -> float:
+        """The smallest true difference between two methods that a test set would find four times in five.
+
+        Args:
+            metric: A per-sample metric, e.g. `ned`.
+            first: Name of a run; its differences from the other say how much plates vary.
+            second: Name of the other.
+            n_plates: Size of the planned test set; default that of these runs.
+
+        Raises:
+            RunError: There is no such run or metric.
+            StatisticsError: Too few plates to test with.
+        """
+        by_name = dict(zip(self.names, self.runs, strict=True))
+        columns = []
+        for name in (first, second):
+            if name not in by_name:
+                raise RunError(
+                    f"no run {name!r}{did_you_mean(name, by_name)}; there are {', '.join(by_name)}"
+                )
+            table = by_name[name].per_sample()
+            if metric not in table.column_names:
+                raise RunError(f"{name}: has no values per sample of {metric!r}")
+            columns.append(table[metric].to_numpy())
+        clusters = Clusters(table["plate_id"].to_pylist())
+        return minimum_detectable_difference(clusters, *columns, n_clusters=n_plates)
 
     def write_table(self, path: str | Path) -> None:
         """Write the table as .md, .tex, .html or .csv (errors as in `tables.write_table`)."""

@@ -96,12 +96,17 @@ def comparison_figure(
     return chosen
 
 
-def sample_figure(samples: Samples, out: Path) -> None:
-    """Draw all frames and the ground truth of a few samples as a `.png`, `.pdf` or `.svg`."""
+def sample_figure(samples: Samples, out: str | Path) -> None:
+    """Draw all frames and the ground truth of a few samples as a `.png`, `.pdf` or `.svg`.
+
+    Example:
+        >>> import mdlp_bench as mb
+        >>> mb.sample_figure(mb.open("DATA", split="test")[:3], "frames.png")
+    """
     by_id = {sample.sample_id: sample for sample in samples}
     frames = max(len(sample.frames) for sample in by_id.values())
     texts = {name: sample.text for name, sample in by_id.items()}
-    draw([*_frame_rows(by_id, frames), _gt_row(by_id)], texts, list(by_id), out)
+    draw([*_frame_rows(by_id, frames), _gt_row(by_id)], texts, list(by_id), Path(out))
 
 
 def draw(rows: Sequence[FigureRow], texts: Mapping[str, str | None], order: Sequence[str], out: Path) -> None:

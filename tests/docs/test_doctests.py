@@ -20,11 +20,17 @@ MODULES = [
 
 @pytest.mark.parametrize("name", MODULES)
 def test_examples(name: str, world: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    world.provide("DATA", tmp_path)
+    for placeholder in ("DATA", "TRACKS"):
+        world.provide(placeholder, tmp_path)
     monkeypatch.chdir(tmp_path)
     found = doctest.testmod(import_module(name), report=True)
     assert found.attempted > 0 and found.failed == 0
 
 
 def test_the_python_interface_has_examples() -> None:
-    assert {"mdlp_bench.api", "mdlp_bench.methods.registry"} <= set(MODULES)
+    assert {
+        "mdlp_bench.api",
+        "mdlp_bench.api_data",
+        "mdlp_bench.api_leaderboard",
+        "mdlp_bench.methods.registry",
+    } <= set(MODULES)

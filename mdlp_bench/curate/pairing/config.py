@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import Final, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from mdlp_bench.errors import DataError, first_fault
+from mdlp_bench.errors import checked
 
 OFFICIAL_FRAMES: Final = 3
 
@@ -116,7 +116,4 @@ def make_config(**values: object) -> PairingConfig:
     Raises:
         DataError: A value is not allowed; names it.
     """
-    try:
-        return PairingConfig.model_validate(values)
-    except ValidationError as error:
-        raise DataError(f"pairing: {first_fault(error)}") from error
+    return checked(PairingConfig, values, "pairing")

@@ -40,12 +40,14 @@ Ask = Callable[[str, str, str], str]
 """Asks for a field: (name, question, default) to the answer."""
 
 
-def pack(predictions: Path, form: Path, out: Path, sample_ids: Collection[str] | None = None) -> Submission:
+def pack(
+    predictions: Path, form: Path | Submission, out: Path, sample_ids: Collection[str] | None = None
+) -> Submission:
     """Pack predictions as a submission and validate the result.
 
     Args:
         predictions: A prediction folder of `mdlp-bench predict`, or a folder of `<sample_id>.png`.
-        form: `submission.yaml`.
+        form: `submission.yaml`, or what it says.
         out: The zip file to write.
         sample_ids: The samples to submit; None for all that there are predictions of.
 
@@ -53,12 +55,7 @@ def pack(predictions: Path, form: Path, out: Path, sample_ids: Collection[str] |
         SubmissionError: The form is missing or faulty, a sample failed, or a picture has not the exact size.
         RunError: The prediction folder is damaged or incomplete.
     """
-    if not form.is_file():
-        raise SubmissionError(f"{form}: no such file; write it with `mdlp-bench leaderboard pack --init`")
-    faults = Faults()
-    submission = parse_submission(form.read_bytes(), faults)
-    if submission is None or len(faults):
-        raise faults.error(str(form))
+    submission = form if isinstance(form, Submission) else _read_form(form)
     with atomic_path(out) as temporary:
         with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, allowZip64=False) as archive:
             _add(archive, SUBMISSION_FILE, submission.to_yaml().encode())
@@ -71,6 +68,16 @@ def pack(predictions: Path, form: Path, out: Path, sample_ids: Collection[str] |
         report = validate(temporary, sample_ids)
         if not report.valid:
             raise report.faults.error(out.name)
+    return submission
+
+
+def _read_form(path: Path) -> Submission:
+    if not path.is_file():
+        raise SubmissionError(f"{path}: no such file; write it with `mdlp-bench leaderboard pack --init`")
+    faults = Faults()
+    submission = parse_submission(path.read_bytes(), faults)
+    if submission is None or len(faults):
+        raise faults.error(str(path))
     return submission
 
 
@@ -188,6 +195,25 @@ def template(predictions: Path, run: Path | None, given: Mapping[str, str] = Map
     if run is not None:
         lines += ["# Scores of your own run", dump_yaml({"claimed": claimed_scores(Run(run))}).strip()]
     return "\n".join(lines) + "\n"
+
+
+def filled_form(predictions: Path, fields: Mapping[str, Any], run: Run | None = None) -> Submission:
+    """A form of these fields, with what the predictions already say, and the scores of their run as claims.
+
+    Raises:
+        SubmissionError: A field is missing, unknown or not accepted.
+    """
+    readers = {name: read for name, _, read in _QUESTIONS}
+    known = {
+        name: readers[name](str(value)) if name in readers else value
+        for name, value in _known(predictions).items()
+        if value is not None
+    }
+    claims = {} if run is None else {"claimed": claimed_scores(run)}
+    try:
+        return Submission.model_validate({"schema_version": 1, **known, **claims, **fields})
+    except ValidationError as error:
+        raise SubmissionError(f"the form: {first_fault(error)}") from error
 
 
 def _given(given: Mapping[str, str]) -> dict[str, Any]:
