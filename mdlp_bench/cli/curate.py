@@ -10,15 +10,22 @@ import typer
 
 from mdlp_bench.cli.console import counted, make_console, make_table, progress, tell_readers
 from mdlp_bench.cli.options import (
+    DataArgument,
     EngineOption,
+    FolderOption,
     JsonOption,
     LabelsOption,
     LimitOption,
+    NameOption,
     OldOut,
     OrderOption,
     OutOption,
     SeedOption,
+    SourceOption,
     SplitOption,
+    SupersedesOption,
+    ThresholdsOption,
+    VersionOption,
     WorkersOption,
     moved,
     required,
@@ -35,26 +42,6 @@ if TYPE_CHECKING:
     _Config = TypeVar("_Config", bound=BaseModel)
 
 _SHOWN = 8
-
-_Path = Annotated[
-    str,
-    typer.Argument(
-        metavar="DATA", help="Folder or file of any known layout, or hf://owner/name.", show_default=False
-    ),
-]
-_Source = Annotated[
-    str | None,
-    typer.Option(
-        "--source",
-        help="The layout: mdlp, parquet, ccpd, lrlpr, ufpr, lpblur, table, crops, hub, ...",
-        show_default="looked at",
-    ),
-]
-_OutOption = Annotated[Path, typer.Option("--out", "-o", help="Folder to write.", show_default=False)]
-_Name = Annotated[
-    str | None, typer.Option("--name", help="Name of the data set.", show_default="the input's")
-]
-_Version = Annotated[str, typer.Option("--data-version", help="Version of the data set.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -126,21 +113,14 @@ def pair_tracks(
             show_default="none",
         ),
     ] = None,
-    config: Annotated[
-        Path | None,
-        typer.Option(
-            "--config",
-            help="YAML or JSON file of thresholds (see docs/curation.md); options count more.",
-            show_default="none",
-        ),
-    ] = None,
+    config: ThresholdsOption = None,
     order: OrderOption = None,
     limit: Annotated[
         int | None,
         typer.Option("--limit", min=1, help="Only this many tracks.", show_default="all"),
     ] = None,
-    name: _Name = None,
-    version: _Version = "1.0.0",
+    name: NameOption = None,
+    version: VersionOption = "1.0.0",
     engine: EngineOption = "local",
     workers: WorkersOption = None,
     as_json: JsonOption = False,
@@ -166,8 +146,8 @@ def pair_tracks(
 
 
 def split_data(
-    dataset: _Path,
-    out: _OutOption,
+    dataset: DataArgument,
+    out: FolderOption,
     ratios: Annotated[
         str, typer.Option("--ratios", help="Share of each split, summing to 1.")
     ] = "train=0.8,val=0.1,test=0.1",
@@ -191,13 +171,13 @@ def split_data(
             help="Keep the splits there are; move plates that leak, whole, into the largest of theirs.",
         ),
     ] = False,
-    source: _Source = None,
+    source: SourceOption = None,
     order: OrderOption = None,
     labels: LabelsOption = None,
     limit: LimitOption = None,
-    name: _Name = None,
-    version: _Version = "1.0.0",
-    supersedes: Annotated[str | None, typer.Option("--supersedes", help="The version it replaces.")] = None,
+    name: NameOption = None,
+    version: VersionOption = "1.0.0",
+    supersedes: SupersedesOption = None,
     engine: EngineOption = "local",
     workers: WorkersOption = None,
     as_json: JsonOption = False,
@@ -225,17 +205,12 @@ def split_data(
 
 
 def audit_data(
-    dataset: _Path,
+    dataset: DataArgument,
     reader: Annotated[
         str | None,
         typer.Option("--reader", help="Reader that labels are compared with.", show_default="none"),
     ] = None,
-    config: Annotated[
-        Path | None,
-        typer.Option(
-            "--config", help="YAML or JSON file of thresholds (see docs/curation.md).", show_default="none"
-        ),
-    ] = None,
+    config: ThresholdsOption = None,
     html: Annotated[
         Path | None,
         typer.Option("--html", help="Write a page with the offending pictures.", show_default="none"),
@@ -247,7 +222,7 @@ def audit_data(
             help="Put leaks, duplicates and broken samples on the quarantine list that loaders honour.",
         ),
     ] = False,
-    source: _Source = None,
+    source: SourceOption = None,
     order: OrderOption = None,
     labels: LabelsOption = None,
     limit: LimitOption = None,
@@ -287,7 +262,7 @@ def audit_data(
 
 
 def triage_data(
-    dataset: _Path,
+    dataset: DataArgument,
     reader: Annotated[
         str,
         typer.Option(
@@ -299,7 +274,7 @@ def triage_data(
         typer.Option("--csv", help="Write verdict and confidences of every sample.", show_default="none"),
     ] = None,
     split: SplitOption = None,
-    source: _Source = None,
+    source: SourceOption = None,
     order: OrderOption = None,
     labels: LabelsOption = None,
     limit: LimitOption = None,
@@ -328,8 +303,8 @@ def triage_data(
 
 
 def label_data(
-    dataset: _Path,
-    out: _OutOption,
+    dataset: DataArgument,
+    out: FolderOption,
     readers: Annotated[
         str, typer.Option("--readers", help="Comma-separated readers that vote, at least two.")
     ] = "crnn,ppocrv4,clpr",
@@ -341,15 +316,11 @@ def label_data(
             show_default="none",
         ),
     ] = None,
-    config: Annotated[
-        Path | None,
-        typer.Option(
-            "--config", help="YAML or JSON file of thresholds (see docs/curation.md).", show_default="none"
-        ),
-    ] = None,
+    config: ThresholdsOption = None,
     split: SplitOption = None,
-    source: _Source = None,
+    source: SourceOption = None,
     order: OrderOption = None,
+    labels: LabelsOption = None,
     limit: LimitOption = None,
     engine: EngineOption = "local",
     workers: WorkersOption = None,
@@ -366,7 +337,7 @@ def label_data(
     from mdlp_bench.errors import checked
 
     thresholds = checked(LabelConfig, _settings(config), "label")
-    samples = open_samples(dataset, split=split, source=source, order=order, limit=limit)
+    samples = open_samples(dataset, split=split, source=source, order=order, labels=labels, limit=limit)
     total = sum(len(ids) for ids in samples.candidates().values())
     names = [name for name in (part.strip() for part in readers.split(",")) if name]
     with progress("label", total, as_json=as_json) as tick:

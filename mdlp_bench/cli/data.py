@@ -10,14 +10,19 @@ import typer
 
 from mdlp_bench.cli.console import counted, make_console, make_table, progress, tell_readers
 from mdlp_bench.cli.options import (
+    DataArgument,
     EngineOption,
     JsonOption,
     LabelsOption,
     LimitOption,
+    NameOption,
     OldOut,
     OrderOption,
     OutOption,
+    SourceOption,
     SplitOption,
+    SupersedesOption,
+    VersionOption,
     WorkersOption,
     moved,
     required,
@@ -29,20 +34,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Open, inspect, convert, publish and compare data sets.", no_args_is_help=True)
 
-PathArgument = Annotated[
-    str,
-    typer.Argument(
-        metavar="DATA", help="Folder or file of any known layout, or hf://owner/name.", show_default=False
-    ),
-]
-SourceOption = Annotated[
-    str | None,
-    typer.Option(
-        "--source",
-        help="The layout: mdlp, parquet, ccpd, lrlpr, ufpr, lpblur, table, crops, hub, ...",
-        show_default="looked at",
-    ),
-]
 _SHOWN = 5
 _DIFF_SHOWN = 10
 
@@ -78,7 +69,7 @@ def show_layouts(as_json: JsonOption = False) -> None:
     epilog="Examples:\n\n  mdlp-bench data open MDLP\n\n  mdlp-bench data open CCPD2019 --source ccpd --json",
 )
 def open_data(
-    path: PathArgument,
+    path: DataArgument,
     split: SplitOption = None,
     source: SourceOption = None,
     order: OrderOption = None,
@@ -123,7 +114,7 @@ def open_data(
     epilog="Examples:\n\n  mdlp-bench data inspect MDLP --split val\n\n  mdlp-bench data inspect OUT --json",
 )
 def inspect_data(
-    path: PathArgument,
+    path: DataArgument,
     split: SplitOption = None,
     source: SourceOption = None,
     order: OrderOption = None,
@@ -157,7 +148,7 @@ def inspect_data(
     "  mdlp-bench data export DATA -o FOLDER --to mdlp",
 )
 def export_data(
-    path: PathArgument,
+    path: DataArgument,
     old_out: OldOut = None,
     out: OutOption = None,
     to: Annotated[
@@ -168,9 +159,9 @@ def export_data(
     order: OrderOption = None,
     labels: LabelsOption = None,
     limit: LimitOption = None,
-    name: Annotated[str | None, typer.Option("--name", help="Name of the data set.")] = None,
-    version: Annotated[str, typer.Option("--data-version", help="Version of the data set.")] = "1.0.0",
-    supersedes: Annotated[str | None, typer.Option("--supersedes", help="The version it replaces.")] = None,
+    name: NameOption = None,
+    version: VersionOption = "1.0.0",
+    supersedes: SupersedesOption = None,
     title: Annotated[str | None, typer.Option("--title", help="Heading of the card.")] = None,
     description: Annotated[str | None, typer.Option("--description", help="Text of the card.")] = None,
     licence: Annotated[str | None, typer.Option("--licence", help="Licence of the images.")] = None,

@@ -41,6 +41,14 @@ app = typer.Typer(
 )
 
 RealOption = Annotated[str, typer.Option("--real", help="The real set: a folder of any known layout.")]
+RealLabelsOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--labels",
+        help="Label list of the real set whose texts count; see `data label`.",
+        show_default="the set's own",
+    ),
+]
 GapReaderOption = Annotated[
     str, typer.Option("--reader", help="Reader of the frames, for NED and features (see predict); or none.")
 ]
@@ -70,6 +78,7 @@ def study(
             "--samples", "--limit", min=10, max=5000, help="Samples per set, at most; whole plates."
         ),
     ] = 1000,
+    labels: RealLabelsOption = None,
     reader: GapReaderOption = "crnn",
     methods: Annotated[
         str,
@@ -127,14 +136,14 @@ def study(
         # several processes on CPUs would take itself for the first.
         state = PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU"))
         with state.main_process_first():
-            sets = open_sets(specs, out, limit=samples, seed=seed, engine=used)
+            sets = open_sets(specs, out, limit=samples, seed=seed, labels=labels, engine=used)
             plan = TransferPlan.of(_listed(methods), sets, out, steps=train_budget, limit=samples, seed=seed)
         # All processes train; the first one does the rest.
         plan.train(say if state.is_main_process else lambda _: None, device)
         if not state.is_main_process:
             return
     else:
-        sets = open_sets(specs, out, limit=samples, seed=seed, engine=used)
+        sets = open_sets(specs, out, limit=samples, seed=seed, labels=labels, engine=used)
     found, _ = run_study(sets, texts, out, settings, loaded, engine=used, say=say)
     transfer = None
     if plan is not None:
@@ -170,6 +179,7 @@ def fit(
         int,
         typer.Option("--samples", "--limit", min=10, max=5000, help="Real samples, at most; whole plates."),
     ] = 100,
+    labels: RealLabelsOption = None,
     reader: GapReaderOption = "crnn",
     seed: SeedOption = 0,
     engine: EngineOption = "local",
@@ -195,6 +205,7 @@ def fit(
         trials=trials,
         limit=samples,
         seed=seed,
+        labels=labels,
         reader=_reader(reader),
         engine=engine_named(engine, workers),
         say=lambda line: typer.echo(line, err=True),

@@ -291,6 +291,7 @@ def add_bench(
     data: TestSetArgument = None,
     dataset: OldTestSet = None,
     split: SplitOption = None,
+    labels: LabelsOption = None,
     store: StoreOption = _STORE,
     reader: ReaderOption = None,
     lpips: LpipsOption = DEFAULT_LPIPS,
@@ -313,7 +314,7 @@ def add_bench(
     from mdlp_bench.leaderboard.bundled_entries import add_references
     from mdlp_bench.leaderboard.store import Store
 
-    samples = open_samples(_test_set(data, dataset), split=split)
+    samples = open_samples(_test_set(data, dataset), split=split, labels=labels)
     scoring = Compute.for_scoring(device, precision)
     plan = ScoringPlan.from_names(reader, lpips, device=scoring.device, samples=samples)
     added = add_references(
@@ -503,6 +504,7 @@ def export(
     ] = None,
     dataset: OldTestSet = None,
     split: SplitOption = None,
+    labels: LabelsOption = None,
     title: Annotated[str, typer.Option("--title", help="Title of a bundle.")] = "Licence plate restoration",
     image: Annotated[str, typer.Option("--image", help="Docker image of a bundle.")] = "mdlp-bench:latest",
     reader: ReaderOption = None,
@@ -524,7 +526,12 @@ def export(
         if test_set is None:
             raise SubmissionError("a Codabench bundle needs its test set: leaderboard export DATA -o x.zip")
         write_codabench(
-            open_samples(test_set, split=split), out, title=title, image=image, readers=reader, lpips=lpips
+            open_samples(test_set, split=split, labels=labels),
+            out,
+            title=title,
+            image=image,
+            readers=reader,
+            lpips=lpips,
         )
     else:
         from mdlp_bench.leaderboard.boards import find_board

@@ -11,10 +11,35 @@ DEFAULT_LPIPS: Final = "squeeze"
 """The net of LPIPS for which nobody asked: `ScoringPlan.from_names`' too, which a test compares."""
 
 DataArgument = Annotated[
-    Path, typer.Argument(help="A data set: MDLP folder, Parquet folder, ...", show_default=False)
+    str,
+    typer.Argument(
+        metavar="DATA", help="Folder or file of any known layout, or hf://owner/name.", show_default=False
+    ),
+]
+SourceOption = Annotated[
+    str | None,
+    typer.Option(
+        "--source",
+        help="The layout: mdlp, parquet, ccpd, lrlpr, ufpr, lpblur, table, crops, hub, ...",
+        show_default="looked at",
+    ),
 ]
 OutOption = Annotated[
     Path | None, typer.Option("--out", "-o", help="Where to write. Required.", show_default=False)
+]
+FolderOption = Annotated[Path, typer.Option("--out", "-o", help="Folder to write.", show_default=False)]
+NameOption = Annotated[
+    str | None, typer.Option("--name", help="Name of the data set.", show_default="the input's")
+]
+VersionOption = Annotated[str, typer.Option("--data-version", help="Version of the data set.")]
+SupersedesOption = Annotated[str | None, typer.Option("--supersedes", help="The version it replaces.")]
+ThresholdsOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        help="YAML or JSON file of thresholds (see docs/curation.md); options count more.",
+        show_default="none",
+    ),
 ]
 OldOut = Annotated[Path | None, typer.Argument(hidden=True)]
 """Where commands took OUT in version 0.1."""
@@ -70,7 +95,8 @@ LabelsOption = Annotated[
     Path | None,
     typer.Option(
         "--labels",
-        help="Label list (sample_id,text) whose texts count, as `data label` writes it.",
+        help="Label list whose texts count: a sample, group or picture and its text per line, as "
+        "`data label` writes it.",
         show_default="the data set's own",
     ),
 ]

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from mdlp_bench.cli.console import counted
-from mdlp_bench.cli.options import DataArgument, JsonOption, SplitOption
+from mdlp_bench.cli.options import DataArgument, JsonOption, LabelsOption, SplitOption
 
 _LRLPR_EXAMPLES = """Examples:\n
   mdlp-bench predict reading-fusion-latin LRLPR/test-public -o preds/fusion\n
@@ -57,13 +57,14 @@ def lrlpr_score(
     submission: Annotated[Path, typer.Argument(help="A submission zip.", show_default=False)],
     data: DataArgument,
     split: SplitOption = None,
+    labels: LabelsOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Score an LRLPR submission on tracks whose texts are known, as the challenge does."""
     from mdlp_bench.data import open_samples
     from mdlp_bench.leaderboard.lrlpr import score_submission
 
-    found = score_submission(submission, open_samples(data, split=split))
+    found = score_submission(submission, open_samples(data, split=split, labels=labels))
     if as_json:
         rates = {
             "recognition_rate": found.recognition_rate.model_dump(),

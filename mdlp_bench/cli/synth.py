@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mdlp_bench.cli.console import counted, progress
-from mdlp_bench.cli.options import EngineOption, SeedOption, WorkersOption
+from mdlp_bench.cli.options import EngineOption, LabelsOption, SeedOption, WorkersOption
 
 if TYPE_CHECKING:
     from mdlp_bench.plate import Layout
@@ -97,6 +97,7 @@ def synth(
             "-n", "--limit", min=1, help="How many plates.", show_default="1000, or all of the source"
         ),
     ] = None,
+    labels: LabelsOption = None,
     frames: Annotated[int, typer.Option("--frames", min=1, help="Degraded frames per sample.")] = 3,
     provinces: ProvincesOption = "uniform",
     engine: EngineOption = "local",
@@ -110,9 +111,12 @@ def synth(
     """Make a synthetic data set: ground truths, degraded by a recipe, in plate-disjoint splits."""
     from mdlp_bench.data import open_samples
     from mdlp_bench.engine import engine_named
+    from mdlp_bench.errors import DataError
     from mdlp_bench.synth.build import synthesise_rendered, synthesise_samples
     from mdlp_bench.synth.degrade import load_recipe
 
+    if source == RENDER and labels is not None:
+        raise DataError("--labels needs --source: rendered plates have their texts")
     loaded, used = load_recipe(recipe), engine_named(engine, workers)
     if source == RENDER:
         count = n or 1000
@@ -128,7 +132,7 @@ def synth(
                 progress=tick,
             )
     else:
-        plates = open_samples(source)
+        plates = open_samples(source, labels=labels)
         with progress("synth", n or len(plates), unit="plate") as tick:
             manifest = synthesise_samples(
                 plates, loaded, out, n=n, seed=seed, n_frames=frames, engine=used, progress=tick

@@ -6,8 +6,6 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from mdlp_bench.data.manifest import index_row
-from mdlp_bench.data.parquet import ParquetSamples
 from mdlp_bench.data.samples import Samples
 
 
@@ -99,8 +97,7 @@ _COMPARED = {"frames_sha256": "frames", "gt_sha256": "gt", "text": "text", "plat
 
 
 def _index(samples: Samples) -> dict[str, dict[str, Any]]:
-    rows = samples.index() if isinstance(samples, ParquetSamples) else map(index_row, samples)
-    return {row["sample_id"]: row for row in rows}
+    return {row["sample_id"]: row for row in samples.index()}
 
 
 def _images(row: dict[str, Any]) -> tuple[Any, ...]:

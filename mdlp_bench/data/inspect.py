@@ -11,7 +11,6 @@ from pydantic import BaseModel, ConfigDict
 
 from mdlp_bench import images
 from mdlp_bench.data.manifest import ProblemRecord
-from mdlp_bench.data.parquet import ParquetSamples
 from mdlp_bench.data.samples import NOTES, Samples
 from mdlp_bench.errors import DataError
 from mdlp_bench.plate import layout_or_length
@@ -141,8 +140,7 @@ def inspect(samples: Samples, progress: Callable[[int], None] | None = None) -> 
     tallies: dict[str, _Tally] = defaultdict(_Tally)
     origins: dict[str, Counter[str]] = {"source": Counter(), "domain": Counter()}
     problems = [ProblemRecord(**_fields(problem)) for problem in samples.problems]
-    if isinstance(samples, ParquetSamples):
-        problems += [ProblemRecord(**_fields(problem)) for problem in samples.check_shards()]
+    problems += [ProblemRecord(**_fields(problem)) for problem in samples.check_shards()]
     for sample in samples:
         try:
             tallies[sample.split].add(sample)
@@ -160,7 +158,7 @@ def inspect(samples: Samples, progress: Callable[[int], None] | None = None) -> 
             counts[getattr(sample, column)] += 1
         if progress is not None:
             progress(1)
-    manifest = samples.manifest if isinstance(samples, ParquetSamples) else None
+    manifest = samples.manifest
     plate_splits = Counter(plate for tally in tallies.values() for plate in tally.plates)
     by_code: dict[str, list[ProblemRecord]] = defaultdict(list)
     for record in problems:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from mdlp_bench.data.manifest import fingerprint, index_row
+from mdlp_bench.data.manifest import fingerprint, row_digest
+from mdlp_bench.data.parquet import ParquetSamples
 from mdlp_bench.data.samples import Problem, Samples, WrappedSamples
 from mdlp_bench.data.sources.labels import LabelKeys, check_text, origin_of, read_labels
 from mdlp_bench.data.sources.names import sample_id_of
@@ -18,6 +20,7 @@ from mdlp_bench.files import sha256_bytes
 from mdlp_bench.schema import SAMPLE_SCHEMA, Sample, TextOrigin
 
 _CHANGED: Final = ("text", "text_origin", "layout", "plate_id")
+_ORDINARY: Final = r"^(\p{Han}[A-Z][0-9A-Z]{5,6}|[A-Z]{3}[0-9][0-9A-Z][0-9]{2})$"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +52,15 @@ class LabelledSamples(WrappedSamples):
     def fingerprint(self) -> str:
         """See `Samples`."""
         if self._fingerprint is None:
-            self._fingerprint = fingerprint(str(index_row(sample)["digest"]) for sample in self)
+            self._fingerprint = fingerprint(str(row["digest"]) for row in self.index())
         return self._fingerprint
+
+    def index(self) -> Iterator[dict[str, Any]]:
+        """See `Samples`; images are read only where the samples beneath need to."""
+        for row in self._base.index():
+            text, _, _, plate_id = self._values(row["sample_id"], row["text"], None, None, row["plate_id"])
+            digest = row_digest(row["sample_id"], text, row["frames_sha256"], row["gt_sha256"])
+            yield row | {"text": text, "plate_id": plate_id, "digest": digest}
 
     @property
     def problems(self) -> Sequence[Problem]:
@@ -89,7 +99,9 @@ class LabelledSamples(WrappedSamples):
     def select(self, *, split: str | None = None, sample_ids: Collection[str] | None = None) -> Samples:
         """See `Samples`."""
         chosen = self._base.select(split=split, sample_ids=sample_ids)
-        return LabelledSamples(chosen, self._texts, self._notes)
+        kept = {sample_id for ids in chosen.candidates().values() for sample_id in ids}
+        notes = [note for note in self._notes if note.sample_id is None or note.sample_id in kept]
+        return LabelledSamples(chosen, self._texts, notes)
 
     def _own(self, problems: Sequence[Problem]) -> list[Problem]:
         """The problems without those of texts that the list replaces."""
@@ -97,31 +109,27 @@ class LabelledSamples(WrappedSamples):
         return [p for p in problems if p.code not in replaced or p.sample_id not in self._texts]
 
     def _labelled(self, sample: Sample) -> Sample:
-        given = self._texts.get(sample.sample_id)
+        found = self._values(sample.sample_id, *(getattr(sample, name) for name in _CHANGED))
+        values: dict[str, Any] = dict(zip(_CHANGED, found, strict=True))
+        return replace(sample, **values)
+
+    def _values(
+        self, sample_id: str, text: str | None, origin: str | None, layout: str | None, plate_id: str
+    ) -> tuple[str | None, str | None, str | None, str]:
+        """Text, its origin, layout and plate id of a sample, from what they were before."""
+        given = self._texts.get(sample_id)
         if given is None:
-            return sample
+            return text, origin, layout, plate_id
         # A plate that was known by its text alone is known by the new one.
-        known = sample.plate_id not in (sample.text, sample.sample_id)
-        return replace(
-            sample,
-            text=given.text,
-            text_origin=given.origin,
-            layout=given.layout or sample.layout,
-            plate_id=sample.plate_id if known else given.text or sample.sample_id,
-        )
+        known = plate_id not in (text, sample_id)
+        return (
+            given.text, given.origin, given.layout or layout, plate_id if known else given.text or sample_id,
+        )  # fmt: skip
 
     def _changed(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         names = ("sample_id", *_CHANGED)
         rows = zip(*(batch.column(name).to_pylist() for name in names), strict=True)
-        changed: list[tuple[str | None, ...]] = []
-        for sample_id, *values in rows:
-            text, origin, layout, plate_id = values
-            light = Sample(
-                sample_id=sample_id, plate_id=plate_id, track_id="", split="", domain="real", source="",
-                text=text, text_origin=origin, layout=layout,
-            )  # fmt: skip
-            labelled = self._labelled(light)
-            changed.append((labelled.text, labelled.text_origin, labelled.layout, labelled.plate_id))
+        changed = [self._values(*row) for row in rows]
         for place, name in enumerate(_CHANGED):
             column = pa.array((row[place] for row in changed), pa.string())
             batch = batch.set_column(batch.schema.get_field_index(name), SAMPLE_SCHEMA.field(name), column)
@@ -154,6 +162,23 @@ def with_labels(samples: Samples, path: Path) -> LabelledSamples:
             notes += odd
             texts[sample_id] = GivenText(text, origin_of(row) if text else None, layout)
     return LabelledSamples(samples, texts, notes)
+
+
+def without_unreadable(samples: ParquetSamples) -> Samples:
+    """Leave out texts such as `#####`, which earlier versions wrote into Parquet; each is a note."""
+    table = samples.texts()
+    # Ordinary plates need no second look; most of a set are such.
+    ordinary = pc.match_substring_regex(table.column("text"), _ORDINARY)
+    four = pc.match_substring(table.column("text"), "XXXX")
+    odd = table.filter(pc.fill_null(pc.or_(pc.invert(ordinary), four), False))
+    texts: dict[str, GivenText] = {}
+    notes: list[Problem] = []
+    for row in odd.to_pylist():
+        text, _, found = check_text(row["text"], row["sample_id"], row["split"])
+        if text is None and found:
+            texts[row["sample_id"]] = GivenText(None, None, None)
+            notes += found
+    return LabelledSamples(samples, texts, notes) if texts else samples
 
 
 def read_answers(path: Path) -> dict[str, str]:

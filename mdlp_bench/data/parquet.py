@@ -23,7 +23,6 @@ from mdlp_bench.data.manifest import (
     INDEX,
     INDEX_SCHEMA,
     MANIFEST,
-    Manifest,
     fingerprint,
     index_row,
     read_manifest,
@@ -66,7 +65,6 @@ class ParquetSamples(Samples):
     def __init__(self, path: Path) -> None:
         folder = path if path.is_dir() else path.parent
         self.path = path
-        self.manifest: Manifest | None = None
         self._problems: list[Problem] = []
         if path.is_dir() and (path / MANIFEST).is_file():
             self.manifest = read_manifest(path)
@@ -181,11 +179,7 @@ class ParquetSamples(Samples):
         return sha256(repr((files, list(sample_ids))).encode()).hexdigest()
 
     def check_shards(self) -> Iterator[Problem]:
-        """Yield a problem for each shard whose bytes are not those the manifest names.
-
-        Raises:
-            DataError: A shard cannot be read.
-        """
+        """See `Samples`."""
         for shard in self.manifest.shards if self.manifest else ():
             path = self.path / shard.path
             if sha256_file(path) != shard.sha256:
@@ -193,8 +187,20 @@ class ParquetSamples(Samples):
                 yield Problem("row", message, None, shard.split)
 
     def index(self) -> Iterator[dict[str, Any]]:
-        """Yield the `INDEX_SCHEMA` row of every sample, without reading images when there is a manifest."""
+        """See `Samples`; without reading images when there is a manifest."""
         yield from self._index_rows(INDEX_SCHEMA.names)
+
+    def texts(self) -> pa.Table:
+        """The columns sample_id, split and text; without reading shards when there is a manifest."""
+        columns = ["sample_id", "split", "text"]
+        if self.manifest is not None:
+            with _reading(self.path / INDEX):
+                found = pq.read_table(self.path / INDEX, columns=columns)
+        else:
+            found = pa.Table.from_batches(
+                [_conform(self._columns(file, columns), columns, file.path) for file in self._files]
+            )
+        return found.filter(pa.array(self._kept))
 
     def _index_rows(self, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
         if self.manifest is None:
@@ -238,13 +244,16 @@ class ParquetSamples(Samples):
                 index = pq.read_table(path, columns=["sample_id", "split"]).combine_chunks()
             self._check_sizes(index.num_rows)
             return _flat(index.column("sample_id")), _flat(index.column("split"))
-        tables = []
-        for file in self._files:
-            with _reading(file.path), _parquet(file.path) as parquet:
-                table = parquet.read(columns=["sample_id", "split"], use_threads=False)
-            tables.append(pa.Table.from_batches([_conform(table, ["sample_id", "split"], file.path)]))
-        index = pa.concat_tables(tables)
+        names = ["sample_id", "split"]
+        index = pa.Table.from_batches(
+            [_conform(self._columns(file, names), names, file.path) for file in self._files]
+        )
         return _flat(index.column("sample_id")), _flat(index.column("split"))
+
+    def _columns(self, file: _File, names: Sequence[str]) -> pa.Table:
+        """Those of the columns that a file has."""
+        with _reading(file.path), _parquet(file.path) as parquet:
+            return parquet.read(columns=[name for name in names if name in file.columns], use_threads=False)
 
     def _check_sizes(self, index_rows: int) -> None:
         shards = self.manifest.shards if self.manifest else ()

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import datasets
     import pandas as pd
 
+    from mdlp_bench.data.manifest import Manifest
     from mdlp_bench.data.torch_samples import TorchSample, TorchSamples
 
 ProblemCode = Literal[
@@ -100,9 +101,11 @@ class Samples(ABC):
         name: Short name for tables and runs, e.g. `mdlp_figures/val`.
         fingerprint: SHA-256 over the ids, texts and image hashes of the rows: equal data, equal fingerprint,
             whatever the storage and the order.
+        manifest: Of a Parquet folder that was built with one, else None.
     """
 
     name: str
+    manifest: Manifest | None = None
 
     @property
     @abstractmethod
@@ -174,6 +177,20 @@ class Samples(ABC):
         tells. Unfinished work on these candidates goes on only while it stays the same.
         """
         return None
+
+    def index(self) -> Iterator[dict[str, Any]]:
+        """Yield the row of `mdlp_bench.data.manifest.INDEX_SCHEMA` of every sample."""
+        from mdlp_bench.data.manifest import index_row
+
+        return map(index_row, self)
+
+    def check_shards(self) -> Iterator[Problem]:
+        """Yield a problem for each file whose bytes are not those that a manifest names.
+
+        Raises:
+            DataError: A file cannot be read.
+        """
+        return iter(())
 
     def __len__(self) -> int:
         return len(self.sample_ids)
@@ -275,7 +292,12 @@ class WrappedSamples(Samples):
 
     def __init__(self, base: Samples, name: str) -> None:
         self.name = name
+        self.manifest = base.manifest
         self._base = base
+
+    def check_shards(self) -> Iterator[Problem]:
+        """See `Samples`."""
+        return self._base.check_shards()
 
     @property
     def sample_ids(self) -> Sequence[str]:

@@ -31,16 +31,32 @@ Say = Callable[[str], None]
 
 
 def open_sets(
-    specs: Sequence[SetSpec], out: Path, *, limit: int, seed: int = 0, engine: Engine = SERIAL
+    specs: Sequence[SetSpec],
+    out: Path,
+    *,
+    limit: int,
+    seed: int = 0,
+    labels: Path | None = None,
+    engine: Engine = SERIAL,
 ) -> list[GapSet]:
     """Open the sets of a study, the real one first; sets that recipes make are written to `out/data`.
+
+    `labels` lists texts of the real set, which sets that are made of its ground truths get too.
 
     Raises:
         DataError: As in `open_set`.
     """
     names = unique_names(specs)
     return [
-        open_set(spec, name, out / "data", limit=limit, seed=seed, engine=engine)
+        open_set(
+            spec,
+            name,
+            out / "data",
+            limit=limit,
+            seed=seed,
+            engine=engine,
+            labels=labels if spec.source == specs[0].source else None,
+        )
         for spec, name in zip(specs, names, strict=True)
     ]
 

@@ -84,7 +84,14 @@ def unique_names(specs: Sequence[SetSpec]) -> list[str]:
 
 
 def open_set(
-    spec: SetSpec, name: str, out: Path, *, limit: int, seed: int = 0, engine: Engine = SERIAL
+    spec: SetSpec,
+    name: str,
+    out: Path,
+    *,
+    limit: int,
+    seed: int = 0,
+    labels: Path | None = None,
+    engine: Engine = SERIAL,
 ) -> GapSet:
     """Open a set, making it first where it names a recipe.
 
@@ -96,20 +103,21 @@ def open_set(
         out: Folder for the sets that are made.
         limit: Plates to render, or samples of the source to degrade, at most.
         seed: Of plates, choice and degradation.
+        labels: A label list of the source whose texts count.
         engine: Where frames are degraded.
 
     Raises:
         DataError: No such data set or recipe, or a ground truth is missing.
     """
     if spec.recipe is None:
-        return GapSet(name, open_samples(spec.source))
+        return GapSet(name, open_samples(spec.source, labels=labels))
     recipe = load_recipe(spec.recipe)
     if spec.source == RENDER:
         target = out / f"{name}-{_digest(recipe, RENDER, limit, seed)}"
         if not (target / MANIFEST).is_file():
             synthesise_rendered(recipe, limit, target, seed=seed, engine=engine)
     else:
-        plates = choose_plates(open_samples(spec.source), limit, seed)
+        plates = choose_plates(open_samples(spec.source, labels=labels), limit, seed)
         target = out / f"{name}-{_digest(recipe, plates.fingerprint, seed)}"
         if not (target / MANIFEST).is_file():
             synthesise_samples(plates, recipe, target, seed=seed, engine=engine)

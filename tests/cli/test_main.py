@@ -16,6 +16,7 @@ import mdlp_bench as mb
 from mdlp_bench.cli.main import app
 from mdlp_bench.cli.options import DEFAULT_LPIPS
 from mdlp_bench.data.samples import Samples
+from mdlp_bench.errors import DataError
 from mdlp_bench.harness.plan import ScoringPlan
 from mdlp_bench.leaderboard.export import write_codabench
 from mdlp_bench.readers import READERS
@@ -64,6 +65,52 @@ def test_every_command_has_help_with_an_example() -> None:
         result = CliRunner().invoke(app, [*path, "--help"])
         assert result.exit_code == 0
         assert f"mdlp-bench {' '.join(path)}" in result.output, f"{path}: no example in its help"
+
+
+TAKE_LABELS = [
+    *("data open", "data inspect", "data audit", "data triage"),
+    *("data export D -o O", "data split D -o O", "data label D -o O --readers crnn,crnn-beam"),
+    *("data synth --source D --recipe gaussian -o O", "predict bicubic D -o O", "bench D -m bicubic -o O"),
+    *("train srcnn D -o O", "gap study --real D --synthetic D@gaussian --reader none -o O"),
+    *("gap fit --real D --recipe gaussian --reader none -o O.yaml", "leaderboard new N D --store O"),
+    *("leaderboard add-bench O D --store O", "leaderboard export D -o O.zip", "submit lrlpr-score O D"),
+]
+
+
+@pytest.mark.parametrize("command", TAKE_LABELS)
+def test_commands_that_open_a_data_set_take_labels(command: str, mdlp: Path, tmp_path: Path) -> None:
+    labels = tmp_path / "labels.csv"
+    labels.write_text("sample_id,text\nnowhere,京A12345\n", "utf-8")
+    words = (command if " D" in command else f"{command} D").split()
+    places = {"D": str(mdlp), "O": str(tmp_path / "out")}
+    arguments = [
+        places.get(word, word.replace("D@", f"{mdlp}@").replace("O.", f"{tmp_path}/o.")) for word in words
+    ]
+    with pytest.raises(DataError, match="none of its 1 lines names a sample"):
+        CliRunner().invoke(app, [*arguments, "--labels", str(labels)], catch_exceptions=False)
+
+
+def test_which_commands_take_a_part_and_labels() -> None:
+    """Scores of a board are of its whole test set, and a part of two data sets compares nothing."""
+    from typer.main import get_command
+
+    whole = {"leaderboard validate", "leaderboard new", "leaderboard add", "leaderboard add-bench"}
+    whole |= {"leaderboard run", "leaderboard export", "leaderboard check", "submit lrlpr-score", "data diff"}
+    textless = {"leaderboard validate", "leaderboard run", "data diff"}
+    found: dict[str, set[str]] = {}
+
+    def walk(command: object, path: tuple[str, ...]) -> None:
+        for name, inner in getattr(command, "commands", {}).items():
+            walk(inner, (*path, name))
+        params = getattr(command, "params", [])
+        options = {option for param in params for option in param.opts}
+        takes = {"data", "dataset", "path", "old", "real", "source"} & {param.name for param in params}
+        if takes and " ".join(path) not in ("submit lrlpr", "leaderboard build"):
+            found[" ".join(path)] = options
+
+    walk(get_command(app), ())
+    assert {name for name, options in found.items() if "--limit" not in options} == whole
+    assert {name for name, options in found.items() if "--labels" not in options} == textless
 
 
 @pytest.mark.parametrize(

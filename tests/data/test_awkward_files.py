@@ -19,6 +19,8 @@ from mdlp_bench import images
 from mdlp_bench.cli.main import app
 from mdlp_bench.curate.tracks import BadTrack, open_tracks
 from mdlp_bench.data import open_samples
+from mdlp_bench.errors import MethodError
+from mdlp_bench.methods import FrameBatch
 
 
 def run(*arguments: object, code: int = 0) -> str:
@@ -60,12 +62,7 @@ def cases(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if not maker.is_file():
         pytest.skip("no shared cases here")
     out = tmp_path_factory.mktemp("cases")
-    # Without torch the maker leaves the checkpoints out, which other tests are about.
-    command = (
-        f"import runpy, sys; sys.modules['torch'] = None; sys.argv = ['make.py', {str(out)!r}]; "
-        f"runpy.run_path({str(maker)!r}, run_name='__main__')"
-    )
-    subprocess.run([sys.executable, "-c", command], check=True, capture_output=True)
+    subprocess.run([sys.executable, str(maker), str(out)], check=True, capture_output=True)
     return out
 
 
@@ -145,6 +142,19 @@ def test_shared_archives(cases: Path, shared_dir: Path) -> None:
     figures = shared_dir / "real/mdlp_figures"
     for name in ("macos.zip", "nested.zip"):
         run("leaderboard", "validate", cases / "31-zip-from-a-mac" / name, "--dataset", figures)
+
+
+def test_shared_checkpoints(cases: Path) -> None:
+    from baselines import official
+
+    folder = cases / "32-checkpoint-prefixes"
+    frames = tuple(np.random.default_rng(0).integers(0, 256, (3, 14, 40, 3), dtype=np.uint8))
+    batch = FrameBatch(("a",), (frames,), seed=0)
+    restored = [official.real_esrgan(folder / f"{name}.pth").restore_batch(batch)
+                for name in ("compiled", "compiled_parallel")]  # fmt: skip
+    assert np.array_equal(*restored) and restored[0].std() > 0
+    with pytest.raises(MethodError, match="not finite"):
+        official.real_esrgan(folder / "nan.pth")
 
 
 def test_votes_on_the_shared_plates(shared_dir: Path, tmp_path: Path) -> None:

@@ -29,7 +29,8 @@ from mdlp_bench.data import (
     write_parquet,
 )
 from mdlp_bench.data.bitmap_samples import pixels_of_bitmap
-from mdlp_bench.data.manifest import fingerprint, read_manifest
+from mdlp_bench.data.inspect import inspect
+from mdlp_bench.data.manifest import fingerprint, index_row, read_manifest
 from mdlp_bench.data.parquet import _Places
 from mdlp_bench.data.sources.base import FileSamples
 from mdlp_bench.engine import Engine
@@ -38,7 +39,7 @@ from mdlp_bench.files import sha256_bytes, write_json
 from mdlp_bench.images import decode, encode
 from mdlp_bench.metrics.protocol import to_working_size
 from mdlp_bench.output_folder import unfinished
-from mdlp_bench.schema import SAMPLE_SCHEMA, Sample
+from mdlp_bench.schema import SAMPLE_SCHEMA, EncodedImage, Sample
 
 
 def tree(folder: Path) -> dict[str, bytes]:
@@ -466,3 +467,37 @@ def test_records_of_another_version_are_damage(mdlp: Path, tmp_path: Path) -> No
     with pytest.raises(DataError, match="damaged; delete the folder"):
         write_parquet(open_samples(mdlp), tmp_path / "pq")
     shutil.rmtree(tmp_path / "pq")
+
+
+@pytest.mark.parametrize("with_manifest", [True, False])
+def test_unreadable_texts_of_earlier_versions_are_left_out(
+    mdlp: Path, tmp_path: Path, with_manifest: bool
+) -> None:
+    texts = {
+        "train-a": "#####",
+        "train-b": "京AXXXXX",
+        "val-c": "京P20S75",
+        "val-d": "XXX1234",
+        "val-e": None,
+    }
+    gt = EncodedImage(encode(np.zeros((4, 8, 3), np.uint8)))
+    rows = [
+        Sample(sample_id=i, plate_id=t or i, track_id=i, split=i.split("-")[0], domain="real", source="mdlp",
+               gt=gt, text=t, text_origin="label" if t else None)
+        for i, t in texts.items()
+    ]  # fmt: skip
+    write_parquet(rows, tmp_path / "old")
+    if not with_manifest:
+        for name in ("manifest.json", "manifest.parquet"):
+            (tmp_path / "old" / name).unlink()
+    samples = open_samples(tmp_path / "old")
+    assert [s.text for s in samples] == [None, None, "京P20S75", "XXX1234", None]
+    assert [s.plate_id for s in samples][:3] == ["train-a", "train-b", "京P20S75"]
+    assert [(p.code, p.sample_id) for p in samples.problems] == [
+        ("text-unreadable", "train-a"), ("text-unreadable", "train-b"),
+    ]  # fmt: skip
+    assert samples.fingerprint == fingerprint(row["digest"] for row in map(index_row, samples))
+    assert list(samples.index()) == list(map(index_row, samples))
+    assert not samples.select(split="val").problems and samples.select(split="val").splits == {"val": 3}
+    found = inspect(samples)
+    assert found.splits["train"].with_text == 0 and found.problems == {"text-unreadable": 2} and found.sound

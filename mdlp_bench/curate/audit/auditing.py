@@ -6,7 +6,7 @@ import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Final
 
@@ -17,7 +17,6 @@ from mdlp_bench.curate.audit.compare import balance, compare
 from mdlp_bench.curate.audit.examine import Examined, examine_ids
 from mdlp_bench.curate.audit.findings import CHECKS, Audit, AuditConfig, Finding
 from mdlp_bench.data.manifest import QUARANTINE, read_quarantine
-from mdlp_bench.data.parquet import ParquetSamples
 from mdlp_bench.data.samples import Problem, ProblemCode, Samples
 from mdlp_bench.engine import SERIAL, Engine, Loaded
 from mdlp_bench.errors import DataError
@@ -199,11 +198,8 @@ def _chunks(candidates: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, ...]
 
 
 def _listed(samples: Samples) -> Iterator[Finding]:
-    for problem in samples.listing_problems():
+    for problem in chain(samples.listing_problems(), samples.check_shards()):
         yield from _from_problem(problem)
-    if isinstance(samples, ParquetSamples):
-        for problem in samples.check_shards():
-            yield from _from_problem(problem)
 
 
 def _from_problem(problem: Problem) -> list[Finding]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from mdlp_bench.data.labelled import without_unreadable
 from mdlp_bench.data.parquet import ParquetSamples, find_parquet, has_sample_columns
 from mdlp_bench.data.samples import Samples
 from mdlp_bench.data.sources import ccpd, crops, lpblur, lrlpr, mdlp, table, ufpr
@@ -63,7 +64,7 @@ _ALL: Final = (
         "Parquet folder of sample rows",
         "data/<split>-<number>.parquet with manifest.json",
         _is_parquet,
-        lambda path, *_: ParquetSamples(Path(path)),
+        lambda path, *_: without_unreadable(ParquetSamples(Path(path))),
     ),
     Source(
         "mdlp",

@@ -41,6 +41,7 @@ def fit_recipe(
     trials: int,
     limit: int,
     seed: int = 0,
+    labels: Path | None = None,
     reader: Reader | None = None,
     engine: Engine = SERIAL,
     say: Say = lambda _: None,
@@ -59,6 +60,7 @@ def fit_recipe(
         trials: Candidates at most.
         limit: Real samples at most; whole plates.
         seed: Of everything random.
+        labels: A label list of the real set whose texts count.
         reader: Its features are compared too; None leaves them out.
         engine: Where candidates are made and measured; the result does not depend on it.
         say: Told what is being done.
@@ -66,7 +68,7 @@ def fit_recipe(
     Raises:
         DataError: The set has too few plates or no frames, or the recipe nothing to fit.
     """
-    samples = choose_plates(open_samples(real), limit, seed)
+    samples = choose_plates(open_samples(real, labels=labels), limit, seed)
     ours, held_out = _divided(samples, seed)
     plates = plates_of(ours)
     paired = all(sample.gt is not None for sample in samples)
