@@ -13,11 +13,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from mdlp_bench.errors import DataError, MethodError, first_fault, reason
+from mdlp_bench.errors import DataError, MethodError, first_fault
 from mdlp_bench.files import atomic_path
+from mdlp_bench.yaml_text import read_yaml
 
 if TYPE_CHECKING:
     from mdlp_bench.training.registry import Recipe
@@ -139,13 +139,11 @@ def read_bundle(path: Path) -> Bundle:
 
 
 def _read(path: Path, kind: type[ModelT]) -> ModelT:
+    if not path.is_file():
+        raise MethodError(f"{path}: no such file; run this from the root of the repository")
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        content = read_yaml(path, MethodError) or {}
         return kind.model_validate({k: v for k, v in content.items() if not str(k).startswith("x-")})
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise MethodError(
-            f"{path}: cannot be read ({reason(error)}); run this from the root of the repository"
-        ) from error
     except ValidationError as error:
         raise MethodError(f"{path}: {first_fault(error)}") from error
 

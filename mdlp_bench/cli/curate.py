@@ -380,15 +380,11 @@ def _settings(path: Path | None) -> dict[str, Any]:
     """The mapping in a YAML or JSON file."""
     if path is None:
         return {}
-    import yaml
-
     from mdlp_bench.data.sources.names import read_file
-    from mdlp_bench.errors import DataError, reason
+    from mdlp_bench.errors import DataError
+    from mdlp_bench.yaml_text import parse_yaml
 
-    try:
-        content = yaml.safe_load(read_file(path))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: not YAML or JSON ({reason(error)})") from error
+    content = parse_yaml(read_file(path), str(path))
     if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
         raise DataError(f"{path}: must hold names and values, such as `min_gt_height: 48`")
     return content

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-import yaml
 
-from mdlp_bench.errors import DataError, first_fault, reason
+from mdlp_bench.errors import DataError, first_fault
+from mdlp_bench.yaml_text import read_yaml
 
 
 def train_reader_command(
@@ -34,7 +34,7 @@ def train_reader_command(
     from mdlp_bench.training.reader import ReaderTraining, train_reader
 
     try:
-        training = ReaderTraining.model_validate(_fields(config) if config else {})
+        training = ReaderTraining.model_validate((config and read_yaml(config)) or {})
     except ValidationError as error:
         raise DataError(f"{config}: {first_fault(error)}") from error
     torch.set_num_threads(threads)
@@ -51,12 +51,3 @@ def train_reader_command(
     weights = train_reader(training, out, report)
     if not as_json:
         typer.echo(f"wrote {weights}")
-
-
-def _fields(path: Path) -> object:
-    try:
-        return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: cannot be read ({error})") from error
-    except yaml.YAMLError as error:
-        raise DataError(f"{path}: not YAML ({reason(error)})") from error

@@ -12,10 +12,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, Final
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from mdlp_bench.errors import PlateError, first_fault, reason
+from mdlp_bench.yaml_text import parse_yaml
 
 GRAMMARS_VARIABLE: Final = "MDLP_BENCH_GRAMMARS"
 """Environment variable with the path of a YAML file of further grammars (see `load_grammars`)."""
@@ -142,8 +142,8 @@ def load_grammars(path: Path) -> dict[str, Grammar]:
         PlateError: The file cannot be read or an entry is wrong; names the file and the field.
     """
     try:
-        return _parsed(path.read_text(encoding="utf-8"), str(path))
-    except (OSError, UnicodeDecodeError) as error:
+        return _parsed(path.read_bytes(), str(path))
+    except OSError as error:
         raise PlateError(f"{path}: cannot be read ({reason(error)}); see {GRAMMARS_VARIABLE}") from error
 
 
@@ -164,11 +164,8 @@ def data_grammars() -> Mapping[str, Grammar]:
     return MappingProxyType(found)
 
 
-def _parsed(content: str, source: str) -> dict[str, Grammar]:
-    try:
-        loaded: Any = yaml.safe_load(content) or {}
-    except yaml.YAMLError as error:
-        raise PlateError(f"{source}: not YAML ({reason(error)})") from error
+def _parsed(content: bytes | str, source: str) -> dict[str, Grammar]:
+    loaded: Any = parse_yaml(content, source, PlateError) or {}
     if not isinstance(loaded, dict):
         raise PlateError(f"{source}: expected a mapping from names to grammars")
     grammars = {}

@@ -8,14 +8,14 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
 from pydantic import ValidationError
 
-from mdlp_bench.errors import MethodError, did_you_mean, first_fault, reason
+from mdlp_bench.errors import MethodError, did_you_mean, first_fault
 from mdlp_bench.files import sha256_file
 from mdlp_bench.training.config import TrainingConfig
 from mdlp_bench.training.trainable import Trainable
 from mdlp_bench.userfiles import is_file_spec, load_from_file
+from mdlp_bench.yaml_text import read_yaml, yes_or_no
 
 ENTRY_POINT_GROUP: Final = "mdlp_bench.trainables"
 
@@ -86,11 +86,12 @@ def read_recipe(config: str | None, **changes: Any) -> Recipe:
     """
     sections: dict[str, Any] = {}
     if config is not None and Path(config).suffix in (".yaml", ".yml"):
-        try:
-            sections = yaml.safe_load(Path(config).read_text(encoding="utf-8")) or {}
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise MethodError(f"{config}: not a readable YAML file ({reason(error)})") from error
-        if not isinstance(sections, dict) or sections.keys() - {"options", "training"}:
+        sections = read_yaml(Path(config), MethodError) or {}
+        if (
+            not isinstance(sections, dict)
+            or sections.keys() - {"options", "training"}
+            or not all(section is None or isinstance(section, dict) for section in sections.values())
+        ):
             raise MethodError(f"{config}: must have the sections 'options' and 'training' and no others")
     elif config is not None:
         sections = {"options": {"config": config}}
@@ -99,7 +100,9 @@ def read_recipe(config: str | None, **changes: Any) -> Recipe:
         training = TrainingConfig.model_validate(fields)
     except ValidationError as error:
         raise MethodError(f"{config or 'training'}: {first_fault(error)}") from error
-    return Recipe(sections.get("options") or {}, training)
+    # Options have no types here, and a text that says no would count as true.
+    options = {name: yes_or_no(value) for name, value in (sections.get("options") or {}).items()}
+    return Recipe(options, training)
 
 
 def _entries() -> dict[str, EntryPoint]:

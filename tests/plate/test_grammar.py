@@ -116,7 +116,7 @@ def test_a_region_sign_has_its_own_class(own_file) -> None:
     ("content", "says"),
     [
         ("- a", "mapping"),
-        ("a: [", "not YAML"),
+        ("a: [", "correct the YAML"),
         ("a: {title: A, pattern: LLN, length: 4}", r"a: .*length says \[4\], the patterns have \[3\]"),
         ("a: {title: A}", "a: pattern"),
         ("a: {title: A, pattern: []}", "pattern must not be empty"),

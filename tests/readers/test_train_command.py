@@ -39,7 +39,11 @@ def test_a_tiny_training(app: typer.Typer, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "complaint"),
-    [("stepz: 3\n", "stepz"), ("steps: [\n", "not YAML"), ("steps: 0\n", "steps: Input should be greater")],
+    [
+        ("stepz: 3\n", "stepz"),
+        ("steps: [\n", "correct the YAML"),
+        ("steps: 0\n", "steps: Input should be greater"),
+    ],
 )
 def test_a_bad_configuration(app: typer.Typer, tmp_path: Path, content: str, complaint: str) -> None:
     config = tmp_path / "c.yaml"

@@ -12,10 +12,11 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from mdlp_bench.errors import SubmissionError
 from mdlp_bench.files import sha256_bytes, slugify
 from mdlp_bench.leaderboard.submission.faults import Faults, printable
-from mdlp_bench.leaderboard.submission.yaml_strict import dump_yaml, load_yaml
+from mdlp_bench.leaderboard.submission.yaml_strict import load_yaml
 from mdlp_bench.methods.base import MethodDescriptor, Output
 from mdlp_bench.metrics.base import METRICS
 from mdlp_bench.metrics.protocol import CURRENT
+from mdlp_bench.yaml_text import dump_yaml, yes_or_no
 
 SUBMISSION_FILE: Final = "submission.yaml"
 README_FILE: Final = "readme.txt"
@@ -41,15 +42,6 @@ def _url(text: str) -> str:
     return text
 
 
-def _yes_or_no(value: Any) -> Any:
-    """The booleans of YAML 1.1, which people write by hand."""
-    return (
-        {"yes": True, "on": True, "no": False, "off": False}.get(value.lower(), value)
-        if isinstance(value, str)
-        else value
-    )
-
-
 def _bibtex(text: str) -> str:
     if not re.match(r"\s*@\w+\s*\{", text) or text.count("{") != text.count("}"):
         raise ValueError("is not a BibTeX entry (@type{key, ...} with balanced braces)")
@@ -64,7 +56,7 @@ def _claimed(scores: dict[str, float]) -> dict[str, float]:
 
 Line = Annotated[str, Field(max_length=300), AfterValidator(_plain)]
 Url = Annotated[str, Field(max_length=500), AfterValidator(_url)]
-Answer = Annotated[bool, BeforeValidator(_yes_or_no)]
+Answer = Annotated[bool, BeforeValidator(yes_or_no)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -126,7 +118,7 @@ class Submission(BaseModel):
     device: Literal["cpu", "gpu", "other"]
     claimed: Annotated[dict[str, float], AfterValidator(_claimed)] = Field(default_factory=dict)
     bibtex: Annotated[str, Field(max_length=4000), AfterValidator(_bibtex)] | None = None
-    test_set_not_trained_on: Annotated[Literal[True], BeforeValidator(_yes_or_no)]
+    test_set_not_trained_on: Annotated[Literal[True], BeforeValidator(yes_or_no)]
     ablation_of: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=60)] | None = None
 
     @property

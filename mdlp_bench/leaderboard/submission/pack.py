@@ -28,10 +28,10 @@ from mdlp_bench.leaderboard.submission.form import (
 from mdlp_bench.leaderboard.submission.readings import write_readings
 from mdlp_bench.leaderboard.submission.readme_txt import readme_for
 from mdlp_bench.leaderboard.submission.validate import ids_by_stem, validate
-from mdlp_bench.leaderboard.submission.yaml_strict import dump_yaml
 from mdlp_bench.methods.base import Output
 from mdlp_bench.metrics.protocol import WORKING_SIZE
 from mdlp_bench.readers.base import Reading
+from mdlp_bench.yaml_text import dump_yaml
 
 _FIXED_TIME: Final = (2020, 1, 1, 0, 0, 0)
 _CLAIMABLE: Final = ("psnr", "ssim", "lpips", "lpips_squeeze", "lpips_vgg", "ned", "acc", "cer")

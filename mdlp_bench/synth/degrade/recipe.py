@@ -33,7 +33,6 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, ValidationError
 from pydantic import model_validator as _model_validator
 
@@ -46,6 +45,7 @@ from mdlp_bench.synth.degrade.operators.compression import Subsampling
 from mdlp_bench.synth.render.samples import DEFAULT_LAYOUTS
 from mdlp_bench.synth.render.style import Appearance
 from mdlp_bench.userfiles import registered
+from mdlp_bench.yaml_text import parse_yaml
 
 _GROUP = "mdlp_bench.recipes"
 
@@ -225,10 +225,7 @@ def parse_recipe(text: str, name: str) -> Recipe:
     Raises:
         DataError: Not YAML, or against the format.
     """
-    try:
-        content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise DataError(f"{name}: not valid YAML ({' '.join(str(error).split())})") from error
+    content = parse_yaml(text, name)
     if not isinstance(content, dict):
         raise DataError(f"{name}: a recipe is a mapping with name, version, camera and steps")
     try:

@@ -358,7 +358,7 @@ def test_a_recipe_from_a_file(tmp_path):
         (("of: frame", "onto: frame"), "no parameter \\['onto'\\]"),
         (("width: 40", "width: {uniform: [50, 40]}"), "50.0 is above 40.0"),
         (("description: A test.", ""), "description"),
-        (("camera:", "camera: ["), "not valid YAML"),
+        (("camera:", "camera: ["), "correct the YAML"),
         (("name: mine", "name: Mine!"), "name"),
         (("version: 2", "version: 2\nextra: 1"), "extra"),
     ],
