@@ -197,30 +197,59 @@ def _pool_step(pool: PoolPlan, recipes: Path, out: Path, split: str, workers: in
     folder = _pool_folder(out, split)
 
     def run(tell: Tell) -> None:
-        from mdlp_bench.data import open_samples, write_parquet
-        from mdlp_bench.engine import LocalEngine
-        from mdlp_bench.synth.build import synthesise_rendered
-        from mdlp_bench.synth.degrade import load_recipe
-
-        folders = []
-        for part in pool.parts:
-            file = recipes / part.recipe
-            recipe = load_recipe(file if file.is_file() else part.recipe)
-            count = part.plates if split == "train" else part.validation
-            folders.append(folder.with_name(f"{folder.name}-{part.seed}"))
-            if not (folders[-1] / MANIFEST).is_file():
-                tell(f"  {count:,} plates, recipe {recipe.id}, seed {part.seed}")
-                synthesise_rendered(
-                    recipe, count, folders[-1], seed=part.seed, only=split, engine=LocalEngine(workers)
-                )
-        samples = (sample for one in folders for sample in open_samples(one))
-        write_parquet(samples, folder, name=f"pool-{split}")
+        counts = [part.plates if split == "train" else part.validation for part in pool.parts]
+        write_mixture(pool, counts, recipes, folder, split, name=f"pool-{split}", workers=workers, tell=tell)
 
     names = ", ".join(
         f"{part.recipe} ({part.plates if split == 'train' else part.validation:,})" for part in pool.parts
     )
     title = f"{POOL}: {pool.count(split):,} plates of the split {split}: {names}"
     return Step(POOL, title, (folder / MANIFEST).is_file, run)
+
+
+def write_mixture(
+    pool: PoolPlan,
+    counts: Sequence[int],
+    recipes: Path,
+    folder: Path,
+    split: str,
+    *,
+    name: str,
+    workers: int,
+    tell: Tell,
+    further_seed: int = 0,
+) -> None:
+    """Render plates of one split in the pool's degradations: each in a folder of its own, all in `folder`.
+
+    Args:
+        pool: The degradations and their seeds.
+        counts: Plates of each.
+        recipes: Where the recipes' files are.
+        folder: Where the data set goes; its parts go to `<folder>-<seed>`. Finished ones are left alone.
+        split: Of the plates.
+        name: Of the data set.
+        workers: Processes that render.
+        tell: Told what is rendered.
+        further_seed: Added to the seeds: other plates.
+    """
+    from mdlp_bench.data import open_samples, write_parquet
+    from mdlp_bench.data.manifest import MANIFEST
+    from mdlp_bench.engine import LocalEngine
+    from mdlp_bench.synth.build import synthesise_rendered
+    from mdlp_bench.synth.degrade import load_recipe
+
+    folders = []
+    for part, count in zip(pool.parts, counts, strict=True):
+        file, seed = recipes / part.recipe, part.seed + further_seed
+        recipe = load_recipe(file if file.is_file() else part.recipe)
+        folders.append(folder.with_name(f"{folder.name}-{seed}"))
+        if not (folders[-1] / MANIFEST).is_file():
+            tell(f"  {count:,} plates, recipe {recipe.id}, seed {seed}")
+            synthesise_rendered(
+                recipe, count, folders[-1], seed=seed, only=split, engine=LocalEngine(workers)
+            )
+    rows = (row for one in folders for row in open_samples(one).rows())
+    write_parquet(rows, folder, name=name)
 
 
 def _pool_folder(out: Path, split: str) -> Path:

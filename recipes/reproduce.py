@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mdlp_bench.cli.options import WorkersOption, show_progress
-from mdlp_bench.errors import MdlpBenchError
+from mdlp_bench.cli.options import WorkersOption
+from mdlp_bench.errors import DataError, MdlpBenchError
+
+if TYPE_CHECKING:
+    from mdlp_bench.data.samples import Samples
 
 app = typer.Typer(
     help="Make again what the package comes with, from the root of the repository.",
@@ -53,31 +57,96 @@ def bundled(
     typer.echo(f"finished weights are in {out / 'weights'}")
 
 
-_RESULTS_EXAMPLES = """Example:\n
-  python recipes/reproduce.py results --out out/results"""
+_RESULTS_EXAMPLES = """Examples:\n
+  python recipes/reproduce.py results --out out/results\n
+  python recipes/reproduce.py results --out out/results --mdlp MDLP --lpblur LPBLUR --beside LPDGAN"""
+
+RESULTS_SEED = 4001
+"""Of the plates of the results: used for no choice, of weights, recipes or options."""
+FURTHER_SEED = 4000
+"""Added to the pool's seeds for plates of the test split in the pool's degradations."""
+READERS = ("crnn", "ppocrv4", "clpr")
 
 
 @app.command(epilog=_RESULTS_EXAMPLES)
 def results(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for data, predictions and runs.")],
-    plates: Annotated[int, typer.Option("--plates", min=2, help="Plates to render and test on.")] = 1000,
-    page: Annotated[Path, typer.Option("--page", help="The page whose marked part is replaced.")] = Path(
+    plates: Annotated[int, typer.Option("--plates", min=8, help="Plates to render and test on.")] = 1000,
+    mdlp: Annotated[Path | None, typer.Option("--mdlp", help="Real triplets with texts.")] = None,
+    lpblur: Annotated[Path | None, typer.Option("--lpblur", help="LPBlur's test pairs with texts.")] = None,
+    beside: Annotated[
+        list[str] | None, typer.Option("--beside", help="Another method on LPBlur, e.g. a folder; repeat.")
+    ] = None,
+    page: Annotated[Path, typer.Option("--page", help="The page whose marked parts are replaced.")] = Path(
         "docs/results.md"
     ),
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--only",
+            help="rendered, degradations, ablation, mdlp or lpblur; repeat for more.",
+            show_default="all whose data are given",
+        ),
+    ] = None,
+    workers: WorkersOption = None,
 ) -> None:
-    """Run every method and ablation on the demo's plates, more of them; write the page's tables and figures.
+    """Run every method and ablation on fresh rendered plates and on real ones; write the page's tables.
 
-    The plates are those of `mdlp-bench demo`: its first 200 are the same. A stopped run continues.
+    A part whose data are not given stays as it is. A stopped run continues.
     """
-    from results_page import write_results
+    import results_page as pages
+    from bundled_weights import read_bundle, write_mixture
 
-    from mdlp_bench.harness.demo import demo, demo_ablations
+    import mdlp_bench as mb
+    from mdlp_bench.engine import LocalEngine
+    from mdlp_bench.harness.compare import RunComparison
+    from mdlp_bench.harness.demo import installed_methods, lpips_net, usable
     from mdlp_bench.harness.published import published_rows
+    from mdlp_bench.methods import registered_ablations
 
-    comparison = demo(out, plates=plates, progress=show_progress())
-    ablations = demo_ablations(out, plates=plates, progress=show_progress())
-    write_results(comparison, out, page, published=published_rows("mdlp"), ablations=ablations)
-    comparison.print()
+    wanted = only or [
+        part for part in pages.PARTS if (part, None) not in {("mdlp", mdlp), ("lpblur", lpblur)}
+    ]
+    if unknown := set(wanted) - set(pages.PARTS):
+        raise DataError(f"no part {min(unknown)!r} of the results; there are {', '.join(pages.PARTS)}")
+    engine, methods = LocalEngine(workers or 1), installed_methods()
+    parts = usable(registered_ablations())
+    minutes = {
+        name: spent for name in [*methods, *parts] if (spent := pages.training_minutes(name)) is not None
+    }
+
+    def bench(names: Sequence[str], data: Samples, part: str) -> RunComparison:
+        typer.echo(f"{part}: {len(names)} methods, {len(data):,} samples")
+        return mb.bench(
+            names, data, out / part, readers=READERS, lpips=lpips_net(), fid=False, seeds=5, engine=engine
+        )
+
+    def rendered() -> Samples:
+        folder = out / "data"
+        return mb.synthesise(folder, plates=plates, split="test", seed=RESULTS_SEED, engine=engine)
+
+    if "rendered" in wanted:
+        found = bench(methods, rendered(), "rendered")
+        images, published = page.parent / "images", published_rows("mdlp")
+        text = pages.rendered_part(found, out / "rendered", images, minutes, published)
+        pages.put(page, "rendered", text)
+    if "degradations" in wanted:
+        recipes, mixed = Path("recipes/mixture.yaml"), out / "data-mixed"
+        pool = read_bundle(recipes).pool
+        if not mixed.is_dir():
+            write_mixture(
+                pool, [plates // 4] * len(pool.parts), recipes.parent, mixed, "test",
+                name="results-mixed", workers=workers or 1, tell=typer.echo, further_seed=FURTHER_SEED,
+            )  # fmt: skip
+        pages.put(page, "degradations", pages.degradations_part(bench(methods, mb.open(mixed), "mixed")))
+    if "ablation" in wanted and parts:
+        pages.put(page, "ablation", pages.compact_part(bench(parts, rendered(), "ablation"), minutes))
+    for part, folder, others in (("mdlp", mdlp, ()), ("lpblur", lpblur, beside or ())):
+        if part in wanted:
+            if folder is None:
+                raise DataError(f"the part {part} needs --{part} FOLDER")
+            found = bench([*methods, *others], mb.open(folder), part)
+            pages.put(page, part, pages.compact_part(found, minutes))
     typer.echo(f"wrote {page}")
 
 

@@ -1,7 +1,8 @@
-"""The page of results: tables and figures of a bench, put between two marks of a Markdown page."""
+"""The measured parts of docs/results.md: each stands between two marks and is replaced as a whole."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,48 +13,93 @@ from confusion_figure import draw_confusion
 
 from mdlp_bench.errors import RunError
 from mdlp_bench.files import atomic_path, write_bytes, write_text
+from mdlp_bench.harness.breakdown import breakdown
 from mdlp_bench.harness.compare import RunComparison
 from mdlp_bench.harness.figure import FIGURE_FILE, glyph_font
 from mdlp_bench.harness.plots import plot
 from mdlp_bench.harness.run import Run
 from mdlp_bench.harness.run_table import TableOptions
-from mdlp_bench.harness.tables import Row, to_markdown
+from mdlp_bench.harness.tables import Cell, Column, Row, ScoreTable, to_markdown
 from mdlp_bench.images import decode, encode
 from mdlp_bench.metrics.text import Confusion, confusion
 
-BEGIN: Final = "<!-- results: written by recipes/reproduce.py results; what stands here is replaced -->"
-END: Final = "<!-- end of results -->"
+PARTS: Final = ("rendered", "degradations", "ablation", "mdlp", "lpblur")
+LOGS: Final = Path(__file__).with_name("logs")
 _MISTAKES: Final = 8
+_COMPACT: Final = ("ned", "acc", "hallucination", "psnr", "psnr_aligned", "lpips")
+_TRAINING: Final = Column(key="training", title="Training", unit="CPU min", higher_is_better=None, decimals=0)
 
 
-def write_results(
-    comparison: RunComparison,
-    bench_folder: Path,
-    page: Path,
-    *,
-    published: Sequence[Row] = (),
-    ablations: RunComparison | None = None,
-) -> None:
-    """Replace the part of a page between its marks by the results of a bench.
+def marks(part: str) -> tuple[str, str]:
+    """The lines before and after a part of the page."""
+    return (
+        f"<!-- {part}: written by recipes/reproduce.py results; what stands here is replaced -->",
+        f"<!-- end of {part} -->",
+    )
 
-    Pictures go to `<page's folder>/images/results-*`.
 
-    Args:
-        comparison: The bench's runs.
-        bench_folder: Its folder, for the comparison figure.
-        page: A Markdown page with the marks `BEGIN` and `END`.
-        published: Rows quoted from papers, shown apart and never ranked.
-        ablations: Runs that get a table of their own: a method without one part at a time, and whole.
+def put(page: Path, part: str, text: str) -> None:
+    """Replace what stands between the marks of a part.
 
     Raises:
         RunError: The page is missing or has not both marks.
     """
+    begin, end = marks(part)
     content = page.read_text(encoding="utf-8") if page.is_file() else ""
-    before, begin, rest = content.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise RunError(f"{page}: needs the lines {BEGIN!r} and {END!r}, between which the results go")
-    images = page.parent / "images"
+    before, found, rest = content.partition(begin)
+    _, closed, after = rest.partition(end)
+    if not found or not closed:
+        raise RunError(f"{page}: needs the lines {begin!r} and {end!r}, between which the results go")
+    write_text(page, f"{before}{begin}\n\n{text.strip()}\n\n{end}{after}")
+
+
+def training_minutes(name: str, logs: Path = LOGS) -> float | None:
+    """CPU minutes that the phases of a bundled training took by their logs; None where there are none."""
+    found = [
+        json.loads(path.read_text(encoding="utf-8").splitlines()[-1])["cpu_seconds"] / 60
+        for path in sorted((logs / name).glob("*.jsonl"))
+    ]
+    return sum(found) if found else None
+
+
+def with_training(table: ScoreTable, comparison: RunComparison, minutes: dict[str, float]) -> ScoreTable:
+    """The table with a column of what its methods' trainings took.
+
+    Args:
+        table: A table of the comparison.
+        comparison: Its runs.
+        minutes: By the name of a run.
+    """
+    by_title = {
+        run.record.method.title: minutes[name]
+        for name, run in zip(comparison.names, comparison.runs, strict=True)
+        if name in minutes
+    }
+    rows = tuple(
+        row.model_copy(update={"cells": row.cells | {_TRAINING.key: Cell(value=by_title[row.name])}})
+        if row.kind == "method" and row.name in by_title
+        else row
+        for row in table.rows
+    )
+    return table.model_copy(update={"columns": (*table.columns, _TRAINING), "rows": rows})
+
+
+def rendered_part(
+    comparison: RunComparison,
+    bench_folder: Path,
+    images: Path,
+    minutes: dict[str, float],
+    published: Sequence[Row] = (),
+) -> str:
+    """The full table, samples, quality against cost, and which characters are mistaken.
+
+    Args:
+        comparison: The bench's runs.
+        bench_folder: Its folder, for the comparison figure.
+        images: Where pictures go, `images` beside the page.
+        minutes: What trainings took, by method.
+        published: Rows quoted from papers, shown apart and never ranked.
+    """
     images.mkdir(parents=True, exist_ok=True)
     drawn = bench_folder / FIGURE_FILE
     # A page of photographs: a tenth of the PNG's size.
@@ -61,20 +107,37 @@ def write_results(
         images / "results-comparison.jpg", encode(decode(drawn.read_bytes(), str(drawn)), "jpg", quality=85)
     )
     plot(comparison, "ned-cost", images / "results-cost.png")
-    parts = [
-        "## Table",
-        to_markdown(replace(comparison, options=TableOptions(published=published)).full_table).strip(),
-        "## Samples",
-        "Chosen by rule: evenly spaced from the easiest (left) over the median to the hardest, by the\n"
-        "mean NED of all methods. The best method stands next to the ground truth.",
-        "![Frames, every method and the ground truth of five samples](images/results-comparison.jpg)",
-        "## Quality and cost",
-        "![NED against milliseconds an image](images/results-cost.png)",
-        *_confusions(comparison, images),
-    ]
-    if ablations is not None:
-        parts += ["## Ablation", to_markdown(ablations.full_table).strip()]
-    write_text(page, before + BEGIN + "\n\n" + "\n\n".join(parts) + "\n\n" + END + after)
+    full = replace(comparison, options=TableOptions(published=published)).full_table
+    return "\n\n".join(
+        [
+            to_markdown(with_training(full, comparison, minutes)).strip(),
+            "### Samples",
+            "Chosen by rule: evenly spaced from the easiest (left) over the median to the hardest, by the\n"
+            "mean NED of all methods. The best method stands next to the ground truth.",
+            "![Frames, every method and the ground truth of five samples](images/results-comparison.jpg)",
+            "### Quality and cost",
+            "![NED against milliseconds per image](images/results-cost.png)",
+            *_confusions(comparison, images),
+        ]
+    )
+
+
+def degradations_part(comparison: RunComparison) -> str:
+    """NED and PSNR by the recipe of the degradation."""
+    return "\n\n".join(to_markdown(breakdown(comparison, "recipe", name)).strip() for name in ("ned", "psnr"))
+
+
+def compact_part(comparison: RunComparison, minutes: dict[str, float]) -> str:
+    """The main columns, with every reader's."""
+    measured = {
+        key.partition("_squeeze")[0]
+        for run in comparison.runs
+        for key, found in run.summary.items()
+        if found.mean is not None
+    }
+    options = TableOptions(columns=[name for name in _COMPACT if name in measured])
+    table = replace(comparison, options=options).table
+    return to_markdown(with_training(table, comparison, minutes)).strip()
 
 
 def _confusions(comparison: RunComparison, images: Path) -> list[str]:
@@ -83,7 +146,7 @@ def _confusions(comparison: RunComparison, images: Path) -> list[str]:
     chosen += [run for run in comparison.runs if run.name == "ground-truth"]
     if not chosen:
         return []
-    parts = ["## Characters", _kinds_table(chosen)]
+    parts = ["### Characters", _kinds_table(chosen)]
     for run in chosen:
         title = run.record.method.title
         found = confusion_of(run)
@@ -91,7 +154,7 @@ def _confusions(comparison: RunComparison, images: Path) -> list[str]:
         _draw_confusion(found, images / name)
         mistakes = ", ".join(f"{a} as {b} ({count})" for a, b, count in found.mistakes(_MISTAKES))
         parts += [
-            f"![Characters of {title}, truth in rows](images/{name})",
+            f"![Characters of {title}, those of the ground truth in rows](images/{name})",
             f"{title}: {mistakes or 'none'}.",
         ]
     return parts

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
 
@@ -16,7 +16,7 @@ from mdlp_bench.errors import DataError, MdlpBenchError
 from mdlp_bench.harness.bench import ORACLES, bench
 from mdlp_bench.harness.compare import RunComparison
 from mdlp_bench.harness.plan import ScoringPlan
-from mdlp_bench.methods import load_method, registered_ablations, registered_methods
+from mdlp_bench.methods import load_method, registered_methods
 from mdlp_bench.metrics.weights import BACKBONES, is_cached
 from mdlp_bench.output_folder import MARK
 from mdlp_bench.progress import progress_bar
@@ -53,24 +53,9 @@ def demo(out: Path, *, plates: int = 200, progress: bool = False) -> RunComparis
     Raises:
         MdlpBenchError: As in `bench` and `synthesise_rendered`; e.g. the folder holds a demo of another size.
     """
-    return _bench(installed_methods(), out, out, plates, progress)
-
-
-def demo_ablations(out: Path, *, plates: int, progress: bool = False) -> RunComparison | None:
-    """Bench the registered ablations on the demo's plates; None where no two of them have their weights.
-
-    Writes what `bench` writes to `out/ablations`; arguments and errors as in `demo`.
-    """
-    names = _usable(registered_ablations())
-    return _bench(names, out, out / "ablations", plates, progress) if len(names) > 1 else None
-
-
-def _bench(
-    methods: Sequence[str], demo_folder: Path, out: Path, plates: int, progress: bool
-) -> RunComparison:
-    samples = _samples(demo_folder / "data", plates, progress)
+    samples = _samples(out / "data", plates, progress)
     plan = ScoringPlan.from_names(lpips=lpips_net())
-    return bench(methods, samples, out, plan, engine=_ENGINE, progress=progress)
+    return bench(installed_methods(), samples, out, plan, engine=_ENGINE, progress=progress)
 
 
 def _samples(data: Path, plates: int, progress: bool) -> Samples:
@@ -120,11 +105,12 @@ def installed_methods() -> list[str]:
 
     Those that read Latin plates alone are left out too: the demo's plates are Chinese.
     """
-    return _usable(name for name in registered_methods() if not name.endswith("-latin"))
+    return usable(name for name in registered_methods() if not name.endswith("-latin"))
 
 
-def _usable(names: Iterable[str]) -> list[str]:
-    usable = []
+def usable(names: Iterable[str]) -> list[str]:
+    """The methods that can run here, without oracles; the others are logged with their reason."""
+    found = []
     for name in names:
         if name in ORACLES:
             continue
@@ -133,8 +119,8 @@ def _usable(names: Iterable[str]) -> list[str]:
         except MdlpBenchError as error:
             logger.warning("%s is left out: %s", name, error)
         else:
-            usable.append(name)
-    return usable
+            found.append(name)
+    return found
 
 
 def lpips_net() -> str:

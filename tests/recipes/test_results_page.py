@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from conftest import sample_row
 from PIL import Image
-from results_page import BEGIN, END, confusion_of, write_results
+from results_page import compact_part, confusion_of, marks, put, rendered_part, training_minutes
 
 from mdlp_bench.data.samples import Samples
 from mdlp_bench.errors import RunError
@@ -35,37 +35,47 @@ class ReadsBrightness(Reader):
         return np.stack([image.mean(axis=(0, 1)) for image in images]).astype(np.float32)
 
 
-def test_the_page_of_results(make_samples: Callable[..., Samples], tmp_path: Path) -> None:
+def test_only_what_stands_between_the_marks_is_replaced(tmp_path: Path) -> None:
+    page = tmp_path / "results.md"
+    (begin, end), (other, closed) = marks("rendered"), marks("mdlp")
+    page.write_text(f"# Mine\n\n{begin}\nold figures\n{end}\n\nbetween\n\n{other}\nkept\n{closed}\n\nafter\n")
+    for _ in range(2):
+        put(page, "rendered", "new figures\n")
+        assert page.read_text() == (
+            f"# Mine\n\n{begin}\n\nnew figures\n\n{end}\n\nbetween\n\n{other}\nkept\n{closed}\n\nafter\n"
+        )
+    with pytest.raises(RunError, match=r"needs the lines .*lpblur"):
+        put(page, "lpblur", "new")
+
+
+def test_the_parts_of_the_page(make_samples: Callable[..., Samples], tmp_path: Path) -> None:
     samples = make_samples(rows=[sample_row(i, text=f"京A0010{i}") for i in range(9)])
     plan = ScoringPlan((ReadsBrightness(),), (FidelityScorer(),))
     comparison = bench(["bicubic", "frame-mean"], samples, tmp_path / "bench", plan)
-    page = tmp_path / "docs" / "results.md"
-    page.parent.mkdir()
-    page.write_text(f"# Mine\n\nbefore\n\n{BEGIN}\nold figures\n{END}\n\nafter\n", encoding="utf-8")
-    for _ in range(2):
-        write_results(comparison, tmp_path / "bench", page, published=published_rows("mdlp"))
-        text = page.read_text(encoding="utf-8")
-        assert text.startswith(f"# Mine\n\nbefore\n\n{BEGIN}\n")
-        assert text.endswith(f"{END}\n\nafter\n")
-        assert "old figures" not in text
-        assert text.count("## Table") == 1
-    assert "LP-Diff (published on MDLP)" in text
-    assert "## Characters" in text and "## Ablation" not in text
-    pictures = {path.name for path in (tmp_path / "docs" / "images").iterdir()}
-    assert {
-        "results-comparison.jpg",
-        "results-cost.png",
-        "results-confusion-ground-truth.png",
-    } <= pictures
+    images = tmp_path / "images"
+    text = rendered_part(comparison, tmp_path / "bench", images, {"frame-mean": 59.6}, published_rows("mdlp"))
+    assert "LP-Diff (published on MDLP)" in text and "### Characters" in text
+    pictures = {path.name for path in images.iterdir()}
+    assert {"results-comparison.jpg", "results-cost.png", "results-confusion-ground-truth.png"} <= pictures
     for name in pictures:
         assert f"images/{name}" in text
-        assert Image.open(tmp_path / "docs" / "images" / name).size[0] > 400
+        assert Image.open(images / name).size[0] > 400
+    for table in (text, compact_part(comparison, {"frame-mean": 59.6})):
+        first = table[table.index("| Method") :].partition("\n\n")[0]
+        rows = first.splitlines()
+        assert rows[0].endswith("| Training (CPU min) |")
+        cells = {row.split("|")[1].strip(): row.split("|")[-2].strip() for row in rows}
+        assert (cells["Frame mean"], cells["Bicubic"]) == ("60", "–")
 
-    write_results(comparison, tmp_path / "bench", page, ablations=comparison)
-    assert "| Frame mean |" in page.read_text(encoding="utf-8").partition("## Ablation\n")[2]
-    page.write_text("# Mine\n")
-    with pytest.raises(RunError, match="needs the lines"):
-        write_results(comparison, tmp_path / "bench", page)
+
+def test_a_training_took_what_its_logs_say(tmp_path: Path) -> None:
+    for phase, lines in (("one", (30.0, 90.0)), ("two", (30.0,))):
+        log = tmp_path / "net" / f"{phase}.jsonl"
+        log.parent.mkdir(exist_ok=True)
+        log.write_text("".join(f'{{"step": 1, "cpu_seconds": {seconds}}}\n' for seconds in lines))
+    assert training_minutes("net", tmp_path) == 2.0
+    assert training_minutes("other", tmp_path) is None
+    assert 200 < (training_minutes("lp-diff") or 0) < 220
 
 
 def test_published_rows_are_apart_and_never_marked(
