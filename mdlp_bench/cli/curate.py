@@ -455,7 +455,7 @@ def _print_split(report: SplitReport, out: Path) -> None:
 
 def _print_labels(found: LabelReport, out: Path) -> None:
     console = make_console()
-    table = make_table(f"{found.name}: {sum(found.counts.values()):,} plates", "status", "count")
+    table = make_table(f"{found.name}: {counted(sum(found.counts.values()), 'sample')}", "text is", "samples")
     for status, count in found.counts.items():
         table.add_row(status, f"{count:,}")
     console.print(table)
@@ -465,19 +465,23 @@ def _print_labels(found: LabelReport, out: Path) -> None:
             f"{len(found.conflicts):,} of them otherwise"
         )
     groups = {
-        "labels that contradict the readers": [f"{i}: {old} or {new}" for i, old, new in found.conflicts],
-        "texts that several plates have": [
-            f"{text} ({', '.join(ids[:3])})" for text, ids in found.same_text.items()
-        ],
-        "samples that cannot be read as pictures": list(found.left_out.values()),
-        "answers that fit no sample": list(found.unused_answers),
+        "{} contradict the readers": ("label", [f"{i}: {old} or {new}" for i, old, new in found.conflicts]),
+        "{} of several samples (one plate seen again, or a misreading)": (
+            "text",
+            [f"{text} ({', '.join(ids[:3])})" for text, ids in found.same_text.items()],
+        ),
+        "{} cannot be read as pictures": ("sample", list(found.left_out.values())),
+        "{} without a sample": ("answer", list(found.unused_answers)),
     }
-    for what, items in groups.items():
+    for what, (noun, items) in groups.items():
         if items:
             more = f" and {len(items) - _SHOWN:,} more" if len(items) > _SHOWN else ""
-            console.print(f"{len(items):,} {what}: {'; '.join(items[:_SHOWN])}{more}")
+            console.print(f"{what.format(counted(len(items), noun))}: {'; '.join(items[:_SHOWN])}{more}")
     console.print(f"readers: {', '.join(found.readers)}")
-    console.print(f"labels: {out / 'labels.csv'}; to settle by hand: {out / 'doubtful.html'}")
+    settle = sum(found.counts.get(status, 0) for status in ("doubtful", "unreadable")) + len(found.conflicts)
+    console.print(f"labels: {out / 'labels.csv'}")
+    if settle:
+        console.print(f"to settle by hand: {counted(settle, 'plate')} in {out / 'doubtful.html'}")
 
 
 def _print_audit(found: Audit) -> None:

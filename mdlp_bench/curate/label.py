@@ -31,7 +31,7 @@ from mdlp_bench.engine import SERIAL, Engine, Loaded
 from mdlp_bench.errors import DataError
 from mdlp_bench.files import read_json, sha256_bytes, write_json, write_text
 from mdlp_bench.images import ImageU8
-from mdlp_bench.plate import grammar_of, is_unreadable, normalise
+from mdlp_bench.plate import CHINESE, grammar_of, grammars, is_unreadable, normalise
 from mdlp_bench.readers.base import Reader, Reading
 from mdlp_bench.report import picture, write_report
 from mdlp_bench.schema import Sample
@@ -46,6 +46,8 @@ Status = Literal["sure", "doubtful", "unreadable", "label", "person"]
 
 _CHUNK: Final = 64
 _MAX_FRAMES: Final = 5
+_SHOWN_FRAMES: Final = 3
+_SHOWN_HEIGHT: Final = 112
 
 
 class LabelConfig(BaseModel):
@@ -100,6 +102,7 @@ class LabelledPlate:
         status: See `Status`.
         proposal: What the vote says, whether it is taken or not.
         confidence: Of the weakest character of the proposal, in [0, 1].
+        weakest: Which character that is, from 1; 0 without a proposal.
         agreeing: How many readers read the proposal whole.
         votes: What each reader says, in their order, joined by `|`.
     """
@@ -110,6 +113,7 @@ class LabelledPlate:
     status: Status
     proposal: str
     confidence: float
+    weakest: int
     agreeing: int
     votes: str
 
@@ -124,7 +128,7 @@ class LabelReport(BaseModel):
         counts: Samples by status.
         sure_of_labelled: Of the samples with a label, those on which the votes would be sure without it.
         conflicts: Samples whose label differs from a sure vote: id, label, vote.
-        same_text: Texts that several plates have, with the samples.
+        same_text: Texts of several samples whose pictures differ: one plate seen again, or a misreading.
         left_out: Samples that cannot be read as pictures, with reasons.
         unused_answers: Answers that fit no sample.
     """
@@ -358,6 +362,7 @@ def _judge(votes: Votes, config: LabelConfig, answer: str | None) -> LabelledPla
         status="doubtful",
         proposal=joint.text,
         confidence=round(joint.confidence, 4),
+        weakest=1 + joint.char_confidences.index(joint.confidence) if joint.text else 0,
         agreeing=sum(text == joint.text for text in single),
         votes="|".join(single),
     )
@@ -403,12 +408,34 @@ def _write_page(
     shown = open_plates[: config.max_shown]
     pictures = _pictures(samples, [plate.sample_id for plate in shown])
     cards = [
-        {"plate": plate, "pictures": pictures.get(plate.sample_id, ()), "votes": plate.votes.split("|")}
+        {
+            "plate": plate,
+            "pictures": pictures.get(plate.sample_id, ()),
+            "choices": _choices(plate, report.readers),
+        }
         for plate in shown
     ]
+    chinese = any(character in CHINESE.region for plate in shown for character in plate.votes + plate.text)
     write_report(
-        target, "label.html", report=report, cards=cards, left=len(open_plates) - len(shown), pairs=zip
+        target,
+        "label.html",
+        report=report,
+        cards=cards,
+        left=len(open_plates) - len(shown),
+        glyphs=CHINESE.region if chinese else "",
+        pattern="|".join(sorted({t.pattern for g in grammars().values() for t in g.templates})),
     )
+
+
+def _choices(plate: LabelledPlate, readers: Sequence[str]) -> dict[str, list[str]]:
+    """The texts that a person may take, with who says so: the label, the vote, each reader."""
+    choices: dict[str, list[str]] = {}
+    names = [reader.rpartition(" ")[0] for reader in readers]
+    said = [(plate.text, "label"), *zip(plate.votes.split("|"), names, strict=True), (plate.proposal, "vote")]
+    for text, who in said:
+        if text:
+            choices.setdefault(text, []).append(who)
+    return choices
 
 
 def _pictures(samples: Samples, ids: Sequence[str]) -> dict[str, tuple[Any, ...]]:
@@ -420,7 +447,8 @@ def _pictures(samples: Samples, ids: Sequence[str]) -> dict[str, tuple[Any, ...]
             continue
         frames = list(sample.decode_frames()) if sample.frames else []
         gt = sample.decode_gt()
-        named = [(frames[-1], "last frame")] if frames else []
-        named += [(gt, "ground truth")] if gt is not None else []
-        pictures[sample.sample_id] = tuple(picture(image, caption) for image, caption in named)
+        named = [(gt, "ground truth")] if gt is not None else []
+        first = max(0, len(frames) - _SHOWN_FRAMES)
+        named += [(frames[n], f"frame {n + 1} of {len(frames)}") for n in range(first, len(frames))]
+        pictures[sample.sample_id] = tuple(picture(image, caption, _SHOWN_HEIGHT) for image, caption in named)
     return pictures

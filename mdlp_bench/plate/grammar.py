@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import string
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -48,6 +49,12 @@ class Template:
         """Whether `text` is a text of the template."""
         return len(text) == len(self.places) and self.begins(text)
 
+    @property
+    def pattern(self) -> str:
+        """A regular expression for the whole text, which Python and JavaScript read alike."""
+        digits = f"(?=(?:[^0-9]*[0-9]){{{self.min_digits}}})" if self.min_digits else ""
+        return "^" + digits + "".join(f"[{re.escape(allowed)}]" for allowed in self.places) + "$"
+
 
 @dataclass(frozen=True)
 class Grammar:
@@ -74,6 +81,11 @@ class Grammar:
             name for name, templates in self.layouts.items() if any(t.matches(text) for t in templates)
         )
 
+    @property
+    def templates(self) -> tuple[Template, ...]:
+        """Those of all layouts."""
+        return tuple(template for templates in self.layouts.values() for template in templates)
+
     def viable(self, prefix: str) -> bool:
         """Whether some plate of the grammar starts with `prefix`."""
         return _viable(self, prefix)
@@ -81,13 +93,13 @@ class Grammar:
     @property
     def lengths(self) -> tuple[int, ...]:
         """The lengths that plates have, ascending."""
-        return tuple(sorted({len(t.places) for templates in self.layouts.values() for t in templates}))
+        return tuple(sorted({len(template.places) for template in self.templates}))
 
 
 # A beam search asks for the same prefixes over and over.
 @lru_cache(maxsize=65536)
 def _viable(grammar: Grammar, prefix: str) -> bool:
-    return any(t.begins(prefix) for templates in grammar.layouts.values() for t in templates)
+    return any(template.begins(prefix) for template in grammar.templates)
 
 
 class _Entry(BaseModel):

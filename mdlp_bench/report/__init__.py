@@ -16,7 +16,7 @@ from mdlp_bench.files import write_text
 from mdlp_bench.images import ImageU8, encode
 
 THUMBNAIL_HEIGHT: Final = 56
-_MAX_WIDTH: Final = 224
+_MAX_ASPECT: Final = 4
 _JPEG_QUALITY: Final = 85
 
 
@@ -37,13 +37,16 @@ class Card:
     remarks: tuple[str, ...] = field(default=())
 
 
-def picture(image: ImageU8 | None, caption: str) -> Picture:
-    """A thumbnail of uint8 RGB [H, W, 3], enlarged without smoothing so that its pixels can be judged."""
+def picture(image: ImageU8 | None, caption: str, height: int = THUMBNAIL_HEIGHT) -> Picture:
+    """A picture of uint8 RGB [H, W, 3] at a height in pixels, at most four times as wide.
+
+    It is enlarged without smoothing, so that its pixels can be judged.
+    """
     if image is None:
         return Picture(None, caption)
-    height, width = image.shape[:2]
-    scale = min(THUMBNAIL_HEIGHT / height, _MAX_WIDTH / width)
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    rows, columns = image.shape[:2]
+    scale = min(height / rows, _MAX_ASPECT * height / columns)
+    size = (max(1, round(columns * scale)), max(1, round(rows * scale)))
     kind = cv2.INTER_AREA if scale < 1 else cv2.INTER_NEAREST
     small = np.asarray(cv2.resize(image, size, interpolation=kind), np.uint8)
     content = base64.b64encode(encode(small, "jpg", quality=_JPEG_QUALITY)).decode("ascii")

@@ -95,6 +95,39 @@ def test_the_page_is_whole_and_the_least_sure_first(mdlp: Path, readers: list[st
     page = (tmp_path / "out/doubtful.html").read_text("utf-8")
     assert re.findall(r'data-id="([^"]*)"', page) == ["test-g3", "test-g1"]
     assert page.count("data:image/jpeg;base64,") == 4 and not re.search(r'(src|href)="(?!data:)', page)
+    choices = re.findall(r'data-text="([^"]*)"><b>(.*?)</b> ([^<]*)</button>', page)
+    assert [(text, shown, said.replace("readers:", "")) for text, shown, said in choices] == [
+        ("#", "#", "cannot be read"),
+        ("京P20S75", "京P20S75", "first, vote"),
+        ("京P20S76", "京P20S7<mark>6</mark>", "second"),
+        ("京P20S7", "京P20S7", "third"),
+        ("#", "#", "cannot be read"),
+    ]
+
+
+def test_a_person_settles_plates_in_a_browser(
+    mdlp: Path, readers: list[str], tmp_path: Path, browser: Any
+) -> None:
+    label(open_samples(mdlp), tmp_path / "out", readers)
+    browser.get((tmp_path / "out/doubtful.html").as_uri())
+    fields = browser.find_elements("css selector", "input[data-id]")
+    answers = lambda: browser.execute_script("return answers();")  # noqa: E731
+    assert answers() == []
+    fields[0].find_element("xpath", "ancestor::article").find_element(
+        "css selector", "[data-text='#']"
+    ).click()
+    fields[1].clear()
+    fields[1].send_keys(" 京p·20s7")
+    odd = fields[1].find_element("xpath", "ancestor::article").find_element("css selector", ".odd")
+    assert odd.is_displayed()
+    fields[1].send_keys("6\n")
+    assert answers() == [["test-g3", "#"], ["test-g1", "京P20S76"]] and not odd.is_displayed()
+    browser.execute_script("arguments[0].setSelectionRange(0, 0);", fields[1])
+    next(b for b in browser.find_elements("css selector", "#glyphs button") if b.text == "皖").click()
+    assert fields[1].get_attribute("value") == "皖P20S76"
+    browser.execute_script("unsaved = false;")
+    browser.refresh()
+    assert answers() == [["test-g3", "#"], ["test-g1", "皖P20S76"]]
 
 
 def test_answers_go_back_in_without_reading_again(mdlp: Path, readers: list[str], tmp_path: Path) -> None:
@@ -132,7 +165,8 @@ def test_labels_that_were_there_are_kept_and_compared(mdlp: Path, readers: list[
     assert report.conflicts == (("test-g0", "皖A12346", "皖A12345"),) and report.sure_of_labelled == 2
     assert lines(tmp_path / "out")["test-g0"]["text"] == "皖A12346"
     page = (tmp_path / "out/doubtful.html").read_text("utf-8")
-    assert "labelled 皖A12346" in page and 'data-id="test-g0"' in page
+    assert "the readers contradict the label" in page and 'data-id="test-g0"' in page
+    assert re.search(r"data-text=\"皖A12346\"><b>皖A1234<mark>6</mark></b> label<", page)
 
 
 @pytest.mark.parametrize("stored", ["folder", "parquet"])
@@ -187,4 +221,5 @@ def test_the_command_says_what_it_did(mdlp: Path, readers: list[str], tmp_path: 
     result = CliRunner().invoke(app, list(map(str, arguments)))
     output = " ".join(result.output.split())  # wherever the terminal breaks lines
     assert result.exit_code == 0 and "sure" in output and "doubtful.html" in output.replace(" ", "")
-    assert "1 texts that several plates have: 皖A12345 (test-g0, test-g4)" in output
+    assert "1 text of several samples (one plate seen again, or a misreading): 皖A12345" in output
+    assert "to settle by hand: 2 plates in" in output

@@ -68,6 +68,14 @@ def test_layouts_agree_with_regular_expressions(text: str) -> None:
 
 @given(_TEXTS)
 @settings(max_examples=300)
+def test_patterns_of_templates_say_what_templates_say(text: str) -> None:
+    for grammar in plate.grammars().values():
+        for template in grammar.templates:
+            assert template.matches(text) == bool(re.search(template.pattern, text))
+
+
+@given(_TEXTS)
+@settings(max_examples=300)
 def test_every_beginning_of_a_plate_is_viable(text: str) -> None:
     for grammar in plate.grammars().values():
         if grammar.layouts_of(text):
