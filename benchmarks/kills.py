@@ -57,10 +57,8 @@ JOBS: Final[dict[str, Job]] = {
     "data export huggingface": lambda source, out: export_huggingface(
         open_samples(source), out, CardFields(), name="kills"
     ),
-    "data export webdataset": lambda source, out: EXPORTS["webdataset"].write(
-        open_samples(source), out, None
-    ),
-    "data export mdlp": lambda source, out: EXPORTS["mdlp"].write(open_samples(source), out, None),
+    "data export webdataset": lambda source, out: EXPORTS["webdataset"].write(open_samples(source), out),
+    "data export mdlp": lambda source, out: EXPORTS["mdlp"].write(open_samples(source), out),
     "data split": lambda source, out: split_dataset(open_samples(source), out),
     "predict": lambda source, out: predict("bicubic", open_samples(source), out, shard_size=3, batch_size=2),
 }

@@ -73,10 +73,10 @@ def main() -> None:
         (folder / f"{sample_id}.png").write_bytes(encode(image))
     (folder / SUBMISSION_FILE).write_text(LPDGAN.to_yaml(), encoding="utf-8")
     pack(folder, folder / SUBMISSION_FILE, out / "lpdgan.zip")
-    add(store, out / "lpdgan.zip", samples, plan, progress=True)
+    add(store, out / "lpdgan.zip", samples, plan)
     for name in chosen.methods.split(","):
-        predict(name, samples, out / "bench/predictions" / name, progress=True)
-    add_references(store, out / "bench", samples, plan, progress=True)
+        predict(name, samples, out / "bench/predictions" / name)
+    add_references(store, out / "bench", samples, plan)
 
     board = boards(store)[0]
     print("degraded input:", {name: round(value, 3) for name, value in board.floor.items()})

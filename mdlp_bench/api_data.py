@@ -227,7 +227,7 @@ def export(
         raise DataError(f"no layout {to!r}{did_you_mean(to, layouts)}; there are {', '.join(layouts)}")
     folder = Path(out)
     if to in EXPORTS:
-        return EXPORTS[to].write(samples, folder, None)
+        return EXPORTS[to].write(samples, folder)
     if to == "huggingface":
         return export_huggingface(
             samples, folder, CardFields(), name=name, version=version, engine=engine

@@ -11,6 +11,7 @@ import typer
 
 from mdlp_bench.cli.options import WorkersOption
 from mdlp_bench.errors import DataError, MdlpBenchError
+from mdlp_bench.progress import shown
 
 if TYPE_CHECKING:
     from mdlp_bench.data.samples import Samples
@@ -152,7 +153,8 @@ def results(
 
 if __name__ == "__main__":
     try:
-        app()
+        with shown():
+            app()
     except MdlpBenchError as error:
         typer.secho(f"error: {error}", fg=typer.colors.RED, err=True)
         sys.exit(2)

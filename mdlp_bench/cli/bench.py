@@ -31,7 +31,6 @@ from mdlp_bench.cli.options import (
     SeedOption,
     SplitOption,
     WorkersOption,
-    show_progress,
 )
 
 if TYPE_CHECKING:
@@ -108,7 +107,6 @@ def predict(
         compute=Compute.resolve(device, precision, numerics, remote=engine == "ray"),
         measure=measure,
         engine=engine_named(engine, workers, device),
-        progress=show_progress(as_json),
     )
     record = predictions.record
     if as_json:
@@ -175,7 +173,6 @@ def score(
         [out],
         plan,
         engine=engine_named(engine, workers, device),
-        progress=show_progress(as_json),
     )
     _show(compare_runs(runs), as_json)
 
@@ -257,7 +254,6 @@ def bench(
         seeds=seeds,
         compute=compute,
         engine=engine_named(engine, workers, device),
-        progress=show_progress(as_json),
     )
     _show(comparison, as_json)
     if not as_json:
@@ -408,7 +404,7 @@ def demo(
         "About a minute per 40 plates on two idle cores; a stopped demo resumes.",
         err=True,
     )
-    comparison = run_demo(out, plates=plates, progress=show_progress())
+    comparison = run_demo(out, plates=plates)
     _show(comparison, as_json=False)
     typer.echo(f"Open {out / 'table.html'} and {out / 'comparison.png'}; data and runs are beside them.")
     typer.echo(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mdlp_bench.cli.console import make_console, make_table
-from mdlp_bench.cli.options import DeviceOption, JsonOption, ScoringPrecisionOption, show_progress
+from mdlp_bench.cli.options import DeviceOption, JsonOption, ScoringPrecisionOption
 
 if TYPE_CHECKING:
     from mdlp_bench.harness.statistics import Estimate
@@ -54,16 +54,12 @@ def calibrate(
         _calibrate_methods(reader, runs, error_rate, as_json)
         return
     from mdlp_bench.device import Compute
-    from mdlp_bench.progress import progress_bar
     from mdlp_bench.readers import load_reader
     from mdlp_bench.training import calibration
 
     loaded = load_reader(reader).to(Compute.for_scoring(device, precision).device)
-    with (
-        TemporaryDirectory() as folder,
-        progress_bar(plates, "Reading", "plate", shown=show_progress(as_json)) as bar,
-    ):
-        found = calibration.calibrate(loaded, Path(folder), plates=plates, progress=bar.update)
+    with TemporaryDirectory() as folder:
+        found = calibration.calibrate(loaded, Path(folder), plates=plates)
     if as_json:
         typer.echo(json.dumps(dataclasses.asdict(found)))
         return

@@ -1,14 +1,11 @@
-"""What commands show: progress bars on standard error, tables on standard output."""
+"""What commands show: notes on standard error, tables on standard output."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import typer
-
-from mdlp_bench.cli.options import show_progress
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -17,21 +14,6 @@ if TYPE_CHECKING:
     from mdlp_bench.data import Samples
 
 _SHOWN = 5
-
-
-@contextmanager
-def progress(
-    title: str, total: int | None = None, *, unit: str = "sample", as_json: bool = False
-) -> Iterator[Callable[[int], None]]:
-    """Progress on standard error (`mdlp_bench.progress`); yields what moves it on."""
-    from mdlp_bench.progress import progress_bar
-
-    with progress_bar(total, title, unit, shown=show_progress(as_json)) as bar:
-
-        def tick(count: int) -> None:
-            bar.update(count)
-
-        yield tick
 
 
 def counted(count: int, what: str, several: str | None = None) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from mdlp_bench.cli.console import counted, make_console, make_table, progress, tell_readers
+from mdlp_bench.cli.console import counted, make_console, make_table, tell_readers
 from mdlp_bench.cli.options import (
     DataArgument,
     EngineOption,
@@ -133,12 +133,11 @@ def pair_tracks(
     options = {"policy": policy, "n_frames": frames, "max_triplets": triplets, "stride": stride}
     given = {option: value for option, value in options.items() if value is not None}
     thresholds = make_config(**(_settings(config) | given))
-    with progress("pair", unit="track", as_json=as_json) as tick:
-        report = pair(
-            tracks, out, thresholds, readers=reader or (), order=order, limit=limit, name=name,
-            version=version,
-            engine=engine_named(engine, workers), progress=tick,
-        )  # fmt: skip
+    report = pair(
+        tracks, out, thresholds, readers=reader or (), order=order, limit=limit, name=name,
+        version=version,
+        engine=engine_named(engine, workers),
+    )  # fmt: skip
     if as_json:
         typer.echo(report.model_dump_json(indent=2))
     else:
@@ -191,13 +190,12 @@ def split_data(
     if keep and search:
         raise DataError("--search needs new splits; leave --keep out")
     rule = SplitRule(ratios=_ratios(ratios), seed=seed, by=tuple(by or ["plate_id"]), keep=keep)
-    with progress("split", unit="sample", as_json=as_json) as tick:
-        report = split_dataset(
-            open_samples(dataset, source=source, order=order, labels=labels, limit=limit), out, rule,
-            search=search,
-            name=name, version=version, supersedes=supersedes,
-            engine=engine_named(engine, workers), progress=tick,
-        )  # fmt: skip
+    report = split_dataset(
+        open_samples(dataset, source=source, order=order, labels=labels, limit=limit), out, rule,
+        search=search,
+        name=name, version=version, supersedes=supersedes,
+        engine=engine_named(engine, workers),
+    )  # fmt: skip
     if as_json:
         typer.echo(report.model_dump_json(indent=2))
     else:
@@ -242,8 +240,7 @@ def audit_data(
         raise DataError("--fix needs a folder of your own; export the data set first")
     thresholds = checked(AuditConfig, _settings(config), "audit")
     samples = open_samples(dataset, source=source, order=order, labels=labels, limit=limit)
-    with progress("audit", unit="sample", as_json=as_json) as tick:
-        found = audit(samples, thresholds, reader=reader, engine=engine_named(engine, workers), progress=tick)
+    found = audit(samples, thresholds, reader=reader, engine=engine_named(engine, workers))
     if html is not None:
         write_html(found, samples, html)
     folder = Path(dataset) if Path(dataset).is_dir() else Path(dataset).parent
@@ -287,8 +284,7 @@ def triage_data(
 
     samples = open_samples(dataset, split=split, source=source, order=order, labels=labels, limit=limit)
     name = reader_for(samples.column("text")) if reader == AUTO else reader
-    with progress("triage", unit="sample", as_json=as_json) as tick:
-        found = triage(samples, load_reader(name), tick)
+    found = triage(samples, load_reader(name))
     if csv is not None:
         found.write_csv(csv)
     if as_json:
@@ -338,18 +334,15 @@ def label_data(
 
     thresholds = checked(LabelConfig, _settings(config), "label")
     samples = open_samples(dataset, split=split, source=source, order=order, labels=labels, limit=limit)
-    total = sum(len(ids) for ids in samples.candidates().values())
     names = [name for name in (part.strip() for part in readers.split(",")) if name]
-    with progress("label", total, as_json=as_json) as tick:
-        found = label(
-            samples,
-            out,
-            names,
-            thresholds,
-            answers=answers,
-            engine=engine_named(engine, workers),
-            progress=tick,
-        )
+    found = label(
+        samples,
+        out,
+        names,
+        thresholds,
+        answers=answers,
+        engine=engine_named(engine, workers),
+    )
     if as_json:
         typer.echo(found.model_dump_json(indent=2))
     else:

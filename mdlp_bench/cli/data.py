@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mdlp_bench.cli.console import counted, make_console, make_table, progress, tell_readers
+from mdlp_bench.cli.console import counted, make_console, make_table, tell_readers
 from mdlp_bench.cli.options import (
     DataArgument,
     EngineOption,
@@ -128,8 +128,7 @@ def inspect_data(
     from mdlp_bench.readers.reach import texts_read
 
     samples = open_samples(path, split=split, source=source, order=order, labels=labels, limit=limit)
-    with progress("inspect", None, as_json=as_json) as tick:
-        found = inspect(samples, tick)
+    found = inspect(samples)
     reached = texts_read(samples.column("text"))
     if as_json:
         content = found.model_dump(mode="json") | {"texts_read": reached}
@@ -196,33 +195,31 @@ def export_data(
         raise DataError(f"--to {to}: written by one process; leave --engine and --workers out")
     used = engine_named(engine, workers)
     samples = open_samples(path, split=split, source=source, order=order, labels=labels, limit=limit)
-    total = sum(len(ids) for ids in samples.candidates().values())
     address: str | None = None
-    with progress("export", total, as_json=as_json) as tick:
-        if to in EXPORTS:
-            count = EXPORTS[to].write(samples, out, tick)
-            defects = sum(problem.rejected and problem.is_defect for problem in samples.problems)
+    if to in EXPORTS:
+        count = EXPORTS[to].write(samples, out)
+        defects = sum(problem.rejected and problem.is_defect for problem in samples.problems)
+    else:
+        if to != "huggingface":
+            manifest = write_parquet(
+                DecodedSamples(samples) if to == "decoded" else samples, out, name=name,
+                version=version, supersedes=supersedes, engine=used,
+            )  # fmt: skip
         else:
-            if to != "huggingface":
-                manifest = write_parquet(
-                    DecodedSamples(samples) if to == "decoded" else samples, out, name=name,
-                    version=version, supersedes=supersedes, engine=used, progress=tick,
-                )  # fmt: skip
-            else:
-                from mdlp_bench.data.export.card import CardFields
-                from mdlp_bench.data.export.huggingface import export_huggingface, push_to_hub
+            from mdlp_bench.data.export.card import CardFields
+            from mdlp_bench.data.export.huggingface import export_huggingface, push_to_hub
 
-                card = CardFields(
-                    title=title, description=description, licence=licence, citation=citation,
-                    homepage=homepage, published=published,
-                )  # fmt: skip
-                manifest = export_huggingface(
-                    samples, out, card, name=name, version=version, supersedes=supersedes,
-                    engine=used, progress=tick,
-                )  # fmt: skip
-                address = push_to_hub(out, push) if push else None
-            count = manifest.samples
-            defects = sum(record.rejected and record.is_defect for record in manifest.problems)
+            card = CardFields(
+                title=title, description=description, licence=licence, citation=citation,
+                homepage=homepage, published=published,
+            )  # fmt: skip
+            manifest = export_huggingface(
+                samples, out, card, name=name, version=version, supersedes=supersedes,
+                engine=used,
+            )  # fmt: skip
+            address = push_to_hub(out, push) if push else None
+        count = manifest.samples
+        defects = sum(record.rejected and record.is_defect for record in manifest.problems)
     if as_json:
         result = {"out": str(out), "layout": to, "samples": count, "left_out": defects, "pushed": address}
         typer.echo(json.dumps(result, ensure_ascii=False, indent=2))

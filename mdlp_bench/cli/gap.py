@@ -119,9 +119,6 @@ def study(
         limit=samples, seed=seed, reader=loaded.descriptor.name if loaded is not None else None
     )
 
-    def say(line: str) -> None:
-        typer.echo(line, err=True)
-
     plan = None
     if methods:
         from accelerate import PartialState  # type: ignore[import-untyped]
@@ -139,12 +136,15 @@ def study(
             sets = open_sets(specs, out, limit=samples, seed=seed, labels=labels, engine=used)
             plan = TransferPlan.of(_listed(methods), sets, out, steps=train_budget, limit=samples, seed=seed)
         # All processes train; the first one does the rest.
-        plan.train(say if state.is_main_process else lambda _: None, device)
+        from mdlp_bench.progress import shown
+
+        with shown(state.is_main_process):
+            plan.train(device)
         if not state.is_main_process:
             return
     else:
         sets = open_sets(specs, out, limit=samples, seed=seed, labels=labels, engine=used)
-    found, _ = run_study(sets, texts, out, settings, loaded, engine=used, say=say)
+    found, _ = run_study(sets, texts, out, settings, loaded, engine=used)
     transfer = None
     if plan is not None:
         from mdlp_bench.gap.transfer import measure_transfer
@@ -152,7 +152,7 @@ def study(
 
         scoring = ScoringPlan.from_names([reader], lpips, device=compute.device, remote=engine == "ray")
         transfer = measure_transfer(
-            plan, settings, scoring, lpips, out / "figures", compute=compute, engine=used, say=say
+            plan, settings, scoring, lpips, out / "figures", compute=compute, engine=used
         )
     report = GapReport(study=found, transfer=transfer)
     write_gap_report(report, sets, out)
@@ -208,7 +208,6 @@ def fit(
         labels=labels,
         reader=_reader(reader),
         engine=engine_named(engine, workers),
-        say=lambda line: typer.echo(line, err=True),
     )
     if as_json:
         typer.echo(found.model_dump_json())

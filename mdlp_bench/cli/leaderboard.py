@@ -27,7 +27,6 @@ from mdlp_bench.cli.options import (
     WorkersOption,
     moved,
     required,
-    show_progress,
 )
 
 app = typer.Typer(
@@ -270,7 +269,7 @@ def add(
     samples = open_samples(_test_set(data, dataset), split=split, labels=labels)
     scoring = Compute.for_scoring(device, precision)
     plan = ScoringPlan.from_names(reader, lpips, device=scoring.device, samples=samples)
-    entry = add_entry(opened, archive, samples, plan, progress=show_progress())
+    entry = add_entry(opened, archive, samples, plan)
     text = write_report(opened, entry)
     if report is not None:
         write_text(report, text)
@@ -324,7 +323,6 @@ def add_bench(
         plan,
         parts_of=parts_of,
         engine=LocalEngine(workers or 1),
-        progress=show_progress(),
     )
     for entry in added:
         typer.echo(f"{entry.key}: {entry.folder}")
@@ -393,7 +391,7 @@ def check(
         if not archives.exists():
             raise SubmissionError(f"{archives}: no such file or folder; name one that holds archives")
         samples = open_samples(dataset, split=split, labels=labels)
-        n, faults = recompute(opened, samples, archives, progress=show_progress())
+        n, faults = recompute(opened, samples, archives)
         lines += faults.lines()
         recomputed = f", {n:,} entries scored again"
     for line in lines:

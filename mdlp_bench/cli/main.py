@@ -26,6 +26,7 @@ from mdlp_bench.cli import (
     train,
 )
 from mdlp_bench.errors import DEBUG_VARIABLE, MdlpBenchError, debug_hint, debugging, raised
+from mdlp_bench.progress import shown
 
 
 class _Left(BaseException):
@@ -83,6 +84,7 @@ def _show_version(wanted: bool) -> None:
 
 @app.callback()
 def _options(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
     ] = False,
@@ -91,6 +93,7 @@ def _options(
     ] = False,
 ) -> None:
     """Options of every command."""
+    context.with_resource(shown())
     if debug:
         os.environ[DEBUG_VARIABLE] = "1"
 

@@ -178,8 +178,3 @@ AlignedOption = Annotated[
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
-
-
-def show_progress(as_json: bool = False) -> bool:
-    """Whether to show progress: not beside JSON."""
-    return not as_json

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mdlp_bench.cli.console import counted, progress
+from mdlp_bench.cli.console import counted
 from mdlp_bench.cli.options import EngineOption, LabelsOption, SeedOption, WorkersOption
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ def render(
     from mdlp_bench.files import write_text
     from mdlp_bench.images import ImageU8
     from mdlp_bench.output_folder import locked_folder
+    from mdlp_bench.progress import progress_bar
     from mdlp_bench.synth.render import DEFAULT_LAYOUTS, Appearance, render_samples
     from mdlp_bench.synth.render.preview import contact_sheet, write_picture
 
@@ -63,14 +64,13 @@ def render(
     )
     labels = ["file,text,layout"]
     shown: list[ImageU8] = []
-    with locked_folder(out), progress("render", n, unit="plate") as tick:
-        for sample in stream:
+    with locked_folder(out), progress_bar(n, "Rendering", "plate") as bar:
+        for sample in bar.over(stream):
             name = f"{sample.index:06d}_{sample.text}.png"
             write_picture(out / name, sample.image)
             labels.append(f"{name},{sample.text},{sample.layout}")
             if len(shown) < _PREVIEWED * 8:
                 shown.append(sample.image)
-            tick(1)
     write_text(out / "labels.csv", "\n".join(labels) + "\n")
     write_picture(out / "contact_sheet.jpg", contact_sheet(shown, min(_PREVIEWED, len(shown))))
     typer.echo(f"{counted(n, 'plate')}, labels.csv and contact_sheet.jpg are in {out}")
@@ -120,23 +120,18 @@ def synth(
     loaded, used = load_recipe(recipe), engine_named(engine, workers)
     if source == RENDER:
         count = n or 1000
-        with progress("synth", count, unit="plate") as tick:
-            manifest = synthesise_rendered(
-                loaded,
-                count,
-                out,
-                seed=seed,
-                n_frames=frames,
-                provinces=checked_provinces(provinces),
-                engine=used,
-                progress=tick,
-            )
+        manifest = synthesise_rendered(
+            loaded,
+            count,
+            out,
+            seed=seed,
+            n_frames=frames,
+            provinces=checked_provinces(provinces),
+            engine=used,
+        )
     else:
         plates = open_samples(source, labels=labels)
-        with progress("synth", n or len(plates), unit="plate") as tick:
-            manifest = synthesise_samples(
-                plates, loaded, out, n=n, seed=seed, n_frames=frames, engine=used, progress=tick
-            )
+        manifest = synthesise_samples(plates, loaded, out, n=n, seed=seed, n_frames=frames, engine=used)
     if preview:
         _preview(out)
     counts = ", ".join(f"{name} {size}" for name, size in open_samples(out).splits.items())

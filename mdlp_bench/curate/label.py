@@ -13,7 +13,7 @@ import csv
 import io
 import json
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -32,6 +32,7 @@ from mdlp_bench.errors import DataError
 from mdlp_bench.files import read_json, sha256_bytes, write_json, write_text
 from mdlp_bench.images import ImageU8
 from mdlp_bench.plate import CHINESE, grammar_of, grammars, is_unreadable, normalise
+from mdlp_bench.progress import progress_bar
 from mdlp_bench.readers.base import Reader, Reading
 from mdlp_bench.report import picture, write_report
 from mdlp_bench.schema import Sample
@@ -155,7 +156,6 @@ def label(
     *,
     answers: Path | None = None,
     engine: Engine = SERIAL,
-    progress: Callable[[int], None] | None = None,
 ) -> LabelReport:
     """Read every plate, and write `labels.csv`, `doubtful.html`, `label.json` and the readings.
 
@@ -170,7 +170,6 @@ def label(
         answers: A label list by a person, such as the page `doubtful.html` makes; `#` says that a plate
             cannot be read. It counts more than votes and labels.
         engine: Where to read; the result does not depend on it.
-        progress: Called with the number of samples just read.
 
     Raises:
         DataError: There are fewer than two readers, no samples, or `out` holds the labels of something else.
@@ -189,19 +188,21 @@ def label(
     conflicts: list[tuple[str, str, str]] = []
     left_out: dict[str, str] = {}
     seen: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
-    for item in _votes(samples, out / READINGS, loaded, config, engine, progress):
-        if isinstance(item, Problem):
-            left_out[item.sample_id or ""] = item.message
-            continue
-        plate = _judge(item, config, given.pop(item.sample_id, None))
-        plates.append(plate)
-        if item.text and _is_sure(plate, len(names), config):
-            sure_of_labelled += 1
-            if plate.proposal != item.text:
-                conflicts.append((plate.sample_id, item.text, plate.proposal))
-        if plate.text:
-            known = item.plate_id if item.plate_id not in (item.sample_id, item.text) else item.digest
-            seen[plate.text][known].append(plate.sample_id)
+    total = sum(len(ids) for ids in samples.candidates().values())
+    with progress_bar(total, "Reading") as bar:
+        for item in bar.over(_votes(samples, out / READINGS, loaded, config, engine)):
+            if isinstance(item, Problem):
+                left_out[item.sample_id or ""] = item.message
+                continue
+            plate = _judge(item, config, given.pop(item.sample_id, None))
+            plates.append(plate)
+            if item.text and _is_sure(plate, len(names), config):
+                sure_of_labelled += 1
+                if plate.proposal != item.text:
+                    conflicts.append((plate.sample_id, item.text, plate.proposal))
+            if plate.text:
+                known = item.plate_id if item.plate_id not in (item.sample_id, item.text) else item.digest
+                seen[plate.text][known].append(plate.sample_id)
     if not plates:
         raise DataError(f"{samples.name}: no sample can be read; `mdlp-bench data inspect` says why")
     report = LabelReport(
@@ -258,7 +259,6 @@ def _votes(
     readers: Loaded[list[Reader]],
     config: LabelConfig,
     engine: Engine,
-    progress: Callable[[int], None] | None,
 ) -> Iterator[Votes | Problem]:
     """The votes on every sample in order; those of an earlier run count where the images are the same."""
     done = _read_done(path)
@@ -269,7 +269,7 @@ def _votes(
     missing = [chunk for chunk, origin in zip(chunks, origins, strict=True) if origin not in done]
     fresh = engine.map(partial(_read_chunk, samples, config, readers), missing)
     with path.open("a", encoding="utf-8") as stream:
-        for chunk, origin in zip(chunks, origins, strict=True):
+        for origin in origins:
             if origin is not None and origin in done:
                 found = done[origin]
             else:
@@ -278,8 +278,6 @@ def _votes(
                 stream.write(json.dumps(line, ensure_ascii=False) + "\n")
                 stream.flush()
             yield from found
-            if progress is not None:
-                progress(len(chunk))
 
 
 def _read_done(path: Path) -> dict[str, list[Votes | Problem]]:

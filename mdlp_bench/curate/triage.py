@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Final, Literal, get_args
@@ -16,6 +16,7 @@ from mdlp_bench.data.samples import Samples
 from mdlp_bench.errors import DataError
 from mdlp_bench.files import write_text
 from mdlp_bench.plate import normalise
+from mdlp_bench.progress import progress_bar
 from mdlp_bench.readers.base import Reader, ReaderDescriptor, Reading
 from mdlp_bench.schema import Sample
 
@@ -76,7 +77,7 @@ class Triage(BaseModel):
         write_text(path, stream.getvalue())
 
 
-def triage(samples: Samples, reader: Reader, progress: Callable[[int], None] | None = None) -> Triage:
+def triage(samples: Samples, reader: Reader) -> Triage:
     """Sort samples by whether a reader reads their frames, only their ground truth, or neither.
 
     A reading is right when it is the sample's text. A sample without a text is judged by whether the reading
@@ -85,23 +86,22 @@ def triage(samples: Samples, reader: Reader, progress: Callable[[int], None] | N
     Args:
         samples: The data set.
         reader: Who judges.
-        progress: Called with the number of samples just read.
 
     Raises:
         DataError: A picture cannot be decoded, or a sample has no text and the reader no threshold.
     """
     found: list[Triaged] = []
     rows = iter(samples)
-    while chunk := list(islice(rows, _CHUNK)):
-        frames = [sample.decode_frames() if sample.frames else () for sample in chunk]
-        gts = [sample.decode_gt() for sample in chunk]
-        of_gts = iter(reader.read([gt for gt in gts if gt is not None]))
-        of_frames = iter(reader.read([frame for own in frames for frame in own]))
-        for sample, own, gt in zip(chunk, frames, gts, strict=True):
-            read = list(islice(of_frames, len(own)))
-            found.append(_triaged(sample, read, None if gt is None else next(of_gts), reader.descriptor))
-        if progress is not None:
-            progress(len(chunk))
+    with progress_bar(len(samples), "Reading") as bar:
+        while chunk := list(islice(rows, _CHUNK)):
+            frames = [sample.decode_frames() if sample.frames else () for sample in chunk]
+            gts = [sample.decode_gt() for sample in chunk]
+            of_gts = iter(reader.read([gt for gt in gts if gt is not None]))
+            of_frames = iter(reader.read([frame for own in frames for frame in own]))
+            for sample, own, gt in zip(chunk, frames, gts, strict=True):
+                read = list(islice(of_frames, len(own)))
+                found.append(_triaged(sample, read, None if gt is None else next(of_gts), reader.descriptor))
+            bar.update(len(chunk))
     counts: dict[str, Counter[Verdict]] = {}
     for one in found:
         counts.setdefault(one.split, Counter())[one.verdict] += 1

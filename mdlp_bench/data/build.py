@@ -11,9 +11,9 @@ finished shard; the same call continues, and the result is the same to the byte.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -29,11 +29,10 @@ from mdlp_bench.data.manifest import (
     INDEX_SCHEMA,
     MANIFEST,
     Manifest,
-    ProblemRecord,
     Shard,
     fingerprint,
 )
-from mdlp_bench.data.samples import Samples
+from mdlp_bench.data.samples import Problem, Samples
 from mdlp_bench.data.shards import (
     ShardContent,
     ShardRecord,
@@ -50,11 +49,11 @@ from mdlp_bench.engine import SERIAL, Engine
 from mdlp_bench.errors import DataError
 from mdlp_bench.files import atomic_path, sha256_file, write_json
 from mdlp_bench.output_folder import unfinished
+from mdlp_bench.progress import progress_bar
 from mdlp_bench.schema import Sample
 
 SHARD_ROWS: Final = 2048
 
-Progress = Callable[[int], None]
 """Called with the number of rows just finished."""
 
 _DIGEST_BYTES: Final = 32
@@ -80,7 +79,6 @@ def write_parquet(
     rendered_under: str | None = None,
     engine: Engine = SERIAL,
     shard_rows: int = SHARD_ROWS,
-    progress: Progress | None = None,
 ) -> Manifest:
     """Write samples as a Parquet folder.
 
@@ -99,7 +97,6 @@ def write_parquet(
         rendered_under: See `Manifest`.
         engine: Where shards are written; the bytes do not depend on it (used for `Samples` only).
         shard_rows: Candidates per shard.
-        progress: Called as rows are done.
 
     Returns:
         The manifest.
@@ -122,7 +119,6 @@ def write_parquet(
             rendered_under=rendered_under,
             engine=engine,
             shard_rows=shard_rows,
-            progress=progress,
         )
 
 
@@ -158,16 +154,14 @@ def write_shards(
     rendered_under: str | None = None,
     engine: Engine = SERIAL,
     shard_rows: int = SHARD_ROWS,
-    progress: Progress | None = None,
 ) -> Manifest:
     """`write_parquet` in a folder that the caller guards with `unfinished`, and may add further files to."""
     if isinstance(samples, Samples):
-        records = _build(samples, out, engine, shard_rows, progress)
-        default_name = samples.name
-    else:
-        records = _build_rows(samples, out, shard_rows, progress)
-        default_name = out.resolve().name
-    return _finish(out, records, name or default_name, version, supersedes, rendered_under)
+        records = _build(samples, out, engine, shard_rows)
+        return _finish(out, records, name or samples.name, version, supersedes, rendered_under)
+    with progress_bar(None, "Writing") as bar:
+        records = _build_rows(bar.over(samples), out, shard_rows)
+        return _finish(out, records, name or out.resolve().name, version, supersedes, rendered_under)
 
 
 def build_shard(samples: Samples, out: Path, task: ShardTask) -> int:
@@ -204,14 +198,13 @@ def plan_shards(samples: Samples, shard_rows: int = SHARD_ROWS) -> Iterator[Shar
             yield ShardTask(split, number, tuple(ids[start : start + shard_rows]))
 
 
-def _build(
-    samples: Samples, out: Path, engine: Engine, shard_rows: int, progress: Progress | None
-) -> Iterator[ShardRecord]:
+def _build(samples: Samples, out: Path, engine: Engine, shard_rows: int) -> Iterator[ShardRecord]:
     sizes = {split: len(ids) for split, ids in samples.candidates().items()}
     _check_names(sizes)
-    for done in engine.map(partial(build_shard, samples, out), plan_shards(samples, shard_rows)):
-        _tell(progress, done)
-    listed = tuple(ProblemRecord(**asdict(problem)) for problem in samples.listing_problems())
+    with progress_bar(sum(sizes.values()), "Writing") as bar:
+        for done in engine.map(partial(build_shard, samples, out), plan_shards(samples, shard_rows)):
+            bar.update(done)
+    listed = tuple(samples.listing_problems())
     yield from _records(out, {split: -(-size // shard_rows) for split, size in sizes.items()}, listed)
 
 
@@ -225,7 +218,7 @@ class _OpenSplit:
 
 
 def _build_rows(
-    rows: Iterable[Sample | Mapping[str, Any]], out: Path, shard_rows: int, progress: Progress | None
+    rows: Iterable[Sample | Mapping[str, Any]], out: Path, shard_rows: int
 ) -> Iterator[ShardRecord]:
     open_splits: dict[str, _OpenSplit] = {}
     numbers: dict[str, int] = {}
@@ -242,7 +235,6 @@ def _build_rows(
             ready.sink.finish(candidates)
         del open_splits[split]
         numbers[split] += 1
-        _tell(progress, len(candidates))
 
     try:
         for row in rows:
@@ -308,7 +300,7 @@ class _Totals:
     """What a manifest says of all rows; a row costs some forty bytes."""
 
     shards: list[Shard] = field(default_factory=list)
-    problems: list[ProblemRecord] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
     splits: Counter[str] = field(default_factory=Counter)
     digests: bytearray = field(default_factory=bytearray)
     plates: list[npt.NDArray[np.uint64]] = field(default_factory=list)
@@ -367,14 +359,12 @@ def _finish(
     return manifest
 
 
-def _problem_order(problem: ProblemRecord) -> tuple[str, str, str, str]:
+def _problem_order(problem: Problem) -> tuple[str, str, str, str]:
     """An order that does not depend on whether a problem was met while listing or while reading."""
     return problem.split or "", problem.sample_id or "", problem.code, problem.message
 
 
-def _records(
-    out: Path, shards: Mapping[str, int], listed: tuple[ProblemRecord, ...]
-) -> Iterator[ShardRecord]:
+def _records(out: Path, shards: Mapping[str, int], listed: tuple[Problem, ...]) -> Iterator[ShardRecord]:
     """The records of all shards in order; the first also carries the problems of the listing."""
     for split, count in shards.items():
         for number in range(count):
@@ -389,8 +379,3 @@ def _check_names(splits: Iterable[str]) -> None:
         # Windows and macOS do not tell A from a.
         if (other := names.setdefault(safe(split).casefold(), split)) != split:
             raise DataError(f"splits {other!r} and {split!r} need the same file names; rename one")
-
-
-def _tell(progress: Progress | None, rows: int) -> None:
-    if progress is not None:
-        progress(rows)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import statistics
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Final
 
 from pydantic import BaseModel, ConfigDict
 
 from mdlp_bench import images
-from mdlp_bench.data.manifest import ProblemRecord
-from mdlp_bench.data.samples import NOTES, Samples
+from mdlp_bench.data.samples import NOTES, Problem, Samples
 from mdlp_bench.errors import DataError
 from mdlp_bench.plate import layout_or_length
+from mdlp_bench.progress import progress_bar
 from mdlp_bench.schema import Sample
 
 _FORMATS: Final = {".jpg": "jpeg", ".png": "png", ".bmp": "bmp", ".webp": "webp"}
@@ -82,7 +82,7 @@ class Inspection(BaseModel):
     domains: dict[str, int]
     splits: dict[str, SplitSummary]
     problems: dict[str, int]
-    examples: dict[str, tuple[ProblemRecord, ...]]
+    examples: dict[str, tuple[Problem, ...]]
     sound: bool
 
 
@@ -125,42 +125,35 @@ class _Tally:
         )
 
 
-def inspect(samples: Samples, progress: Callable[[int], None] | None = None) -> Inspection:
+def inspect(samples: Samples) -> Inspection:
     """Read everything once and say what is there.
 
     A Parquet data set is also compared with the hashes of its manifest.
 
     Args:
         samples: Any samples.
-        progress: Called with the number of rows just read.
 
     Raises:
         DataError: The data set as a whole cannot be read.
     """
     tallies: dict[str, _Tally] = defaultdict(_Tally)
     origins: dict[str, Counter[str]] = {"source": Counter(), "domain": Counter()}
-    problems = [ProblemRecord(**_fields(problem)) for problem in samples.problems]
-    problems += [ProblemRecord(**_fields(problem)) for problem in samples.check_shards()]
-    for sample in samples:
-        try:
-            tallies[sample.split].add(sample)
-        except DataError as error:
-            problems.append(
-                ProblemRecord(
-                    code="broken-image",
-                    message=str(error),
-                    sample_id=sample.sample_id,
-                    split=sample.split,
-                    rejected=False,
+    problems = list(samples.problems)
+    problems += samples.check_shards()
+    with progress_bar(len(samples), "Inspecting") as bar:
+        for sample in bar.over(samples):
+            try:
+                tallies[sample.split].add(sample)
+            except DataError as error:
+                message = str(error)
+                problems.append(
+                    Problem("broken-image", message, sample.sample_id, sample.split, rejected=False)
                 )
-            )
-        for column, counts in origins.items():
-            counts[getattr(sample, column)] += 1
-        if progress is not None:
-            progress(1)
+            for column, counts in origins.items():
+                counts[getattr(sample, column)] += 1
     manifest = samples.manifest
     plate_splits = Counter(plate for tally in tallies.values() for plate in tally.plates)
-    by_code: dict[str, list[ProblemRecord]] = defaultdict(list)
+    by_code: dict[str, list[Problem]] = defaultdict(list)
     for record in problems:
         by_code[record.code].append(record)
     return Inspection(
@@ -178,7 +171,3 @@ def inspect(samples: Samples, progress: Callable[[int], None] | None = None) -> 
         examples={code: tuple(found[:EXAMPLES]) for code, found in by_code.items()},
         sound=not any(code not in NOTES for code in by_code),
     )
-
-
-def _fields(problem: Any) -> dict[str, Any]:
-    return {name: getattr(problem, name) for name in ProblemRecord.model_fields}

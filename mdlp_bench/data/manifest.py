@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from mdlp_bench.data.samples import NOTES
+from mdlp_bench.data.samples import Problem
 from mdlp_bench.errors import DataError, first_fault
 from mdlp_bench.files import read_json, sha256_bytes
 from mdlp_bench.schema import Sample
@@ -55,23 +55,6 @@ class Shard(BaseModel):
     sha256: str
 
 
-class ProblemRecord(BaseModel):
-    """A problem met while the data set was built (see `mdlp_bench.data.Problem`)."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    code: str
-    message: str
-    sample_id: str | None = None
-    split: str | None = None
-    rejected: bool = True
-
-    @property
-    def is_defect(self) -> bool:
-        """Whether somebody should fix something (see `mdlp_bench.data.samples.NOTES`)."""
-        return self.code not in NOTES
-
-
 class Manifest(BaseModel):
     """`manifest.json`.
 
@@ -102,7 +85,7 @@ class Manifest(BaseModel):
     splits: dict[str, int]
     shards: tuple[Shard, ...]
     index_sha256: str
-    problems: tuple[ProblemRecord, ...] = ()
+    problems: tuple[Problem, ...] = ()
     rendered_under: str | None = None
 
 

@@ -69,7 +69,7 @@ class ParquetSamples(Samples):
         if path.is_dir() and (path / MANIFEST).is_file():
             self.manifest = read_manifest(path)
             self.name = self.manifest.name
-            self._problems += [Problem(**record.model_dump()) for record in self.manifest.problems]
+            self._problems += self.manifest.problems
             paths = [path / shard.path for shard in self.manifest.shards]
         else:
             self.name = path.resolve().stem if path.is_file() else path.resolve().name

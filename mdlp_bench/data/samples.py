@@ -7,9 +7,10 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, SupportsIndex, overload
+from typing import TYPE_CHECKING, Annotated, Any, Literal, SupportsIndex, overload
 
 import pyarrow as pa
+from pydantic import SkipValidation
 
 from mdlp_bench.errors import DataError
 from mdlp_bench.schema import SAMPLE_SCHEMA, Sample, samples_of
@@ -69,7 +70,7 @@ class Problem:
         rejected: The sample is left out because of it (otherwise it is kept and this is a note).
     """
 
-    code: ProblemCode
+    code: Annotated[ProblemCode, SkipValidation]  # manifests of other versions have other codes
     message: str
     sample_id: str | None = None
     split: str | None = None

@@ -14,7 +14,7 @@ from typing import Any, Final
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from mdlp_bench.data.manifest import ProblemRecord, Shard, index_row
+from mdlp_bench.data.manifest import Shard, index_row
 from mdlp_bench.data.samples import Problem
 from mdlp_bench.errors import DataError
 from mdlp_bench.files import atomic_path, read_json, sha256_file, write_json
@@ -57,7 +57,7 @@ class ShardRecord(BaseModel):
     content: str
     shard: Shard
     index: tuple[dict[str, Any], ...]
-    problems: tuple[ProblemRecord, ...]
+    problems: tuple[Problem, ...]
 
 
 class ShardContent:
@@ -172,7 +172,7 @@ class ShardWriter:
                 sha256=sha256_file(self._target),
             ),
             index=tuple(self._content.index),
-            problems=tuple(ProblemRecord(**asdict(problem)) for problem in self._content.problems),
+            problems=tuple(self._content.problems),
         )
         write_json(_record_path(self._out, self._split, self._number), record.model_dump())
 

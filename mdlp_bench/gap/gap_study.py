@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -17,6 +17,7 @@ from mdlp_bench.gap.sections import Section, markdown, study_sections
 from mdlp_bench.gap.sets import GapSet, SetSpec, open_set, unique_names
 from mdlp_bench.gap.study import compare_sets, embed, pair_gaps
 from mdlp_bench.gap.transfer_sections import transfer_sections
+from mdlp_bench.progress import say
 from mdlp_bench.report import Card, picture, write_report
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ REPORT: Final = "report.html"
 MARKDOWN: Final = "report.md"
 TITLE: Final = "Domain gap"
 
-Say = Callable[[str], None]
 """Called with what is being done."""
 
 
@@ -69,7 +69,6 @@ def run_study(
     reader: Reader | None,
     *,
     engine: Engine = SERIAL,
-    say: Say = lambda _: None,
 ) -> tuple[GapStudy, list[Measured]]:
     """Measure and compare sets and draw the charts into `out/figures`.
 
@@ -80,7 +79,6 @@ def run_study(
         settings: How.
         reader: For NED and features; None leaves them out.
         engine: Where frames are measured and the classifier's folds trained.
-        say: Told what is being done.
 
     Raises:
         DataError: A set cannot be measured, or has fewer than three plates.

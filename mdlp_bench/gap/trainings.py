@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -21,6 +21,7 @@ from mdlp_bench.gap.report_model import PartSizes
 from mdlp_bench.gap.sets import GapSet
 from mdlp_bench.methods import Method, MethodDescriptor
 from mdlp_bench.methods.network import method_of_trainable
+from mdlp_bench.progress import say
 from mdlp_bench.schema import Sample
 from mdlp_bench.training.loop import WEIGHTS
 from mdlp_bench.training.methods import train_method
@@ -32,8 +33,6 @@ MIXED: Final = (1, 10, 100)
 TEST_SHARE: Final = 0.3
 _FINE_TUNING_SHARE: Final = 0.25
 _FEWEST: Final = 3
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +234,7 @@ def plan_trainings(
     return [*alone, *mixed, *tuned]
 
 
-def run_trainings(trainings: Sequence[Training], out: Path, say: Say, device: str = "auto") -> None:
+def run_trainings(trainings: Sequence[Training], out: Path, device: str = "auto") -> None:
     """Run all of them, in this process or in those of `accelerate launch` together.
 
     Raises:

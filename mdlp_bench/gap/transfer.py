@@ -23,7 +23,6 @@ from mdlp_bench.gap.sets import GapSet
 from mdlp_bench.gap.trainings import (
     TEST_SHARE,
     FixedMethod,
-    Say,
     SetParts,
     TrainedMethodSpec,
     Training,
@@ -34,6 +33,7 @@ from mdlp_bench.gap.trainings import (
 from mdlp_bench.harness.figure import comparison_figure
 from mdlp_bench.harness.plan import ScoringPlan
 from mdlp_bench.methods import load_method
+from mdlp_bench.progress import say
 
 _FEW_TEST_PLATES: Final = 100
 
@@ -93,17 +93,16 @@ class TransferPlan:
         trainings = [t for spec in trained for t in plan_trainings(spec, parts, folder, seed=seed)]
         return cls(tuple(trained), tuple(fixed), parts, tuple(trainings), share, folder)
 
-    def train(self, say: Say, device: str = "auto") -> None:
+    def train(self, device: str = "auto") -> None:
         """Run what has not been run.
 
         Args:
-            say: Told what is being done.
             device: Where, as in `train_method`.
 
         Raises:
             MdlpBenchError: As in `train_method`.
         """
-        run_trainings(self.trainings, self.out, say, device)
+        run_trainings(self.trainings, self.out, device)
 
 
 def measure_transfer(
@@ -115,7 +114,6 @@ def measure_transfer(
     *,
     compute: Compute = EXACT,
     engine: Engine = SERIAL,
-    say: Say = lambda _: None,
 ) -> TransferStudy:
     """Test every finished training, and the fixed methods, and compare.
 
@@ -127,7 +125,6 @@ def measure_transfer(
         figures: Folder of the comparison figures.
         compute: Device, precision and numerics of the methods' networks.
         engine: Where samples are restored and scored.
-        say: Told what is being done.
 
     Raises:
         MdlpBenchError: As in `predict` and `score`.

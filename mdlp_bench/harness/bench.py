@@ -57,7 +57,6 @@ def bench(
     seeds: int = 1,
     compute: Compute = EXACT,
     engine: Engine = SERIAL,
-    progress: bool = False,
 ) -> RunComparison:
     """Run, score and compare methods on a data set.
 
@@ -75,7 +74,6 @@ def bench(
         seeds: How many seeds methods that depend on their seed are scored over; their runs are the means.
         compute: Device, precision and numerics of the methods' networks; those of scoring are the plan's.
         engine: Where samples are restored and scored.
-        progress: Show bars on standard error.
 
     Raises:
         MethodError: A method is unknown, or two have one name.
@@ -102,13 +100,10 @@ def bench(
             compute=compute,
             measure=job.is_first and job.descriptor.provenance != "oracle",
             engine=engine,
-            progress=progress,
         )
         for job in jobs
     ]
-    scored = score(
-        predictions, samples, [job.run(out) for job in jobs], plan, engine=engine, progress=progress
-    )
+    scored = score(predictions, samples, [job.run(out) for job in jobs], plan, engine=engine)
     runs = []
     for name in names:
         found = [run for job, run in zip(jobs, scored, strict=True) if job.name == name]

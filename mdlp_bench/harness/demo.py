@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -19,7 +19,6 @@ from mdlp_bench.harness.plan import ScoringPlan
 from mdlp_bench.methods import load_method, registered_methods
 from mdlp_bench.metrics.weights import BACKBONES, is_cached
 from mdlp_bench.output_folder import MARK
-from mdlp_bench.progress import progress_bar
 from mdlp_bench.synth.build import synthesise_rendered
 from mdlp_bench.synth.degrade import load_recipe
 
@@ -40,7 +39,7 @@ FINGERPRINT: Final = "15ba72bf60a5ca3525d623d5b7835d15bbb63cc8ee2b20325011955b4c
 _ENGINE: Final = LocalEngine(2)
 
 
-def demo(out: Path, *, plates: int = 200, progress: bool = False) -> RunComparison:
+def demo(out: Path, *, plates: int = 200) -> RunComparison:
     """Bench every registered method on rendered plates, degraded with the surveillance recipe.
 
     Writes the data set to `out/data` and what `bench` writes to `out`; a stopped demo resumes.
@@ -48,20 +47,18 @@ def demo(out: Path, *, plates: int = 200, progress: bool = False) -> RunComparis
     Args:
         out: The folder.
         plates: How many.
-        progress: Show bars on standard error.
 
     Raises:
         MdlpBenchError: As in `bench` and `synthesise_rendered`; e.g. the folder holds a demo of another size.
     """
-    samples = _samples(out / "data", plates, progress)
+    samples = _samples(out / "data", plates)
     plan = ScoringPlan.from_names(lpips=lpips_net())
-    return bench(installed_methods(), samples, out, plan, engine=_ENGINE, progress=progress)
+    return bench(installed_methods(), samples, out, plan, engine=_ENGINE)
 
 
-def _samples(data: Path, plates: int, progress: bool) -> Samples:
+def _samples(data: Path, plates: int) -> Samples:
     if not (data / MANIFEST).is_file() or (data / MARK).is_file():
-        with progress_bar(plates, "Plates", "plate", shown=progress) as bar:
-            write_test_set(data, plates, progress=bar.update)
+        write_test_set(data, plates)
     samples = open_samples(data, split="test")
     if len(samples) != plates:
         raise MdlpBenchError(
@@ -70,9 +67,7 @@ def _samples(data: Path, plates: int, progress: bool) -> Samples:
     return samples
 
 
-def write_test_set(
-    out: Path, plates: int = PACKED_PLATES, *, progress: Callable[[int], None] | None = None
-) -> Manifest:
+def write_test_set(out: Path, plates: int = PACKED_PLATES) -> Manifest:
     """Write the test set of the demo and of the bundled board.
 
     Up to `PACKED_PLATES` plates come from the packed file that this package brings: the same pictures on
@@ -81,23 +76,20 @@ def write_test_set(
     Args:
         out: Folder to write (see `write_parquet`).
         plates: How many.
-        progress: Called as rows are done.
 
     Raises:
         DataError: The packed file is damaged, or as in `write_parquet`.
     """
     if plates > PACKED_PLATES:
         recipe = load_recipe(RECIPE)
-        return synthesise_rendered(
-            recipe, plates, out, seed=SEED, only="test", engine=_ENGINE, progress=progress
-        )
+        return synthesise_rendered(recipe, plates, out, seed=SEED, only="test", engine=_ENGINE)
     packed = ParquetSamples(PACKED)
     for problem in packed.check_shards():
         raise DataError(f"{problem.message}; install the package again")
     if packed.fingerprint != FINGERPRINT:
         raise DataError(f"{PACKED}: is not the test set it should be; install the package again")
     chosen = packed.select(sample_ids=packed.sample_ids[:plates])
-    return write_parquet(chosen, out, name=packed.name, progress=progress)
+    return write_parquet(chosen, out, name=packed.name)
 
 
 def installed_methods() -> list[str]:

@@ -139,7 +139,6 @@ def predict(
     compute: Compute = EXACT,
     measure: bool = False,
     engine: Engine = SERIAL,
-    progress: bool = False,
 ) -> Predictions:
     """Restore every sample and store the images, or the texts of a text method, in `out`.
 
@@ -160,7 +159,6 @@ def predict(
             one CPU thread (see `metrics.cost.measure_cost`).
         engine: Where batches are restored; they are written from this process. Under exact numerics a batch
             is restored on one thread, so the bytes do not depend on the engine.
-        progress: Show a bar on standard error.
 
     Raises:
         RunError: `out` holds predictions of another method, data set, seed or numerics.
@@ -195,9 +193,7 @@ def predict(
         record.write(out)
         done = next(k for k in itertools.count() if not _shard_path(out, k).is_file())
         rest = samples.sample_ids[done * shard_size :]
-        with progress_bar(
-            len(samples), descriptor.title, shown=progress, done=len(samples) - len(rest)
-        ) as bar:
+        with progress_bar(len(samples), descriptor.title, done=len(samples) - len(rest)) as bar:
             left = iter(samples.select(sample_ids=rest) if rest else ())
             # A shard ends with a batch, so that a resumed job cuts the same batches.
             batches = (part for shard in chunks(left, shard_size) for part in chunks(iter(shard), batch_size))

@@ -61,7 +61,6 @@ def score(
     plan: ScoringPlan,
     *,
     engine: Engine = SERIAL,
-    progress: bool = False,
 ) -> list[Run]:
     """Score predictions of one data set; the ground truth is prepared once for all of them.
 
@@ -78,7 +77,6 @@ def score(
         outs: A run folder for each.
         plan: Readers and image scorers.
         engine: Where samples are scored; the runs do not depend on it.
-        progress: Show a bar on standard error.
 
     Returns:
         The runs, in order.
@@ -103,7 +101,7 @@ def score(
     runs = [_kept(out, record, plan) for record, out in zip(records, outs, strict=True)]
     missing = [index for index, run in enumerate(runs) if run is None]
     if missing:
-        shared, collected = _collect([predictions[i] for i in missing], samples, plan, engine, progress)
+        shared, collected = _collect([predictions[i] for i in missing], samples, plan, engine)
         for index, own in zip(missing, collected, strict=True):
             table, summary = _tabulate(records[index], own, shared, plan)
             runs[index] = write_run(outs[index], records[index], table, summary)
@@ -145,7 +143,7 @@ def _kept(folder: Path, record: RunRecord, plan: ScoringPlan) -> Run | None:
 
 
 def _collect(
-    predictions: Sequence[Predictions], samples: Samples, plan: ScoringPlan, engine: Engine, progress: bool
+    predictions: Sequence[Predictions], samples: Samples, plan: ScoringPlan, engine: Engine
 ) -> tuple[Collected, list[Collected]]:
     """All chunks' columns and features of the samples themselves, and of each method."""
     kept = cache_file(samples.fingerprint, plan)
@@ -153,7 +151,7 @@ def _collect(
     shared = known or Collected()
     collected = [Collected() for _ in predictions]
     work = partial(_scored, plan, plan.weights, known is not None)
-    with progress_bar(len(samples), "Scoring", shown=progress) as bar:
+    with progress_bar(len(samples), "Scoring") as bar:
         for count, found, methods in engine.map(work, _chunks_to_score(samples, predictions)):
             shared.join(found)
             for own, more in zip(collected, methods, strict=True):

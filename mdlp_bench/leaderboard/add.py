@@ -46,10 +46,9 @@ def add(
     plan: ScoringPlan,
     *,
     engine: Engine = SERIAL,
-    progress: bool = False,
 ) -> Entry:
     """Validate a submission, recompute its scores and store it: `add_all` of one."""
-    (entry,) = add_all(store, [archive], samples, plan, engine=engine, progress=progress)
+    (entry,) = add_all(store, [archive], samples, plan, engine=engine)
     return entry
 
 
@@ -60,7 +59,6 @@ def add_all(
     plan: ScoringPlan,
     *,
     engine: Engine = SERIAL,
-    progress: bool = False,
 ) -> list[Entry]:
     """Validate submissions, recompute their scores in one pass over the samples and store them in turn.
 
@@ -72,7 +70,6 @@ def add_all(
         samples: The test set.
         plan: Readers and image scorers; those of the entries they are to be ranked with.
         engine: Where samples are scored; the entries do not depend on it.
-        progress: Show bars on standard error.
 
     Raises:
         SubmissionError: A submission has faults, its version is in the store or in `archives` already, or its
@@ -96,7 +93,7 @@ def add_all(
         with tempfile.TemporaryDirectory(prefix=".adding-", dir=store.root) as made:
             predictions = [one.predictions for one in taken]
             folders = [Path(made) / str(number) for number in range(len(taken))]
-            runs = score(predictions, samples, folders, plan, engine=engine, progress=progress)
+            runs = score(predictions, samples, folders, plan, engine=engine)
             shown = {sample.sample_id for sample in card.browsed}
             seen = [inspect_predictions(one, samples, shown) for one in predictions]
             with store.locked():

@@ -35,7 +35,6 @@ def add_references(
     *,
     parts_of: str | None = None,
     engine: Engine = SERIAL,
-    progress: bool = False,
 ) -> list[Entry]:
     """Pack, validate and add every method of a bench folder; oracles and entries that exist are left alone.
 
@@ -48,7 +47,6 @@ def add_references(
         plan: Readers and image scorers.
         parts_of: A method; the others whose names begin with its name are its ablations.
         engine: Where samples are scored.
-        progress: Show bars on standard error.
 
     Raises:
         SubmissionError: There are no predictions in the folder, or none of `parts_of`.
@@ -80,7 +78,7 @@ def add_references(
             write_text(place / SUBMISSION_FILE, form.to_yaml())
             archives.append(place / "submission.zip")
             pack(path, place / SUBMISSION_FILE, archives[-1], samples.sample_ids)
-        return add_all(store, archives, samples, plan, engine=engine, progress=progress)
+        return add_all(store, archives, samples, plan, engine=engine)
 
 
 def reference_form(

@@ -39,16 +39,13 @@ _NETS: Final = {"lpips": "alex", "lpips_squeeze": "squeeze", "lpips_vgg": "vgg"}
 _OF_SETS: Final = ("frd", "krd", "fid", "kid")
 
 
-def recompute(
-    store: Store, samples: Samples, archives: Path, *, progress: bool = False
-) -> tuple[int, Faults]:
+def recompute(store: Store, samples: Samples, archives: Path) -> tuple[int, Faults]:
     """Score again every entry of a data set whose archive is at hand; nothing is changed.
 
     Args:
         store: The store.
         samples: The data set.
         archives: A folder of submitted archives, whatever they are called; or one of them.
-        progress: Show a bar on standard error.
 
     Returns:
         The number of entries that were scored again, and where they are not what came out.
@@ -65,7 +62,7 @@ def recompute(
     for entry, path in found:
         where = entry.folder.relative_to(store.root).as_posix()
         try:
-            problems = list(_problems(entry, path, samples, store.card(slug).texts, progress))
+            problems = list(_problems(entry, path, samples, store.card(slug).texts))
         except MdlpBenchError as error:
             problems = [str(error)]
         for problem in problems:
@@ -73,7 +70,7 @@ def recompute(
     return len(found), faults
 
 
-def _problems(entry: Entry, path: Path, samples: Samples, texts: bool, progress: bool) -> Iterator[str]:
+def _problems(entry: Entry, path: Path, samples: Samples, texts: bool) -> Iterator[str]:
     record = entry.run.record
     net = next((net for name, net in _NETS.items() if name in entry.table.column_names), "none")
     names = [reader.name for reader in record.readers]
@@ -85,7 +82,7 @@ def _problems(entry: Entry, path: Path, samples: Samples, texts: bool, progress:
         predictions = read_submission(path, samples, Path(work) / "pictures")
         if predictions.form != entry.record.submission:
             yield "its form is not that of its archive"
-        (run,) = score([predictions], samples, [Path(work) / "run"], plan, progress=progress)
+        (run,) = score([predictions], samples, [Path(work) / "run"], plan)
         shown = {file.stem for file in (entry.folder / THUMBNAILS).glob("*.webp")}
         seen = inspect_predictions(predictions, samples, shown)
         table = seen.append_to(run.per_sample()).sort_by("sample_id")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from itertools import islice
@@ -18,6 +18,7 @@ from mdlp_bench.engine import SERIAL, Engine
 from mdlp_bench.errors import DataError
 from mdlp_bench.images import encode
 from mdlp_bench.metrics.protocol import WORKING_SIZE
+from mdlp_bench.progress import progress_bar
 from mdlp_bench.schema import EncodedImage, Sample
 from mdlp_bench.synth.degrade import Recipe, finish, synthesise
 from mdlp_bench.synth.exact import rendered_under
@@ -78,7 +79,6 @@ def synthesise_rendered(
     ratios: Ratios = DEFAULT_RATIOS,
     only: str | None = None,
     engine: Engine = SERIAL,
-    progress: Callable[[int], None] | None = None,
 ) -> Manifest:
     """Render `n` plates, degrade them and write the data set.
 
@@ -92,7 +92,6 @@ def synthesise_rendered(
         ratios: Shares of the plate-disjoint splits.
         only: Draw plates of this split alone.
         engine: Where; the bytes do not depend on it.
-        progress: Called as rows are done.
 
     Raises:
         DataError: `n` is below 1, no plate can fall into the split, or as in `write_parquet`.
@@ -114,14 +113,14 @@ def synthesise_rendered(
         "plates": {"n": n, "provinces": provinces, "only": only},
         **_made_by(recipe, seed, n_frames, ratios),
     }
-    return write_parquet(
-        made,
-        out,
-        name=f"rendered-{recipe.id}",
-        made_by=made_by,
-        rendered_under=rendered_under(),
-        progress=progress,
-    )
+    with progress_bar(n, "Degrading", "plate") as bar:
+        return write_parquet(
+            bar.over(made),
+            out,
+            name=f"rendered-{recipe.id}",
+            made_by=made_by,
+            rendered_under=rendered_under(),
+        )
 
 
 def synthesise_samples(
@@ -134,7 +133,6 @@ def synthesise_samples(
     n_frames: int = 3,
     ratios: Ratios = DEFAULT_RATIOS,
     engine: Engine = SERIAL,
-    progress: Callable[[int], None] | None = None,
 ) -> Manifest:
     """Degrade the ground truths of a data set, e.g. of CCPD scenes, and write the synthetic data set.
 
@@ -147,7 +145,6 @@ def synthesise_samples(
         n_frames: Frames a sample.
         ratios: Shares of the plate-disjoint splits.
         engine: Where; the bytes do not depend on it.
-        progress: Called as rows are done.
 
     Raises:
         DataError: There are fewer than `n` samples, one has no ground truth, or as in `write_parquet`.
@@ -158,9 +155,8 @@ def synthesise_samples(
     made = synthesise(_resplit(chosen, ratios), recipe, seed=seed, n_frames=n_frames, engine=engine)
     name = f"{plates.name.replace('/', '-')}-{recipe.id}"
     made_by = {"ground truth": {"name": plates.name, "n": n}, **_made_by(recipe, seed, n_frames, ratios)}
-    return write_parquet(
-        made, out, name=name, made_by=made_by, rendered_under=rendered_under(), progress=progress
-    )
+    with progress_bar(len(chosen), "Degrading", "plate") as bar:
+        return write_parquet(bar.over(made), out, name=name, made_by=made_by, rendered_under=rendered_under())
 
 
 def _made_by(recipe: Recipe, seed: int, n_frames: int, ratios: Ratios) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -12,6 +11,7 @@ import numpy as np
 from mdlp_bench.errors import DataError
 from mdlp_bench.files import seed_for
 from mdlp_bench.metrics.text import accuracy, confident_from
+from mdlp_bench.progress import progress_bar
 from mdlp_bench.readers.base import Reader, Reading
 from mdlp_bench.training.reader_data import layout_shares, render_pool, vary
 
@@ -39,9 +39,7 @@ class Calibration:
     believed: float
 
 
-def calibrate(
-    reader: Reader, folder: Path, *, plates: int = PLATES, progress: Callable[[int], object] | None = None
-) -> Calibration:
+def calibrate(reader: Reader, folder: Path, *, plates: int = PLATES) -> Calibration:
     """Read rendered plates, varied as in the reader's training, and find the confidence.
 
     The plates are of every layout of the reader's grammars and none of the training's. They vary in crop,
@@ -52,21 +50,20 @@ def calibrate(
         reader: Which; its own `believed_from` is not looked at.
         folder: Keeps the renders, for the next reader.
         plates: How many; 1 % of those believed are the errors that it counts on.
-        progress: Called with the number of plates read since the last call.
 
     Raises:
         DataError: A shard of renders is damaged, or the reader gives no confidences.
     """
     pool = render_pool(folder, _STREAM, plates, layout_shares(reader.descriptor.grammars))
     readings: list[Reading] = []
-    for start in range(0, plates, _BATCH):
-        chosen = range(start, min(start + _BATCH, plates))
-        rngs = [np.random.default_rng(seed_for("vary", "calibration", index)) for index in chosen]
-        readings += reader.read(
-            [vary(pool.images[index], rng) for index, rng in zip(chosen, rngs, strict=True)]
-        )
-        if progress is not None:
-            progress(len(chosen))
+    with progress_bar(plates, "Reading", "plate") as bar:
+        for start in range(0, plates, _BATCH):
+            chosen = range(start, min(start + _BATCH, plates))
+            rngs = [np.random.default_rng(seed_for("vary", "calibration", index)) for index in chosen]
+            readings += reader.read(
+                [vary(pool.images[index], rng) for index, rng in zip(chosen, rngs, strict=True)]
+            )
+            bar.update(len(chosen))
     confidences = np.array([reading.confidence for reading in readings])
     said = confidences[[reading.text != "" for reading in readings]]
     if len(said) and (said == 1).all():

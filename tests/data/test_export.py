@@ -13,6 +13,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
+from mdlp_bench import progress
 from mdlp_bench.cli.data import app
 from mdlp_bench.curate.diff import diff
 from mdlp_bench.data import Samples, open_samples, write_parquet
@@ -111,25 +112,33 @@ def test_webdataset(mdlp: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         assert parts.get("gt.jpg") == (row["gt"] and row["gt"]["bytes"])
 
 
+def _interrupted(layout: str, samples: Samples, out: Path) -> None:
+    """Export until the first sample is done."""
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    assert len(samples)  # their images are checked before the export begins
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(progress._Bar, "update", stop)
+        EXPORTS[layout].write(samples, out)
+
+
 @pytest.mark.parametrize("layout", sorted(EXPORTS))
 def test_interrupted_exports_continue(
     mdlp: Path, tmp_path: Path, layout: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(webdataset_module, "SHARD_SAMPLES", 1)
     samples = open_samples(mdlp)
-    EXPORTS[layout].write(samples, tmp_path / "whole", None)
+    EXPORTS[layout].write(samples, tmp_path / "whole")
 
-    def stop(_: int) -> None:
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        EXPORTS[layout].write(samples, tmp_path / "cut", stop)
+    _interrupted(layout, samples, tmp_path / "cut")
     with pytest.raises(DataError, match="unfinished work that differs: samples was"):
-        EXPORTS[layout].write(samples.select(split="val"), tmp_path / "cut", None)
-    EXPORTS[layout].write(samples, tmp_path / "cut", None)
+        EXPORTS[layout].write(samples.select(split="val"), tmp_path / "cut")
+    EXPORTS[layout].write(samples, tmp_path / "cut")
     assert tree(tmp_path / "cut") == tree(tmp_path / "whole")
     with pytest.raises(DataError, match="not empty"):
-        EXPORTS[layout].write(samples, tmp_path / "whole", None)
+        EXPORTS[layout].write(samples, tmp_path / "whole")
 
 
 @pytest.mark.parametrize("layout", sorted(EXPORTS))
@@ -137,7 +146,7 @@ def test_exports_stopped_before_any_write_end_the_same(
     mdlp: Path, resumes: Callable[..., int], layout: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(webdataset_module, "SHARD_SAMPLES", 1)
-    assert resumes(lambda out: EXPORTS[layout].write(open_samples(mdlp), out, None)) >= 4
+    assert resumes(lambda out: EXPORTS[layout].write(open_samples(mdlp), out)) >= 4
 
 
 def test_a_repository_stopped_before_any_write_ends_the_same(mdlp: Path, resumes: Callable[..., int]) -> None:
@@ -147,19 +156,15 @@ def test_a_repository_stopped_before_any_write_ends_the_same(mdlp: Path, resumes
 def test_exports_of_changed_pixels_or_another_layout_are_refused(
     mdlp: Path, tmp_path: Path, draw: Draw
 ) -> None:
-    def stop(_: int) -> None:
-        raise KeyboardInterrupt
-
     for layout in EXPORTS:
-        with pytest.raises(KeyboardInterrupt):
-            EXPORTS[layout].write(open_samples(mdlp), tmp_path / layout, stop)
+        _interrupted(layout, open_samples(mdlp), tmp_path / layout)
     (mdlp / "train/inputs/a/img_1.jpg").write_bytes(draw(999))
     for layout in EXPORTS:
         with pytest.raises(DataError, match="unfinished work that differs: fingerprint was"):
-            EXPORTS[layout].write(open_samples(mdlp), tmp_path / layout, None)
+            EXPORTS[layout].write(open_samples(mdlp), tmp_path / layout)
         for other in EXPORTS.keys() - {layout}:
             with pytest.raises(DataError, match=f'layout was "{layout}" and is now "{other}"'):
-                EXPORTS[other].write(open_samples(mdlp), tmp_path / layout, None)
+                EXPORTS[other].write(open_samples(mdlp), tmp_path / layout)
         with pytest.raises(DataError, match="unfinished work that differs"):
             export_huggingface(open_samples(mdlp), tmp_path / layout, CARD)
 
@@ -169,7 +174,7 @@ def test_layouts_that_need_frames(mdlp: Path, tmp_path: Path, layout: str) -> No
     rows = [row | {"frames": [], "frame_indices": []} for row in open_samples(mdlp).rows()]
     write_parquet(rows, tmp_path / "pq")
     with pytest.raises(DataError, match="sample train-a: has no frames"):
-        EXPORTS[layout].write(open_samples(tmp_path / "pq"), tmp_path / "out", None)
+        EXPORTS[layout].write(open_samples(tmp_path / "pq"), tmp_path / "out")
 
 
 @pytest.fixture

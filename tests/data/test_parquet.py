@@ -156,11 +156,14 @@ def test_an_unfinished_build_of_other_samples_is_refused(
 def _interrupted(samples: Any, out: Path, **options: Any) -> None:
     """Build until the first shard is done."""
 
-    def stop(_: int) -> None:
+    def finish(self: Any, *arguments: Any) -> None:
+        finished(self, *arguments)
         raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt):
-        write_parquet(samples, out, progress=stop, shard_rows=1, **options)
+    finished = shards.ShardWriter.finish
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(shards.ShardWriter, "finish", finish)
+        write_parquet(samples, out, shard_rows=1, **options)
 
 
 class _ReadToTell(FileSamples):

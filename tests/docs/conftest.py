@@ -80,7 +80,7 @@ class World:
 
     def _exported(self, layout: str, path: Path) -> None:
         self._data(path.with_name("of-mdlp"), PLATES_MDLP)
-        EXPORTS[layout].write(open_samples(path.with_name("of-mdlp")), path, None)
+        EXPORTS[layout].write(open_samples(path.with_name("of-mdlp")), path)
 
     def _bench(self, path: Path) -> None:
         self._data(path / "data")

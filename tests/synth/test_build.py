@@ -6,6 +6,7 @@ import json
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -13,6 +14,7 @@ from typer.testing import CliRunner
 from mdlp_bench.cli.main import app
 from mdlp_bench.data import open_samples
 from mdlp_bench.data.plate_split import DEFAULT_RATIOS, split_of
+from mdlp_bench.data.shards import ShardWriter
 from mdlp_bench.engine import Engine
 from mdlp_bench.errors import DataError
 from mdlp_bench.images import decode
@@ -60,11 +62,14 @@ def test_stopped_before_any_write_it_ends_the_same(resumes: Callable[..., int]) 
 
 
 def test_another_recipe_or_number_of_frames_does_not_go_on(tmp_path: Path) -> None:
-    def stop(_: int) -> None:
+    def finish(self: Any, *arguments: Any) -> None:
+        finished(self, *arguments)
         raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt):
-        synthesise_rendered(load_recipe("bicubic"), 3, tmp_path / "out", progress=stop)
+    finished = ShardWriter.finish
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(ShardWriter, "finish", finish)
+        synthesise_rendered(load_recipe("bicubic"), 3, tmp_path / "out")
     with pytest.raises(DataError, match=r'recipe\.name was "bicubic" and is now "motion"'):
         synthesise_rendered(load_recipe("motion"), 3, tmp_path / "out")
     with pytest.raises(DataError, match=r"made by\.frames was 3 and is now 5"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
@@ -22,6 +22,7 @@ from mdlp_bench.engine import SERIAL, Engine, Loaded
 from mdlp_bench.errors import DataError
 from mdlp_bench.files import write_json
 from mdlp_bench.images import decode
+from mdlp_bench.progress import progress_bar
 from mdlp_bench.readers.base import Reader
 from mdlp_bench.report import Card, Picture, picture, write_report
 
@@ -50,7 +51,6 @@ def audit(
     *,
     reader: str | None = None,
     engine: Engine = SERIAL,
-    progress: Callable[[int], None] | None = None,
 ) -> Audit:
     """Look for leaks, duplicates, broken and doubtful samples (see `CHECKS`).
 
@@ -63,7 +63,6 @@ def audit(
         config: Thresholds.
         reader: Name or path of a reader (see `load_reader`) that labels are compared with.
         engine: Where; the result does not depend on it.
-        progress: Called with the number of samples just examined.
 
     Raises:
         DataError: There are no samples, or the data set as a whole cannot be read.
@@ -75,7 +74,7 @@ def audit(
         raise DataError(f"{samples.name}: there is no sample to audit")
     loaded = Loaded(_load, reader)
     findings: list[Finding] = list(_listed(samples))
-    with tempfile.TemporaryFile() as signatures:
+    with tempfile.TemporaryFile() as signatures, progress_bar(sum(splits.values()), "Auditing") as bar:
         gathered = Gathered(signatures)
         work = partial(_examined, samples, config, loaded)
         for results in engine.map(work, _chunks(samples.candidates())):
@@ -85,8 +84,7 @@ def audit(
                 else:
                     findings += [_single(code, message, item) for code, message in item.faults]
             gathered.add([item for item in results if isinstance(item, Examined)])
-            if progress is not None:
-                progress(len(results))
+            bar.update(len(results))
         columns = gathered.columns()
         findings += compare(columns, config)
     order = {code: number for number, code in enumerate(CHECKS)}

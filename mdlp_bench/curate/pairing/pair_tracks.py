@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,7 +21,9 @@ from mdlp_bench.engine import SERIAL, Engine, Loaded
 from mdlp_bench.errors import DataError
 from mdlp_bench.files import atomic_path, sha256_bytes, write_json
 from mdlp_bench.output_folder import unfinished
+from mdlp_bench.progress import progress_bar
 from mdlp_bench.readers.base import Reader
+from mdlp_bench.schema import Sample
 
 REPORT_JSON: Final = "pairing.json"
 REPORT_HTML: Final = "pairing.html"
@@ -42,7 +44,6 @@ def pair(
     name: str | None = None,
     version: str = "1.0.0",
     engine: Engine = SERIAL,
-    progress: Callable[[int], None] | None = None,
 ) -> PairingReport:
     """Make a data set of triplets from tracks.
 
@@ -59,7 +60,6 @@ def pair(
         name: Name of the data set (default: that of the tracks).
         version: Version of the data set.
         engine: Where; the bytes do not depend on it.
-        progress: Called as tracks are done.
 
     Returns:
         The report.
@@ -88,33 +88,28 @@ def pair(
         with (
             atomic_path(out / TRACKS_TABLE) as table,
             pq.ParquetWriter(table, TRACKS_SCHEMA, compression="zstd") as writer,
+            progress_bar(limit, "Pairing", "track") as bar,
         ):
-            rows = _tell(outcomes, builder, writer, progress)
-            first = next(rows, None)
+            made = _tabled(bar.over(outcomes), builder, writer)
+            first = next(made, None)
             if first is None:
                 report = builder.build(name)
                 reasons = ", ".join(f"{code} {count}" for code, count in report.rejected.items())
                 example = next((report.examples[code][0] for code in report.rejected), "no track")
                 raise DataError(f"{tracks}: no track gives a triplet ({reasons}); the first: {example}")
-            write_shards(_chain(first, rows), out, name=name, version=version)
+            write_shards(chain([first], made), out, name=name, version=version)
         report = builder.build(name)
         write_json(out / REPORT_JSON, report.model_dump(mode="json"))
         builder.write_html(out / REPORT_HTML, report)
     return report
 
 
-def _chain(first: dict[str, Any], rest: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    yield first
-    yield from rest
-
-
-def _tell(
+def _tabled(
     outcomes: Iterable[Outcome],
     builder: ReportBuilder,
     writer: pq.ParquetWriter,
-    progress: Callable[[int], None] | None,
-) -> Iterator[dict[str, Any]]:
-    """The sample rows of outcomes that are counted and tabled on the way."""
+) -> Iterator[Sample]:
+    """The samples of outcomes, which are counted and tabled on the way."""
     waiting: list[dict[str, Any]] = []
     for outcome in outcomes:
         builder.add(outcome)
@@ -122,9 +117,7 @@ def _tell(
         if len(waiting) == _TABLE_ROWS:
             writer.write_batch(pa.RecordBatch.from_pylist(waiting, TRACKS_SCHEMA))
             waiting = []
-        if progress is not None:
-            progress(1)
-        yield from outcome.rows
+        yield from outcome.samples
     if waiting:
         writer.write_batch(pa.RecordBatch.from_pylist(waiting, TRACKS_SCHEMA))
 

@@ -123,17 +123,17 @@ class ReportBuilder:
     def add(self, outcome: Outcome) -> None:
         """Count one track."""
         self._counts["tracks"] += 1
-        self._counts["kept"] += bool(outcome.rows)
-        self._counts["triplets"] += len(outcome.rows)
+        self._counts["kept"] += bool(outcome.samples)
+        self._counts["triplets"] += len(outcome.samples)
         for rejection in outcome.rejections:
             self._rejected[rejection.code] += 1
             self._example(rejection.code, rejection.message)
         for code, message in outcome.notes:
             self._notes[code] += 1
             self._example(code, message)
-        self._origins[outcome.text_origin or "none"] += len(outcome.rows)
+        self._origins[outcome.text_origin or "none"] += len(outcome.samples)
         self._measure(outcome)
-        if outcome.rows:
+        if outcome.samples:
             self._keep("kept", KEPT_SHOWN, outcome)
         elif outcome.rejections:
             self._keep(outcome.rejections[0].code, REJECTED_SHOWN, outcome)
@@ -227,7 +227,7 @@ def track_row(outcome: Outcome) -> dict[str, Any]:
     ]
     return {
         "track_id": outcome.track_id,
-        "sample_ids": [row["sample_id"] for row in outcome.rows],
+        "sample_ids": [sample.sample_id for sample in outcome.samples],
         "reasons": [rejection.code for rejection in outcome.rejections],
         "messages": [r.message for r in outcome.rejections] + [message for _, message in outcome.notes],
         "gt_index": None if outcome.gt is None else outcome.indices[outcome.gt],

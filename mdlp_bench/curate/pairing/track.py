@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from mdlp_bench.errors import DataError
 from mdlp_bench.images import ImageU8
 from mdlp_bench.quality.measures import measure_frame, unsteady
 from mdlp_bench.readers.base import Reader, Reading
+from mdlp_bench.schema import EncodedImage, Sample, TextOrigin
 
 SHOWN_FRAMES: Final = 3
 
@@ -36,7 +37,7 @@ class Outcome:
 
     Attributes:
         track_id: The track.
-        rows: Sample rows of its triplets.
+        samples: Its triplets.
         rejections: Why there are no (or not all) triplets.
         notes: What is odd and led to no rejection, as (code, message).
         indices: Frame numbers, in order.
@@ -51,7 +52,7 @@ class Outcome:
     """
 
     track_id: str
-    rows: tuple[dict[str, Any], ...] = ()
+    samples: tuple[Sample, ...] = ()
     rejections: tuple[Rejection, ...] = ()
     notes: tuple[tuple[str, str], ...] = ()
     indices: tuple[int, ...] = ()
@@ -61,7 +62,7 @@ class Outcome:
     starts: tuple[int, ...] = ()
     consensus: Consensus | None = None
     text: str | None = None
-    text_origin: str | None = None
+    text_origin: TextOrigin | None = None
     shown: tuple[tuple[bytes, str], ...] = field(default=(), repr=False)
 
 
@@ -86,7 +87,7 @@ class _TrackPairing:
     def __init__(self, track: Track, config: PairingConfig, readers: Sequence[Reader]) -> None:
         self.track, self.config, self.readers = track, config, readers
         self.notes: list[tuple[str, str]] = list(track.notes)
-        self.images: list[dict[str, Any] | None] = []
+        self.images: list[EncodedImage | None] = []
         self.frames: list[Measured] = []
         self.readings: list[tuple[Reading, ...]] = []
         self.gt: int | None = None
@@ -155,7 +156,7 @@ class _TrackPairing:
         if (found := unsteady(sizes)) is not None:
             self.notes.append(("unsteady-size", f"track {self.track.track_id}: {found}"))
 
-    def _text(self) -> tuple[str | None, str | None, str | None]:
+    def _text(self) -> tuple[str | None, TextOrigin | None, str | None]:
         """Text, its origin, and what speaks against it."""
         gt = self.frames[self.gt or 0]
         if self.readers:
@@ -197,7 +198,7 @@ class _TrackPairing:
     def _sure(self, consensus: Consensus) -> bool:
         return consensus.confidence >= self.config.min_text_confidence
 
-    def _triplets(self, text: str | None, origin: str | None) -> Outcome:
+    def _triplets(self, text: str | None, origin: TextOrigin | None) -> Outcome:
         gt = self.gt or 0
         starts = choose_windows(self.frames, gt, self.config)
         if not starts:
@@ -206,7 +207,7 @@ class _TrackPairing:
                 f"no {self.config.n_frames} consecutive usable frames before frame "
                 f"{self.track.frames[gt].index} fit the policy {self.config.policy}",
             )
-        rows: list[dict[str, Any]] = []
+        samples: list[Sample] = []
         kept: list[int] = []
         rejections: list[Rejection] = []
         for start in sorted(starts):
@@ -215,8 +216,8 @@ class _TrackPairing:
                 rejections.append(Rejection("not-degraded", f"track {self.track.track_id}: {complaint}"))
             else:
                 kept.append(start)
-                rows.append(self._row(window, gt, text, origin))
-        return self._outcome(tuple(rows), tuple(rejections), tuple(kept), text, origin)
+                samples.append(self._sample(window, gt, text, origin))
+        return self._outcome(tuple(samples), tuple(rejections), tuple(kept), text, origin)
 
     def _too_readable(self, position: int, text: str | None) -> str | None:
         frame, gt = self.frames[position], self.frames[self.gt or 0]
@@ -233,26 +234,26 @@ class _TrackPairing:
                 return f"frame {index} is read as {text} with confidence {reading.confidence:.2f}"
         return None
 
-    def _row(self, window: range, gt: int, text: str | None, origin: str | None) -> dict[str, Any]:
+    def _sample(self, window: range, gt: int, text: str | None, origin: TextOrigin | None) -> Sample:
         track = self.track
         layout = track.layout
         if layout is None and text is not None and plate.is_valid(text):
             layouts = plate.parse(text).layouts
             layout = layouts[0] if len(layouts) == 1 else None
-        return {
-            "sample_id": sample_id_of(f"{track.track_id}-{track.frames[window[0]].index:04d}"),
-            "plate_id": track.plate_id or text or track.track_id,
-            "track_id": track.track_id,
-            "split": track.split,
-            "domain": "real",
-            "source": "tracks",
-            "frames": [self.images[p] for p in window],
-            "frame_indices": [track.frames[p].index for p in window],
-            "gt": self.images[gt],
-            "text": text,
-            "text_origin": origin,
-            "layout": layout,
-        }
+        return Sample(
+            sample_id=sample_id_of(f"{track.track_id}-{track.frames[window[0]].index:04d}"),
+            plate_id=track.plate_id or text or track.track_id,
+            track_id=track.track_id,
+            split=track.split,
+            domain="real",
+            source="tracks",
+            frames=tuple(image for image in self.images[window.start : window.stop] if image is not None),
+            frame_indices=tuple(track.frames[p].index for p in window),
+            gt=self.images[gt],
+            text=text,
+            text_origin=origin,
+            layout=layout,
+        )
 
     def _rejected(self, code: RejectCode, message: str) -> Outcome:
         return self._outcome(
@@ -261,11 +262,11 @@ class _TrackPairing:
 
     def _outcome(
         self,
-        rows: tuple[dict[str, Any], ...],
+        samples: tuple[Sample, ...],
         rejections: tuple[Rejection, ...],
         starts: tuple[int, ...],
         text: str | None,
-        origin: str | None,
+        origin: TextOrigin | None,
     ) -> Outcome:
         usable = [p for p, image in enumerate(self.images) if image is not None]
         first = starts[0] if starts else 0
@@ -277,10 +278,10 @@ class _TrackPairing:
             image = self.images[place]
             if image is not None:
                 role = "ground truth" if place == self.gt else "frame"
-                shown.append((image["bytes"], f"{role} {self.track.frames[place].index}"))
+                shown.append((image.content, f"{role} {self.track.frames[place].index}"))
         return Outcome(
             track_id=self.track.track_id,
-            rows=rows,
+            samples=samples,
             rejections=rejections,
             notes=tuple(self.notes),
             indices=tuple(frame.index for frame in self.track.frames),

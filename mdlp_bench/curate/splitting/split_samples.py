@@ -12,7 +12,7 @@ from mdlp_bench.curate.splitting.balance import best_seed, describe
 from mdlp_bench.curate.splitting.config import SplitReport, SplitRule
 from mdlp_bench.curate.splitting.resplit import ResplitSamples
 from mdlp_bench.curate.splitting.strata import gather_facts, group_samples
-from mdlp_bench.data.build import Progress, build_identity, write_shards
+from mdlp_bench.data.build import build_identity, write_shards
 from mdlp_bench.data.plate_split import check_ratios
 from mdlp_bench.data.samples import Samples
 from mdlp_bench.engine import SERIAL, Engine
@@ -37,7 +37,6 @@ def split_dataset(
     version: str = "1.0.0",
     supersedes: str | None = None,
     engine: Engine = SERIAL,
-    progress: Progress | None = None,
 ) -> SplitReport:
     """Write a data set with new splits, and `split.json` (the report) beside its manifest.
 
@@ -51,7 +50,6 @@ def split_dataset(
         version: Version of the data set.
         supersedes: The version it replaces.
         engine: Where shards are written; the bytes do not depend on it.
-        progress: Called as rows are written.
 
     Raises:
         DataError: The ratios are no shares, a column cannot be split by, or as in `write_parquet`.
@@ -71,7 +69,7 @@ def split_dataset(
     identity = build_identity(resplit, name=name, version=version, supersedes=supersedes, made_by=made_by)
     with unfinished(out, identity):
         manifest = write_shards(
-            resplit, out, name=name, version=version, supersedes=supersedes, engine=engine, progress=progress
+            resplit, out, name=name, version=version, supersedes=supersedes, engine=engine
         )
         report = describe(manifest.name, facts, groups, assigned, rule, repaired, left_out)
         write_json(out / REPORT, report.model_dump(mode="json"))

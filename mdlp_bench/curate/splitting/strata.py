@@ -10,6 +10,7 @@ import numpy as np
 
 from mdlp_bench.data.plate_split import unit_hash
 from mdlp_bench.data.samples import Problem, Samples
+from mdlp_bench.progress import progress_bar
 from mdlp_bench.schema import Sample
 
 LEVELS: Final[tuple[tuple[str, float], ...]] = (
@@ -38,8 +39,9 @@ def gather_facts(samples: Samples, by: Sequence[str]) -> tuple[list[SampleFacts]
     """What splitting needs to know of every sound sample, and the number of others; reads images once."""
     facts: list[SampleFacts] = []
     left_out = 0
-    for ids in samples.candidates().values():
-        for sample in samples.load(ids):
+    candidates = samples.candidates().values()
+    with progress_bar(sum(map(len, candidates)), "Reading") as bar:
+        for sample in bar.over(item for ids in candidates for item in samples.load(ids)):
             if isinstance(sample, Problem):
                 left_out += 1
                 continue

@@ -15,6 +15,7 @@ from mdlp_bench.data.samples import ProblemCode
 from mdlp_bench.data.sources.names import printable, read_file
 from mdlp_bench.errors import DataError
 from mdlp_bench.images import ImageU8
+from mdlp_bench.schema import EncodedImage
 
 Box = tuple[int, int, int, int]
 """Left, top, right, bottom in pixels; right and bottom are exclusive."""
@@ -34,8 +35,8 @@ class FrameRef:
     path: Path
     region: Box | Corners | None = None
 
-    def load(self) -> tuple[dict[str, Any], ImageU8]:
-        """The frame as an `Image` struct and as uint8 RGB [H, W, 3].
+    def load(self) -> tuple[EncodedImage, ImageU8]:
+        """The frame encoded and as uint8 RGB [H, W, 3].
 
         Without a region the bytes are the file's. A cut-out has no original bytes: it is encoded as PNG.
 
@@ -47,12 +48,12 @@ class FrameRef:
         images.verify(content, name)
         pixels = images.decode(content, name)
         if self.region is None:
-            return {"bytes": content, "path": printable(self.path.name)}, pixels
+            return EncodedImage(content, printable(self.path.name)), pixels
         try:
             pixels = _cut(pixels, self.region)
         except DataError as error:
             raise DataError(f"{name}: {error}") from error
-        return {"bytes": images.encode(pixels), "path": printable(f"{self.path.stem}.png")}, pixels
+        return EncodedImage(images.encode(pixels), printable(f"{self.path.stem}.png")), pixels
 
 
 @dataclass(frozen=True, slots=True)

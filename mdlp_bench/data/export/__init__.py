@@ -11,8 +11,6 @@ from mdlp_bench.data.export.folders import export_lrlpr, export_mdlp
 from mdlp_bench.data.export.webdataset import export_webdataset
 from mdlp_bench.data.samples import Samples
 
-Progress = Callable[[int], None]
-
 
 @dataclass(frozen=True, slots=True)
 class Export:
@@ -20,7 +18,7 @@ class Export:
 
     name: str
     layout: str
-    write: Callable[[Samples, Path, Progress | None], int]
+    write: Callable[[Samples, Path], int]
 
 
 EXPORTS: Final[dict[str, Export]] = {
@@ -37,4 +35,4 @@ EXPORTS: Final[dict[str, Export]] = {
 }
 """The plain layouts; Parquet and the Hugging Face repository need more facts and have their own functions."""
 
-__all__ = ["EXPORTS", "Export", "Progress", "export_lrlpr", "export_mdlp", "export_webdataset"]
+__all__ = ["EXPORTS", "Export", "export_lrlpr", "export_mdlp", "export_webdataset"]

@@ -22,10 +22,11 @@ from mdlp_bench.data.sources.mdlp import EXTRA_COLUMNS
 from mdlp_bench.data.sources.names import IMAGE_SUFFIXES, sample_id_of
 from mdlp_bench.errors import DataError
 from mdlp_bench.output_folder import unfinished
+from mdlp_bench.progress import progress_bar
 from mdlp_bench.schema import EncodedImage, Sample
 
 
-def export_mdlp(samples: Samples, out: Path, progress: Any = None) -> int:
+def export_mdlp(samples: Samples, out: Path) -> int:
     """Write the official layout, with a `labels.csv` that keeps what the folders cannot say.
 
     Group and image names are kept where the samples came from this layout. Opening the result gives the same
@@ -34,7 +35,6 @@ def export_mdlp(samples: Samples, out: Path, progress: Any = None) -> int:
     Args:
         samples: Samples with frames (ground truth is optional).
         out: New folder, or the unfinished export of the same samples.
-        progress: Called with the number of samples just written.
 
     Returns:
         The number of samples.
@@ -47,8 +47,8 @@ def export_mdlp(samples: Samples, out: Path, progress: Any = None) -> int:
     lines: list[list[str]] = [["split", "group", "text", *columns]]
     groups: dict[str, Names] = defaultdict(Names)
     check_splits(samples)
-    with unfinished(out, export_identity("mdlp", samples)):
-        for sample in samples:
+    with unfinished(out, export_identity("mdlp", samples)), progress_bar(len(samples), "Exporting") as bar:
+        for sample in bar.over(samples):
             _check_frames(sample)
             split = sample_id_of(sample.split)
             group = groups[split].give(_group_name(sample), sample.sample_id)
@@ -58,13 +58,11 @@ def export_mdlp(samples: Samples, out: Path, progress: Any = None) -> int:
                 write_once(out / split / "gt" / group / _image_name(sample.gt, "gt"), sample.gt.content)
             kept = (getattr(sample, name) or "" for name in columns)
             lines.append([split, group, sample.text or "", *kept])
-            if progress is not None:
-                progress(1)
         write_table(out / "labels.csv", lines)
     return len(lines) - 1
 
 
-def export_lrlpr(samples: Samples, out: Path, progress: Any = None) -> int:
+def export_lrlpr(samples: Samples, out: Path) -> int:
     """Write LRLPR tracks: frames as `lr-00n`, ground truth as `hr-001`, `annotations.json` beside them.
 
     Samples that came from LRLPR keep their scenario, layout and track; others are numbered. `tracks.csv` says
@@ -73,7 +71,6 @@ def export_lrlpr(samples: Samples, out: Path, progress: Any = None) -> int:
     Args:
         samples: Samples with frames (ground truth is optional, as in the test tracks).
         out: New folder, or the unfinished export of the same samples.
-        progress: Called with the number of samples just written.
 
     Returns:
         The number of samples.
@@ -85,8 +82,8 @@ def export_lrlpr(samples: Samples, out: Path, progress: Any = None) -> int:
     numbers: Counter[str] = Counter()
     folders: dict[str, str] = {}
     check_splits(samples)
-    with unfinished(out, export_identity("lrlpr", samples)):
-        for sample in samples:
+    with unfinished(out, export_identity("lrlpr", samples)), progress_bar(len(samples), "Exporting") as bar:
+        for sample in bar.over(samples):
             _check_frames(sample)
             place = _track_folder(sample, numbers, folders)
             folders[place.as_posix()] = sample.sample_id
@@ -102,8 +99,6 @@ def export_lrlpr(samples: Samples, out: Path, progress: Any = None) -> int:
             }
             content = json.dumps(annotation, ensure_ascii=False, indent=2) + "\n"
             write_once(folder / "annotations.json", content.encode())
-            if progress is not None:
-                progress(1)
         write_table(out / "tracks.csv", [("track", "sample_id"), *folders.items()])
     return len(folders)
 

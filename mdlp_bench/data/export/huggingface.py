@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 from mdlp_bench.data.build import build_identity, write_shards
@@ -30,7 +29,6 @@ def export_huggingface(
     version: str = "1.0.0",
     supersedes: str | None = None,
     engine: Engine = SERIAL,
-    progress: Callable[[int], None] | None = None,
 ) -> Manifest:
     """Write a folder that `datasets.load_dataset(path)` opens with its splits and decoded images.
 
@@ -44,7 +42,6 @@ def export_huggingface(
         version: Version of the data set.
         supersedes: The version this one replaces.
         engine: Where shards are written.
-        progress: Called as rows are written.
 
     Returns:
         The manifest.
@@ -64,13 +61,7 @@ def export_huggingface(
     identity = build_identity(samples, name=name, version=version, supersedes=supersedes, made_by=made_by)
     with unfinished(out, identity):
         manifest = write_shards(
-            samples,
-            out,
-            name=name,
-            version=version,
-            supersedes=supersedes,
-            engine=engine,
-            progress=progress,
+            samples, out, name=name, version=version, supersedes=supersedes, engine=engine
         )
         _describe(out, manifest, card)
     return manifest

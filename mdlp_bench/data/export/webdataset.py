@@ -7,13 +7,14 @@ import json
 import tarfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from mdlp_bench.data.export.target import Names, check_splits, export_identity, write_table
 from mdlp_bench.data.samples import Samples
 from mdlp_bench.data.sources.names import sample_id_of
 from mdlp_bench.files import atomic_path
 from mdlp_bench.output_folder import unfinished
+from mdlp_bench.progress import progress_bar
 from mdlp_bench.schema import Sample
 
 SHARD_SAMPLES: Final = 1000
@@ -23,7 +24,7 @@ _META: Final = (
 )  # fmt: skip
 
 
-def export_webdataset(samples: Samples, out: Path, progress: Any = None) -> int:
+def export_webdataset(samples: Samples, out: Path) -> int:
     """Write `<split>-<number>.tar` with `<key>.frame<n>.<ext>`, `<key>.gt.<ext>` and `<key>.json` a sample.
 
     The key is the sample id without dots (a dot would end the key). Where two ids would share one, also where
@@ -33,7 +34,6 @@ def export_webdataset(samples: Samples, out: Path, progress: Any = None) -> int:
     Args:
         samples: Any samples.
         out: New folder, or the unfinished export of the same samples.
-        progress: Called with the number of samples just written.
 
     Returns:
         The number of samples.
@@ -45,7 +45,8 @@ def export_webdataset(samples: Samples, out: Path, progress: Any = None) -> int:
     count = 0
     check_splits(samples)
     keys, renamed = _keys(samples)
-    with unfinished(out, export_identity("webdataset", samples, shard_samples=SHARD_SAMPLES)):
+    identity = export_identity("webdataset", samples, shard_samples=SHARD_SAMPLES)
+    with unfinished(out, identity), progress_bar(len(samples), "Exporting") as bar:
         for split, ids in samples.candidates().items():
             for number, start in enumerate(range(0, len(ids), SHARD_SAMPLES)):
                 chunk = ids[start : start + SHARD_SAMPLES]
@@ -53,8 +54,7 @@ def export_webdataset(samples: Samples, out: Path, progress: Any = None) -> int:
                 if not target.is_file():
                     _write_tar(samples.select(sample_ids=chunk), target, keys)
                 count += len(chunk)
-                if progress is not None:
-                    progress(len(chunk))
+                bar.update(len(chunk))
         if renamed:
             write_table(out / "renamed.csv", [("key", "sample_id"), *renamed.items()])
     return count

@@ -21,6 +21,7 @@ from mdlp_bench.data.samples import Problem, ProblemCode, Samples
 from mdlp_bench.data.sources.names import Listing, printable, read_file
 from mdlp_bench.errors import DataError, no_split
 from mdlp_bench.files import file_state
+from mdlp_bench.progress import progress_bar
 from mdlp_bench.schema import SAMPLE_SCHEMA, Domain, EncodedImage, Sample, TextOrigin, record_batch
 
 _IMAGE_COLUMNS = frozenset({"frames", "gt"})
@@ -235,9 +236,9 @@ class LazySamples(Samples, Generic[E]):
             return found if isinstance(found, Problem) else digest_of(found)
 
         pending = iter(self._entries)
-        with ThreadPoolExecutor() as pool:
+        with progress_bar(len(self._entries), "Checking images") as bar, ThreadPoolExecutor() as pool:
             while window := list(islice(pending, _WINDOW)):
-                for entry, outcome in zip(window, pool.map(check, window), strict=True):
+                for entry, outcome in zip(window, bar.over(pool.map(check, window)), strict=True):
                     if isinstance(outcome, Problem):
                         self._problems.append(outcome)
                     else:

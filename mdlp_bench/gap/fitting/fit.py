@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -20,6 +20,7 @@ from mdlp_bench.gap.fitting.search import search
 from mdlp_bench.gap.measure import READER, Measured, choose_plates, measure
 from mdlp_bench.gap.report_model import StudySettings
 from mdlp_bench.gap.study import compare_sets
+from mdlp_bench.progress import say
 from mdlp_bench.synth.build import synthesise_rendered, synthesise_samples
 from mdlp_bench.synth.degrade import Recipe
 
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
 HELD_OUT: Final = 1 / 3
 _FEWEST: Final = 3
 _FEW: Final = 50
-
-Say = Callable[[str], None]
 
 
 def fit_recipe(
@@ -44,7 +43,6 @@ def fit_recipe(
     labels: Path | None = None,
     reader: Reader | None = None,
     engine: Engine = SERIAL,
-    say: Say = lambda _: None,
 ) -> FitReport:
     """Fit the strengths of a recipe to a real set.
 
@@ -63,7 +61,6 @@ def fit_recipe(
         labels: A label list of the real set whose texts count.
         reader: Its features are compared too; None leaves them out.
         engine: Where candidates are made and measured; the result does not depend on it.
-        say: Told what is being done.
 
     Raises:
         DataError: The set has too few plates or no frames, or the recipe nothing to fit.
@@ -88,7 +85,6 @@ def fit_recipe(
         out.with_suffix(".trials.jsonl"),
         identity,
         trials=trials,
-        say=say,
     )
     best = min(found, key=lambda one: one.cost)
     fitted = space.recipe_at(

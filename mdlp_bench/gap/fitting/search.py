@@ -15,6 +15,7 @@ from scipy.optimize import least_squares
 from mdlp_bench.errors import DataError
 from mdlp_bench.files import write_text
 from mdlp_bench.harness.statistics.clusters import FloatArray
+from mdlp_bench.progress import say
 
 PRIOR: Final = 0.05
 """What moving one number by a factor of e costs, beside the distance, in root mean squares."""
@@ -59,7 +60,6 @@ def search(
     identity: Mapping[str, Any],
     *,
     trials: int,
-    say: Callable[[str], None] = lambda _: None,
 ) -> list[Trial]:
     """Minimise a sum of squares over positive numbers, in their logarithms, from 1 in each.
 
@@ -73,7 +73,6 @@ def search(
         log: JSON lines, one a trial after a first one with `identity`; trials in it are not made again.
         identity: What the residuals depend on.
         trials: How many at most; fewer where nothing is left to gain.
-        say: Told after every step.
 
     Returns:
         All trials in order; the first is 1 in each number.
@@ -83,7 +82,7 @@ def search(
     """
     names = tuple(ranges)
     low, high = (np.log([ranges[name][side] for name in names]) for side in (0, 1))
-    made = _Trials(names, residuals, log, identity, trials, say)
+    made = _Trials(names, residuals, log, identity, trials)
 
     def with_price(point: FloatArray, found: FloatArray) -> FloatArray:
         return np.concatenate([found, PRIOR * point])
@@ -122,10 +121,9 @@ class _Trials:
         log: Path,
         identity: Mapping[str, Any],
         most: int,
-        say: Callable[[str], None],
     ) -> None:
         self._names, self._residuals, self._log, self._identity = names, residuals, log, identity
-        self._most, self._say = most, say
+        self._most = most
         self._known = _read(log, identity)
         self._places: dict[tuple[float, ...], int] = {}
         self.found: list[Trial] = []
@@ -157,7 +155,7 @@ class _Trials:
         if missing:
             _write(self._log, self._identity, self.found)
         best = min(self.found, key=lambda one: one.cost)
-        self._say(f"{len(self.found)} of {self._most}: distance {best.distance:.4f}")
+        say(f"{len(self.found)} of {self._most}: distance {best.distance:.4f}")
 
 
 def _read(log: Path, identity: Mapping[str, Any]) -> list[Trial]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -74,7 +73,6 @@ def self_check(
     paired: bool,
     seed: int = 0,
     engine: Engine = SERIAL,
-    say: Callable[[str], None] = lambda _: None,
 ) -> list[Recovered]:
     """Degrade rendered plates by the planted recipe and fit the other one to them.
 
@@ -85,7 +83,6 @@ def self_check(
         paired: Whether the fit has the ground truths of the frames, or other ones.
         seed: Of plates and degradations.
         engine: Where candidates are made and measured.
-        say: Told after every step.
     """
     real = degraded(rendered_plates(plates, seed, planted_recipe()), planted_recipe(), seed=seed)
     gt_plates = real if paired else rendered_plates(plates, seed + 1, start_recipe())
@@ -97,7 +94,6 @@ def self_check(
         log,
         {"plates": plates, "paired": paired, "seed": seed},
         trials=trials,
-        say=say,
     )
     fitted = space.limits(min(found, key=lambda one: one.cost).numbers)
     planted: tuple[Strength, ...] = RecipeSpace.of(planted_recipe()).strengths

@@ -97,7 +97,7 @@ def test_parquet_tables_take_lists_of_corners(tmp_path: Path) -> None:
     assert isinstance(track, Track)
     image, pixels = track.frames[0].load()
     assert pixels.shape[0] == pytest.approx(30 * 1.08, abs=1)
-    np.testing.assert_array_equal(decode(image["bytes"], ""), pixels)
+    np.testing.assert_array_equal(decode(image.content, ""), pixels)
 
 
 @pytest.mark.parametrize(
