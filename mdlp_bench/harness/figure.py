@@ -1,4 +1,4 @@
-"""The comparison figure: one column a sample; rows are the frames, every method and the ground truth."""
+"""The comparison figure: one column per sample; rows are the frames, every method and the ground truth."""
 
 from __future__ import annotations
 

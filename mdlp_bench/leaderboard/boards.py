@@ -86,7 +86,7 @@ class BoardRow:
     pareto: dict[Cost, bool]
 
     def cost(self, kind: Cost) -> float | None:
-        """Milliseconds a sample, or parameters."""
+        """Milliseconds per sample, or parameters."""
         if kind == "ms":
             return self.entry.run.record.milliseconds_per_image
         return float(self.entry.record.submission.n_parameters)

@@ -107,6 +107,8 @@ def reference_form(
         output=method.output,
         authors=[_AUTHORS],
         contact="this project's issue tracker",
+        follows=method.citation,
+        teacher=method.teacher,
         license=method.licence,
         training_data=list(method.trained_on),
         uses_synthetic=bool(rendered),

@@ -23,7 +23,16 @@ ANSWERS = {
     "test_set_not_trained_on": "yes",
 }
 KNOWN = ("method", "version", "license", "training_data", "frames_used", "n_parameters")
-REST = ("paper_url", "code_url", "deterministic", "seed", "runtime_per_image_s", "device")
+REST = (
+    "paper_url",
+    "code_url",
+    "follows",
+    "teacher",
+    "deterministic",
+    "seed",
+    "runtime_per_image_s",
+    "device",
+)
 
 
 @pytest.fixture
@@ -37,7 +46,7 @@ def options(**changes: str) -> list[str]:
 
 def test_every_answer_by_option(predictions: Path, tmp_path: Path) -> None:
     command = ["pack", str(predictions), "--init", "-o", str(tmp_path / "a.zip"), *options()]
-    done = CliRunner().invoke(app, command, input="\n" * 12)
+    done = CliRunner().invoke(app, command, input="\n" * 14)
     assert done.exit_code == 0, done.output
     form = Submission.model_validate(yaml.safe_load((predictions / "submission.yaml").read_text("utf-8")))
     assert form.authors == ["A. Author", "B. Author"] and form.method == "Bicubic"

@@ -113,7 +113,7 @@ def _competition(title: str, image: str, lpips: str) -> dict[str, Any]:
             {
                 "index": 0,
                 "name": "Restoration",
-                "description": "One picture a sample",
+                "description": "One picture per sample",
                 "reference_data": "reference_data.zip",
                 "scoring_program": "scoring_program.zip",
             }

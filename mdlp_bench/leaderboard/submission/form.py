@@ -75,11 +75,13 @@ class Submission(BaseModel):
         owner_key: The secret whose hash the latest version gave. It is public from then on: give a new hash.
         paper_url: Paper.
         code_url: Code.
+        follows: The published work it implements, with its authors, where these are others.
+        teacher: A reader or other network whose judgement was part of the training's loss.
         license: Of code and weights, an SPDX identifier where there is one.
         training_data: Data sets the weights have seen, real and synthetic.
         uses_synthetic: Trained on synthetic data.
         extra_data: Trained on data beyond the benchmark's training split.
-        frames_used: Frames of a sample the method looks at.
+        frames_used: Frames per sample that the method looks at.
         n_parameters: Trainable parameters; 0 for a method without any.
         deterministic: False when the output depends on the seed.
         seed: Seed of the submitted predictions.
@@ -105,6 +107,8 @@ class Submission(BaseModel):
     owner_key: Line | None = None
     paper_url: Url | None = None
     code_url: Url | None = None
+    follows: Line | None = None
+    teacher: Line | None = None
     license: Line
     training_data: Annotated[list[Line], Field(max_length=50)]
     uses_synthetic: Answer

@@ -207,7 +207,6 @@ def filled_form(predictions: Path, fields: Mapping[str, Any], run: Run | None = 
     known = {
         name: readers[name](str(value)) if name in readers else value
         for name, value in _known(predictions).items()
-        if value is not None
     }
     claims = {} if run is None else {"claimed": claimed_scores(run)}
     try:
@@ -299,6 +298,8 @@ def _known(folder: Path) -> dict[str, Any]:
         "output": method.output,
         "license": method.licence,
         "training_data": ", ".join(method.trained_on),
+        "follows": method.citation or "",
+        "teacher": method.teacher or "",
         "frames_used": method.frames_used,
         "n_parameters": method.parameters,
         "deterministic": "yes" if method.deterministic else "no",
@@ -337,11 +338,13 @@ _QUESTIONS: Final[tuple[tuple[str, str, Callable[[str], Any]], ...]] = (
     ("contact", "Where to ask (e-mail, web address)", str.strip),
     ("paper_url", "Address of the paper (may be empty)", _optional),
     ("code_url", "Address of the code (may be empty)", _optional),
+    ("follows", "Work of others that it implements (may be empty)", _optional),
+    ("teacher", "Network whose judgement was part of the training's loss (may be empty)", _optional),
     ("license", "Licence of code and weights", str.strip),
     ("training_data", "Training data sets, separated by commas (may be empty)", _several),
     ("uses_synthetic", "Trained on synthetic data? (yes/no)", _yes),
     ("extra_data", "Trained on data beyond the benchmark's training split? (yes/no)", _yes),
-    ("frames_used", "Frames of a sample it looks at", int),
+    ("frames_used", "Frames per sample that it looks at", int),
     ("n_parameters", "Trainable parameters", int),
     ("deterministic", "Same output at every run? (yes/no)", _yes),
     ("seed", "Seed of these predictions (may be empty)", _optional_integer),

@@ -23,7 +23,7 @@ class ReadmeTxt:
     """What the file says.
 
     Attributes:
-        runtime_per_image_s: Seconds a sample, None when it says "unknown".
+        runtime_per_image_s: Seconds per sample, None when it says "unknown".
         cpu: Run on a CPU.
         extra_data: Trained on extra data.
         description: Free text.

@@ -120,10 +120,10 @@
     const x0 = Math.floor(Math.min(...xs)), x1 = Math.max(Math.ceil(Math.max(...xs)), x0 + 1), pad = 0.04 * Math.max(Math.max(...ys) - Math.min(...ys), 1), y0 = Math.min(...ys) - pad, y1 = Math.max(...ys) + pad;
     const X = (v) => L + (W - L - R) * (log(v) - x0) / (x1 - x0), Y = (v) => T + (H - T - B) * (m.higher ? y1 - v : v - y0) / (y1 - y0);
     const unit = state.cost === "ms" ? time : short;
-    let svg = `<svg viewBox="0 0 ${W} ${H}" role="group" aria-label="${m.title} against ${state.cost === "ms" ? "time a sample" : "parameters"}; the same numbers stand in the table">`;
+    let svg = `<svg viewBox="0 0 ${W} ${H}" role="group" aria-label="${m.title} against ${state.cost === "ms" ? "time per sample" : "parameters"}; the same numbers stand in the table">`;
     for (let d = x0; d <= x1; d++) { const x = X(10 ** d); svg += `<line class="axis" x1="${x}" x2="${x}" y1="${T}" y2="${H - B}"/><text class="tick" x="${x}" y="${H - B + 16}" text-anchor="middle">${unit(10 ** d)}</text>`; }
     for (const v of ticks(y0, y1)) { const y = Y(v); svg += `<line class="axis" x1="${L}" x2="${W - R}" y1="${y}" y2="${y}"/><text class="tick" x="${L - 6}" y="${y + 4}" text-anchor="end">${number(m, v)}</text>`; }
-    svg += `<text x="${(L + W - R) / 2}" y="${H - 12}" text-anchor="middle">${state.cost === "ms" ? "time a sample" : "parameters"} (log)</text><text x="14" y="18">${m.title} ${m.higher ? "↑ higher" : "↓ lower"} is better</text>`;
+    svg += `<text x="${(L + W - R) / 2}" y="${H - 12}" text-anchor="middle">${state.cost === "ms" ? "time per sample" : "parameters"} (log)</text><text x="14" y="18">${m.title} ${m.higher ? "↑ higher" : "↓ lower"} is better</text>`;
     const front = points.filter((i) => data.front[i] & bit).sort((i, j) => cost[i] - cost[j]);
     svg += `<polyline class="front" points="${front.map((i) => `${X(cost[i])},${Y(m.v[i])}`).join(" ")}"/>`;
     // Labels keep clear of points and of one another; those off the front give way.
