@@ -458,13 +458,16 @@ def _print_labels(found: LabelReport, out: Path) -> None:
             f"{len(found.conflicts):,} of them otherwise"
         )
     groups = {
-        "{} contradict the readers": ("label", [f"{i}: {old} or {new}" for i, old, new in found.conflicts]),
+        "{} that the readers contradict": (
+            "label",
+            [f"{i}: {old} or {new}" for i, old, new in found.conflicts],
+        ),
         "{} of several samples (one plate seen again, or a misreading)": (
             "text",
             [f"{text} ({', '.join(ids[:3])})" for text, ids in found.same_text.items()],
         ),
-        "{} cannot be read as pictures": ("sample", list(found.left_out.values())),
-        "{} without a sample": ("answer", list(found.unused_answers)),
+        "{} that cannot be read as pictures": ("sample", list(found.left_out.values())),
+        "{} not used": ("answer", list(found.unused_answers)),
     }
     for what, (noun, items) in groups.items():
         if items:

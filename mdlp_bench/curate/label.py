@@ -25,7 +25,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from mdlp_bench.curate.audit.examine import comparable_sharpness
 from mdlp_bench.curate.pairing.consensus import vote
-from mdlp_bench.data.labelled import read_answers
+from mdlp_bench.data.labelled import match_labels
 from mdlp_bench.data.samples import Problem, Samples
 from mdlp_bench.engine import SERIAL, Engine, Loaded
 from mdlp_bench.errors import DataError
@@ -44,6 +44,8 @@ READINGS: Final = "readings.jsonl"
 
 Status = Literal["sure", "doubtful", "unreadable", "label", "person"]
 """What a text rests on: a vote, nothing yet, a label that was there before, or a person."""
+
+UNREADABLE: Final = "#"
 
 _CHUNK: Final = 64
 _MAX_FRAMES: Final = 5
@@ -98,7 +100,7 @@ class LabelledPlate:
 
     Attributes:
         sample_id: The sample.
-        text: The text that is taken; empty when it is not sure.
+        text: The text that is taken; empty when it is not sure, `#` where a person says it cannot be read.
         text_origin: `reader`, `person` or `label`; empty without a text.
         status: See `Status`.
         proposal: What the vote says, whether it is taken or not.
@@ -131,7 +133,7 @@ class LabelReport(BaseModel):
         conflicts: Samples whose label differs from a sure vote: id, label, vote.
         same_text: Texts of several samples whose pictures differ: one plate seen again, or a misreading.
         left_out: Samples that cannot be read as pictures, with reasons.
-        unused_answers: Answers that fit no sample.
+        unused_answers: Answers that fit no sample, or contradict each other.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -182,7 +184,7 @@ def label(
     loaded = Loaded(_load, tuple(readers))
     names = tuple(f"{r.descriptor.name} {r.descriptor.version}" for r in loaded.value)
     _claim(out, samples, names, config.sharp_share)
-    given = read_answers(answers) if answers is not None else {}
+    lines, unused = match_labels(samples, answers) if answers is not None else ({}, [])
     plates: list[LabelledPlate] = []
     sure_of_labelled = 0
     conflicts: list[tuple[str, str, str]] = []
@@ -194,13 +196,14 @@ def label(
             if isinstance(item, Problem):
                 left_out[item.sample_id or ""] = item.message
                 continue
-            plate = _judge(item, config, given.pop(item.sample_id, None))
+            answer = lines[item.sample_id].text if item.sample_id in lines else ""
+            plate = _judge(item, config, answer)
             plates.append(plate)
             if item.text and _is_sure(plate, len(names), config):
                 sure_of_labelled += 1
-                if plate.proposal != item.text:
+                if plate.proposal != item.text and not answer:
                     conflicts.append((plate.sample_id, item.text, plate.proposal))
-            if plate.text:
+            if plate.status != "unreadable" and plate.text:
                 known = item.plate_id if item.plate_id not in (item.sample_id, item.text) else item.digest
                 seen[plate.text][known].append(plate.sample_id)
     if not plates:
@@ -218,7 +221,7 @@ def label(
             if len(groups) > 1
         },
         left_out=left_out,
-        unused_answers=tuple(given),
+        unused_answers=tuple(problem.message for problem in unused),
     )
     _write_labels(out / LABELS, plates)
     write_json(out / REPORT, report.model_dump(mode="json"))
@@ -349,7 +352,7 @@ def _readable(sample: Sample, config: LabelConfig) -> list[ImageU8]:
     return [*([] if gt is None else [gt]), *(frames[p] for p in sorted(best))]
 
 
-def _judge(votes: Votes, config: LabelConfig, answer: str | None) -> LabelledPlate:
+def _judge(votes: Votes, config: LabelConfig, answer: str) -> LabelledPlate:
     readings = [[Reading(text, confidences) for text, confidences in read] for read in votes.readings]
     joint = vote([reading for read in readings for reading in read])
     single = [vote(read).text for read in readings]
@@ -366,10 +369,10 @@ def _judge(votes: Votes, config: LabelConfig, answer: str | None) -> LabelledPla
     )
     text, origin = "", ""
     status: Status = "doubtful"
-    if answer is not None:
-        unreadable = is_unreadable(answer)
-        text, origin = ("", "") if unreadable else (normalise(answer), "person")
-        status = "unreadable" if unreadable else "person"
+    if answer:
+        # The mark stays, so that it also takes away a label that was there before.
+        text, origin = (UNREADABLE, "") if is_unreadable(answer) else (normalise(answer), "person")
+        status = "unreadable" if text == UNREADABLE else "person"
     elif votes.text and not is_unreadable(votes.text):
         text, origin, status = votes.text, "label", "label"
     elif _is_sure(found, len(readings), config):
@@ -401,7 +404,11 @@ def _write_page(
 ) -> None:
     """What a person has to settle, the least sure first: doubtful and unreadable plates, conflicts."""
     disputed = {sample_id for sample_id, _, _ in report.conflicts}
-    open_plates = [p for p in plates if p.status in ("doubtful", "unreadable") or p.sample_id in disputed]
+    open_plates = [
+        p
+        for p in plates
+        if (p.status in ("doubtful", "unreadable") and not p.text) or p.sample_id in disputed
+    ]
     open_plates.sort(key=lambda plate: (plate.confidence, plate.sample_id))
     shown = open_plates[: config.max_shown]
     pictures = _pictures(samples, [plate.sample_id for plate in shown])

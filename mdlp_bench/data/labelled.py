@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from mdlp_bench.data.manifest import fingerprint, row_digest
 from mdlp_bench.data.parquet import ParquetSamples
 from mdlp_bench.data.samples import Problem, Samples, WrappedSamples
-from mdlp_bench.data.sources.labels import LabelKeys, check_text, origin_of, read_labels
+from mdlp_bench.data.sources.labels import LabelKeys, LabelRow, check_text, origin_of, read_labels
 from mdlp_bench.data.sources.names import sample_id_of
 from mdlp_bench.errors import DataError
 from mdlp_bench.files import sha256_bytes
@@ -136,14 +136,13 @@ class LabelledSamples(WrappedSamples):
         return batch
 
 
-def with_labels(samples: Samples, path: Path) -> LabelledSamples:
-    """Give samples the texts of a label list; its keys are sample ids, names of groups or files, or paths.
+def match_labels(samples: Samples, path: Path) -> tuple[dict[str, LabelRow], list[Problem]]:
+    """The lines of a label list by the sample that they mean, and notes about those that mean none.
 
-    Lines without a text change nothing; `#` and its like say that a plate cannot be read. A line that fits no
-    sample, and lines that contradict each other, are notes.
+    Keys are sample ids, names of groups or files, or paths; see `LabelKeys`.
 
     Raises:
-        DataError: The list cannot be read, or none of its lines fits a sample.
+        DataError: The list cannot be read.
     """
     rows, notes = read_labels(path)
     candidates = samples.candidates()
@@ -152,9 +151,21 @@ def with_labels(samples: Samples, path: Path) -> LabelledSamples:
         for sample_id in ids:
             keys.add(sample_id, sample_id, sample_id.removeprefix(f"{sample_id_of(split)}-"), split=split)
     found, faults = keys.match("sample")
-    notes += faults
+    return found, notes + faults
+
+
+def with_labels(samples: Samples, path: Path) -> LabelledSamples:
+    """Give samples the texts of a label list.
+
+    Lines without a text change nothing; `#` and its like say that a plate cannot be read.
+
+    Raises:
+        DataError: The list cannot be read, or none of its lines fits a sample.
+    """
+    found, notes = match_labels(samples, path)
     if not found:
-        raise DataError(f"{path}: none of its {len(rows):,} lines names a sample; the key is the sample_id")
+        more = f"; {notes[0].message}" if notes else ""
+        raise DataError(f"{path}: none of its lines names a sample; the key is the sample_id{more}")
     texts: dict[str, GivenText] = {}
     for sample_id, row in found.items():
         if row.text:
@@ -179,16 +190,3 @@ def without_unreadable(samples: ParquetSamples) -> Samples:
             texts[row["sample_id"]] = GivenText(None, None, None)
             notes += found
     return LabelledSamples(samples, texts, notes) if texts else samples
-
-
-def read_answers(path: Path) -> dict[str, str]:
-    """The texts that a person gave, by sample id; lines without a text are left out.
-
-    Raises:
-        DataError: The list cannot be read, or answers a sample twice and differently.
-    """
-    answers: dict[str, str] = {}
-    for row in read_labels(path)[0]:
-        if row.text and answers.setdefault(row.key, row.text) != row.text:
-            raise DataError(f"{row.where}: {row.key!r} has another answer already ({answers[row.key]!r})")
-    return answers

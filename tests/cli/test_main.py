@@ -86,7 +86,7 @@ def test_commands_that_open_a_data_set_take_labels(command: str, mdlp: Path, tmp
     arguments = [
         places.get(word, word.replace("D@", f"{mdlp}@").replace("O.", f"{tmp_path}/o.")) for word in words
     ]
-    with pytest.raises(DataError, match="none of its 1 lines names a sample"):
+    with pytest.raises(DataError, match="none of its lines names a sample"):
         CliRunner().invoke(app, [*arguments, "--labels", str(labels)], catch_exceptions=False)
 
 

@@ -141,8 +141,28 @@ def test_answers_go_back_in_without_reading_again(mdlp: Path, readers: list[str]
     report = label(open_samples(mdlp), out, readers, answers=answers)
     found = lines(out)
     assert (found["test-g1"]["text"], found["test-g1"]["text_origin"]) == ("京P20S75", "person")
-    assert (found["test-g0"]["text"], found["test-g0"]["status"]) == ("", "unreadable")
-    assert report.unused_answers == ("test-g9",) and (out / "readings.jsonl").read_bytes() == kept
+    assert (found["test-g0"]["text"], found["test-g0"]["status"]) == ("#", "unreadable")
+    (unused,) = report.unused_answers
+    assert "answers.csv:4: 'test-g9' labels no sample" in unused
+    assert (out / "readings.jsonl").read_bytes() == kept
+    assert 'data-id="test-g3"' in (page := (out / "doubtful.html").read_text("utf-8"))
+    assert 'data-id="test-g0"' not in page and 'data-id="test-g1"' not in page
+
+
+def test_a_person_ends_a_conflict_and_takes_a_label_away(
+    mdlp: Path, readers: list[str], tmp_path: Path
+) -> None:
+    (mdlp / "labels.csv").write_text("g0,皖A12346\ng2,苏UZ502F\n", "utf-8")
+    out, answers = tmp_path / "out", tmp_path / "answers.csv"
+    assert len(label(open_samples(mdlp), out, readers).conflicts) == 2
+    answers.write_text("g0,皖A·12346\ntest/g2,#\ng2,看不清\n", "utf-8")
+    report = label(open_samples(mdlp), out, readers, answers=answers)
+    assert not report.conflicts and not report.unused_answers and report.sure_of_labelled == 2
+    texts = {s.sample_id: s.text for s in open_samples(mdlp, labels=out / "labels.csv")}
+    assert (texts["test-g0"], texts["test-g2"]) == ("皖A12346", None)
+    answers.write_text("g0,皖A12346\ng0,皖A12345\n", "utf-8")
+    report = label(open_samples(mdlp), out, readers, answers=answers)
+    assert len(report.conflicts) == 2 and "'皖A12345' here but '皖A12346'" in report.unused_answers[0]
 
 
 def test_a_cut_line_and_changed_pictures_are_read_again(
@@ -212,7 +232,9 @@ def test_what_is_refused(mdlp: Path, readers: list[str], tmp_path: Path) -> None
         label(open_samples(mdlp), mdlp, readers)
     lost = tmp_path / "lost.csv"
     lost.write_text("sample_id,text\nx,皖A12345\n", "utf-8")
-    with pytest.raises(DataError, match="none of its 1 lines names a sample"):
+    with pytest.raises(
+        DataError, match=r"none of its lines names a sample; .*lost\.csv:2: 'x' labels no sample"
+    ):
         open_samples(mdlp, labels=lost)
 
 

@@ -73,7 +73,9 @@ class LabelRow:
         return tuple(parts)
 
     def says_the_same(self, other: LabelRow) -> bool:
-        """Whether two lines give one text, however they write it."""
+        """Whether two lines give one text, however they write it, or both say that there is none to read."""
+        if plate.is_unreadable(self.text):
+            return plate.is_unreadable(other.text)
         return plate.normalise(self.text) == plate.normalise(other.text)
 
 
