@@ -126,6 +126,9 @@ def _outcome() -> int:
         try:
             app()
         except SystemExit as done:
+            if isinstance(done.__context__, BrokenPipeError):
+                # What shows tables and help ends the process with 1 when nobody reads on.
+                return _left(done.__context__)
             code = done.code if isinstance(done.code, int) else 2
         sys.stdout.flush()
         return code

@@ -109,9 +109,10 @@ def test_a_closed_standard_error_is_no_fault() -> None:
     assert done.returncode == 0 and done.stdout.startswith(b"mdlp-bench")
 
 
-def test_a_reader_that_has_seen_enough_is_no_failure() -> None:
+@pytest.mark.parametrize("arguments", [("list", "methods", "--json"), ("list", "methods"), ("--help",)])
+def test_a_reader_that_has_seen_enough_is_no_failure(arguments: tuple[str, ...]) -> None:
     process = subprocess.Popen(
-        [*COMMAND, "list", "methods", "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*COMMAND, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     assert process.stdout is not None and process.stderr is not None
     process.stdout.close()
