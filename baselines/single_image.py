@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final, Literal
+from typing import Any, Final, Generic, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import BaseModel
 from torch import Tensor, nn
 
 from baselines.classical import sharpness
-from baselines.weights import described_weights
+from baselines.weights import bundled, described_weights
 from mdlp_bench.images import ImageU8
 from mdlp_bench.methods import FrameBatch, MethodDescriptor
 from mdlp_bench.methods.network import NetworkMethod, Restore, View
+from mdlp_bench.methods.weights import load_network
 from mdlp_bench.metrics.cost import count_parameters
 from mdlp_bench.metrics.protocol import WORKING_SIZE, to_working_size
+
+NetworkT = TypeVar("NetworkT", bound=nn.Module)
 
 FramePolicy = Literal["last", "best", "mean"]
 """What a single-image method sees: the last of the first three frames, the sharpest one, or their mean."""
@@ -61,43 +66,64 @@ def in_unit_range(size: tuple[int, int]) -> Restore:
     return restore
 
 
-def trained_single_image(
-    network: nn.Module,
-    weights: Path,
-    restore: Restore,
-    *,
-    name: str,
-    title: str,
-    paper_parameters: int,
-    frame: FramePolicy,
-    citation: str,
-    is_bundled: bool,
-    deterministic: bool = True,
-) -> NetworkMethod:
-    """A network trained here on one frame at the working size, as a method.
+@dataclass(frozen=True)
+class TrainedMethod(Generic[NetworkT]):
+    """A network that was trained here on one frame at the working size; calling it loads the method.
 
-    Args:
-        network: What was trained.
-        weights: Its file.
-        restore: As for `NetworkMethod`; it is given images at the working size, where training saw them.
-        name: Its name in runs.
+    Attributes:
+        key: Its name among trainables and bundled weights; in runs too, unless a call gives another.
         title: Its name in tables, without size and data.
+        config: What a weight file holds of the network's shape.
+        build: Builds the network from it.
+        restore: Says how a loaded network restores images of the working size; it is called with the network
+            and the options of the call.
         paper_parameters: Parameters of the paper's network.
-        frame: Which image it sees.
         citation: Its paper.
-        is_bundled: Whether the file is the package's own, whose training data are known.
         deterministic: False when the output depends on the seed.
     """
-    descriptor = MethodDescriptor(
-        name=name,
-        frames_used=1 if frame == "last" else 3,
-        frame_policy=POLICY_WORDS[frame],
-        paper_parameters=paper_parameters,
-        citation=citation,
-        deterministic=deterministic,
-        **described_weights(weights, title, count_parameters(network), is_bundled=is_bundled),
-    )
-    return NetworkMethod(descriptor, network, restore, view=single_image_view(frame, WORKING_SIZE))
+
+    key: str
+    title: str
+    config: type[BaseModel]
+    build: Callable[[Any], NetworkT]
+    restore: Callable[..., Restore]
+    paper_parameters: int
+    citation: str
+    deterministic: bool = True
+
+    def __call__(
+        self,
+        weights: Path | None = None,
+        frame: FramePolicy = "last",
+        name: str | None = None,
+        **options: Any,
+    ) -> NetworkMethod:
+        """Load the method.
+
+        Args:
+            weights: A file that `mdlp-bench train` wrote; default the bundled one.
+            frame: Which of the first three frames the network sees, or their mean.
+            name: Its name in runs.
+            options: For `restore`, e.g. `steps` of a diffusion method.
+
+        Raises:
+            MissingWeightsError: The file is not there.
+            MethodError: It holds no weights of this network.
+        """
+        path = weights or bundled(self.key)
+        network = load_network(path, self.key, self.config, self.build)
+        parameters = count_parameters(network)
+        descriptor = MethodDescriptor(
+            name=name or self.key,
+            frames_used=1 if frame == "last" else 3,
+            frame_policy=POLICY_WORDS[frame],
+            paper_parameters=self.paper_parameters,
+            citation=self.citation,
+            deterministic=self.deterministic,
+            **described_weights(path, self.title, parameters, is_bundled=weights is None),
+        )
+        restore = self.restore(network, **options)
+        return NetworkMethod(descriptor, network, restore, view=single_image_view(frame, WORKING_SIZE))
 
 
 def resize(image: ImageU8, size: tuple[int, int]) -> ImageU8:

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from torch import nn
 
-from baselines.single_image import FramePolicy, in_unit_range, trained_single_image
+from baselines.single_image import TrainedMethod, in_unit_range
 from baselines.srcnn import SRCNN_915, SRCNN_955, Srcnn, SrcnnConfig, srcnn_loss
 from baselines.trainables import RegressionTrainable, TeacherOptions, parse_options
-from baselines.weights import bundled
-from mdlp_bench.methods.network import NetworkMethod
-from mdlp_bench.methods.weights import load_network
 from mdlp_bench.metrics.protocol import WORKING_SIZE
 
 _NETWORKS = {"955": SRCNN_955, "915": SRCNN_915}
@@ -60,28 +56,12 @@ def start_as_identity(network: Srcnn) -> None:
             layer.weight[colour, colour, middle, middle] = 1
 
 
-def srcnn(weights: Path | None = None, frame: FramePolicy = "last", name: str = "srcnn") -> NetworkMethod:
-    """SRCNN on one frame.
-
-    Args:
-        weights: A weight file of `mdlp-bench train srcnn`; default the bundled one.
-        frame: Which of the first three frames, or their mean.
-        name: Its name in runs.
-
-    Raises:
-        MissingWeightsError: The file is not there.
-        MethodError: It is no such weight file.
-    """
-    path = weights or bundled("srcnn")
-    network = load_network(path, "srcnn", SrcnnConfig, Srcnn)
-    return trained_single_image(
-        network,
-        path,
-        in_unit_range(WORKING_SIZE),
-        name=name,
-        title="SRCNN",
-        paper_parameters=69_251,
-        frame=frame,
-        citation="Dong, Loy, He, Tang: Image Super-Resolution Using Deep Convolutional Networks, TPAMI 2016",
-        is_bundled=weights is None,
-    )
+srcnn = TrainedMethod(
+    key="srcnn",
+    title="SRCNN",
+    config=SrcnnConfig,
+    build=Srcnn,
+    restore=lambda _: in_unit_range(WORKING_SIZE),
+    paper_parameters=69_251,
+    citation="Dong, Loy, He, Tang: Image Super-Resolution Using Deep Convolutional Networks, TPAMI 2016",
+)

@@ -24,6 +24,8 @@ T = TypeVar("T")
 _SECONDS: Final = 10.0
 """Between two lines, whatever they are about."""
 _EARLY: Final = 2.0
+_FEWEST: Final = 5
+"""Items from which the pace is known; the first ones come late, when workers have started."""
 
 _is_shown: ContextVar[bool] = ContextVar("progress is shown", default=False)
 
@@ -123,7 +125,7 @@ class _Lines(Progress):
         of = "" if self.total is None else f" of {self.total:,}"
         line = f"{self.title}: {self.done:,}{of} {self.unit}s after {_duration(passed)}"
         new = self.done - self.before
-        if self.total is not None and new > 0 and self.done < self.total:
+        if self.total is not None and new >= _FEWEST and self.done < self.total:
             line += f", about {_duration(passed / new * (self.total - self.done))} left"
         sys.stderr.write(line + "\n")
         sys.stderr.flush()

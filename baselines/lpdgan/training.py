@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, Final, Literal
 
 import torch
@@ -12,11 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from baselines.lpdgan.network import PLATE, Lpdgan, LpdganConfig, LpdganOutput, smaller
-from baselines.single_image import FramePolicy, trained_single_image
+from baselines.single_image import TrainedMethod
 from baselines.trainables import NetworkTrainable, TeacherOptions, one_frame, parse_options
-from baselines.weights import bundled
-from mdlp_bench.methods.network import NetworkMethod
-from mdlp_bench.methods.weights import load_network
+from mdlp_bench.methods.network import Restore
 from mdlp_bench.training.teacher import position_labels, position_loss
 from mdlp_bench.training.trainable import TrainingBatch
 
@@ -147,33 +144,20 @@ def trainable(options: Mapping[str, Any]) -> LpdganTrainable:
     return made
 
 
-def lpdgan(weights: Path | None = None, frame: FramePolicy = "last", name: str = "lpdgan") -> NetworkMethod:
-    """A small LPDGAN on one frame.
-
-    Args:
-        weights: A weight file of `mdlp-bench train lpdgan`; default the bundled one.
-        frame: Which of the first three frames, or their mean.
-        name: Its name in runs.
-
-    Raises:
-        MissingWeightsError: The file is not there.
-        MethodError: It is no such weight file.
-    """
-    path = weights or bundled("lpdgan")
-    network = load_network(path, "lpdgan", LpdganConfig, Lpdgan)
-
-    def restore(model: nn.Module, images: Tensor, seeds: Sequence[int]) -> Tensor:
-        restored: Tensor = model(images)
+def _last_image(_: Lpdgan) -> Restore:
+    def restore(network: nn.Module, images: Tensor, seeds: Sequence[int]) -> Tensor:
+        restored: Tensor = network(images)
         return restored
 
-    return trained_single_image(
-        network,
-        path,
-        restore,
-        name=name,
-        title="LPDGAN",
-        paper_parameters=128_890_368,
-        frame=frame,
-        citation=CITATION,
-        is_bundled=weights is None,
-    )
+    return restore
+
+
+lpdgan = TrainedMethod(
+    key="lpdgan",
+    title="LPDGAN",
+    config=LpdganConfig,
+    build=Lpdgan,
+    restore=_last_image,
+    paper_parameters=128_890_368,
+    citation=CITATION,
+)

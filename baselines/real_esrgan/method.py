@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from baselines.real_esrgan.networks import CompactConfig, build_compact
 from baselines.real_esrgan.official import load_official
 from baselines.real_esrgan.wheel import OfficialName, official_files
-from baselines.single_image import (
-    FramePolicy,
-    in_unit_range,
-    single_image_view,
-    trained_single_image,
-)
-from baselines.weights import bundled
+from baselines.single_image import TrainedMethod, in_unit_range, single_image_view
 from mdlp_bench.files import sha256_file
 from mdlp_bench.methods import MethodDescriptor
 from mdlp_bench.methods.network import NetworkMethod
-from mdlp_bench.methods.weights import load_network
 
 INPUT_SIZE = (28, 56)
 """What the networks enlarge four times to the working size."""
@@ -45,33 +36,15 @@ def _official(name: OfficialName, title: str, trained_on: tuple[str, ...]) -> Ne
     return NetworkMethod(descriptor, loaded.network, in_unit_range(INPUT_SIZE), view=view)
 
 
-def real_esrgan(
-    weights: Path | None = None, frame: FramePolicy = "last", name: str = "real-esrgan"
-) -> NetworkMethod:
-    """The compact network trained on plates, on one frame.
-
-    Args:
-        weights: A weight file of `mdlp-bench train real-esrgan`; default the bundled one.
-        frame: Which of the first three frames, or their mean.
-        name: Its name in runs.
-
-    Raises:
-        MissingWeightsError: The file is not there.
-        MethodError: It is no such weight file.
-    """
-    path = weights or bundled("real-esrgan")
-    network = load_network(path, "real-esrgan", CompactConfig, build_compact)
-    return trained_single_image(
-        network,
-        path,
-        in_unit_range(INPUT_SIZE),
-        name=name,
-        title="Real-ESRGAN compact",
-        paper_parameters=16_697_987,
-        frame=frame,
-        citation=CITATION,
-        is_bundled=weights is None,
-    )
+real_esrgan = TrainedMethod(
+    key="real-esrgan",
+    title="Real-ESRGAN compact",
+    config=CompactConfig,
+    build=build_compact,
+    restore=lambda _: in_unit_range(INPUT_SIZE),
+    paper_parameters=16_697_987,
+    citation=CITATION,
+)
 
 
 def x4plus() -> NetworkMethod:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -13,11 +12,9 @@ from torch import Tensor, nn
 from baselines.resdiff.chain import Power, ResDiffChain
 from baselines.resdiff.cnn import SimpleCnn, cnn_loss
 from baselines.resdiff.unet import PLATE, ResDiffUNet, ResDiffUNetConfig
-from baselines.single_image import FramePolicy, trained_single_image
+from baselines.single_image import TrainedMethod
 from baselines.trainables import NetworkTrainable, TeacherOptions, one_frame, parse_options, shrink
-from baselines.weights import bundled
-from mdlp_bench.methods.network import NetworkMethod
-from mdlp_bench.methods.weights import load_network
+from mdlp_bench.methods.network import Restore
 from mdlp_bench.training.trainable import TrainingBatch
 
 _INPUT_SIZE = (28, 56)
@@ -108,33 +105,19 @@ def trainable(options: Mapping[str, Any]) -> ResDiffTrainable:
     return ResDiffTrainable(parsed, parse_options(ResDiffUNetConfig, fields, "resdiff network"))
 
 
-def resdiff(
-    weights: Path | None = None, frame: FramePolicy = "last", steps: int = STEPS, name: str = "resdiff"
-) -> NetworkMethod:
-    """ResDiff on one frame.
-
-    Args:
-        weights: A weight file of `mdlp-bench train resdiff`; default the bundled one.
-        frame: Which of the first three frames, or their mean.
-        steps: Sampling steps.
-        name: Its name in runs.
-
-    Raises:
-        MissingWeightsError: The file is not there.
-        MethodError: It is no such weight file.
-    """
-    path = weights or bundled("resdiff")
-    network = load_network(path, "resdiff", ResDiffUNetConfig, ResDiff)
+def _sampling(network: ResDiff, steps: int = STEPS) -> Restore:
+    """Restore by the CNN and then so many sampling steps."""
     chain = ResDiffChain(network.unet.config.schedule, network.unet.config.prediction)
-    return trained_single_image(
-        network,
-        path,
-        lambda _, images, seeds: chain.sample(network.unet, network.predict(images), seeds, steps=steps),
-        name=name,
-        title="ResDiff",
-        paper_parameters=98_900_000,
-        frame=frame,
-        citation="Shang et al.: ResDiff: Combining CNN and Diffusion Model for Super-Resolution, AAAI 2024",
-        is_bundled=weights is None,
-        deterministic=False,
-    )
+    return lambda _, images, seeds: chain.sample(network.unet, network.predict(images), seeds, steps=steps)
+
+
+resdiff = TrainedMethod(
+    key="resdiff",
+    title="ResDiff",
+    config=ResDiffUNetConfig,
+    build=ResDiff,
+    restore=_sampling,
+    paper_parameters=98_900_000,
+    citation="Shang et al.: ResDiff: Combining CNN and Diffusion Model for Super-Resolution, AAAI 2024",
+    deterministic=False,
+)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -14,11 +13,9 @@ from torch.nn import functional as F
 
 from baselines.resshift.chain import PLATE_4, ResShiftChain, X0Predictor
 from baselines.resshift.unet import PLATE, PLATE_UNSHUFFLED, ResShiftUNet, ResShiftUNetConfig
-from baselines.single_image import FramePolicy, trained_single_image
+from baselines.single_image import TrainedMethod
 from baselines.trainables import NetworkTrainable, TeacherOptions, one_frame, parse_options, shrink
-from baselines.weights import bundled
-from mdlp_bench.methods.network import NetworkMethod
-from mdlp_bench.methods.weights import load_network
+from mdlp_bench.methods.network import Restore
 from mdlp_bench.metrics.protocol import WORKING_SIZE
 from mdlp_bench.training.trainable import TrainingBatch
 
@@ -120,33 +117,19 @@ def trainable(options: Mapping[str, Any]) -> ResShiftTrainable:
     return ResShiftTrainable(parsed, parse_options(ResShiftUNetConfig, fields, "resshift network"))
 
 
-def resshift(
-    weights: Path | None = None, frame: FramePolicy = "last", steps: int = STEPS, name: str = "resshift"
-) -> NetworkMethod:
-    """ResShift on one frame.
-
-    Args:
-        weights: A weight file of `mdlp-bench train resshift`; default the bundled one.
-        frame: Which of the first three frames, or their mean.
-        steps: Sampling steps, up to the chain's four.
-        name: Its name in runs.
-
-    Raises:
-        MissingWeightsError: The file is not there.
-        MethodError: It is no such weight file.
-    """
-    path = weights or bundled("resshift")
-    network = load_network(path, "resshift", ResShiftUNetConfig, ResShiftUNet)
+def _sampling(network: ResShiftUNet, steps: int = STEPS) -> Restore:
+    """Restore by so many sampling steps, up to the chain's four."""
     chain = _PixelChain(network.config)
-    return trained_single_image(
-        network,
-        path,
-        lambda network, images, seeds: chain.sample(network, images, seeds, steps),  # type: ignore[arg-type]
-        name=name,
-        title="ResShift",
-        paper_parameters=118_600_000,
-        frame=frame,
-        citation=CITATION,
-        is_bundled=weights is None,
-        deterministic=False,
-    )
+    return lambda given, images, seeds: chain.sample(given, images, seeds, steps)  # type: ignore[arg-type]
+
+
+resshift = TrainedMethod(
+    key="resshift",
+    title="ResShift",
+    config=ResShiftUNetConfig,
+    build=ResShiftUNet,
+    restore=_sampling,
+    paper_parameters=118_600_000,
+    citation=CITATION,
+    deterministic=False,
+)
