@@ -16,6 +16,9 @@ Corners = tuple[tuple[float, float], tuple[float, float], tuple[float, float], t
 MIN_SIDE: Final = 2.0
 MAX_SIDE: Final = 4096
 
+_STRAIGHT: Final = 0.1
+"""Sine of the angle below which a polygon goes straight on."""
+
 
 def rectify(image: ImageU8, corners: Corners, margin: float = 0.04) -> ImageU8:
     """Warp the quadrilateral of a plate to an upright rectangle of its own size.
@@ -67,12 +70,21 @@ def _check_quad(quad: np.ndarray[tuple[int, ...], np.dtype[np.float64]], width: 
         raise DataError(f"the corners lie outside the {width} x {height} image")
 
 
+def _turning_points(polygon: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> Any:
+    """The points of a polygon at which it turns by more than a few degrees, each once."""
+    polygon = polygon[np.any(polygon != np.roll(polygon, 1, axis=0), axis=1)]
+    before, after = polygon - np.roll(polygon, 1, axis=0), np.roll(polygon, -1, axis=0) - polygon
+    turns = np.abs(before[:, 0] * after[:, 1] - before[:, 1] * after[:, 0])
+    lengths = np.linalg.norm(before, axis=1) * np.linalg.norm(after, axis=1)
+    return polygon[turns > _STRAIGHT * lengths]
+
+
 def as_corners(points: Any) -> Corners:
     """Points in any order as `Corners`: sorted by angle, beginning at the one nearest the left top.
 
     Args:
-        points: Four points (x, y); or two, opposite corners of an upright box; or the eight or four numbers
-            of either in one row.
+        points: Four points (x, y), the first of which may come again at the end, with others on the sides; or
+            two, opposite corners of an upright box; or the eight or four numbers of either in one row.
 
     Raises:
         DataError: It is neither.
@@ -83,6 +95,8 @@ def as_corners(points: Any) -> Corners:
         raise DataError("a plate needs four corners (x, y), or two of a box") from error
     if quad.shape in ((8,), (4,)):
         quad = quad.reshape(-1, 2)
+    if quad.ndim == 2 and len(quad) > 4 and quad.shape[1] == 2 and np.isfinite(quad).all():
+        quad = _turning_points(quad)
     if quad.shape == (2, 2):
         (left, top), (right, bottom) = quad
         quad = np.array([(left, top), (right, top), (right, bottom), (left, bottom)])

@@ -131,7 +131,71 @@ def test_a_text_file_that_contradicts_its_name_is_told(tmp_path: Path, draw: Dra
     samples = open_samples(tmp_path / "d")
     assert next(samples.rows())["text"] == "ABC1234"
     (conflict,) = samples.problems
-    assert "the name says ABC1234, the file A8C1234" in conflict.message
+    assert "plate-000001_ABC1234.txt says ABC1234, " in conflict.message
+    assert "plate-000001_ABC1234.txt says A8C1234; the first is taken" in conflict.message
+    (track / "plate-000001_ABC1234.txt").write_bytes("京A12345".encode("gbk"))
+    (track / "plate-000001_ABC1234.txt").rename(track / "plate-000001_TEXT.txt")
+    assert open_samples(tmp_path / "d")[0].text == "京A12345"
+    (track / "plate-000001_京A12346.txt").write_bytes("京A12346".encode("utf-16"))
+    found = [p.message for p in open_samples(tmp_path / "d").problems]
+    assert len(found) == 1 and "says 京A12346" in found[0] and "says 京A12345" in found[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("Annotations.JSON", '{"plate_layout": "Brazilian", "plate_text": "ABC1234"}'),
+        ("annotation.json", '{"Layout": "Brazilian", "PlateText": "ABC1234", "corners": null}'),
+        ("annotations.json", '\ufeff{"Plate_Layout": "brazilian", "license_plate": "ABC-1234"}'),
+    ],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "gbk"])
+def test_annotations_as_people_write_them(lrlpr: Path, name: str, content: str, encoding: str) -> None:
+    track = lrlpr / "train/Scenario-A/Brazilian/track_00001"
+    (track / "annotations.json").unlink()
+    (track / name).write_bytes(content.encode(encoding, "ignore"))
+    sample = open_samples(lrlpr, split="train")[0]
+    assert (sample.text, sample.layout) == ("ABC1234", "brazilian")
+
+
+def test_a_text_in_the_name_of_a_track(lrlpr: Path) -> None:
+    track = lrlpr / "train/Scenario-A/Brazilian/track_00001"
+    track = track.rename(track.with_name("track_00001_ABC1234"))
+    (said,) = open_samples(lrlpr, split="train").problems
+    assert "the folder's name says ABC1234, the annotation AVL5215, which is taken" in said.message
+    (track / "annotations.json").unlink()
+    samples = open_samples(lrlpr, split="train")
+    assert (samples[0].text, samples[0].text_origin) == ("ABC1234", "filename") and not samples.problems
+    track.rename(track.with_name("track_00001_copy"))
+    assert "track_00001" not in "".join(open_samples(lrlpr).candidates().get("train", ()))
+
+
+@pytest.mark.parametrize(
+    ("kind", "points", "good"),
+    [
+        ("polygon", [[2, 3], [44, 3], [44, 15], [2, 15], [2, 3]], True),
+        ("polygon", [[2, 3], [20, 3], [44, 3], [44, 15], [20, 15.2], [2, 15]], True),
+        ("polygon", [[2, 3], [20, 1], [44, 3], [44, 15], [2, 15]], False),
+        ("circle", [[20, 8], [24, 8]], False),
+        ("line", [[2, 3], [44, 15]], False),
+    ],
+)
+def test_polygons_with_more_points_and_shapes_that_are_no_box(
+    tmp_path: Path, draw: Draw, kind: str, points: list[list[float]], good: bool
+) -> None:
+    ufpr_track(tmp_path / "d/t/plate-000001", draw, {"shape_type": kind, "points": points})
+    samples = open_samples(tmp_path / "d", source="ufpr-rectified")
+    assert len(samples) == good and bool(samples.problems) is not good
+    if good:
+        assert images.decode(samples[0].frames[0].content, "f").shape[:2] == (12, 42)
+
+
+def test_captured_tracks_are_not_taken_for_a_layout(tmp_path: Path, draw: Draw) -> None:
+    for name in ("track_0001", "track_0002"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "frame_1.png").write_bytes(draw(1, 40, 12, "png"))
+    with pytest.raises(DataError, match="`mdlp-bench data pair` makes samples"):
+        open_samples(tmp_path)
 
 
 def test_the_conflict_of_the_public_sample(shared_dir: Path) -> None:
@@ -188,6 +252,9 @@ def test_named_crops(shared_dir: Path, tmp_path: Path, draw: Draw) -> None:
     found = open_samples(tmp_path)
     assert [row["plate_id"] for row in found.rows(["plate_id"])] == ["CATALOGUE", "皖A12345", "皖A12345"]
     assert [p.code for p in found.problems] == ["text-grammar"]
+    for n, name in enumerate(["京P20S75 (1).jpg", "京P20S75-2.PNG", "渝A·12345 copy.jpg", "._皖A12345.jpg"]):
+        (tmp_path / name).write_bytes(draw(n, 40, 12, "png" if name.endswith("G") else "jpg"))
+    assert sorted(open_samples(tmp_path).column("text"))[1:4] == ["京P20S75", "京P20S75", "渝A12345"]
 
 
 def test_tables(tmp_path: Path, draw: Draw) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +14,7 @@ from mdlp_bench.data.sources.labels import check_text
 from mdlp_bench.data.sources.names import Listing, list_folder, printable, sample_id_of
 
 _PEEK: Final = 20
+_COPY: Final = re.compile(r"[\s-]*(?:\([0-9]+\)|-[0-9]{1,3}|copy|副本)$", re.IGNORECASE)
 
 
 def recognise(path: Path) -> bool:
@@ -43,4 +45,7 @@ def open_crops(path: Path) -> FileSamples:
 
 
 def _text(name: str) -> str:
-    return printable(Path(name).stem).split("_", 1)[0]
+    """The text in a name, without what stands behind an underscore or counts copies (`(1)`, `-2`)."""
+    text = printable(Path(name).stem).split("_", 1)[0]
+    copied = _COPY.sub("", text)
+    return copied if plate.grammar_of(text) is None and plate.grammar_of(copied) is not None else text

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -36,7 +37,8 @@ from mdlp_bench.data.sources.names import (
 from mdlp_bench.errors import DataError
 from mdlp_bench.schema import EncodedImage, Sample
 
-_IMAGE: Final = re.compile(r"(lr|hr)[-_]?[0-9]+", re.IGNORECASE)
+_IMAGE: Final = re.compile(r"(lr|hr)[-_ .]?\(?[0-9]+\)?", re.IGNORECASE)
+_PEEK: Final = 20
 _DEPTH: Final = 5
 _MDLP_FOLDERS: Final = frozenset({"inputs", "gt"})
 """A data set in the official layout may call its groups `track_<n>` too."""
@@ -139,7 +141,7 @@ def open_tracks(
 
     Args:
         path: The folder.
-        pattern: Names of the folders that are tracks.
+        pattern: See `track_pattern`.
         source: Name of the source, for the samples.
         annotation: Reads what lies beside the images of a track.
         rectified: Cut the plates out through their corners.
@@ -156,7 +158,9 @@ def open_tracks(
         split = parts[0] if len(parts) > 1 and not parts[0].lower().startswith("scenario") else root
         sample_id = sample_id_of(*(parts if parts[0] == split else (split, *parts)))
         try:
-            entry, notes = _read_track(folder, sample_id, split, source, annotation, order)
+            named = pattern.fullmatch(folder.name)
+            text = named["text"] if named is not None else None
+            entry, notes = _read_track(folder, sample_id, split, source, annotation, order, text)
         except RejectedError as error:
             problems.append(Problem(error.code, f"sample {sample_id}: {error}", sample_id, split))
         except DataError as error:
@@ -169,6 +173,22 @@ def open_tracks(
     return samples
 
 
+def holds_tracks(path: Path, pattern: re.Pattern[str]) -> bool:
+    """Whether there are folders of tracks with LR or HR images in them; looks at the first ones."""
+    tracks = islice(find_tracks(path, pattern), _PEEK)
+    return any(_IMAGE.fullmatch(Path(name).stem) for folder in tracks for name in list_folder(folder).images)
+
+
+def track_pattern(word: str) -> re.Pattern[str]:
+    """Names of the folders that are tracks: the word and a number, perhaps with the text of the plate."""
+    return re.compile(rf"{word}[-_]?[0-9]+(?:[-_](?P<text>[^-_]+))?", re.IGNORECASE)
+
+
+def _is_track(name: str, pattern: re.Pattern[str]) -> bool:
+    match = pattern.fullmatch(name)
+    return match is not None and (match["text"] is None or plate.is_valid(match["text"]))
+
+
 def find_tracks(folder: Path, pattern: re.Pattern[str], depth: int = _DEPTH) -> Iterator[Path]:
     """The folders below a folder whose names fit, in natural order, a few levels deep."""
     if depth == 0 or not folder.is_dir():
@@ -176,14 +196,20 @@ def find_tracks(folder: Path, pattern: re.Pattern[str], depth: int = _DEPTH) -> 
     for name in list_folder(folder).folders:
         if name.lower() in _MDLP_FOLDERS:
             continue
-        if pattern.fullmatch(name):
+        if _is_track(name, pattern):
             yield folder / name
         else:
             yield from find_tracks(folder / name, pattern, depth - 1)
 
 
 def _read_track(
-    folder: Path, sample_id: str, split: str, source: str, read: ReadAnnotation, order: OrderRule
+    folder: Path,
+    sample_id: str,
+    split: str,
+    source: str,
+    read: ReadAnnotation,
+    order: OrderRule,
+    named: str | None,
 ) -> tuple[TrackEntry, list[Problem]]:
     listing = list_folder(folder)
     kinds: dict[str, list[str]] = {"lr": [], "hr": []}
@@ -199,13 +225,17 @@ def _read_track(
     if frames.note is not None:
         problems.append(order_note(sample_id, split, frames.note))
     annotation = read(folder, listing)
-    for fault in annotation.faults:
+    written = annotation.text or named
+    faults = list(annotation.faults)
+    if named and written and plate.normalise(named) != plate.normalise(written):
+        faults.append(f"the folder's name says {named}, the annotation {written}, which is taken")
+    for fault in faults:
         message = f"sample {sample_id}: {fault}"
         problems.append(Problem("annotation", message, sample_id, split, rejected=False))
-    if hr and annotation.text is None:
+    if hr and written is None:
         message = f"sample {sample_id}: no text in the annotations"
         problems.append(Problem("text-missing", message, sample_id, split, rejected=False))
-    text, _, notes = check_text(annotation.text or "", sample_id, split)
+    text, _, notes = check_text(written or "", sample_id, split)
     problems += [note for note in notes if note.code == "text-unreadable"]
     layouts = plate.parse(text).layouts if text and plate.is_valid(text) else ()
     layout = annotation.layout or (layouts[0] if len(layouts) == 1 else None)
@@ -220,7 +250,7 @@ def _read_track(
         frames.indices,
         None,
         text,
-        "label" if text else None,
+        ("label" if annotation.text else "filename") if text else None,
         layout,
     )
     return TrackEntry(base, tuple(folder / name for name in hr), annotation.corners), problems

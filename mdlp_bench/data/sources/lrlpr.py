@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from typing import Any, Final
 
 from mdlp_bench.data.rectify import Corners, as_corners
 from mdlp_bench.data.sources.frame_order import AUTO, OrderRule
-from mdlp_bench.data.sources.lr_hr_tracks import Annotation, TrackSamples, find_tracks, open_tracks
+from mdlp_bench.data.sources.lr_hr_tracks import (
+    Annotation,
+    TrackSamples,
+    holds_tracks,
+    open_tracks,
+    track_pattern,
+)
 from mdlp_bench.data.sources.names import Listing, printable, read_file
+from mdlp_bench.data.sources.text_table import TEXT_NAMES, decoded, find_column
 from mdlp_bench.errors import DataError, reason
 
-_TRACK: Final = re.compile(r"track[-_][0-9]+", re.IGNORECASE)
-_FILE: Final = "annotations.json"
+_TRACK: Final = track_pattern("track")
+_FILES: Final = ("annotations.json", "annotation.json")
 
 
 def recognise(path: Path) -> bool:
     """Whether a folder holds LRLPR tracks."""
-    return next(find_tracks(path, _TRACK), None) is not None
+    return holds_tracks(path, _TRACK)
 
 
 def open_lrlpr(path: Path, *, rectified: bool = False, order: OrderRule = AUTO) -> TrackSamples:
@@ -32,19 +38,23 @@ def open_lrlpr(path: Path, *, rectified: bool = False, order: OrderRule = AUTO) 
 
 
 def read_annotation(folder: Path, listing: Listing) -> Annotation:
-    """`{plate_layout, plate_text, corners: {<image>: {<corner>: [x, y]}}}`; each part stands by itself."""
-    if _FILE not in listing.others:
+    """`{plate_layout, plate_text, corners: {<image>: {<corner>: [x, y]}}}`; each part stands by itself.
+
+    Names of the fields are read as those of columns: in any case, and the usual others.
+    """
+    name = next((name for name in listing.others if name.lower() in _FILES), None)
+    if name is None:
         return Annotation()
-    where = printable(str(folder / _FILE))
+    where = printable(str(folder / name))
     try:
-        found = json.loads(read_file(folder / _FILE))
+        found = json.loads(decoded(read_file(folder / name), where))
     except (ValueError, DataError, RecursionError) as error:
         return Annotation(faults=(f"{where}: not an annotation ({reason(error)})",))
     if not isinstance(found, dict):
         return Annotation(faults=(f"{where}: not an annotation (must be one JSON object)",))
-    layout = found.get("plate_layout")
-    text = found.get("plate_text")
-    corners, faults = _corners(found.get("corners", {}), where)
+    layout = found.get(find_column(("plate_layout", "layout"), found) or "")
+    text = found.get(find_column(TEXT_NAMES, found) or "")
+    corners, faults = _corners(found.get(find_column(("corners",), found) or "", {}), where)
     return Annotation(
         text=None if text is None else printable(str(text).strip()) or None,
         layout=layout.strip().lower() or None if isinstance(layout, str) else None,

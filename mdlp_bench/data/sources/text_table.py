@@ -137,6 +137,15 @@ def read_list(path: Path) -> list[tuple[int, str]]:
     return [(number, cell.strip().strip('"')) for number, cell in cells if cell.strip()]
 
 
+def decoded(content: bytes, name: str) -> str:
+    """The text of a file in any of the encodings of tables, without a byte order mark.
+
+    Raises:
+        DataError: It is in none of them, or holds NUL characters.
+    """
+    return content.decode(_encoding(content, name)).removeprefix("\ufeff")
+
+
 def is_image_name(name: str) -> bool:
     """Whether a name ends as those of pictures do."""
     return Path(name.replace("\\", "/")).suffix.lower() in IMAGE_SUFFIXES

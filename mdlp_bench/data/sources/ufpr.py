@@ -11,11 +11,18 @@ from typing import Any, Final
 from mdlp_bench import plate
 from mdlp_bench.data.rectify import Corners, as_corners
 from mdlp_bench.data.sources.frame_order import AUTO, OrderRule
-from mdlp_bench.data.sources.lr_hr_tracks import Annotation, TrackSamples, find_tracks, open_tracks
+from mdlp_bench.data.sources.lr_hr_tracks import (
+    Annotation,
+    TrackSamples,
+    holds_tracks,
+    open_tracks,
+    track_pattern,
+)
 from mdlp_bench.data.sources.names import Listing, printable, read_file
+from mdlp_bench.data.sources.text_table import decoded
 from mdlp_bench.errors import DataError, reason
 
-_TRACK: Final = re.compile(r"plate[-_][0-9]+", re.IGNORECASE)
+_TRACK: Final = track_pattern("plate")
 _PLATE_LABELS: Final = frozenset({"lp", "plate", "license_plate", "licence_plate", "license plate"})
 _FIELD: Final = re.compile(r"plate\s*[:=]\s*(\S.*)", re.IGNORECASE)
 _PLACEHOLDER: Final = "TEXT"
@@ -24,7 +31,7 @@ _PLACEHOLDER: Final = "TEXT"
 
 def recognise(path: Path) -> bool:
     """Whether a folder holds UFPR tracks."""
-    return next(find_tracks(path, _TRACK), None) is not None
+    return holds_tracks(path, _TRACK)
 
 
 def open_ufpr(path: Path, *, rectified: bool = False, order: OrderRule = AUTO) -> TrackSamples:
@@ -45,7 +52,7 @@ def read_annotation(folder: Path, listing: Listing) -> Annotation:
         stem, suffix = Path(name).stem, Path(name).suffix.lower()
         if suffix == ".json" and stem in images:
             try:
-                if (found := _labelme_corners(json.loads(read_file(folder / name)))) is not None:
+                if (found := _labelme_corners(_json(folder / name))) is not None:
                     corners[images[stem]] = found
             except (ValueError, DataError, RecursionError) as error:
                 faults.append(f"{printable(str(folder / name))}: no LabelMe corners ({reason(error)})")
@@ -53,31 +60,38 @@ def read_annotation(folder: Path, listing: Listing) -> Annotation:
     return Annotation(text, None, corners, (*faults, *conflict))
 
 
+def _json(path: Path) -> Any:
+    return json.loads(decoded(read_file(path), printable(str(path))))
+
+
 def _text(folder: Path, listing: Listing) -> tuple[str | None, list[str]]:
-    """The text in the name of the text file; the file's content where the name has none."""
+    """The text in the name of the text file; the file's content where the name has none.
+
+    What the names and contents of several files say beside it is a fault where it differs.
+    """
+    said: list[tuple[str, str]] = []
+    faults: list[str] = []
     names = [name for name in listing.others if Path(name).suffix.lower() == ".txt"]
     for name in sorted(names, key=lambda name: "_" not in name):
-        try:
-            written = _written(_lines(read_file(folder / name)))
-        except DataError as error:
-            return None, [str(error)]
+        where = printable(str(folder / name))
         stem = printable(Path(name).stem)
         named = stem.rsplit("_", 1)[1] if "_" in stem else stem if plate.is_valid(stem) else ""
-        if named in ("", _PLACEHOLDER):
-            if written or "_" in stem:
-                return written or None, []
-        elif written and plate.normalise(written) != plate.normalise(named):
-            where = printable(str(folder / name))
-            return named, [f"{where}: the name says {named}, the file {written}; the name's text is taken"]
-        else:
-            return named, []
-    return None, []
-
-
-def _lines(content: bytes) -> list[str]:
-    """The lines of a text file that are not empty, without control characters."""
-    lines = content.decode("utf-8-sig", "replace").splitlines()
-    return [printable(line.strip()) for line in lines if line.strip()]
+        if named not in ("", _PLACEHOLDER):
+            said.append((named, f"the name of {where}"))
+        try:
+            content = decoded(read_file(folder / name), where)
+        except DataError as error:
+            faults.append(str(error))
+            continue
+        lines = [printable(line.strip()) for line in content.splitlines() if line.strip()]
+        if written := _written(lines):
+            said.append((written, where))
+    told: set[str] = set()
+    for text, where in said:
+        if told and plate.normalise(text) not in told:
+            faults.append(f"{said[0][1]} says {said[0][0]}, {where} says {text}; the first is taken")
+        told.add(plate.normalise(text))
+    return (said[0][0] if said else None), faults
 
 
 def _written(lines: Sequence[str]) -> str:
@@ -98,4 +112,7 @@ def _labelme_corners(content: Any) -> Corners | None:
     if not shapes:
         return None
     named = [shape for shape in shapes if str(shape.get("label", "")).lower() in _PLATE_LABELS]
-    return as_corners((named or shapes)[0].get("points"))
+    shape = (named or shapes)[0]
+    if (kind := shape.get("shape_type")) not in (None, "rectangle", "polygon"):
+        raise DataError(f"its shape is a {kind!r:.20}, not a rectangle or polygon")
+    return as_corners(shape.get("points"))
