@@ -27,7 +27,7 @@ ORACLES: Final = ("ground-truth", "input")
 
 @dataclass(frozen=True)
 class _Job:
-    """One method with one seed, and where what it gives is kept."""
+    """One method with one seed, and the folders of its predictions and its run."""
 
     spec: AnyMethod | str
     name: str
@@ -61,8 +61,8 @@ def bench(
     """Run, score and compare methods on a data set.
 
     Writes `predictions/<method>`, `runs/<method>`, `table.{md,tex,html,csv}` with the main columns,
-    `supplement.{md,tex,html,csv}` with all of them, and `comparison.png` into `out`; with several seeds, what
-    each of them gave is in `seeds/<method>/<seed>`. A stopped job resumes.
+    `supplement.{md,tex,html,csv}` with all of them, and `comparison.png` into `out`. With several seeds,
+    `seeds/<method>/<seed>` holds the predictions and the run of each. A stopped job resumes.
 
     Args:
         methods: Methods, or their names as for `load_method`; the oracles are added.
@@ -71,7 +71,7 @@ def bench(
         plan: Readers and image scorers.
         batch_size: Samples per call of a method.
         seed: Seed of stochastic methods, the first one of several.
-        seeds: How many seeds methods that depend on their seed are scored over; their runs are the means.
+        seeds: Number of seeds of methods that depend on one; their runs are means over the seeds.
         compute: Device, precision and numerics of the methods' networks; those of scoring are the plan's.
         engine: Where samples are restored and scored.
 
@@ -80,7 +80,7 @@ def bench(
         MdlpBenchError: As in `predict` and `score`.
     """
     specs = list(dict.fromkeys([*methods, *ORACLES]))
-    # Loaded for their descriptors and let go: one method at a time is held while it restores.
+    # Loaded for their descriptors alone: later, only the method that restores is in memory.
     descriptors = [(load_method(spec) if isinstance(spec, str) else spec).descriptor for spec in specs]
     own = [descriptor.name for descriptor in descriptors]
     names = distinct_names([s if isinstance(s, str) else o for s, o in zip(specs, own, strict=True)], own)

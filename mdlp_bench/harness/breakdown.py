@@ -51,7 +51,7 @@ def _recipes(table: pa.Table) -> list[str | None]:
 GROUPS: Final = MappingProxyType[str, Callable[[pa.Table], list[str | None]]](
     {"layout": _layouts, "height": _heights, "province": _provinces, "recipe": _recipes}
 )
-"""By name, what puts each sample of a per-sample table into a part; None for a sample of none."""
+"""By name, a function that gives the part of each sample in a per-sample table, None for no part."""
 
 BY: Final = MappingProxyType(
     {
@@ -74,9 +74,9 @@ def height_class(height: int) -> str:
 
 
 def parts(table: pa.Table, by: str) -> dict[str, npt.NDArray[np.intp]]:
-    """The rows of each part of a per-sample table, `other` (samples of none) last.
+    """The rows of each part of a per-sample table, `other` (samples of no part) last.
 
-    Heights ascend; other parts come by their number of samples, most first.
+    Heights ascend; other parts are ordered by their number of samples, largest first.
 
     Raises:
         RunError: There is no such breakdown, or the table does not have what it needs.
@@ -169,7 +169,7 @@ def _by_part(tables: list[pa.Table], by: str, metric: str) -> dict[str, FloatArr
 
 
 def _by_position(tables: list[pa.Table]) -> dict[str, FloatArray]:
-    """By position from 1, whether [n, runs] the character there was read right, NaN beyond a text's end."""
+    """By position (from 1), 1 where that character was read right, else 0, [n, runs]; NaN beyond a text."""
     texts = tables[0]["text"].to_pylist()
     known = [i for i, text in enumerate(texts) if text]
     targets = [texts[i] for i in known]
@@ -184,7 +184,7 @@ def _by_position(tables: list[pa.Table]) -> dict[str, FloatArray]:
 def _cells(
     comparison: RunComparison, bootstrap: ClusterBootstrap, values: FloatArray, info: MetricInfo
 ) -> dict[str, Cell]:
-    """The cells of one part's column, by run; only methods have letters."""
+    """The cells of one part's column, by run; only methods get tie-group letters."""
     found = {}
     methods = [i for i, run in enumerate(comparison.runs) if not _is_oracle(run)]
     scored = [i for i in range(values.shape[1]) if not np.isnan(values[:, i]).all()]

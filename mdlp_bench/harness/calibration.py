@@ -18,8 +18,8 @@ from mdlp_bench.metrics.text import confident_from
 class MethodCalibration(BaseModel):
     """A reader's confidences in the outputs of one method.
 
-    A threshold that was found on clear plates says little of restored ones: a network can draw a plate that
-    is as clear as it is wrong.
+    A threshold that was found on undegraded plates says little about restored ones: a network can draw a
+    wrong plate that is perfectly legible.
 
     Attributes:
         n: Samples with a text.
@@ -53,10 +53,10 @@ def find_runs(folders: Sequence[Path]) -> list[Run]:
 
 
 def calibrate_method(run: Run, reader: str, error_rate: float = 0.01) -> MethodCalibration:
-    """How often a reader is believed, and wrong then, on the outputs of a run.
+    """How often a reader is believed on the outputs of a run, and how often it is wrong then.
 
     Args:
-        run: Scored by the reader, among others or alone.
+        run: A run that this reader scored.
         reader: Its name.
         error_rate: Share of wrong readings that the method's own threshold allows.
 

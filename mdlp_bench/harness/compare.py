@@ -125,7 +125,7 @@ class RunComparison:
 
         Args:
             metric: A per-sample metric, e.g. `ned`.
-            first: Name of a run; its differences from the other say how much plates vary.
+            first: Name of a run; its differences from `second` show how much plates vary.
             second: Name of the other.
             n_plates: Size of the planned test set; default that of these runs.
 
@@ -247,7 +247,7 @@ def _chance(table: pa.Table, cer_cap: float | None) -> dict[str, float]:
 
 
 def _differences(first: Run, second: Run) -> list[str]:
-    """In which of the things that must be equal two runs differ, and how."""
+    """How two runs differ in what must be equal."""
     one, other = first.record, second.record
     found = []
     if one.protocol != other.protocol:
@@ -269,11 +269,11 @@ def _differences(first: Run, second: Run) -> list[str]:
 
 
 def print_table(table: ScoreTable) -> Console:
-    """Show a table on the terminal, without what does not fit, and give the console for more."""
+    """Print a table without the columns that do not fit; return the console, for what follows."""
     from rich.console import Console
 
     console = Console()
-    # A file or pipe has no width to keep to.
+    # A file or pipe has no width.
     console.width = console.width if console.is_terminal else _FILE_WIDTH
     fitted, left_out = _fitted(table, console)
     console.print(to_rich(fitted))
@@ -285,7 +285,7 @@ def print_table(table: ScoreTable) -> Console:
 
 
 def _fitted(table: ScoreTable, console: Console) -> tuple[ScoreTable, list[str]]:
-    """What fits the terminal, and what was left out for it: intervals first, then the last columns."""
+    """A table that fits the terminal, and what it lacks: first the intervals, then the last columns."""
     left_out = []
     if _width(console, table) > console.width and table.show_intervals != "none":
         table = table.model_copy(update={"show_intervals": "none"})
@@ -297,7 +297,7 @@ def _fitted(table: ScoreTable, console: Console) -> tuple[ScoreTable, list[str]]
 
 
 def _width(console: Console, table: ScoreTable) -> int:
-    """Columns the grid of a table takes when nothing limits it; the sentences below it wrap."""
+    """The width of a table's grid in characters when nothing limits it; the sentences below it wrap."""
     from rich.measure import Measurement
 
     return Measurement.get(console, console.options.update(width=1000), to_rich(table).renderables[0]).maximum

@@ -48,7 +48,7 @@ class Collected:
             self.columns.setdefault(name, []).extend(values)
 
     def join(self, more: Self) -> None:
-        """Append all of another one."""
+        """Append everything of another one."""
         self.add(more.columns)
         for name, parts in more.features.items():
             self.features.setdefault(name, []).extend(parts)
@@ -64,10 +64,10 @@ class Collected:
 
 
 def cache_file(fingerprint: str, plan: ScoringPlan) -> Path | None:
-    """Where what a plan finds in a data set is kept.
+    """The file that keeps what a plan finds in a data set.
 
-    None where not all that it depends on is known: readers without a hash of their weights, plans that were
-    not made from names, a checkout with changes.
+    None when something that it depends on is unknown: readers without a hash of their weights, plans that
+    were not made from names, a checkout with changes.
     """
     environment = Environment.current()
     hashes = [reader.descriptor.weights_sha256 for reader in plan.readers]
@@ -88,7 +88,7 @@ def cache_file(fingerprint: str, plan: ScoringPlan) -> Path | None:
 
 
 def read_cache(path: Path | None) -> Collected | None:
-    """What a file keeps; None where there is none or it is damaged."""
+    """The content of a file; None when the file is missing or damaged."""
     if path is None or not path.is_file():
         return None
     try:
@@ -101,7 +101,7 @@ def read_cache(path: Path | None) -> Collected | None:
 
 
 def write_cache(path: Path | None, found: Collected) -> None:
-    """Keep what was found; a folder that cannot be written is no fault."""
+    """Write what was found; a folder that cannot be written is logged and is no error."""
     if path is None:
         return
     columns = {name: [_plain(value) for value in values] for name, values in found.columns.items()}

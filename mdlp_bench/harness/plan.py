@@ -32,8 +32,8 @@ class ScoringPlan:
     A plan made by `from_names` travels to workers as these names, and is loaded again there.
 
     Attributes:
-        readers: Readers of the text; the first one's columns carry no suffix and rank, the others' columns
-            are named `ned@<reader>` and so on.
+        readers: Text readers. The columns of the first have no suffix and decide the ranking; those of the
+            others are named `ned@<reader>` and so on.
         image_scorers: PSNR and SSIM, plain and aligned, LPIPS where its weights are there, and metrics of
             users' own.
         inception: Makes the features of FID and KID; None leaves the two out.
@@ -136,7 +136,7 @@ class ScoringPlan:
 
     @property
     def user_metrics(self) -> tuple[MetricInfo, ...]:
-        """What the metrics of users' own are."""
+        """The descriptions of the users' own metrics."""
         return tuple(one.metric.info for one in self.image_scorers if isinstance(one, UserScorer))
 
     @property

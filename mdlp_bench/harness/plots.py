@@ -270,7 +270,7 @@ def _curve(run: Run) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]] 
 
 
 def _sides(costs: npt.NDArray[np.float64]) -> list[int]:
-    """Where the number of each point stands, an index of `_SIDES`: neighbours' numbers do not meet."""
+    """The side of each point for its number, an index of `_SIDES`; numbers must not overlap."""
     sides = [0] * len(costs)
     order = np.argsort(costs)
     for before, after in pairwise(order):

@@ -71,7 +71,7 @@ class Prediction:
     """What a method made of one sample.
 
     Attributes:
-        sample_id: Which.
+        sample_id: The sample.
         image: uint8 RGB [112, 224, 3]; None when the method failed or gives text alone.
         error: Why it failed, else None.
         reading: The text of a method that gives text alone, else None.
@@ -146,13 +146,13 @@ def predict(
     stopped goes on where it was when called again with the same arguments, and ends with the same bytes.
 
     Args:
-        method: What restores, or its name for `load_method`: then every worker of an engine loads it for
-            itself, while an object is pickled.
+        method: A method, or its name for `load_method`. Every worker of an engine loads a named method by
+            itself; an object is pickled.
         samples: What to restore.
         out: The prediction folder.
         name: What to call a method that is given by its name for `load_method`; default its own name.
         batch_size: Samples per call of the method.
-        shard_size: Samples per file; also what a stopped job loses at most.
+        shard_size: Samples per file; a stopped job loses at most this many.
         seed: Seed of stochastic methods; each sample's own seed is derived from it and the sample id.
         compute: Device, precision and numerics of networks; recorded.
         measure: Also measure what one image costs, by more calls on the first sample, in this process, on
@@ -284,7 +284,7 @@ def _restore(method: AnyMethod, batch: FrameBatch, shown: str) -> list[Predictio
         found = run_on(method, batch)
     except Exception as error:
         if len(batch) > 1:
-            # One bad sample must not take its neighbours down: restore them one by one.
+            # One bad sample must not spoil its batch: restore the samples one by one.
             return [p for i in range(len(batch)) for p in _restore(method, batch.single(i), shown)]
         reason = raised(error)
         if debugging() and (kind := _cause(reason)) not in _SHOWN:
@@ -351,7 +351,7 @@ def _resumed(out: Path, started: PredictionsRecord) -> PredictionsRecord:
 
 
 def _hash_of_given(spec: str) -> str | None:
-    """The hash of what a method is made of that its descriptor does not tell: a user's file, or pictures."""
+    """The hash of a method's own files that its descriptor does not hold: a user's code, or pictures."""
     if spec in registered_methods() | registered_ablations():
         return None
     if is_file_spec(spec):
@@ -374,7 +374,7 @@ def _errors(out: Path, n_samples: int) -> list[str]:
 
 
 def _cause(error: str) -> str:
-    """What errors of one cause have in common: kind, place and wording, but no numbers of single samples."""
+    """What errors of one cause share: kind, place and wording, without the numbers of single samples."""
     wording, _, line = error.rpartition(", line ")
     return f"{_NUMBER.sub('#', wording or error)}, {line}"
 

@@ -78,7 +78,7 @@ PUBLISHED: Final = (
 def published_rows(source: str | Path) -> tuple[Row, ...]:
     """Rows quoted from a paper, for the section of a table that is not ranked.
 
-    LPIPS, FID and what else rests on a network that the MDLP paper does not name is left out of its rows.
+    Metrics that need a network which the MDLP paper does not name (LPIPS, FID) are left out of its rows.
 
     Args:
         source: `mdlp` (the comparison in LP-Diff's paper), `mdlp-ablation`, or a CSV file with the column

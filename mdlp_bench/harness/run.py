@@ -28,7 +28,7 @@ from mdlp_bench.output_folder import locked_folder
 from mdlp_bench.readers.base import ReaderDescriptor
 from mdlp_bench.records import Record
 
-# What can change a score; everything else a wheel pulls in is noise in the record.
+# Packages that can change a score; the others would be noise in the record.
 _PACKAGES: Final = (
     "mdlp-bench",
     "numpy",
@@ -46,7 +46,7 @@ class _Record(Record):
 
 
 class DatasetRecord(BaseModel):
-    """Which samples: name, split and the fingerprint over ids, texts and image hashes."""
+    """The samples: name, fingerprint over ids, texts and image hashes, and number."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -56,7 +56,7 @@ class DatasetRecord(BaseModel):
 
 
 class Environment(BaseModel):
-    """With what: code version, packages, machine kind."""
+    """The software and the machine: code version, packages, kind of machine."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -168,8 +168,8 @@ class MetricSummary(BaseModel):
         n_failed: Samples at the floor because the method failed on them.
         higher_is_better: Direction.
         unavailable: Why there is no value, or null.
-        seeds: Of a method scored over several seeds, how the mean moves between them; part of the limits.
-        ceiling: Of a text metric, its mean when the reader reads the ground truths themselves, else null.
+        seeds: How the mean varies between seeds, for a method scored over several; the limits include it.
+        ceiling: For a text metric, its mean when the reader reads the ground truths themselves; else null.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

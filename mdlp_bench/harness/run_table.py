@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from mdlp_bench.harness.compare import RunComparison
 
 COMPACT: Final = ("ned", "acc", "hallucination", "psnr", "ssim", "lpips", "ms_per_image")
-"""The columns of a table for which nobody chose: `lpips` is the net that the runs have."""
+"""The default columns of a table; `lpips` stands for the net that the runs have."""
 
 PANEL_METRICS: Final = ("ned", "acc")
-"""What every table also shows by each further reader, behind the first one's columns."""
+"""Metrics that every table also shows for each further reader, after those of the first."""
 
 ALL_COLUMNS: Final = (
     "ned",
@@ -47,14 +47,14 @@ ALL_COLUMNS: Final = (
 """The measured columns of the full table, in order; costs follow."""
 
 NOISY: Final = 0.1
-"""Spread from which a time is marked."""
+"""Times with at least this spread are marked."""
 
 COSTS: Final = ("ms_per_image", "parameters", "macs", "peak_memory")
 _COST_UNITS: Final = {"ms_per_image": 1.0, "parameters": 1e6, "macs": 1e9, "peak_memory": 1e6}
 _LPIPS: Final = ("lpips", "lpips_squeeze", "lpips_vgg")
 _FROM_WEIGHTS: Final = (*_LPIPS, "fid", "kid")
 _NOTES: Final = {"ground-truth": "ceiling", "input": "floor"}
-# What names a file or an address helps whoever scored, and nobody who reads the table.
+# Names of files and addresses help whoever scored, but not whoever reads the table.
 _LOCAL: Final = re.compile(r"https?://|(?:^|[\s(])(?:~|[A-Za-z]:)?[/\\]\w")
 _NO_WEIGHTS: Final = "not computed: the network's weights were not at hand when the run was scored"
 
@@ -152,7 +152,7 @@ def _columns(runs: Sequence[Run], wanted: Sequence[str] | None) -> list[str]:
 
 
 def _with_panel(run: Run, keys: Sequence[str]) -> list[str]:
-    """The keys, with NED and ACC by each further reader behind the first one's ACC."""
+    """The keys, with NED and ACC by each further reader after the ACC of the first."""
     last = keys.index(PANEL_METRICS[-1]) + 1
     further = [f"{name}@{reader.name}" for reader in run.record.readers[1:] for name in PANEL_METRICS]
     return [*keys[:last], *further, *keys[last:]]
@@ -211,7 +211,7 @@ def row_title(comparison: RunComparison, name: str, run: Run) -> str:
 
 
 def _usual_conditions(runs: Sequence[Run]) -> str:
-    """Under which conditions most of the runs were timed; the first ones among equals."""
+    """The conditions under which most runs were timed; among equally frequent ones the first."""
     found = [run.record.cost.conditions for run in runs if run.record.cost is not None]
     return max(found, key=found.count, default="")
 
@@ -246,7 +246,7 @@ def _row(comparison: RunComparison, name: str, run: Run, usual: str) -> Row:
 
 
 def _seeds_note(run: Run) -> str:
-    """Over how many seeds a method that depends on its seed was scored."""
+    """How many seeds a method that depends on its seed was scored with."""
     if run.record.method.deterministic:
         return ""
     return f"{len(run.record.seeds)} seeds" if run.record.seeds else "one seed"
@@ -258,7 +258,7 @@ def _public(reason: str | None) -> str | None:
 
 
 def _ceiling_row(run: Run) -> tuple[Row, ...]:
-    """What the reader makes of the ground truths, as a run of any method tells; none without texts."""
+    """The scores of the reader on the ground truths, which any method's run holds; none without texts."""
     cells = {
         name: Cell(value=found.ceiling) for name, found in run.summary.items() if found.ceiling is not None
     }
@@ -266,7 +266,7 @@ def _ceiling_row(run: Run) -> tuple[Row, ...]:
 
 
 def _chance_row(comparison: RunComparison) -> tuple[Row, ...]:
-    """What the texts of other plates get, by whichever reader; none without texts of several plates."""
+    """The scores of other plates' texts, equal for all readers; none without texts of several plates."""
     cells = {
         key: Cell(value=comparison.chance[key.partition("@")[0]])
         for key in dict.fromkeys(key for run in comparison.runs for key in run.summary)
@@ -276,7 +276,7 @@ def _chance_row(comparison: RunComparison) -> tuple[Row, ...]:
 
 
 def _remarks(comparison: RunComparison) -> tuple[str, ...]:
-    """What else has to be known to read the table: plates too few for tie groups, means over seeds."""
+    """Further notes on the table: plates too few for tie groups, means over seeds."""
     remarks = []
     if any(run.record.seeds for run in comparison.runs):
         remarks.append(
@@ -308,7 +308,7 @@ def _costs(run: Run) -> dict[str, float]:
 
 
 def parse_decimals(text: str) -> int | dict[str, int]:
-    """Digits as typed: `3` for every column, or `ned=2,psnr=1`.
+    """Digits as a user types them: `3` for every column, or `ned=2,psnr=1`.
 
     Raises:
         RunError: It is neither.

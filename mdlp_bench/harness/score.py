@@ -66,7 +66,7 @@ def score(
 
     What readers see in ground truths and frames is kept for later runs (`harness.ground_truth`).
 
-    A run that lies in its folder already, made of the same predictions by the same code and plan, is kept.
+    A run that is already in its folder, made of the same predictions by the same code and plan, is kept.
     A sample on which a method failed gets every metric's worst value. A sample without ground truth has no
     image scores, one without text no text scores. The texts of a text method are scored as they are, whatever
     the reader; it has no image scores, and no hallucinations, which are counted in a reader's confidences.
@@ -109,7 +109,7 @@ def score(
 
 
 def _run_record(made: PredictionsRecord, plan: ScoringPlan) -> RunRecord:
-    """What the run of these predictions under this plan, by this code, says of itself."""
+    """The record of a run of these predictions under this plan, by this code."""
     return RunRecord(
         protocol=plan.protocol.id,
         protocol_sha256=plan.protocol.fingerprint(),
@@ -131,7 +131,7 @@ def _run_record(made: PredictionsRecord, plan: ScoringPlan) -> RunRecord:
 
 
 def _kept(folder: Path, record: RunRecord, plan: ScoringPlan) -> Run | None:
-    """The run that lies in a folder, if it is the one that would be made."""
+    """The run in a folder, if it is the one that scoring would make."""
     if not (folder / RunRecord.file_name).is_file():
         return None
     try:
@@ -183,7 +183,7 @@ def _chunks_to_score(samples: Samples, predictions: Sequence[Predictions]) -> It
 def _scored(
     plan: ScoringPlan, weights: Mapping[str, str], is_known: bool, chunk: _Chunk
 ) -> tuple[int, Collected, list[Collected]]:
-    """The samples of a chunk, what they give unless it is known, and what each method's predictions give."""
+    """How many samples a chunk has, what they give (unless it is known), and what each method gives."""
     if plan.weights != weights:
         raise ProtocolError("a worker finds other weights of readers or LPIPS; put the same files there")
     decoded = [sample.decode_gt() for sample in chunk.samples]
@@ -235,7 +235,7 @@ def _seen(
 def _read(
     reader: Reader, images: Sequence[ImageU8], into: Collected | None, chosen: Sequence[int] | None = None
 ) -> list[Reading]:
-    """Readings; `into` is given the features of the chosen images (default all) of the same pass."""
+    """Readings; the features of the chosen images (default all) from the same pass are added to `into`."""
     if into is None or not images:
         return reader.read(images) if images else []
     readings, features = reader.read_with_features(images)
@@ -382,7 +382,7 @@ def reader_columns(
 def reading_confidences(
     record: RunRecord, readings: Mapping[str, Sequence[Any]], column: str
 ) -> npt.NDArray[np.float64]:
-    """One column of confidences, [n]: what the protocol says of failed samples goes before what was read."""
+    """One column of confidences, [n]; for failed samples the protocol's value replaces what was read."""
     confidences = np.array(readings[column], np.float64)
     if record.rules.text.failed == "worst":
         confidences[[error is not None for error in readings["error"]]] = 1.0

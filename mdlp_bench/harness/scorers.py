@@ -49,7 +49,7 @@ class ImageScorer(ABC, Generic[Prepared]):
 
     @abstractmethod
     def prepare(self, gt: Images) -> Prepared:
-        """What all methods share of ground truths uint8 [B, 112, 224, 3]."""
+        """Compute once what all methods need of ground truths uint8 [B, 112, 224, 3]."""
 
     @abstractmethod
     def score(self, restored: Images, gt: Images, prepared: Prepared) -> Mapping[str, Scores]:
@@ -89,7 +89,7 @@ class RegisteredScorer(ImageScorer[None]):
 
 
 class UserScorer(ImageScorer[None]):
-    """A metric of a user's own."""
+    """A user's own metric."""
 
     def __init__(self, metric: UserMetric) -> None:
         self.metric = metric
@@ -133,7 +133,7 @@ class LpipsScorer(ImageScorer["LpipsTarget"]):
 
 
 def checked_net(net: str) -> LpipsNet:
-    """The name as a net of LPIPS.
+    """The name, checked to be one of an LPIPS net.
 
     Raises:
         ProtocolError: There is no such net.

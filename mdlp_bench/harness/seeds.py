@@ -19,7 +19,7 @@ def combine_seeds(runs: Sequence[Run], out: Path) -> Run:
     """Write the run of a method over several seeds.
 
     Every per-sample metric is the mean over the seeds; what was read is the first seed's. The limits of a
-    mean hold the variance between seeds besides that between plates (`Estimate.widened`). The column
+    mean include the variance between seeds beside that between plates (`Estimate.widened`). The column
     `seed_agreement` says in which samples all seeds are read as the same text.
 
     Args:

@@ -1,4 +1,4 @@
-"""From per-sample columns to a run's summary: one number a metric, with its interval or why there is none."""
+"""From per-sample columns to a run's summary: a number per metric, with its interval, or why there is none."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _ABSTAINING: Final = (*(f"risk_{percent}" for percent in COVERAGES), "aurc", "au
 
 @dataclass(frozen=True)
 class Counts:
-    """What every entry of a summary tells: samples, plates and failures."""
+    """What every entry of a summary counts: samples, plates and failures."""
 
     n: int
     n_plates: int
@@ -101,7 +101,7 @@ def summarise_abstaining(
         mean: Mean character confidence, [n].
         wrong: [n] 1 for a wrong reading, 0 for a right one; NaN for a sample that is left out.
         bootstrap: Resamples of the samples; the limits of the areas are percentiles.
-        counts: Of the entries of the areas.
+        counts: For the entries of the areas.
     """
     known = ~np.isnan(wrong)
     if not known.any():
@@ -160,5 +160,5 @@ def _entry(
 
 
 def _info(name: str) -> MetricInfo:
-    """What `ned` or `ned@ppocrv4` is."""
+    """The description of a column such as `ned` or `ned@ppocrv4`."""
     return METRICS[name.partition("@")[0]]

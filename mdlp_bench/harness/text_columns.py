@@ -1,4 +1,4 @@
-"""Per-sample columns of text metrics, and their ceiling: what the reader makes of the ground truths."""
+"""Per-sample columns of text metrics, and their ceiling: the scores of the reader on the ground truths."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class GtReadings:
 
     @property
     def known(self) -> tuple[list[int], list[str]]:
-        """The samples that have a text which can be compared, and their texts."""
+        """The positions of samples whose text can be compared, and these texts."""
         found = [(index, known) for index, known in enumerate(self.texts) if known and _is_comparable(known)]
         return [index for index, _ in found], [known for _, known in found]
 
@@ -67,13 +67,13 @@ def text_columns(
 def hallucinations(
     readings: Sequence[str], confidences: Sequence[float], gt: GtReadings, believed_from: float
 ) -> Column:
-    """1 for each confident reading of a valid plate that is the wrong one, float64 [n]; NaN without a text.
+    """1 for each confident reading of a valid but wrong plate, else 0, float64 [n]; NaN without a text.
 
     Args:
         readings: Of the restored images, one per sample.
         confidences: Of these readings, in [0, 1].
         gt: Texts of the ground truths.
-        believed_from: The reader's (see `ReaderDescriptor`).
+        believed_from: The reader's threshold (see `ReaderDescriptor`).
     """
     known, gt_texts = gt.known
     found = text.hallucinated(
@@ -85,9 +85,9 @@ def hallucinations(
 def wrong_if_believed(
     readings: Sequence[str], confidences: Sequence[float], gt: GtReadings, believed_from: float
 ) -> Column:
-    """1 for a wrong and 0 for a right reading of those that are believed, float64 [n]; NaN for all others.
+    """For believed readings 1 if wrong and 0 if right, float64 [n]; NaN for all others.
 
-    Args: As of `hallucinations`.
+    Args: As in `hallucinations`.
     """
     known, gt_texts = gt.known
     wrong = 1 - text.accuracy([readings[i] for i in known], gt_texts)

@@ -62,13 +62,13 @@ def add_all(
 ) -> list[Entry]:
     """Validate submissions, recompute their scores in one pass over the samples and store them in turn.
 
-    None is stored if one has faults. Each is flagged against the entries of the store and those before it.
+    If one has faults, none is stored. Each is flagged against the entries of the store and those before it.
 
     Args:
         store: The store.
         archives: The submissions; no two of one method and version.
         samples: The test set.
-        plan: Readers and image scorers; those of the entries they are to be ranked with.
+        plan: Readers and image scorers, the same as of the entries on the board.
         engine: Where samples are scored; the entries do not depend on it.
 
     Raises:
@@ -89,7 +89,7 @@ def add_all(
         _check_names([one.submission for one in taken], store.entries())
         with store.locked():
             card = complete_card(store, slug, samples, plan.readers)
-        # Beside the entries, so that each takes its place by one renaming.
+        # In the same folder as the entries, so that one renaming puts each in its place.
         with tempfile.TemporaryDirectory(prefix=".adding-", dir=store.root) as made:
             predictions = [one.predictions for one in taken]
             folders = [Path(made) / str(number) for number in range(len(taken))]
@@ -110,7 +110,7 @@ def _check_names(forms: Sequence[Submission], entries: Sequence[Entry]) -> None:
 def _placed(
     store: Store, slug: str, taken: Sequence[_Taken], runs: Sequence[Run], seen: Sequence[Inspection]
 ) -> list[Entry]:
-    """The scored submissions as entries, flagged against those that are there now; under the store's lock."""
+    """Put scored submissions into the store, flagged against the entries there; needs the store's lock."""
     for one in taken:
         if one.target.exists():
             raise _versions_stay(one.target, one.submission)
@@ -208,7 +208,7 @@ def _completed(run: Run, submission: Submission, inspection: Inspection, card: D
     if not card.texts:
         table = without_texts(table)
     if not card.thumbnails and SIGNATURE in table.column_names:
-        # A signature is a picture, if a very small one.
+        # A signature is a picture too, though a very small one.
         table = table.drop_columns([SIGNATURE])
     runtime = submission.runtime_per_image_s
     changed = {
@@ -228,7 +228,7 @@ def deprecate(store: Store, method: str, version: str, reason: str) -> None:
     if not folder.is_dir():
         raise SubmissionError(f"{folder}: no such version; give a method and version of the store")
     if (folder / Deprecation.file_name).exists():
-        raise SubmissionError(f"{folder}: withdrawn already; that stays")
+        raise SubmissionError(f"{folder}: has been withdrawn already, which is final")
     try:
         record = Deprecation(reason=reason, date=datetime.now(UTC).date().isoformat())
     except ValidationError as error:

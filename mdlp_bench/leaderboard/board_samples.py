@@ -1,4 +1,4 @@
-"""Samples as a board knows them: with its name, and the texts and plates that its store keeps."""
+"""Samples under the name of a board, with the texts and plates that its store keeps."""
 
 from __future__ import annotations
 

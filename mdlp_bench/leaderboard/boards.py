@@ -34,13 +34,13 @@ Cost = Literal["ms", "parameters"]
 
 TEXT_METRICS: Final = ("ned", "acc", "cer")
 RANKED: Final = (*TEXT_METRICS, "psnr", "ssim", "lpips", "lpips_squeeze", "lpips_vgg")
-"""What is ranked, in the order that decides the overall place: NED first, equal values by ACC, and so on."""
+"""The ranked metrics, in the order that decides the overall place: NED first, ties by ACC, and so on."""
 
 GROUPED: Final = ("hallucination",)
-"""What has places and tie groups of its own, but no say in the overall place."""
+"""Metrics with places and tie groups of their own that do not count for the overall place."""
 
 SHOWN: Final = ("wrong_if_believed", "frd")
-"""What is shown beside them."""
+"""Metrics that are shown and not ranked."""
 
 _OF_READER: Final = frozenset((*TEXT_METRICS, "hallucination", "wrong_if_believed", "read_text"))
 
@@ -100,9 +100,9 @@ class Board:
         slug: Name in addresses.
         title: Heading.
         kind: main, text-only or ablation.
-        target: Of an ablation: the method that is taken apart.
+        target: For an ablation, the method whose parts are removed; else empty.
         card: The data set.
-        reader: Whose readings the text scores are of.
+        reader: The reader of the text scores.
         protocol: Its id.
         metrics: Ranked metrics, then shown ones.
         rows: The entries.
@@ -158,7 +158,8 @@ def boards(store: Store) -> list[Board]:
     """All boards of a store, computed again from the per-sample scores.
 
     Superseded and withdrawn entries are not ranked. Entries marked as ablations stand on a board of their
-    own, with the method they take apart. Methods that give text without a picture stand on text-only boards
+    own, with the method that they are parts of.
+    Methods that give text without a picture stand on text-only boards
     alone, beside what the reader reads in the pictures of the others.
 
     Raises:
@@ -191,7 +192,7 @@ def boards(store: Store) -> list[Board]:
 
 @dataclass
 class _Ranked:
-    """One metric over one set of entries: the ranking and what the overall rules need of it."""
+    """One metric over one set of entries: its ranking, and the values that the overall rules need."""
 
     ranking: MetricRanking
     by_name: dict[str, MetricRank]
@@ -266,7 +267,7 @@ class _Ranker:
         return self._bootstrap
 
     def _chance_of(self, entry: Entry) -> dict[str, float]:
-        """One per data set and protocol: it depends on the texts alone."""
+        """One for each data set and protocol, because it depends on the texts alone."""
         if self._chance is None:
             texts, plates = (entry.table[name].to_pylist() for name in ("text", "plate_id"))
             known = [i for i, text in enumerate(texts) if text]

@@ -1,4 +1,4 @@
-"""Bundled methods as entries: their form is filled in from the record, the rest is an outsider's way."""
+"""Bundled methods as entries: their form is filled in from the record; all else is as for outsiders."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def reference_form(
     if record.cost is not None:
         seconds = record.cost.ms_per_image / 1000
         hardware += f", {record.cost.threads} thread{'s' if record.cost.threads != 1 else ''}"
-    # Bundled methods are trained on rendered plates or on MDLP; all else their weights have seen is extra.
+    # Bundled methods are trained on rendered plates or on MDLP; any other training data are extra.
     rendered = {name for name in method.trained_on if "render" in name.lower()}
     extra = {name for name in method.trained_on if "mdlp" not in name.lower()} - rendered
     return Submission(
@@ -134,7 +134,7 @@ def reference_name(method: MethodDescriptor) -> str:
 
 
 def _bibtex(method: MethodDescriptor) -> str | None:
-    """Our implementation as a citation, with the work it follows; None for what nobody need cite."""
+    """A citation of our implementation and the work it follows; None where there is nothing to cite."""
     if method.citation is None:
         return None
     made = "with its official weights" if method.provenance == "official" else "as implemented here"

@@ -1,7 +1,7 @@
-"""The chain of a store: one line for each thing that was stored, with the hashes of its files.
+"""The chain of a store: one line per stored folder, with the hashes of its files.
 
-Each line also holds the hash of the line before, so a landed entry cannot be edited, removed or moved without
-every later line changing; a copy of the chain, e.g. an earlier commit, shows that (`problems(..., since)`).
+Each line also holds the hash of the line before, so no entry can be edited, removed or moved without changing
+every later line; a copy of the chain, e.g. an earlier commit, shows that (`problems(..., since)`).
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def append(root: Path, kind: Kind, folder: Path) -> None:
         folder: Its folder. Of a deprecation only `deprecated.json` counts.
     """
     lines = _lines(root / CHAIN) if (root / CHAIN).exists() else []
-    # Not what a killed process left half written: that is a fault, and does not become part of the store.
+    # A half-written file of a killed process is a fault and must not become part of the chain.
     names = (name for name in regular_files(folder, kind) if not Path(name).name.startswith("."))
     files = {name: sha256_file(folder / name) for name in names}
     link = Link(
@@ -89,7 +89,7 @@ def append(root: Path, kind: Kind, folder: Path) -> None:
 
 
 def regular_files(folder: Path, kind: Kind) -> list[str]:
-    """The regular files of a folder by their paths in it; links and what they lead to are left out."""
+    """The regular files of a folder by their paths in it; links and their targets are left out."""
     if kind == "deprecation":
         return ["deprecated.json"] if _is_regular(folder / "deprecated.json") else []
     found = (path for path in folder.rglob("*") if _is_regular(path))

@@ -1,4 +1,4 @@
-"""What outputs give away: copies of the ground truth, an input or another entry; scores that are too good.
+"""Find outputs that copy the ground truth, an input or another entry, and scores that are too good.
 
 Pictures are compared by the share of one that the other does not explain, sqrt(1 - r^2) with the correlation
 coefficient r of their luminance, at the best of a few shifts: noise, compression, gain, sharpening, a shift
@@ -52,16 +52,16 @@ SIGNATURE: Final = "signature"
 """Column of `per_sample.parquet`: the picture's luminance at an eighth of its size, 14 x 28 bytes."""
 
 COPY_OF_GT: Final = 0.12
-"""Copies of ground truths stay below; the best of LPDGAN's restorations of LPBlur has 0.20."""
+"""Copies of ground truths stay below this; the best of LPDGAN's restorations of LPBlur has 0.20."""
 
 COPY_OF_INPUT: Final = 0.045
-"""Interpolated inputs stay below; most of SRCNN's outputs, which change little, do not."""
+"""Interpolated inputs stay below this; most of SRCNN's outputs, which change little, do not."""
 
 _NEARER: Final = 0.5
 """Copies of ground truths are this much nearer to them than the frames; LPDGAN's median on LPBlur is 0.6."""
 
 _NEAR: Final = 0.25
-"""Pictures that differ by less than this part of what either differs from the input are copies."""
+"""Pictures are copies if their difference is below this share of their differences from the input."""
 
 _ALIKE: Final = 0.8
 """Correlation of signatures below which pictures have too little in common to be copies at another shift."""
@@ -135,7 +135,7 @@ def residual(image: ImageU8, other: ImageU8) -> float:
     Returns:
         sqrt(1 - r^2) in [0, 1]; 0 for a copy, also with other brightness and contrast, 1 for a flat picture.
     """
-    # Averages of 2 x 2 pixels: sharp enough for strokes, blunt to noise.
+    # Averages of 2 x 2 pixels: they keep strokes and average out noise.
     first, second = (
         cv2.blur(cv2.cvtColor(one, cv2.COLOR_RGB2GRAY).astype(np.float32), (2, 2)) for one in (image, other)
     )
@@ -187,7 +187,7 @@ def signature_residuals(first: FloatArray, second: FloatArray) -> FloatArray:
 
     fixed = normed(first)
     best = np.abs((fixed * normed(second)).sum(axis=1))
-    # What has little in common as it is is no copy; shifting is dear where there are hundreds of entries.
+    # Signatures with little in common are no copies; trying shifts is slow with hundreds of entries.
     close = np.flatnonzero(best > _ALIKE)
     for down in range(-_SHIFT, _SHIFT + 1):
         lower = moved(second[close], down, 1)
@@ -213,7 +213,7 @@ class DerivedFlags:
 
     Attributes:
         flags: Those it must have.
-        decided: Codes for which there was enough to decide; entries of older stores lack some columns.
+        decided: Codes that could be decided; entries of older stores lack some columns.
     """
 
     flags: tuple[Flag, ...]
@@ -299,7 +299,7 @@ def names_data_set(item: str, card: DatasetCard) -> bool:
 def _copied(
     submission: Submission, table: pa.Table, own: frozenset[str], other: Entry, near_too: bool
 ) -> str | None:
-    """What an entry has in common with another one, if that is too much."""
+    """What an entry shares with another one, if that is too much."""
     if submission.output != other.record.submission.output or OUTPUT_HASH not in other.table.column_names:
         return None
     kind = "pictures" if submission.output == "image" else "readings, confidences included,"
@@ -335,7 +335,7 @@ def _alike(table: pa.Table, other: pa.Table) -> bool:
 
 
 def _copied_readings(table: pa.Table, other: Entry) -> str | None:
-    """Two methods may be right on the same samples; they are seldom wrong in the same way."""
+    """Two methods are often right on the same samples, but seldom wrong in the same way."""
     texts = [normalise(text or "") for text in table["text"].to_pylist()]
     own, theirs = ([normalise(t) for t in one["read_text"].to_pylist()] for one in (table, other.table))
     wrong = [(a, b) for a, b, text in zip(own, theirs, texts, strict=True) if text and text not in (a, b)]

@@ -1,4 +1,4 @@
-"""What a store keeps of a data set: its card, what readers see in it, and a few pictures.
+"""What a store keeps of a data set: its card, the readings of its pictures, and a few thumbnails.
 
 Everything but the pictures follows from `samples.parquet`, so `check` derives it again without the data set.
 """
@@ -174,7 +174,7 @@ def complete_card(
     derived = derived_card(table, list(all_readers))
     card = derived.model_copy(
         update={
-            # Of a store of before there was a table: what readers that are not at hand made of the pictures.
+            # A store from before this table existed: it has readings of readers that are not installed here.
             "ceilings": ({} if card is None else card.ceilings) | bounds.ceilings,
             "floors": ({} if card is None else card.floors) | bounds.floors,
             "slug": slug,
@@ -196,7 +196,7 @@ def complete_card(
 
 def without_texts(table: pa.Table) -> pa.Table:
     """A table of samples whose plates have numbers instead of texts."""
-    # In their order, on which resamples of plates depend.
+    # Numbered in their sorted order, on which the resamples of plates depend.
     names = sorted(set(table["plate_id"].to_pylist()))
     plates = {plate: f"plate-{number:05d}" for number, plate in enumerate(names)}
     numbered = pa.array([plates[plate] for plate in table["plate_id"].to_pylist()], pa.string())
@@ -212,7 +212,7 @@ def fingerprint_of(table: pa.Table) -> str:
 
 
 def derived_card(table: pa.Table, keys: Sequence[str]) -> DatasetCard:
-    """What a card says of the samples in its table; what only the data set tells is left empty.
+    """The fields of a card that follow from its table; those that only the data set tells are left empty.
 
     Args:
         table: See `Store.samples`.
@@ -253,7 +253,7 @@ def bounds_of(table: pa.Table, key: str) -> tuple[dict[str, float], dict[str, fl
 
 
 def chosen_ids(sample_ids: Iterable[str]) -> list[str]:
-    """The samples that are shown: a fixed choice that does not follow the order of the data."""
+    """The samples that the site shows: a fixed choice, independent of the order of the data."""
     chosen = set(sorted(sample_ids, key=lambda sample_id: sha256_bytes(sample_id.encode()))[:BROWSED])
     return sorted(chosen)
 

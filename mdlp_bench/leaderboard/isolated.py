@@ -2,8 +2,8 @@
 
 The process sees the frames only (no ground truth, no text), an environment without the caller's variables and
 an empty working folder. It ends with all its children, also those that left its session, when it is done,
-when its time is over and when this process ends. Of what it prints only the end is kept. It can still read
-and write what its user can: run methods of strangers in a container or a virtual machine without network.
+when its time is over or when this process ends. Only the end of its output is kept. It can still read and
+write all that its user can: run methods of strangers in a container or a virtual machine without network.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def _run(command: list[str], folder: Path, spec: str, seconds: float) -> None:
         [sys.executable, "-I", "-S", str(Path(isolated_warden.__file__)), *command],
         cwd=folder,
         env=environment,
-        # It closes with this process, however that ends; then the warden ends everything.
+        # The pipe closes with this process, however that ends; then the warden ends everything.
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -130,7 +130,7 @@ def _run(command: list[str], folder: Path, spec: str, seconds: float) -> None:
 
 
 def _keep_tail(stream: IO[bytes], log: bytearray) -> None:
-    """Read all that a process prints and keep its end: a flood of it fills neither memory nor disk."""
+    """Read all that a process prints and keep the end, so that a flood fills neither memory nor disk."""
     with stream:
         while chunk := os.read(stream.fileno(), 1 << 16):
             log += chunk

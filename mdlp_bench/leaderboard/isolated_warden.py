@@ -44,7 +44,7 @@ def _kill_when_closed(session: int) -> None:
 def _kill_all(session: int) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(session, signal.SIGKILL)
-    # A process may start another one while it is looked for: until none is left.
+    # A process may start another one during the search, so repeat until none is left.
     while found := _descendants():
         for pid in found:
             with contextlib.suppress(ProcessLookupError):

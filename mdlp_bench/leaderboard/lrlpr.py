@@ -100,7 +100,7 @@ def collect_readings(source: Path, reader: Callable[[], Reader]) -> dict[str, Re
             loaded = loaded or reader()
             (readings[prediction.sample_id],) = loaded.read([prediction.image])
         else:
-            # A sample on which the method failed has no reading: nothing was read there.
+            # A sample on which the method failed counts as read without a text.
             readings[prediction.sample_id] = prediction.reading or Reading("", ())
     return readings
 
@@ -113,7 +113,7 @@ def write_submission(readings: Mapping[str, Reading], out: Path) -> int:
         out: The file.
 
     Returns:
-        How many readings were no seven characters A-Z and 0-9 and therefore stand as `UNREAD`.
+        How many readings are not seven characters of A-Z and 0-9; they are written as `UNREAD`.
 
     Raises:
         DataError: There are no readings, or two are of one track.

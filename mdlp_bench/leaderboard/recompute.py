@@ -27,13 +27,13 @@ if TYPE_CHECKING:
     from mdlp_bench.data.samples import Samples
 
 TOLERANCE: Final = 1e-3
-"""By how much a sample's score may differ, in the metric's unit: what other processors make of it."""
+"""How much a sample's score may differ, in the metric's unit: other processors round otherwise."""
 
 _SET_TOLERANCE: Final = 0.01
-"""By how much of its value a distance between sets may differ."""
+"""The share of its value by which a distance between sets may differ."""
 
 _PICTURE_TOLERANCE: Final = 6.0
-"""Grey levels; what another version of the WebP encoder makes of a thumbnail."""
+"""Grey levels by which another version of the WebP encoder may change a thumbnail."""
 
 _NETS: Final = {"lpips": "alex", "lpips_squeeze": "squeeze", "lpips_vgg": "vgg"}
 _OF_SETS: Final = ("frd", "krd", "fid", "kid")

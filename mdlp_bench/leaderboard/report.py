@@ -1,4 +1,4 @@
-"""What a submitter is told: claims against recomputed scores, flags, places, differences to references."""
+"""The report to a submitter: claims and recomputed scores, flags, places, differences to references."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 IntervalMethod = Literal["bca", "percentile"]
 
-_BLOCK_DRAWS = 1 << 22  # draws a block: 32 MB as float64
+_BLOCK_DRAWS = 1 << 22  # draws per block: 32 MB as float64
 _HELD_BYTES = 1 << 27  # larger sets of resamples are drawn again from the seed for each use
 
 

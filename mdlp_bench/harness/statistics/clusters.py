@@ -43,13 +43,13 @@ class ClusterSums:
 
     @property
     def n(self) -> npt.NDArray[np.int64]:
-        """[m] or [1]: measured samples a column."""
+        """[m] or [1]: measured samples per column."""
         n: npt.NDArray[np.int64] = self.counts.sum(axis=0).astype(np.int64)
         return n
 
     @property
     def n_clusters(self) -> npt.NDArray[np.int64]:
-        """[m] or [1]: clusters with at least one measured sample, a column."""
+        """[m] or [1]: clusters with at least one measured sample, per column."""
         n_clusters: npt.NDArray[np.int64] = (self.counts > 0).sum(axis=0)
         return n_clusters
 

@@ -228,7 +228,8 @@ def compact_letters(separable: npt.NDArray[np.bool_]) -> tuple[str, ...]:
     The letters are a clique cover of the graph of inseparable pairs, grown greedily along the ranks: each
     pair not covered yet, in rank order, starts a group that takes in every method, nearest ranks first, that
     is inseparable from all members; groups whose pairs all lie in other groups are dropped. (Piepho 2004
-    defines the display; Gramm et al. 2007 the cover; neither order nor size of the cover affects its truth.)
+    defines the display; Gramm et al. 2007 the cover; neither order nor size of the cover affects whether it
+    is right.)
 
     Args:
         separable: [m, m] symmetric, methods in rank order, False on the diagonal.
@@ -329,7 +330,7 @@ def _p_values(
 
 
 def _enough(sums: ClusterSums) -> npt.NDArray[np.bool_]:
-    """[m] or [1]: whether there are plates enough to call anything separable."""
+    """[m] or [1]: whether there are enough plates to call anything separable."""
     fewest = 2 if sums.correction == "cr1" else FEWEST_PLATES
     # Equal plates must count in full despite rounding.
     return np.asarray(sums.degrees_of_freedom() + 1 > fewest - 1e-9, np.bool_)

@@ -79,7 +79,7 @@ class Ranking:
     """Places in every metric and overall.
 
     Attributes:
-        metrics: One ranking a metric, in the order given; a metric in which no method was scored is left out.
+        metrics: One ranking per metric, in the order given, without metrics in which no method was scored.
         overall: Overall places under `rule`, best first.
         rule: As in `rank_methods`.
     """
@@ -123,8 +123,8 @@ def rank_methods(
         raise StatisticsError(f"unknown ranking rule {rule!r}; use one of {', '.join(get_args(OverallRule))}")
     if not metrics:
         raise StatisticsError("a ranking needs at least one metric")
-    keys: list[FloatArray] = []  # one [m] a metric, lower is better, at the metric's decimals
-    replicate_keys: list[FloatArray] = []  # one [B, m] a metric
+    keys: list[FloatArray] = []  # one [m] per metric, lower is better, at the metric's decimals
+    replicate_keys: list[FloatArray] = []  # one [B, m] per metric
     rankings: list[MetricRanking] = []
     for scores in metrics:
         values = np.asarray(scores.values, dtype=np.float64)
@@ -211,7 +211,7 @@ def pareto_front(values: npt.ArrayLike, higher_is_better: Sequence[bool]) -> npt
     methods all stay.
 
     Args:
-        values: [m, k] criteria, e.g. NED and milliseconds an image; NaN = not known.
+        values: [m, k] criteria, e.g. NED and milliseconds per image; NaN = not known.
         higher_is_better: k directions.
 
     Returns:

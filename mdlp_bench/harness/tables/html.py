@@ -56,7 +56,7 @@ for (const head of document.querySelectorAll("thead th")) {
 """.strip()
 
 _WIDE = 9
-"""Columns from which on type is smaller and intervals break into two lines, to fit 1280 pixels."""
+"""From this number of columns on, type is smaller and intervals take two lines, to fit 1280 pixels."""
 
 _DIRECTIONS = {True: "higher is better", False: "lower is better"}
 

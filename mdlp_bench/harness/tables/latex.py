@@ -37,7 +37,7 @@ _ESCAPES = str.maketrans(
 )
 
 _ONE_COLUMN = 5
-_WIDEST = 8  # columns beside the methods: more would be too small to read on a page
+_WIDEST = 8  # columns beside the methods; with more the type would be too small to read
 
 
 def escape_latex(text: str) -> str:

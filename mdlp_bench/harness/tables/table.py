@@ -81,7 +81,7 @@ class Cell(_Part):
         low: Lower confidence limit, or None.
         high: Upper confidence limit; None with `low`.
         group: Tie-group letters, or an empty string.
-        unavailable: Why there is no value, or None if nothing is to be said.
+        unavailable: Why there is no value, or None.
     """
 
     value: float | None = None
@@ -172,7 +172,7 @@ class ScoreTable(_Part):
         show_intervals: How the intervals are shown.
         title: The first sentence of the caption; empty for one made of protocol, dataset and sizes.
         remarks: Further sentences for the legend.
-        label: What LaTeX refers to it by, behind `tab:`.
+        label: Its label in LaTeX, after `tab:`.
     """
 
     columns: tuple[Column, ...]

@@ -38,7 +38,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Breakdown:
-    """Where a method reads well and where not, by one reader.
+    """Where a method reads well and where it does not, by one reader.
 
     Attributes:
         layouts: By layout.
