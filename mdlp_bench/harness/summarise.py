@@ -1,4 +1,4 @@
-"""From per-sample columns to a run's summary: a number per metric, with its interval, or why there is none."""
+"""From per-sample columns to a run's summary: a number per metric with its interval, or why there is none."""
 
 from __future__ import annotations
 
