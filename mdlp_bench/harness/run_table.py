@@ -276,8 +276,12 @@ def _chance_row(comparison: RunComparison) -> tuple[Row, ...]:
 
 
 def _remarks(comparison: RunComparison) -> tuple[str, ...]:
-    """Further notes on the table: plates too few for tie groups, means over seeds."""
+    """Further notes on the table: unknown texts, plates too few for tie groups, means over seeds."""
     remarks = []
+    total = comparison.runs[0].record.dataset.n_samples
+    read = comparison.runs[0].summary.get("ned")
+    if read is not None and 0 < read.n < total:
+        remarks.append(f"Text scores are of the {read.n:,} of {total:,} samples whose text is known.")
     if any(run.record.seeds for run in comparison.runs):
         remarks.append(
             "Scores over several seeds are means; intervals and letters hold the variance of seeds."

@@ -53,6 +53,9 @@ def test_one_unreadable_label_costs_no_score(tmp_path: Path) -> None:
     (summary,) = (tmp_path / "b").glob("**/bicubic*/summary.json")
     metrics = json.loads(summary.read_text("utf-8"))
     assert metrics["psnr"]["n"] == 3 and metrics["ned"]["n"] == 2
+    assert (
+        "Text scores are of the 2 of 3 samples whose text is known." in (tmp_path / "b/table.md").read_text()
+    )
 
 
 @pytest.fixture(scope="module")
