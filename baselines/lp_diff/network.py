@@ -132,7 +132,7 @@ class LPDiff(nn.Module):
 
         Args:
             frames: [B, N, 3, H, W] in [-1, 1].
-            seeds: One a sample. A sample's result depends on its frames and seed, not on its batch.
+            seeds: One per sample. A sample's result depends on its frames and seed, not on its batch.
             steps: U-Net evaluations per sample.
             solver: See `sampler.solve`.
             n_samples: Average this many samples of each plate (the seed gives a different one each time).

@@ -45,7 +45,7 @@ def solve(
         denoise: Estimates x_0; called `steps` times.
         noise: Where to start, standard normal [B, C, H, W].
         schedule: Says which levels exist.
-        generators: One a sample; used by `ddpm` only.
+        generators: One per sample; used by `ddpm` only.
         solver: `ddpm` is ancestral sampling at evenly spaced times (with all 1000 the released code's);
             `ddim` the deterministic first-order solver and `dpm++` the second-order one, both at levels
             evenly spaced in log-SNR.

@@ -154,7 +154,7 @@ class ResDiffChain:
         Args:
             network: Maps (cat(prediction, noisy), level) to the noise or the clean residual.
             prediction: The CNN's output [B, 3, H, W], values about -1..1.
-            seeds: One a sample; a sample's result depends on its own alone.
+            seeds: One per sample; a sample's result depends on its own seed alone.
             steps: Network calls, 1..T.
             eta: Share of fresh noise a step; 1 with all T steps is the released sampler.
 

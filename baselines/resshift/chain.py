@@ -174,7 +174,7 @@ class ResShiftChain:
             network: Maps (scaled x_t, step, low-quality image) to x0.
             degraded: y [B, C, H, W]: the image enlarged to the output size (-1..1), or its latent code.
             low: Low-quality image the network is conditioned on.
-            seeds: One a sample; a sample's result depends on its own alone.
+            seeds: One per sample; a sample's result depends on its own seed alone.
             steps: Network calls, 1..T; default T, the papers' sampler.
 
         Returns:

@@ -1,4 +1,4 @@
-"""Samples at the working size and uncompressed: decoded and enlarged once, for what reads them many times."""
+"""Samples at the working size and uncompressed: decoded and enlarged once, for many readings."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ _HEADER: Final = struct.pack(
     "<2sIIIIiiHHIIiiII",
     *(b"BM", 54 + _PIXELS, 0, 54, 40, WORKING_SIZE[1], -WORKING_SIZE[0], 1, 24, 0, _PIXELS, 0, 0, 0, 0),
 )
-"""Of a 24-bit bitmap of the working size; the negative height says that the top row comes first."""
+"""Header of a 24-bit bitmap of the working size; a negative height means that the top row comes first."""
 
 
 class DecodedSamples(WrappedSamples):
     """The same samples with every image at the working size, stored as BMP.
 
     `decode_batch` gives the same arrays as from the samples themselves, without the work. They are for
-    training: methods that use frames at their captured size see other pixels, and the fingerprint is another.
+    training: methods that use frames at their captured size see other pixels, and the fingerprint differs.
 
     Args:
         base: The samples.

@@ -54,8 +54,6 @@ from mdlp_bench.schema import Sample
 
 SHARD_ROWS: Final = 2048
 
-"""Called with the number of rows just finished."""
-
 _DIGEST_BYTES: Final = 32
 
 
@@ -82,7 +80,7 @@ def write_parquet(
 ) -> Manifest:
     """Write samples as a Parquet folder.
 
-    Images are stored as the bytes they are. From `Samples`, every image is verified on the way; a broken
+    Images are stored byte for byte. From `Samples`, every image is verified on the way; a broken
     sample is left out and reported in the manifest. A killed build continues when called again with the same
     samples and arguments; anything else is refused with what differs. Single samples are taken as they are,
     in order; each split keeps its own order.
@@ -93,7 +91,7 @@ def write_parquet(
         name: Name of the data set (default: that of the samples, else of the folder).
         version: Version of the data set.
         supersedes: The version this one replaces.
-        made_by: How the rows are made, as strict JSON, for a resumed build to be the same one.
+        made_by: How the rows are made, as strict JSON; an unfinished build must have the same.
         rendered_under: See `Manifest`.
         engine: Where shards are written; the bytes do not depend on it (used for `Samples` only).
         shard_rows: Candidates per shard.
@@ -264,7 +262,7 @@ def _build_rows(
 
 
 class _KnownIds:
-    """Finds ids that come again, without holding the ids.
+    """Finds ids that occur twice without holding them in memory.
 
     Args:
         out: Folder of the build; its records have the ids.
@@ -276,7 +274,7 @@ class _KnownIds:
         self._hashes: npt.NDArray[np.uint64] = np.zeros(0, np.uint64)
 
     def add(self, split: str, number: int, ids: Sequence[str]) -> None:
-        """Take in the ids of a shard that is about to be finished.
+        """Add the ids of a shard that is about to be finished.
 
         Raises:
             DataError: One occurs twice, or was there before.
@@ -297,7 +295,7 @@ class _KnownIds:
 
 @dataclass(slots=True)
 class _Totals:
-    """What a manifest says of all rows; a row costs some forty bytes."""
+    """The totals for a manifest; they take some forty bytes per row."""
 
     shards: list[Shard] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
@@ -360,7 +358,7 @@ def _finish(
 
 
 def _problem_order(problem: Problem) -> tuple[str, str, str, str]:
-    """An order that does not depend on whether a problem was met while listing or while reading."""
+    """A sort key; the order must not depend on whether a problem was met while listing or reading."""
     return problem.split or "", problem.sample_id or "", problem.code, problem.message
 
 

@@ -24,7 +24,7 @@ class DecodedBatch:
     """Samples as arrays at the working size.
 
     Attributes:
-        sample_ids: One a sample.
+        sample_ids: The ids.
         frames: uint8 RGB [B, N, 112, 224, 3]; a sample with fewer than N frames repeats its last one.
         gt: uint8 RGB [B, 112, 224, 3]; black where there is none.
         has_gt: bool [B].

@@ -126,7 +126,7 @@ class _Tally:
 
 
 def inspect(samples: Samples) -> Inspection:
-    """Read everything once and say what is there.
+    """Read everything once and count what is there.
 
     A Parquet data set is also compared with the hashes of its manifest.
 

@@ -1,7 +1,7 @@
 """What identifies a data set: image hashes, row digests, the fingerprint, version, quarantine.
 
 A data set folder carries `manifest.json` (name, version, counts, shards, fingerprint; small) and beside it
-`manifest.parquet` (one row a sample with the SHA-256 of each of its images), so that a million samples can be
+`manifest.parquet` (one row per sample with the SHA-256 of each image), so that a million samples can be
 listed, compared and identified without reading a picture.
 """
 
@@ -149,7 +149,7 @@ def digest_of(sample: Sample) -> str:
 def fingerprint(digests: Iterable[str]) -> str:
     """SHA-256 over row digests in sorted order: neither storage nor order changes it."""
     total = sha256()
-    # Thirty-two bytes a row instead of a string; both sort alike.
+    # Thirty-two bytes per row instead of a string; both sort alike.
     ordered = np.sort(np.fromiter((bytes.fromhex(digest) for digest in digests), "S32"))
     for start in range(0, len(ordered), _HASHED_AT_ONCE):
         total.update(ordered[start : start + _HASHED_AT_ONCE].tobytes().hex().encode())

@@ -36,7 +36,7 @@ from mdlp_bench.files import file_state, sha256_file
 from mdlp_bench.schema import IMAGE_TYPE, REQUIRED, SAMPLE_SCHEMA, Sample, samples_of
 
 _CACHED_BYTES = 256_000_000
-"""Row groups that random access keeps."""
+"""The number of row groups that random access keeps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ class ParquetSamples(Samples):
 
     @property
     def problems(self) -> Sequence[Problem]:
-        """See `Samples`; those of the build, duplicate ids, the quarantine."""
+        """See `Samples`; the problems of the build, duplicate ids and the quarantine."""
         return tuple(self._problems)
 
     @property
@@ -251,7 +251,7 @@ class ParquetSamples(Samples):
         return _flat(index.column("sample_id")), _flat(index.column("split"))
 
     def _columns(self, file: _File, names: Sequence[str]) -> pa.Table:
-        """Those of the columns that a file has."""
+        """The columns that a file has, of those named."""
         with _reading(file.path), _parquet(file.path) as parquet:
             return parquet.read(columns=[name for name in names if name in file.columns], use_threads=False)
 
@@ -330,10 +330,10 @@ class _RowGroups:
 
 
 class _Places:
-    """Positions of ids, by binary search among their hashes: what a look-up costs depends on what is asked.
+    """Positions of ids, by binary search among their hashes: the cost depends on the number of ids looked up.
 
     Args:
-        ids: string [N]; sorted when the first id is looked up, 16 bytes an id.
+        ids: string [N]; sorted when the first id is looked up, 16 bytes per id.
     """
 
     def __init__(self, ids: pa.Array) -> None:
@@ -401,7 +401,7 @@ def _parquet(path: Path) -> pq.ParquetFile:
 
 @contextmanager
 def _reading(path: Path) -> Iterator[None]:
-    """Turn what Arrow and the system raise while a file is read into one line that names the file."""
+    """Turn errors of Arrow and the system during reading into one line that names the file."""
     name = printable(str(path))
     try:
         yield

@@ -70,7 +70,7 @@ class Problem:
         rejected: The sample is left out because of it (otherwise it is kept and this is a note).
     """
 
-    code: Annotated[ProblemCode, SkipValidation]  # manifests of other versions have other codes
+    code: Annotated[ProblemCode, SkipValidation]  # manifests of other versions may have other codes
     message: str
     sample_id: str | None = None
     split: str | None = None
@@ -86,7 +86,7 @@ class Samples(ABC):
     """A data set, or a part of it, as a sequence of `Sample`.
 
     The order is fixed and the same on every pass, so a position identifies a sample and long jobs can resume.
-    Memory stays flat: nothing but the batch at hand is held.
+    Memory stays flat: only one batch is held.
 
     Example:
         >>> import mdlp_bench as mb
@@ -102,7 +102,7 @@ class Samples(ABC):
         name: Short name for tables and runs, e.g. `mdlp_figures/val`.
         fingerprint: SHA-256 over the ids, texts and image hashes of the rows: equal data, equal fingerprint,
             whatever the storage and the order.
-        manifest: Of a Parquet folder that was built with one, else None.
+        manifest: The manifest of a Parquet folder that has one, else None.
     """
 
     name: str
@@ -172,10 +172,10 @@ class Samples(ABC):
         """
 
     def origin(self, sample_ids: Collection[str]) -> str | None:
-        """A digest that is another one when `load` of these candidates may give anything else.
+        """A digest that changes whenever `load` of these candidates may give something else.
 
         It is taken without reading an image, from names, sizes and times of files; None where only reading
-        tells. Unfinished work on these candidates goes on only while it stays the same.
+        can tell. Unfinished work on these candidates continues only if it is unchanged.
         """
         return None
 
@@ -284,11 +284,11 @@ class Samples(ABC):
 
 
 class WrappedSamples(Samples):
-    """Samples that are seen through others: what a kind of them does not change is the base's.
+    """Samples derived from other samples; all that a subclass does not override is taken from the base.
 
     Args:
-        base: The samples beneath.
-        name: Their name here.
+        base: The original samples.
+        name: The name of the derived samples.
     """
 
     def __init__(self, base: Samples, name: str) -> None:

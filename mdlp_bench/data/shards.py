@@ -1,4 +1,4 @@
-"""One shard of a Parquet folder: written row group by row group, and remembered until the build is done."""
+"""One shard of a Parquet folder: written row group by row group, and on record until the build is done."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from mdlp_bench.schema import SAMPLE_SCHEMA, Sample, record_batch
 
 ROW_GROUP: Final = 128
 ROW_GROUP_BYTES: Final = 9_600_000
-"""A row group ends at so many rows, or earlier at so many bytes of images (32 uncompressed triplets of the
-working size): it is read as a whole."""
+"""A row group is read as a whole, so it ends at so many rows or, earlier, at so many bytes of images (32
+uncompressed triplets of the working size)."""
 
 # Images are compressed already; compressing them again costs time on every read and gains nothing.
 _COMPRESSION: Final = {"frames.list.element.bytes": "none", "gt.bytes": "none"}
@@ -37,11 +37,11 @@ _LEAF_COLUMNS: Final = [
 
 
 class ShardRecord(BaseModel):
-    """What a build remembers of a finished shard (`.build/<split>-<number>.json`).
+    """The record of a finished shard (`.build/<split>-<number>.json`).
 
     Attributes:
         number: Its place in the split.
-        candidates: The ids of what it was made from.
+        candidates: The ids of the candidates that it was made from.
         origin: See `Samples.origin`.
         content: See `ShardContent.digest`.
         shard: Its entry in the manifest.
@@ -61,7 +61,7 @@ class ShardRecord(BaseModel):
 
 
 class ShardContent:
-    """What goes into a shard: counted and hashed, and not kept.
+    """The content of a shard, counted and hashed but not kept.
 
     Attributes:
         index: The rows of `manifest.parquet`.
@@ -74,7 +74,7 @@ class ShardContent:
         self._sha256 = sha256()
 
     def add(self, item: Sample | Problem) -> None:
-        """Take in a sample, or the reason why there is none."""
+        """Count a sample, or the reason why there is none."""
         if isinstance(item, Problem):
             self.problems.append(item)
             described: dict[str, Any] = asdict(item)
@@ -99,7 +99,7 @@ class ShardWriter:
     Args:
         out: Folder of the data set.
         split: Split of its rows.
-        number: Of the shard in the split.
+        number: The shard's number in the split.
 
     Raises:
         MdlpBenchError: The folder cannot be written.
@@ -148,7 +148,7 @@ class ShardWriter:
             self._flush()
 
     def finish(self, candidates: tuple[str, ...], origin: str | None = None) -> None:
-        """Put the file in its place and remember it as made from these candidates.
+        """Put the file in its place and record the candidates that it was made from.
 
         Args:
             candidates: Their ids.
@@ -222,7 +222,7 @@ def check_content(record: ShardRecord, content: ShardContent, out: Path) -> None
     """Test that a shard was made from these rows, column for column.
 
     Raises:
-        DataError: It was not; names the first sample that is another one now.
+        DataError: It was not; names the first sample that differs.
     """
     if record.content != content.digest:
         changed = [

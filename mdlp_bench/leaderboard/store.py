@@ -1,6 +1,6 @@
 """The append-only store: entries in `entries/<method>/<version>/<data set>/`, cards of data sets, a chain.
 
-Whoever writes holds the store's lock, and what was written is chained (`chain`).
+A writer holds the store's lock, and each written folder gets a line in the chain (`chain`).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ ENTRIES: Final = "entries"
 DATASETS: Final = "datasets"
 THUMBNAILS: Final = "thumbnails"
 SAMPLES: Final = "samples.parquet"
-"""In a data set's folder: what is known of each sample; scores are derived from it without the pictures."""
+"""The file in a data set's folder with what is known of each sample, to derive scores without pictures."""
 
 FRAME_RESIDUAL: Final = "frame_residual"
 """Column of `samples.parquet`: the least share of the ground truth that a frame does not explain."""
@@ -72,7 +72,7 @@ class ClaimedScore(BaseModel):
         metric: Its name.
         claimed: What the form says.
         recomputed: What the pictures say; null when the metric could not be computed here.
-        agrees: Equal within one unit of the last decimal that tables show.
+        agrees: Whether both are equal within one unit of the last decimal that tables show.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -84,7 +84,7 @@ class ClaimedScore(BaseModel):
 
 
 class EntryRecord(_Record):
-    """`entry.json`: what was submitted and what the recomputation said.
+    """`entry.json`: what was submitted, and the result of the recomputation.
 
     Attributes:
         schema_version: Of this record.
@@ -108,7 +108,7 @@ class EntryRecord(_Record):
 
 
 class Deprecation(_Record):
-    """`deprecated.json` beside a version's entries: withdrawn, with the reason; entries are never removed."""
+    """`deprecated.json` beside a version's entries: why it was withdrawn. Entries are never removed."""
 
     file_name: ClassVar[str] = "deprecated.json"
 
@@ -121,11 +121,11 @@ class BrowsedSample(BaseModel):
     """A sample the site shows pictures of.
 
     Attributes:
-        sample_id: Which.
+        sample_id: The sample.
         text: Its plate, null when unknown.
         layout: Its layout, null when unknown.
         n_frames: Degraded frames shown, at most three.
-        has_gt: There is a ground truth picture.
+        has_gt: Whether there is a ground truth picture.
         frame_texts: What each reader (by key) read in each frame.
         gt_texts: What each reader read in the ground truth.
     """
@@ -159,7 +159,7 @@ class DatasetCard(_Record):
             surpass.
         floors: For each reader its NED and ACC on the first degraded frame: what a restoration has to beat.
         browsed: Samples with pictures.
-        samples_sha256: Of `samples.parquet`; null in stores of before it was written.
+        samples_sha256: Of `samples.parquet`; null in stores from before there was this file.
         readers: The readers whose readings are in `samples.parquet`, by key.
         about: What the board is for, a sentence.
         source: Where the data set can be had.
@@ -195,10 +195,10 @@ class Entry:
     """One entry of the store.
 
     Attributes:
-        folder: Where it lies.
+        folder: Its folder.
         record: What was submitted.
         run: Its scores.
-        marks: Flags that other entries or a deprecation bring about.
+        marks: Flags that come from other entries or from a deprecation.
     """
 
     folder: Path
@@ -261,7 +261,7 @@ class Store:
 
     @classmethod
     def existing(cls, root: Path) -> Self:
-        """The store in a folder that is one.
+        """Open a folder that is a store.
 
         Raises:
             SubmissionError: It has neither entries nor data sets.
@@ -271,11 +271,11 @@ class Store:
         return cls(root)
 
     def entry_folder(self, submission: Submission, dataset: str) -> Path:
-        """Where an entry of this form lies."""
+        """The folder of an entry with this form."""
         return self.root / ENTRIES / submission.slug / submission.version / dataset
 
     def dataset_folder(self, slug: str) -> Path:
-        """Where a data set's card and pictures lie."""
+        """The folder of a data set's card and pictures."""
         return self.root / DATASETS / slug
 
     def card(self, slug: str) -> DatasetCard:
@@ -298,7 +298,7 @@ class Store:
         return [self.card(path.parent.name) for path in paths]
 
     def samples(self, slug: str) -> pa.Table | None:
-        """What is known of a data set's samples, by sample id; None in stores of before it was written.
+        """What is known of a data set's samples, by sample id; None in stores without this table.
 
         The columns are `sample_id`, `plate_id`, `text`, `layout`, `gt_sha256` and `frames_sha256` (of the
         stored files), `frame_residual` (see `copy_detection.residual`), and for every reader by its key
@@ -322,7 +322,7 @@ class Store:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Wait until nobody else writes to the store, and hold it.
+        """Wait until nobody else writes to the store, then hold its lock.
 
         Raises:
             MdlpBenchError: The folder is not writable.
@@ -360,7 +360,7 @@ class Store:
         return [*found, *((path.parent, "deprecation") for path in versions)]
 
     def entries(self) -> list[Entry]:
-        """All entries, oldest first, with the flags they bring upon one another.
+        """All entries, oldest first, with the flags that they cause for one another.
 
         Raises:
             SubmissionError: A record is damaged.
@@ -379,9 +379,9 @@ class Store:
 
 
 def name_problem(form: Submission, entries: Sequence[Entry]) -> str | None:
-    """Why a form may not have its method's name, in view of the entries that are there; None if it may.
+    """Why the entries in the store forbid a form its method's name; None if they do not.
 
-    A name belongs to whom its newest version comes from, with every name that people would take for it.
+    A name, and every name that people could mistake for it, belongs to whoever sent its newest version.
     """
     latest: Submission | None = None
     for entry in entries:

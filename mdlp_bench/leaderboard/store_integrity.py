@@ -54,13 +54,13 @@ from mdlp_bench.metrics.base import METRICS
 from mdlp_bench.metrics.protocol import WORKING_SIZE, Protocol
 
 TOLERANCE: Final = 1e-6
-"""By how much a stored number may differ from what is derived: the rounding of another machine."""
+"""How much a stored number may differ from the derived one: other machines round otherwise."""
 
 _INTERVAL_TOLERANCE: Final = 0.05
-"""By how much of its width an interval's end may differ: releases may compute intervals in other ways."""
+"""The share of its width by which an interval's end may differ between releases."""
 
 _THUMBNAIL_TOLERANCE: Final = 4.0
-"""Grey levels; what lossy compression makes of a signature stays below.
+"""Grey levels; the changes of a signature by lossy compression stay below this.
 
 At most 2.9 on the bundled board, where the nearest other picture of a method differs by 5.3.
 """
@@ -105,7 +105,7 @@ def check_store(store: Store, since: Path | None = None) -> Faults:
 
 
 def _check_structure(store: Store, faults: Faults) -> None:
-    """Only what belongs into a store is in it, as regular files."""
+    """Check that only what belongs into a store is in it, as regular files."""
     for path in sorted(store.root.rglob("*")):
         if path.is_symlink():
             faults.add("link", _named(store, path), "a link; a store holds files alone", "delete it")
@@ -146,7 +146,7 @@ def _check_chain(store: Store, since: Path | None, faults: Faults) -> None:
 
 
 def _check_times(store: Store, entries: Sequence[Entry], faults: Faults) -> None:
-    """Entries were added in the order of the chain."""
+    """Check that entries were added in the order of the chain."""
     try:
         order = [link.folder for link in chain.read_chain(store.root) if link.kind == "entry"]
     except MdlpBenchError:
@@ -159,7 +159,7 @@ def _check_times(store: Store, entries: Sequence[Entry], faults: Faults) -> None
 
 
 def _check_names(store: Store, entries: Sequence[Entry], faults: Faults) -> None:
-    """No method and no board has another's name; what is older than that rule is left alone."""
+    """Check that no method or board has another's name; what is older than this rule is left alone."""
     for number, entry in enumerate(entries):
         try:
             ruled = GT_RESIDUAL in entry.table.column_names
@@ -190,7 +190,7 @@ def _folders(root: Path, depth: int) -> Iterator[Path]:
 
 @dataclass(frozen=True)
 class _Dataset:
-    """A data set as its entries must agree with it.
+    """What the entries of a data set must agree with.
 
     Attributes:
         card: Its card.
@@ -254,7 +254,7 @@ def _check_dataset(store: Store, card: DatasetCard, entries: Sequence[Entry], fa
 
 
 def _card_problems(dataset: _Dataset) -> _Found:
-    """What in a card does not follow from the data set's samples."""
+    """The fields of a card that do not follow from the data set's samples."""
     card, keys = dataset.card, list(dataset.card.readers)
     derived = derived_card(dataset.table, keys) if dataset.complete else None
     if dataset.complete and card.texts and fingerprint_of(dataset.table) != card.fingerprint:
@@ -291,7 +291,7 @@ def _same_numbers(first: Mapping[str, float], second: Mapping[str, float]) -> bo
 def _check_thumbnails(
     store: Store, folder: Path, expected: set[str], size: tuple[int, int] | None, faults: Faults
 ) -> None:
-    """Each expected picture is a regular WebP file of the working size, and nothing else is there."""
+    """Check that the expected pictures are regular WebP files of the working size and the only ones."""
     found = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
     for name in sorted(expected - found):
         faults.add("thumbnail", _named(store, folder / name), "is missing", RESTORE)
@@ -409,7 +409,7 @@ def _column_problems(entry: Entry, dataset: _Dataset) -> _Found:
 def limits(name: str) -> tuple[float, float]:
     """The least and the greatest value that a per-sample image metric can have.
 
-    LPIPS has no bound; above 1, what a failed sample gets, is possible, twice that has not been seen.
+    LPIPS has no bound. A failed sample gets 1; more is possible, but 2 has not been seen.
     """
     info = METRICS[name]
     low, high = sorted((info.worst or 0.0, info.best or 0.0))
@@ -545,7 +545,7 @@ def _form_problems(entry: Entry, before: Sequence[Entry], dataset: _Dataset) -> 
 
 
 def _thumbnail_problems(entry: Entry) -> _Found:
-    """Shown pictures that are not those whose signatures the per-sample table has."""
+    """Shown pictures that do not match the signatures in the per-sample table."""
     known = signatures(entry.table)
     if known is None:
         return

@@ -82,7 +82,7 @@ class Lpips:
         except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as error:
             raise damaged(path, error) from error
         refuse_not_finite(model, path)
-        # The package maps a grey level g to g / 127.5 - 1 and that to zero mean and unit variance a channel.
+        # The package maps a grey level g to g / 127.5 - 1 and then to zero mean, unit variance per channel.
         scaling = model.scaling_layer.to(self.device)
         self._gain = 1.0 / (127.5 * scaling.scale)
         self._offset = -(1.0 + scaling.shift) / scaling.scale

@@ -87,7 +87,7 @@ def synthesise_rendered(
         n: Plates.
         out: Folder to write (see `write_parquet`).
         seed: Of plates and degradation.
-        n_frames: Frames a sample.
+        n_frames: Frames per sample.
         provinces: See `rendered_sample`.
         ratios: Shares of the plate-disjoint splits.
         only: Draw plates of this split alone.
@@ -142,7 +142,7 @@ def synthesise_samples(
         out: Folder to write (see `write_parquet`).
         n: Take the first `n` only.
         seed: Of the degradation.
-        n_frames: Frames a sample.
+        n_frames: Frames per sample.
         ratios: Shares of the plate-disjoint splits.
         engine: Where; the bytes do not depend on it.
 

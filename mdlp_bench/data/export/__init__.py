@@ -1,4 +1,4 @@
-"""Write a data set in the layouts that others read: one function and one `Export` a layout."""
+"""Write a data set in the layouts that others read: one function and one `Export` per layout."""
 
 from __future__ import annotations
 

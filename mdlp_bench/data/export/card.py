@@ -21,7 +21,7 @@ from mdlp_bench.schema import Sample
 PICTURE: Final = "assets/samples.png"
 _PICTURED: Final = 6
 _FRAMES_SHOWN: Final = 3
-# The hub's classes, each with the number of samples it ends below.
+# The hub's size classes, each with its upper limit (exclusive).
 _SIZES: Final = (
     (1_000, "n<1K"),
     (10_000, "1K<n<10K"),
@@ -106,7 +106,7 @@ def dataset_card(manifest: Manifest, found: Inspection, card: CardFields) -> str
 
 
 def contact_sheet(samples: Samples) -> bytes:
-    """A PNG of a few samples: up to three frames and the ground truth a row, at the working size."""
+    """A PNG of a few samples at the working size, one per row: up to three frames, then the ground truth."""
     rows = [list(_pictures(sample)) for sample in islice(samples, _PICTURED)]
     blank = np.full((*WORKING_SIZE, 3), 255, np.uint8)
     width = max(len(row) for row in rows)

@@ -1,4 +1,4 @@
-"""Folder layouts: the official MDLP one and LRLPR tracks; images are written as the bytes they are."""
+"""Folder layouts: the official MDLP one and LRLPR tracks; images are written byte for byte."""
 
 from __future__ import annotations
 

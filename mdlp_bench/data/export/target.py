@@ -43,12 +43,12 @@ def export_identity(layout: str, samples: Samples, **options: Any) -> dict[str, 
 
 
 class Names:
-    """Gives everything a name of its own, also where a file system does not tell `A` from `a`.
+    """Gives everything a distinct name, also where a file system does not tell `A` from `a`.
 
-    Names of Windows' devices (`con`, `aux`) are given to nobody.
+    Names of Windows' devices (`con`, `aux`) are not given.
 
     Attributes:
-        renamed: What could not have the name that it wanted, by the name it got.
+        renamed: What was renamed because its wanted name was taken, by the new name.
     """
 
     def __init__(self) -> None:
@@ -56,7 +56,7 @@ class Names:
         self._taken: set[str] = set(_DEVICES)
 
     def give(self, wanted: str, unique: str) -> str:
-        """The wanted name, or where it is taken one with some digits of the hash of what it is for."""
+        """The wanted name; if it is taken, the name with some digits of the hash of `unique`."""
         # Windows drops dots and blanks at the end of a name.
         name = stem = wanted.rstrip(". ")
         length = 8
@@ -77,7 +77,7 @@ def write_table(path: Path, lines: Iterable[Iterable[str]]) -> None:
 
 
 def check_splits(samples: Samples) -> None:
-    """Refuse splits whose folders would be one where a file system does not tell `A` from `a`.
+    """Refuse splits that would share a folder where a file system does not tell `A` from `a`.
 
     Raises:
         DataError: There are such splits.
@@ -90,7 +90,7 @@ def check_splits(samples: Samples) -> None:
 
 
 def check_ids(samples: Samples) -> None:
-    """Refuse samples whose files `<sample_id>.<suffix>` would be one where case does not count.
+    """Refuse samples whose files `<sample_id>.<suffix>` would be the same where case does not count.
 
     Raises:
         DataError: There are such samples.

@@ -25,7 +25,7 @@ _META: Final = (
 
 
 def export_webdataset(samples: Samples, out: Path) -> int:
-    """Write `<split>-<number>.tar` with `<key>.frame<n>.<ext>`, `<key>.gt.<ext>` and `<key>.json` a sample.
+    """Write `<split>-<number>.tar` with `<key>.frame<n>.<ext>`, `<key>.gt.<ext>` and `<key>.json` per sample.
 
     The key is the sample id without dots (a dot would end the key). Where two ids would share one, also where
     case does not count, the later gets some digits of a hash behind it: `renamed.csv` lists these, and every
@@ -61,7 +61,7 @@ def export_webdataset(samples: Samples, out: Path) -> int:
 
 
 def _keys(samples: Samples) -> tuple[dict[str, str], dict[str, str]]:
-    """The key of each sample, and those that are not the plain ones; ids without dots choose first."""
+    """The key of each sample, and the keys that had to be changed; ids without dots choose first."""
     ids = [sample_id for found in samples.candidates().values() for sample_id in found]
     names = Names()
     keys = {i: names.give(i.replace(".", "_"), i) for i in sorted(ids, key=lambda i: ("." in i, i))}

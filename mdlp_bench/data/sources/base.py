@@ -41,7 +41,7 @@ class RejectedError(DataError):
 
 
 class Entry(Protocol):
-    """What a source keeps in memory of a sample."""
+    """What a source keeps in memory for each sample."""
 
     @property
     def sample_id(self) -> str:
@@ -284,7 +284,7 @@ class FileEntry:
 
 
 class FileSamples(LazySamples[FileEntry]):
-    """Samples whose images are the bytes of files as they lie on the disk."""
+    """Samples whose images are the unchanged bytes of files."""
 
     def files_of(self, entry: FileEntry) -> Sequence[Path]:
         """See `LazySamples`."""
@@ -309,7 +309,7 @@ def image_of(path: Path) -> EncodedImage:
 
 
 def stray_files(listing: Listing, folder: Path, split: str | None) -> list[Problem]:
-    """Notes about the files of a folder in which the layout has no place for files."""
+    """Notes about the files in a folder that should hold only folders."""
     where = printable(str(folder))
     return [
         Problem(

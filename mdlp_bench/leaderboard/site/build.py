@@ -66,7 +66,7 @@ class _Builder:
         self._out = out
         self._entries = store.entries()
         self._boards = boards(store)
-        # What a page needs of other entries is looked up, so the work grows with the entries and not faster.
+        # Pages look up what they need of other entries, so the work grows in proportion to the entries.
         self._of: dict[str, list[Entry]] = defaultdict(list)
         self._versions: dict[str, list[Entry]] = defaultdict(list)
         for entry in self._entries:
@@ -124,7 +124,7 @@ class _Builder:
         self._pages += 1
 
     def _choices(self, board: Board) -> str:
-        """What the comparing page must know of a board."""
+        """What the comparison page needs to know about a board."""
         return script_json(
             {
                 "dataset": board.card.slug,
@@ -227,7 +227,7 @@ class _Builder:
 
 
 def _publish(source: Path, names: Iterable[str], target: Path) -> None:
-    """Copy the pictures of these names that are regular files; nothing else of a store is ever published."""
+    """Copy the pictures of these names that are regular files; no other file of a store is published."""
     target.mkdir(parents=True, exist_ok=True)
     for name in names:
         path = source / f"{name}.webp"

@@ -1,4 +1,4 @@
-"""What the pages' scripts read: compact JSON of boards, samples and entries."""
+"""Compact JSON of boards, samples and entries for the scripts of the pages."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mdlp_bench.metrics.base import METRICS
 from mdlp_bench.metrics.text import frames_show, matched_positions
 from mdlp_bench.plate import normalise
 
-_EXTRA_DIGITS: Final = 2  # per-sample values carry this many digits more than tables
+_EXTRA_DIGITS: Final = 2  # per-sample values have this many more digits than tables
 
 
 def page_name(entry: Entry) -> str:
@@ -61,7 +61,7 @@ def board_data(board: Board) -> dict[str, Any]:
     return {
         "slug": board.slug,
         "dataset": board.card.slug,
-        # What a reader makes of the degraded input, in the leading metric.
+        # The reader's score on the degraded input, in the leading metric.
         "floor": _scaled(board.floor.get(leading.name), 10**leading.decimals),
         "metrics": metrics,
         "groups": groups,
@@ -157,7 +157,7 @@ def _packed(entry: Entry, key: str, name: str) -> list[int | None]:
 
 
 def _coloured(text: str, target: str, frames: Sequence[str] | None) -> list[str]:
-    """A reading and one letter a character: r right, w wrong, h hallucinated (wrong and in no frame)."""
+    """A reading and one letter per character: r right, w wrong, h hallucinated (wrong and in no frame)."""
     read = normalise(text)
     if not target:
         return [read, "n" * len(read)]

@@ -1,6 +1,6 @@
-"""Zip archives from strangers, read with hard caps; no header is believed.
+"""Zip archives from strangers, read with hard limits and without trust in any header.
 
-A submission needs very little of the zip format, so only that little is read: one disk, no zip64, no
+A submission needs only a small part of the zip format, so only that part is read: one disk, no zip64, no
 encryption, stored or deflated members, central and local headers that agree, members that do not overlap.
 Memory is bounded by the central directory's cap and by one member at a time; nothing is extracted here.
 
@@ -71,7 +71,7 @@ class Archive:
 
     Attributes:
         members: Files by name.
-        refused: Names of what was left out because of a fault of its own.
+        refused: Names of members that were left out because they are faulty.
         ignored: Number of files that an operating system added.
     """
 
@@ -167,7 +167,7 @@ def open_archive(path: Path, faults: Faults) -> Archive | None:
 
 
 def size_limit(name: str) -> int:
-    """Bytes of a file that are read at most."""
+    """The most bytes of a file that are read."""
     return MAX_READINGS_BYTES if name.rpartition("/")[2] == READINGS_FILE else MAX_MEMBER_BYTES
 
 
@@ -244,7 +244,7 @@ def _read_directory(stream: BinaryIO, size: int, faults: Faults) -> tuple[dict[s
 
 
 def _unwrapped(members: dict[str, Member], refused: set[str]) -> tuple[dict[str, Member], set[str]]:
-    """The names without the folder around a submission, where there is one, and in the known case."""
+    """The names without a folder around the submission, in the expected case."""
     forms = [name for name in members if name.rpartition("/")[2].lower() == SUBMISSION_FILE]
     folder = forms[0][: -len(SUBMISSION_FILE)] if len(forms) == 1 else ""
     outside = [name for name in (*members, *sorted(refused)) if not name.startswith(folder)]
@@ -294,7 +294,7 @@ def _central_entries(directory: bytes) -> Iterator[tuple[Member, str | None, str
 def _decoded(raw: bytes) -> str | None:
     """The name with slashes between folders and no `./` in front; None when it is not UTF-8.
 
-    Whether it is marked as UTF-8 does not matter: macOS forgets to.
+    The UTF-8 mark does not matter: macOS does not set it.
     """
     try:
         return raw.decode().replace("\\", "/").removeprefix("./")
@@ -329,7 +329,7 @@ def _name_problem(name: str | None) -> str | None:
 def _member_problem(
     member: Member, made_by: int, external: int, disk: int, extra: bytes, raw: bytes
 ) -> str | None:
-    """Why a member is not accepted, from what the directory says of it."""
+    """Why a member is not accepted, according to its entry in the directory."""
     kind = stat.S_IFMT(external >> 16) if made_by >> 8 == 3 else 0
     is_folder = member.name.endswith("/")
     if kind == stat.S_IFLNK:
@@ -376,7 +376,7 @@ def _extra_fields(extra: bytes) -> dict[int, bytes] | None:
 
 
 def _clash(name: str, seen: dict[str, str]) -> str | None:
-    """Whether a file of this name, by case-insensitive comparison, has come before."""
+    """Whether there has been a file of this name before, in any case."""
     key = name.casefold()
     if key in seen:
         return "occurs twice" if seen[key] == name else f"differs from {printable(seen[key])} by case only"

@@ -1,4 +1,4 @@
-"""What is wrong with a submission: collected instead of raised one by one, each fault with its remedy."""
+"""The faults of a submission, collected instead of raised one by one, each with its remedy."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ class Fault:
         if self.count <= _SUMMED:
             yield from (f"{printable(place)}: {self.problem}; {self.remedy}" for place in self.places)
         else:
-            # The fields of a form fit into a line, thousands of files do not.
+            # The fields of a form fit into one line; thousands of files do not.
             shown = listed(self.places, _PLACES if self.code == "yaml" else 3, total=self.count)
             yield f"{self.count:,} times {self.problem}: {shown}; {self.remedy}"
 
 
 @dataclass
 class Faults:
-    """A collector of faults. Equal ones are counted and their number is bounded, and so is the memory."""
+    """A collector of faults. Equal ones are counted, and the number that is kept is bounded."""
 
     _kept: dict[str, dict[tuple[str, str], Fault]] = field(default_factory=dict)
     _counts: dict[str, int] = field(default_factory=dict)

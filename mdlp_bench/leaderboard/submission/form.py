@@ -23,7 +23,7 @@ README_FILE: Final = "readme.txt"
 PREDICTIONS_FOLDER: Final = "predictions/"
 READINGS_FILE: Final = "readings.csv"
 
-# Overrides of the writing direction can make a name read as another one.
+# Characters that change the writing direction can make a name look like another one.
 _UNSAFE: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 _URL: Final = re.compile(r"https?://[^\s\"'<>\\^`{|}]+", re.ASCII)
 
@@ -68,7 +68,7 @@ class Submission(BaseModel):
         protocol: Id of the scoring rules the claimed scores follow.
         method: Name on the board; a method keeps it over its versions.
         version: Version of the method.
-        output: What it gives: an image per sample, or its text alone; the latter stands on text-only boards.
+        output: `image` (one per sample), or `text` for methods that are ranked on text-only boards.
         authors: Names.
         contact: Where to ask: e-mail, web address, issue tracker. The same for all versions of a method.
         owner_key_sha256: SHA-256 of a secret that the next version must give as `owner_key`.
@@ -131,7 +131,7 @@ class Submission(BaseModel):
         return slugify(self.method)
 
     def owned_by(self, latest: Submission) -> bool:
-        """Whether this form comes from whom `latest`, the newest version of the method, comes from."""
+        """Whether this form comes from the sender of `latest`, the newest version of the method."""
         if latest.owner_key_sha256 is not None:
             return sha256_bytes((self.owner_key or "").encode()) == latest.owner_key_sha256
         return self.contact.strip().casefold() == latest.contact.strip().casefold()
@@ -175,7 +175,7 @@ _REMEDIES: Final = {
 _SHORTEST: Final = 1e-6
 """Seconds; what no method can be faster than."""
 
-# Characters and pairs that a reader takes for one another in some typefaces.
+# Characters and pairs that look alike in some typefaces.
 _LOOK_ALIKES: Final = str.maketrans("01i528", "ollszb")
 _ENTRY: Final = re.compile(r"\s*@\s*(\w+)\s*\{")
 _COMMAND: Final = re.compile(r"\\([A-Za-z]+|.)", re.DOTALL)
@@ -238,7 +238,7 @@ _PLAIN_COMMANDS: Final = frozenset(
 
 @cache
 def read_name(name: str) -> str:
-    """A name as people read it: names that are easily taken for one another become equal.
+    """A name as people see it: names that are easily confused become equal.
 
     Case, punctuation, blanks, invisible characters and accents are dropped (a point between digits stays),
     and look-alikes (0 and O, 1, I and l, 5 and S, 2 and Z, 8 and B, rn and m, vv and w) become one.

@@ -1,4 +1,4 @@
-"""Make a submission: the form, the readme and one PNG per sample in a zip with the same bytes every time."""
+"""Make a submission: a zip of the form, the readme and one PNG per sample, with the same bytes every time."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def pack(
 
     Args:
         predictions: A prediction folder of `mdlp-bench predict`, or a folder of `<sample_id>.png`.
-        form: `submission.yaml`, or what it says.
+        form: `submission.yaml`, or its content.
         out: The zip file to write.
         sample_ids: The samples to submit; None for all that there are predictions of.
 
@@ -216,7 +216,7 @@ def filled_form(predictions: Path, fields: Mapping[str, Any], run: Run | None = 
 
 
 def _given(given: Mapping[str, str]) -> dict[str, Any]:
-    """Answers that came with the command, checked like those to questions."""
+    """Answers given with the command, checked in the same way as typed ones."""
     readers: dict[str, Callable[[str], Any]] = {name: read for name, _, read in _QUESTIONS}
     readers |= dict.fromkeys(("bibtex", "owner_key", "owner_key_sha256", "ablation_of"), _optional)
     found = {}
@@ -251,7 +251,7 @@ def _accepted(name: str, read: Callable[[str], Any], typed: str) -> Any:
 
 
 def claimed_scores(run: Run) -> dict[str, float]:
-    """What a run's scores become in a form."""
+    """The scores of a run as the claims of a form."""
     means = {name: run.summary[name].mean for name in _CLAIMABLE if name in run.summary}
     return {name: round(mean, 6) for name, mean in means.items() if mean is not None}
 
@@ -272,7 +272,7 @@ _WORDS: Final = MappingProxyType(
 
 
 def _check_field(name: str, value: Any) -> None:
-    """Raise what the form raises for this one field."""
+    """Check one field as the form does."""
     try:
         Submission.model_validate({name: value})
     except ValidationError as error:

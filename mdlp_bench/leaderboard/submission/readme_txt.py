@@ -20,7 +20,7 @@ _OTHER: Final = "Other description"
 
 @dataclass(frozen=True, slots=True)
 class ReadmeTxt:
-    """What the file says.
+    """The content of the file.
 
     Attributes:
         runtime_per_image_s: Seconds per sample, None when it says "unknown".
@@ -37,7 +37,7 @@ class ReadmeTxt:
     def render(self) -> str:
         """The file's text."""
         seconds = self.runtime_per_image_s
-        # Six digits, without an exponent, which not every reader of these files knows.
+        # Six digits without an exponent, because not every reader of these files knows exponents.
         runtime = "unknown" if seconds is None else f"{Decimal(f'{seconds:g}'):f}"
         values = {
             _RUNTIME: runtime,
@@ -49,7 +49,7 @@ class ReadmeTxt:
 
 
 def readme_for(submission: Submission) -> ReadmeTxt:
-    """The file that says what the form says."""
+    """The file that corresponds to a form."""
     authors = ", ".join(submission.authors)
     code = f" Code: {submission.code_url}." if submission.code_url else ""
     return ReadmeTxt(
@@ -61,7 +61,7 @@ def readme_for(submission: Submission) -> ReadmeTxt:
 
 
 def parse_readme(content: bytes, faults: Faults) -> ReadmeTxt | None:
-    """Read the file; every fault goes to `faults`. Lines it does not know are taken for more description.
+    """Read the file; every fault goes to `faults`. Unknown lines belong to the description.
 
     Returns:
         What it says, or None when there are faults.
@@ -98,7 +98,7 @@ def parse_readme(content: bytes, faults: Faults) -> ReadmeTxt | None:
 
 
 def check_agreement(readme: ReadmeTxt, submission: Submission, faults: Faults) -> None:
-    """Note where readme.txt says something else than submission.yaml."""
+    """Add a fault for each value in readme.txt that differs from submission.yaml."""
     pairs = (
         (_RUNTIME, readme.runtime_per_image_s, submission.runtime_per_image_s),
         (_DEVICE, readme.cpu, submission.device == "cpu"),

@@ -1,4 +1,4 @@
-"""Read a submission in one pass: every fault at once, nothing believed, every picture decoded once."""
+"""Read a submission in one pass: all faults are reported at once, and every picture is decoded once."""
 
 from __future__ import annotations
 
