@@ -83,6 +83,7 @@ class Votes:
         images: How many images were read.
         digest: SHA-256 of the image shown to a person, which tells copies apart from two plates of one text.
         readings: By reader, what it read in each image: text and character confidences.
+        content: See `_content_of`; empty in readings of earlier versions.
     """
 
     sample_id: str
@@ -92,6 +93,7 @@ class Votes:
     images: int
     digest: str
     readings: tuple[tuple[tuple[str, tuple[float, ...]], ...], ...]
+    content: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,13 +265,18 @@ def _votes(
     config: LabelConfig,
     engine: Engine,
 ) -> Iterator[Votes | Problem]:
-    """The votes on every sample in order; those of an earlier run count where the images are the same."""
+    """The votes on every sample in order; what an earlier run read counts where the images are the same."""
     done = _read_done(path)
+    earlier = {vote.sample_id: vote for found in done.values() for vote in found if isinstance(vote, Votes)}
     chunks: list[tuple[str, ...]] = []
     for ids in samples.candidates().values():
         chunks += [tuple(ids[start : start + _CHUNK]) for start in range(0, len(ids), _CHUNK)]
     origins = [samples.origin(chunk) for chunk in chunks]
-    missing = [chunk for chunk, origin in zip(chunks, origins, strict=True) if origin not in done]
+    missing = [
+        (chunk, {i: earlier[i] for i in chunk if i in earlier})
+        for chunk, origin in zip(chunks, origins, strict=True)
+        if origin not in done
+    ]
     fresh = engine.map(partial(_read_chunk, samples, config, readers), missing)
     with path.open("a", encoding="utf-8") as stream:
         for origin in origins:
@@ -310,15 +317,32 @@ def _restored(kind: str, values: Mapping[str, Any]) -> Votes | Problem:
 
 
 def _read_chunk(
-    samples: Samples, config: LabelConfig, readers: Loaded[list[Reader]], ids: Collection[str]
+    samples: Samples,
+    config: LabelConfig,
+    readers: Loaded[list[Reader]],
+    task: tuple[Collection[str], Mapping[str, Votes]],
 ) -> list[Votes | Problem]:
-    """The votes on these samples; their pictures are read together, which is faster and changes nothing."""
+    """The votes on these samples; their pictures are read together, which is faster and changes nothing.
+
+    Args:
+        task: Ids, and what was read of some of them before.
+    """
+    ids, earlier = task
     items = list(samples.load(ids))
-    pictures = [[] if isinstance(item, Problem) else _readable(item, config) for item in items]
-    flat = [image for found in pictures for image in found]
+    sound = [item for item in items if isinstance(item, Sample)]
+    contents = {sample.sample_id: _content_of(sample) for sample in sound}
+    known = {i: old for i, old in earlier.items() if old.content == contents.get(i)}
+    pictures = {s.sample_id: _readable(s, config) for s in sound if s.sample_id not in known}
+    flat = [image for found in pictures.values() for image in found]
     by_reader = [iter(reader.read(flat) if flat else ()) for reader in readers.value]
+    counts = {i: len(found) for i, found in pictures.items()} | {i: old.images for i, old in known.items()}
+    readings = {i: old.readings for i, old in known.items()}
+    for i, found in pictures.items():
+        readings[i] = tuple(
+            tuple((r.text, tuple(r.char_confidences)) for r in islice(read, len(found))) for read in by_reader
+        )
     votes: list[Votes | Problem] = []
-    for item, found in zip(items, pictures, strict=True):
+    for item in items:
         if isinstance(item, Problem):
             votes.append(item)
             continue
@@ -329,15 +353,18 @@ def _read_chunk(
                 plate_id=item.plate_id,
                 split=item.split,
                 text=normalise(item.text or "") or None,
-                images=len(found),
+                images=counts[item.sample_id],
                 digest=sha256_bytes(shown.content) if shown else "",
-                readings=tuple(
-                    tuple((r.text, tuple(r.char_confidences)) for r in islice(read, len(found)))
-                    for read in by_reader
-                ),
+                readings=readings[item.sample_id],
+                content=contents[item.sample_id],
             )
         )
     return votes
+
+
+def _content_of(sample: Sample) -> str:
+    """What readings depend on: a hash of all images of a sample."""
+    return sha256_bytes("".join(sha256_bytes(image.content) for _, image in sample.named_images()).encode())
 
 
 def _readable(sample: Sample, config: LabelConfig) -> list[ImageU8]:

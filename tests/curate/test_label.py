@@ -179,6 +179,22 @@ def test_a_cut_line_and_changed_pictures_are_read_again(
     assert lines(out)["test-g0"]["text"] == "苏UZ502G"
 
 
+def test_other_texts_and_touched_files_are_not_read_again(
+    mdlp: Path, readers: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    first = label(open_samples(mdlp), out, readers)
+    (mdlp / "labels.csv").write_text("g0,皖A12346\n", "utf-8")
+    (mdlp / "test/gt/g2/img_1.png").touch()
+    shown: list[int] = []
+    monkeypatch.setattr("mdlp_bench.curate.label._readable", lambda sample, _: shown.append(1) or [])
+    second = label(open_samples(mdlp), out, readers)
+    assert not shown and second.counts == first.counts | {"sure": 2, "label": 1} and second.conflicts
+    shutil.copy(mdlp / "test/gt/g2/img_1.png", mdlp / "test/gt/g0/img_1.png")
+    label(open_samples(mdlp), out, readers)
+    assert len(shown) == 1
+
+
 def test_labels_that_were_there_are_kept_and_compared(mdlp: Path, readers: list[str], tmp_path: Path) -> None:
     (mdlp / "labels.csv").write_text("g0,皖A12346\ng2,苏UZ502G\ng3,#####\n", "utf-8")
     report = label(open_samples(mdlp), tmp_path / "out", readers)
