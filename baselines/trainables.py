@@ -37,12 +37,23 @@ class TeacherOptions(BaseModel):
     Attributes:
         reader: Weight of the reader loss on the restored image; 0, as published, for none.
         reader_weights: The teacher's weight file; default the bundled CRNN.
+        reader_noise: Noise through which the teacher looks (see `ReaderLoss`).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     reader: float = Field(default=0.0, ge=0)
     reader_weights: Path | None = None
+    reader_noise: float = Field(default=0.0, ge=0)
+
+    def reader_loss(self) -> ReaderLoss | None:
+        """The loss, or None without one.
+
+        Raises:
+            MissingWeightsError: The teacher's weight file is not there.
+            ReaderError: It holds no teacher.
+        """
+        return ReaderLoss(self.reader_weights, self.reader_noise) if self.reader else None
 
 
 def one_frame(frames: Tensor, generator: torch.Generator) -> Tensor:
@@ -75,16 +86,19 @@ class NetworkTrainable(Trainable):
     def __init__(self, network: nn.Module, config: BaseModel, method: str, options: TeacherOptions) -> None:
         super().__init__()
         self.model = network.to(memory_format=torch.channels_last)
-        self.reader_loss = ReaderLoss(options.reader_weights) if options.reader else None
+        self.reader_loss = options.reader_loss()
         self._reader_weight = options.reader
         self._config = config
         self._method = method
 
-    def reading(self, restored: Tensor, batch: TrainingBatch) -> dict[str, Tensor]:
+    def reading(
+        self, restored: Tensor, batch: TrainingBatch, generator: torch.Generator
+    ) -> dict[str, Tensor]:
         """The weighted reader loss of restored images [B, 3, H, W] in [-1, 1]; nothing without a teacher."""
         if self.reader_loss is None:
             return {}
-        return {"reader": self._reader_weight * self.reader_loss(restored, batch.gt, batch.texts).mean()}
+        losses = self.reader_loss(restored, batch.gt, batch.texts, generator)
+        return {"reader": self._reader_weight * losses.mean()}
 
     def save(self, network: nn.Module, path: Path, notes: Mapping[str, str]) -> None:
         """Write half-precision safetensors (see `save_network`)."""
@@ -133,7 +147,7 @@ class RegressionTrainable(NetworkTrainable):
         restored = self._restored(self.model, one_frame(batch.frames, generator))
         return {
             "loss": self._loss(restored, batch.gt / 2 + 0.5),
-            **self.reading(restored * 2 - 1, batch),
+            **self.reading(restored * 2 - 1, batch, generator),
         }
 
     def restore(self, network: nn.Module, frames: Tensor, seeds: Sequence[int]) -> Tensor:

@@ -7,21 +7,20 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import Tensor, nn
 
 from baselines.lp_diff.checkpoint import METHOD, load
 from baselines.lp_diff.config import LPDiffConfig, Size
 from baselines.lp_diff.network import LPDiff
 from baselines.real_esrgan.losses import SQUEEZENET_WEIGHTS, PerceptualLoss, squeezenet_features
-from baselines.trainables import parse_options
+from baselines.trainables import TeacherOptions, parse_options
 from mdlp_bench.errors import MethodError
 from mdlp_bench.methods.weights import save_network
-from mdlp_bench.training.reader_loss import ReaderLoss
 from mdlp_bench.training.trainable import Trainable, TrainingBatch
 
 
-class LPDiffOptions(BaseModel):
+class LPDiffOptions(TeacherOptions):
     """What `mdlp-bench train lp-diff` can be told beside the common configuration.
 
     Attributes:
@@ -35,19 +34,16 @@ class LPDiffOptions(BaseModel):
             and its psi drifts away from the plate.
         reader: Weight of the reader loss on the restored image (psi + predicted residual); 0 for none.
         reader_weights: The teacher's weight file; default the bundled CRNN.
+        reader_noise: Noise through which the teacher looks (see `ReaderLoss`).
         perceptual: Weight of the distance in SqueezeNet features on the same image; 0 for none.
         steps: Sampling steps of the pictures made while training.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     config: Size = "small"
-    network: dict[str, Any] = {}
+    network: dict[str, Any] = Field(default_factory=dict)
     phase: Literal["psi", "joint", "diffusion"] = "joint"
     terminal: float = Field(default=0.0, ge=0, le=1)
     psi: float = Field(default=0.5, ge=0)
-    reader: float = Field(default=0.0, ge=0)
-    reader_weights: Path | None = None
     perceptual: float = Field(default=0.0, ge=0)
     steps: int = Field(default=4, ge=1)
 
@@ -60,7 +56,7 @@ class LPDiffTrainable(Trainable):
         self.options = options
         self.model = network.to(memory_format=torch.channels_last)
         self.model.MTA.requires_grad_(options.phase != "diffusion")
-        self.reader_loss = ReaderLoss(options.reader_weights) if options.reader else None
+        self.reader_loss = options.reader_loss()
         self.features = squeezenet_features() if options.perceptual else None
 
     players = ("model",)
@@ -84,7 +80,7 @@ class LPDiffTrainable(Trainable):
             if options.phase == "joint":
                 found["psi"] = options.psi * losses.psi.mean()
         if self.reader_loss is not None:
-            found["reader"] = options.reader * self.reader_loss(estimate, gt, batch.texts).mean()
+            found["reader"] = options.reader * self.reader_loss(estimate, gt, batch.texts, generator).mean()
         if self.features is not None:
             distance = PerceptualLoss(self.features, SQUEEZENET_WEIGHTS)
             found["perceptual"] = options.perceptual * distance(estimate / 2 + 0.5, gt / 2 + 0.5)

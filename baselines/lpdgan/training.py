@@ -96,7 +96,7 @@ class LpdganTrainable(NetworkTrainable):
         terms = {"l1": pixels.mean(), **self._reading_heads(output, batch)}
         if self._gan:
             terms["gan"] = self._gan * _adversarial(self.discriminators(inputs, output.images), 1.0)
-        return {**terms, **self.reading(output.images[0], batch)}
+        return {**terms, **self.reading(output.images[0], batch, generator)}
 
     def _reading_heads(self, output: LpdganOutput, batch: TrainingBatch) -> dict[str, Tensor]:
         """The text heads' cross-entropy on samples whose text is known."""

@@ -71,7 +71,7 @@ class RealEsrganTrainable(NetworkTrainable):
             discriminator=self.discriminator,
             weights=LossWeights(),
         )
-        return {**terms, **self.reading(restored * 2 - 1, batch)}
+        return {**terms, **self.reading(restored * 2 - 1, batch, generator)}
 
     def restore(self, network: nn.Module, frames: Tensor, seeds: Sequence[int]) -> Tensor:
         """Restore from the last frame; [B, N, 3, 112, 224] to [B, 3, 112, 224]."""

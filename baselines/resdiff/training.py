@@ -78,12 +78,12 @@ class ResDiffTrainable(NetworkTrainable):
         network: ResDiff = self.model  # type: ignore[assignment]
         predicted = network.predict(one_frame(batch.frames, generator))
         if self._options.phase == "cnn":
-            return {"cnn": cnn_loss(predicted, batch.gt), **self.reading(predicted, batch)}
+            return {"cnn": cnn_loss(predicted, batch.gt), **self.reading(predicted, batch, generator)}
         level = self._chain.draw_levels(len(batch), generator, self._options.last).to(batch.gt)
         noise = torch.randn(batch.gt.shape, generator=generator).to(batch.gt)
         power = self._options.power
         loss, restored = self._chain.loss(network.unet, predicted, batch.gt, level, noise, power)
-        return {"noise": loss, **self.reading(restored, batch)}
+        return {"noise": loss, **self.reading(restored, batch, generator)}
 
     def restore(self, network: nn.Module, frames: Tensor, seeds: Sequence[int]) -> Tensor:
         """Restore from the last frame; the CNN alone in its own phase."""

@@ -99,7 +99,7 @@ class ResShiftTrainable(NetworkTrainable):
         frame = one_frame(batch.frames, generator)
         network: ResShiftUNet = self.model  # type: ignore[assignment]
         restored = self._chain.estimate(network, frame, batch.gt, generator, self._options.last)
-        return {"loss": F.mse_loss(restored, batch.gt), **self.reading(restored, batch)}
+        return {"loss": F.mse_loss(restored, batch.gt), **self.reading(restored, batch, generator)}
 
     def restore(self, network: nn.Module, frames: Tensor, seeds: Sequence[int]) -> Tensor:
         """Sample from the last frame; [B, N, 3, 112, 224] to [B, 3, 112, 224]."""

@@ -36,16 +36,22 @@ class ReaderLoss(nn.Module):
     Texts, where they are given, take the place of p(b). Whoever trains with a reader should not be judged by
     it; the teacher is not the CRNN that scores.
 
+    A reader that makes out the faintest strokes asks for no stronger ones: the teacher reads ground truths at
+    15 % of their contrast as well as at all of it. With `noise` it sees both images through the same Gaussian
+    noise, in which faint strokes drown.
+
     Args:
         weights: A CRNN's or a teacher's weight file; default the bundled CRNN.
+        noise: Standard deviation of the noise at the reader's input size, on a range of [-1, 1].
 
     Raises:
         MissingWeightsError: The file is not there.
         ReaderError: It is neither a CRNN nor a teacher.
     """
 
-    def __init__(self, weights: Path | None = None) -> None:
+    def __init__(self, weights: Path | None = None, noise: float = 0.0) -> None:
         super().__init__()
+        self.noise = noise
         path = weights or bundled_weights()
         network = load_teacher(path) if is_teacher(path) else load_crnn(path)
         self.network = network.requires_grad_(False)
@@ -54,7 +60,13 @@ class ReaderLoss(nn.Module):
         """Stay in evaluation mode: the reader is frozen."""
         return super().train(False)
 
-    def forward(self, restored: Tensor, gt: Tensor, texts: Sequence[str | None] | None = None) -> Tensor:
+    def forward(
+        self,
+        restored: Tensor,
+        gt: Tensor,
+        texts: Sequence[str | None] | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
         """Loss per sample, [B].
 
         Args:
@@ -62,27 +74,35 @@ class ReaderLoss(nn.Module):
             gt: The ground truths, of the same shape.
             texts: Their B texts, for a teacher only; where one is unknown, all are the teacher's own reading
                 of `gt`.
+            generator: CPU generator of the noise.
 
         Raises:
             ReaderError: A text is outside the teacher's alphabet.
         """
         network = self.network
+        seen, wanted_image = self._shrunk(restored), self._shrunk(gt)
+        if self.noise:
+            noise = self.noise * torch.randn(seen.shape, generator=generator).to(seen)
+            seen, wanted_image = seen + noise, wanted_image + noise
         if not isinstance(network, Teacher):
             with torch.no_grad():
-                wanted = network.encode(self._prepared(gt))
-            return (network.encode(self._prepared(restored)) - wanted).abs().mean((1, 2))
+                wanted = network.encode(_standardised(wanted_image))
+            return (network.encode(_standardised(seen)) - wanted).abs().mean((1, 2))
         with torch.no_grad():
-            wanted = network.encode(self._prepared(gt))
+            wanted = network.encode(_standardised(wanted_image))
             labels = network.classify(wanted).softmax(-1)
         known = [text for text in texts or () if text is not None]
         if len(known) == len(gt):
             labels = position_labels(known).to(gt.device)
-        features = network.encode(self._prepared(restored))
+        features = network.encode(_standardised(seen))
         difference = (features - wanted).abs().mean((1, 2))
         return difference + position_loss(network.classify(features), labels)
 
-    def _prepared(self, images: Tensor) -> Tensor:
+    def _shrunk(self, images: Tensor) -> Tensor:
         network = self.network
         size = TEACHER_SIZE if isinstance(network, Teacher) else (INPUT_HEIGHT, network.config.width)
-        shrunk = F.adaptive_avg_pool2d(images.float(), size)
-        return standardise(shrunk.add(1).mul(127.5).permute(0, 2, 3, 1))
+        return F.adaptive_avg_pool2d(images.float(), size)
+
+
+def _standardised(images: Tensor) -> Tensor:
+    return standardise(images.add(1).mul(127.5).permute(0, 2, 3, 1))
