@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+import mdlp_bench as mb
 from mdlp_bench.errors import MissingWeightsError, ReaderError
 from mdlp_bench.readers.crnn.weights import bundled_weights
 from mdlp_bench.training.reader_loss import ReaderLoss
@@ -21,6 +22,8 @@ from mdlp_bench.training.teacher import (
     position_texts,
     save_teacher,
 )
+
+TEACHER = Path(__file__).resolve().parents[2] / "recipes" / "teacher" / "teacher.safetensors"
 
 
 @pytest.fixture
@@ -83,3 +86,22 @@ def test_weight_files(weights: Path, tmp_path: Path) -> None:
     (tmp_path / "half.safetensors").write_bytes(weights.read_bytes()[:500])
     with pytest.raises(ReaderError, match="not a safetensors file"):
         load_teacher(tmp_path / "half.safetensors")
+
+
+def test_through_noise_faint_strokes_cost_more() -> None:
+    texts = ["京P20S75", "皖AD15777", "粤B6K12M"]
+    plates = np.stack([mb.render(text, seed=3, difficulty=0.2).image for text in texts])
+    gt = torch.from_numpy(plates).permute(0, 3, 1, 2) / 127.5 - 1
+    mean = gt.mean((2, 3), keepdim=True)
+    faint = mean + 0.2 * (gt - mean)
+
+    def cost(noise: float, seed: int = 0) -> float:
+        """What faintness costs."""
+        loss = ReaderLoss(TEACHER, noise)
+        of_faint, of_gt = (
+            loss(image, gt, texts, torch.Generator().manual_seed(seed)) for image in (faint, gt)
+        )
+        return float((of_faint - of_gt).mean())
+
+    assert cost(0.2) > 2 * cost(0.0)
+    assert cost(0.2) == cost(0.2) != cost(0.2, seed=1)

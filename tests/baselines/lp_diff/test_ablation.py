@@ -32,7 +32,8 @@ def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def _write(folder: Path, name: str, **changes: object) -> None:
     network = LPDiff(LPDiffConfig.preset("small", **changes))
-    save_network(network, network.config, checkpoint.METHOD, folder / f"{name}.safetensors")
+    notes = {"training": '{"data": {"name": "rendered-surveillance/train"}}'}
+    save_network(network, network.config, checkpoint.METHOD, folder / f"{name}.safetensors", notes)
 
 
 def test_they_are_registered_apart_and_trained_as_named() -> None:
@@ -62,7 +63,7 @@ def test_each_runs_with_its_own_weights_only(name: str, weights: Path) -> None:
     _write(weights, name, **({without: False} if without else {}))
     method = load_method(name)
     assert method.descriptor.name == name
-    assert method.descriptor.trained_on
+    assert method.descriptor.trained_on == ("rendered plates, surveillance recipe",)
     _write(weights, name, **({} if without else {"tem": False}))
     with pytest.raises(MethodError, match=f"not what {name} lacks"):
         load_method(name)
