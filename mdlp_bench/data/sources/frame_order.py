@@ -13,7 +13,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from pathlib import Path
 from typing import Any, Final
 
@@ -36,7 +36,7 @@ _MEASURES: Final = re.compile(
 _CLOCK_MARKS: Final = re.compile(r"[-_.:：, ]|[hms]|min|[时点分秒]", re.IGNORECASE)
 _FRACTION_MARKS: Final = re.compile(r"[-_.,: ]|s|秒", re.IGNORECASE)
 _HALF: Final = re.compile(r"[\s_.-]?([ap])\.?m", re.IGNORECASE)
-_BARE_GAP: Final = re.compile(r"[\s_\-.(（#]*[0-9]")
+_BARE_GAP: Final = re.compile(r"[\s_\-.(（#]*[0-9]+")
 _DAY: Final = 24 * 3600
 _INT32_MAX: Final = 2**31 - 1
 
@@ -199,6 +199,8 @@ class _Columns:
         counts = {len(found) for found in rows}
         self.count = counts.pop() if len(counts) == 1 else None
         self.least = min(map(len, rows), default=0)
+        self.shared = self.least if self.count is None else self.count
+        """How many numbers every name has."""
 
     # The options -----------------------------------------------------------------------------------------
 
@@ -253,7 +255,9 @@ class _Columns:
         varying = self._varying()
         named = [p for p in varying if not self._is_measure(p)] or varying
         clock, timed = self._clock()
-        distinct = [p for p in named if p not in timed and len(set(self._values(p))) == len(self._rows())]
+        # The last number of a name may be of its clock where names have more numbers than others.
+        free = [p for p in named if p not in timed and (p >= 0 or clock is None)]
+        distinct = [p for p in free if len(set(self._values(p))) == len(self._rows())]
         distinct.sort(
             key=lambda p: (
                 not self._is_counter(p), _step(self._values(p)) != 1, not self._padded(p),
@@ -261,7 +265,7 @@ class _Columns:
             )
         )  # fmt: skip
         numbers = [self._reading(f"number:{p + 1 if p >= 0 else p}", p) for p in distinct]
-        dotted = self._dotted(named)
+        dotted = self._dotted(distinct[:1] or named)
         words = {_NUMBER.sub("0", self.stems[i]).casefold() for i in self._rows()}
         if dotted is not None or (numbers and len(words) > 1):
             by_name = _Reading("name", "their names", tuple(range(len(self.names))), tuple(self.names))
@@ -343,9 +347,9 @@ class _Columns:
 
     def _clock(self) -> tuple[_Reading | None, range]:
         """A clock time in the names (hours, minutes, seconds, fraction), and the numbers it is made of."""
-        if self.bare is not None or not self.count:
+        if self.bare is not None:
             return None, range(0)
-        found = [clock for first in range(self.count) if (clock := self._clock_at(first)) is not None]
+        found = [clock for first in range(self.shared) if (clock := self._clock_at(first)) is not None]
         # Behind a date first: in 2024-01-31_23-59-58 the numbers 01-31-23 look like a time too.
         best = min(found, key=lambda clock: (not clock.dated, clock.loose), default=None)
         return (None, range(0)) if best is None else (best.reading, best.numbers)
@@ -353,7 +357,7 @@ class _Columns:
     def _clock_at(self, first: int) -> _Clock | None:
         """The clock that starts at a number, unrolled where it passes zero."""
         fields = self._clock_fields(first)
-        if fields is None or not any(p in range(first, fields.stop) for p in self._varying()):
+        if fields is None or all(len(set(self._values(p))) == 1 for p in range(first, fields.stop)):
             return None
         seconds, period, stop = list(fields.seconds), fields.period, fields.stop
         if period == _DAY and all(halves := self._halves(stop)):
@@ -370,13 +374,17 @@ class _Columns:
             return None
         if start is not None:
             seconds = [(s - start) % period for s in seconds]
+        elif period == _DAY and (twelve := _on_twelve_hours(seconds)) is not None:
+            seconds, period = twelve, _DAY // 2
         times = list(zip(seconds, fields.fraction, strict=True))
-        behind = self._rowwise(range(stop, self.count or 0))
+        behind = [tuple(_value(match.group()) for match in self.matches[i][stop:]) for i in self._rows()]
         keys = tuple(zip(front or [()] * len(times), times, behind, strict=True))
         order = self._sorted(keys)
-        passes = {_DAY: "midnight", 3600: "the full hour", 60: "the full minute"}[period]
+        passes = {_DAY: "midnight", _DAY // 2: "one o'clock", 3600: "the full hour", 60: "the full minute"}[
+            period
+        ]
         note = None
-        if start is not None:
+        if start is not None or period == _DAY // 2:
             note = (
                 f"the clock in the names passes {passes}, so {printable(order[0])} is first and "
                 f"{printable(order[-1])} last; --order name takes the names as they are"
@@ -387,7 +395,6 @@ class _Columns:
 
     def _clock_fields(self, first: int) -> _ClockFields | None:
         """The clock time that each name has at a number, or None."""
-        last = self.count or 0
         digits = self._digits(first)
         hours, sixty = "(?:[01][0-9]|2[0-3])", "[0-5][0-9]"
         if all(re.fullmatch(f"{hours}{sixty}(?:{sixty}(?:[0-9]{{3}})?)?", d) for d in digits):
@@ -402,8 +409,8 @@ class _Columns:
         parts: list[list[int]] = []
         marks: list[str] = []
         tail = [""] * len(digits)
-        stop, short_hour = first, False
-        while stop < last and len(parts) < 3:
+        stop, short_hour, long_hour = first, False, False
+        while stop < self.shared and len(parts) < 3:
             digits = self._digits(stop)
             if parts:
                 mark = self._between(stop, _CLOCK_MARKS)
@@ -411,18 +418,21 @@ class _Columns:
                     break
                 marks.append(mark)
             wholes = [d.split(".")[0] for d in digits]
-            widths = (1, 2) if not parts else (2,)
-            if any(len(w) not in widths or int(w) > 59 for w in wholes):
+            if any(len(w) > 3 if not parts else len(w) != 2 or int(w) > 59 for w in wholes):
                 break
-            short_hour |= any(len(w) == 1 for w in wholes)
+            if not parts:
+                short_hour, long_hour = (any(map(odd, wholes)) for odd in (_is_short, _is_long))
             parts.append([int(w) for w in wholes])
             stop += 1
             if any("." in d for d in digits):
                 tail = [d.partition(".")[2] for d in digits]
                 break
-        if short_hour and (len(parts) < 3 or min(map(min, parts[1:])) > 9 or len(set(marks)) > 1):
-            return None
-        if len(parts) == 3 and max(parts[0]) > 23:
+        lettered = bool(marks) and all(map(str.isalpha, marks))  # 1h05m09s, 75m00s
+        if not lettered and (
+            long_hour
+            or (short_hour and (len(parts) < 3 or min(map(min, parts[1:])) > 9 or len(set(marks)) > 1))
+            or (len(parts) == 3 and max(parts[0]) > 23)
+        ):
             return None
         fraction, stop = (tail, stop) if any(tail) else self._fraction(tail, stop)
         if len(parts) < 2 and not (parts and any(fraction)):
@@ -437,7 +447,7 @@ class _Columns:
 
     def _fraction(self, given: list[str], position: int) -> tuple[list[str], int]:
         """The fraction of a second behind a clock: digits of one width, or milliseconds without zeros."""
-        if any(given) or position >= (self.count or 0) or self._between(position, _FRACTION_MARKS) is None:
+        if any(given) or position >= self.shared or self._between(position, _FRACTION_MARKS) is None:
             return given, position
         digits = self._digits(position)
         if any("." in d or len(d) > 9 for d in digits):
@@ -533,20 +543,35 @@ class _Columns:
 
 
 def _bare_first(stems: Sequence[str]) -> int | None:
-    """The one stem that all others continue with a number (`car`, `car2`; `img`, `img (1)`)."""
+    """The one stem that all others are with a number in it (`car`, `car2`, `car (3)`; `a_x4`, `a2_x4`)."""
     if len(stems) < 2:
         return None
     place = min(range(len(stems)), key=lambda i: len(stems[i]))
     bare = stems[place].lower()
+    columns = zip(*(stem.lower() for stem in stems), strict=False)
+    front = bare[: sum(1 for _ in takewhile(lambda column: len(set(column)) == 1, columns))]
+    if front != bare:
+        front = front.rstrip(" _-.(")
+    behind = bare[len(front) :]
+    if behind[:1].isdigit():
+        return None
     for i, stem in enumerate(stems):
         if i == place:
             continue
-        rest = stem.lower().removeprefix(bare)
-        if len(rest) == len(stem) or not _BARE_GAP.match(rest):
+        number = _BARE_GAP.match(rest := stem.lower()[len(front) :])
+        if number is None or (front[-1:].isdigit() and rest[0].isdigit()):
             return None
-        if bare[-1:].isdigit() and rest[0].isdigit():
+        if behind and _NUMBER.sub("0", rest[number.end() :]) != _NUMBER.sub("0", behind):
             return None
     return place
+
+
+def _is_short(field: str) -> bool:
+    return len(field) == 1
+
+
+def _is_long(field: str) -> bool:
+    return len(field) > 2 or int(field) > 59
 
 
 def _value(digits: str) -> Value:
@@ -569,6 +594,14 @@ def _start_of_day(seconds: Sequence[int], period: int, share: int = 4) -> int | 
     gaps = [(later - earlier, later) for earlier, later in pairwise(ordered)]
     widest, start = max(gaps, default=(0, 0))
     return start if widest * share > period * (share - 1) else None
+
+
+def _on_twelve_hours(seconds: Sequence[int]) -> list[int] | None:
+    """Times from 12:59:59 to 01:00:00 as seconds of half a day; None where they are no such times."""
+    folded = [s % (_DAY // 2) for s in seconds]
+    first, last = min(seconds), max(seconds)
+    passes = first >= 3600 and last < 13 * 3600 and last - first > 10 * 3600
+    return folded if passes and max(folded) - min(folded) < 2 * 3600 else None
 
 
 def _ways_of_a_date(numbers: Sequence[str]) -> tuple[tuple[str, str, str], ...]:
