@@ -82,6 +82,9 @@ CHINESE: Final = Grammar(
 UNREADABLE_MARKS: Final = "#?*□■▢◻◼×✕✗�"
 """Characters that people write for one that they cannot read; they are kept, so that the text is no plate."""
 
+_LETTERS_AS_DOTS: Final = "\u119e\ua78f\u4e36\u30fc\u1160\u115f"
+"""Letters by their Unicode category that are typed for a dot or a dash, or are not seen (in NFKC)."""
+
 # What people write in place of a text that they cannot read, normalised.
 _UNREADABLE: Final = re.compile(
     "(无|没有?|未上|未挂|无号|无车)牌照?车?|未识别|(无法|不可|不能|难以)(识别|辨认|辨识|辨别|看清|读取)|识别失败|"
@@ -115,7 +118,7 @@ class _Kept(dict[int, int | None]):
         character = chr(code)
         category = unicodedata.category(character)
         known = character in UNREADABLE_MARKS or any(character in g.region for g in grammars().values())
-        separates = category[0] in "PSZ" or category in ("Cf", "Cc")
+        separates = category[0] in "PSZ" or category in ("Cf", "Cc", "Mn") or character in _LETTERS_AS_DOTS
         self[code] = code if known or not separates else None
         return self[code]
 

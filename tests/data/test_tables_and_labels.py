@@ -224,6 +224,9 @@ def test_lines_that_match_nothing_are_named(mdlp: Path, tmp_path: Path) -> None:
 
 def test_a_name_of_several_groups_asks_for_the_group(mdlp: Path) -> None:
     labels = mdlp / "labels.txt"
+    labels.write_text("img_1.png,皖A12345\n", "utf-8")
+    message = next(p.message for p in open_samples(mdlp).problems if p.code == "label")
+    assert "'img_1.png' means several groups (test/a, test/b, test/c)" in message
     labels.write_text("gt.png,皖A12345\n", "utf-8")
     message = next(p.message for p in open_samples(mdlp).problems if p.code == "label")
     assert "several groups (test/a, test/b, test/c); write one of these instead" in message
@@ -231,7 +234,9 @@ def test_a_name_of_several_groups_asks_for_the_group(mdlp: Path) -> None:
     assert texts_of(mdlp)[0] == "皖A12345"
 
 
-@pytest.mark.parametrize("mark", list("·•・.- _‧∙⋅●○○\u200b\u200d\ufeff\u00a0\u3000:：/|~—–'`()"))
+@pytest.mark.parametrize(
+    "mark", list("·•・.- _‧∙⋅●○○\u200b\u200d\ufeff\u00a0\u3000:：/|~—–'`()ㆍ丶ꞏｰ\ufe0f\u034f\u3164")
+)
 def test_separators_are_no_part_of_a_text(mark: str) -> None:
     assert plate.normalise(f"京A{mark}12345{mark}") == "京A12345"
 

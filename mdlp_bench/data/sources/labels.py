@@ -9,7 +9,7 @@ import os
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Generic, TypeVar
@@ -207,9 +207,16 @@ class LabelKeys(Generic[K]):
         self._exact: dict[tuple[int, str], list[tuple[str | None, K]]] = defaultdict(list)
         self._like: dict[tuple[int, str], list[tuple[str | None, K]]] = defaultdict(list)
 
-    def add(self, thing: K, *names: str, split: str | None = None) -> None:
-        """Take in something that may be labelled, with its names, those that count most first."""
-        for kind, name in enumerate(names):
+    def add(self, thing: K, *names: str, parts: Iterable[str] = (), split: str | None = None) -> None:
+        """Take in something that may be labelled.
+
+        Args:
+            thing: What the lines are to give a text.
+            names: Its names, those that count most first.
+            parts: Names of things in it, which count least and all alike.
+            split: Its split.
+        """
+        for kind, name in (*enumerate(names), *((len(names), part) for part in parts)):
             if name and (folded := _folded(name)) in self._asked:
                 self._exact[kind, name].append((split, thing))
                 self._like[kind, folded].append((split, thing))

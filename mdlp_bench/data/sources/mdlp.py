@@ -162,7 +162,8 @@ def _label(
     keys = LabelKeys[_Key](lists.rows, {key.split for key in entries})
     for key, entry in entries.items():
         image = "" if entry.gt is None else printable(entry.gt.stem)
-        keys.add(key, key.group, image, entry.sample_id, split=key.split)
+        frames = (printable(frame.stem) for frame in entry.frames)
+        keys.add(key, key.group, image, entry.sample_id, parts=frames, split=key.split)
     found, notes = keys.match("group", lambda key: f"{key.split}/{key.group}", partial=partial)
     problems = [*lists.problems, *notes]
     labelled: dict[_Key, FileEntry] = {}
