@@ -10,7 +10,7 @@ from mdlp_bench.data.samples import Samples
 
 
 class Change(BaseModel):
-    """One sample that both data sets have and that is not the same; `what` names the columns."""
+    """One sample that both data sets have but that differs; `what` names the columns."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -1,4 +1,4 @@
-"""Labels for data sets that come without: readers vote on every plate, a person settles what they cannot.
+"""Labels for data sets without any: readers vote on every plate, and a person decides the doubtful ones.
 
 Every reader reads the ground truth of a sample and those of its frames that are about as sharp (without a
 ground truth the sharpest frames). `vote` joins the readings character by character. A text is sure when it is
@@ -73,7 +73,7 @@ class LabelConfig(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Votes:
-    """What the readers made of one sample.
+    """The readings of one sample.
 
     Attributes:
         sample_id: The sample.
@@ -238,7 +238,7 @@ def _load(specs: Sequence[str]) -> list[Reader]:
 
 
 def _claim(out: Path, samples: Samples, readers: Sequence[str], sharp_share: float) -> None:
-    """Make the folder, or see that its readings are of these samples and readers."""
+    """Make the folder, or check that its readings are of these samples and readers."""
     ids = [sample_id for found in samples.candidates().values() for sample_id in found]
     if not ids:
         raise DataError(f"{samples.name}: there is no sample to label")
@@ -397,7 +397,7 @@ def _judge(votes: Votes, config: LabelConfig, answer: str) -> LabelledPlate:
     text, origin = "", ""
     status: Status = "doubtful"
     if answer:
-        # The mark stays, so that it also takes away a label that was there before.
+        # The mark is kept, so that it also removes a label that was there before.
         text, origin = (UNREADABLE, "") if is_unreadable(answer) else (normalise(answer), "person")
         status = "unreadable" if text == UNREADABLE else "person"
     elif votes.text and not is_unreadable(votes.text):
@@ -429,7 +429,7 @@ def _write_labels(target: Path, plates: Sequence[LabelledPlate]) -> None:
 def _write_page(
     target: Path, report: LabelReport, samples: Samples, plates: Sequence[LabelledPlate], config: LabelConfig
 ) -> None:
-    """What a person has to settle, the least sure first: doubtful and unreadable plates, conflicts."""
+    """The plates for a person to decide, the least sure first: doubtful, unreadable, in conflict."""
     disputed = {sample_id for sample_id, _, _ in report.conflicts}
     open_plates = [
         p
@@ -460,7 +460,7 @@ def _write_page(
 
 
 def _choices(plate: LabelledPlate, readers: Sequence[str]) -> dict[str, list[str]]:
-    """The texts that a person may take, with who says so: the label, the vote, each reader."""
+    """The texts that a person may choose, each with its origin: the label, the vote, each reader."""
     choices: dict[str, list[str]] = {}
     names = [reader.rpartition(" ")[0] for reader in readers]
     said = [(plate.text, "label"), *zip(plate.votes.split("|"), names, strict=True), (plate.proposal, "vote")]

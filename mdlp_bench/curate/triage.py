@@ -29,8 +29,8 @@ class Triaged(BaseModel):
     """One sample.
 
     Attributes:
-        verdict: `readable`: the surest of the frames is read right. `needs-restoring`: it is not, but the
-            ground truth is. `unreadable`: nor is that. `unknown`: there is no ground truth to tell.
+        verdict: `readable`: the surest frame is read right. `needs-restoring`: only the ground truth is read
+            right. `unreadable`: neither is. `unknown`: the frame is not and there is no ground truth.
         frame: What is read in the surest frame, the one whose least certain character is most certain.
         frame_lowest: Confidence of that character, within [0, 1].
         frame_mean: Mean confidence of that frame's characters.
@@ -53,7 +53,7 @@ class Triage(BaseModel):
     """All samples of a data set by one reader.
 
     Attributes:
-        reader: Its name; another one may judge otherwise.
+        reader: The reader's name; another reader may judge otherwise.
         counts: Samples by split and verdict.
     """
 

@@ -80,10 +80,10 @@ def write_parquet(
 ) -> Manifest:
     """Write samples as a Parquet folder.
 
-    Images are stored byte for byte. From `Samples`, every image is verified on the way; a broken
-    sample is left out and reported in the manifest. A killed build continues when called again with the same
-    samples and arguments; anything else is refused with what differs. Single samples are taken as they are,
-    in order; each split keeps its own order.
+    Images are stored byte for byte. From `Samples`, every image is verified on the way; a broken sample is
+    left out and reported in the manifest. A killed build continues when called again with the same samples
+    and arguments; anything else is refused with what differs. Single samples are taken as they are, in order;
+    each split keeps its own order.
 
     Args:
         samples: Samples of any source, or an iterable of `Sample` or of mappings for `Sample.from_row`.

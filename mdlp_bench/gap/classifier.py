@@ -26,17 +26,17 @@ FEWEST_PLATES: Final = 10
 _BATCH: Final = 32
 _LEARNING_RATE: Final = 5e-3
 _CHUNK: Final = 128
-# Training sees random windows of this size (height, width): faster, and less to learn by heart.
+# Training sees random windows of this size (height, width), which is faster and overfits less.
 _WINDOW: Final = (32, 64)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClassifierOutcome:
-    """What the network said of each sample when its plate was held out.
+    """The network's prediction for each sample while its plate was held out.
 
     Attributes:
         probability: float64 [n], that the pooled sample is of the first set.
-        accuracy: Mean of the two sets' shares told right.
+        accuracy: Mean of the shares of both sets that are classified correctly.
         low: Lower limit of its interval (percentile bootstrap of plates).
         high: Upper limit.
     """
@@ -86,7 +86,7 @@ def classify(
 
 
 def balanced_accuracy(right: FloatArray, units: TwoSetClusters, weights: FloatArray) -> FloatArray:
-    """[B] mean of both sets' shares told right, for weights [B, U] of the units; `right` is 0 or 1, [n]."""
+    """[B] mean of both sets' shares that are right, for weights [B, U] of units; `right` [n] is 0 or 1."""
     told = np.bincount(units.codes, right, len(units.sizes))
     shares = [
         (weights[:, side] @ told[side]) / (weights[:, side] @ units.sizes[side])

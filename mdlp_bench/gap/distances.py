@@ -22,7 +22,7 @@ from mdlp_bench.harness.statistics.two_sets import (
 
 @dataclass(frozen=True, slots=True)
 class ValueGap:
-    """How far two distributions of one number are apart.
+    """The distance between two distributions of one number.
 
     Attributes:
         wasserstein: First Wasserstein distance in the number's unit.
@@ -55,7 +55,7 @@ class PooledValues:
         self._order = np.argsort(values, kind="stable")
         ordered = values[self._order]
         self._steps = np.diff(ordered)
-        # Between equal values the distribution functions have not arrived yet.
+        # The distribution functions are not complete between equal values.
         self._ends = np.append(self._steps > 0, True)
         self._unit = units.codes[self._order]
 
@@ -124,7 +124,7 @@ def scale_of(values: FloatArray, is_first: BoolArray) -> float:
 def smallest_ks(n_first: int, n_second: int, alpha: float) -> float:
     """The KS distance from which two sets of so many plates differ significantly, 0-1.
 
-    sqrt(-ln(alpha / 2) / 2) sqrt((n + m) / (n m)) (Smirnov's asymptotic limit), one sample a plate.
+    sqrt(-ln(alpha / 2) / 2) sqrt((n + m) / (n m)) (Smirnov's asymptotic limit), with one sample per plate.
     """
     limit = np.sqrt(-np.log(alpha / 2) / 2 * (n_first + n_second) / (n_first * n_second))
     return float(min(1.0, limit))

@@ -16,7 +16,7 @@ from mdlp_bench.harness.statistics.clusters import FloatArray
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# Okabe and Ito's colours, told apart by colour-blind readers; the real set is black.
+# Okabe and Ito's colours, which colour-blind readers can distinguish; the real set is black.
 COLOURS: Final = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", "#f0e442")
 REAL_COLOUR: Final = "#222222"
 _MARKERS: Final = ("o", "s", "^", "D", "v", "P", "X")
@@ -25,7 +25,7 @@ _DPI: Final = 110
 
 
 def distances_chart(study: GapStudy, out: Path) -> None:
-    """Standardised distances with intervals, a row a statistic, a marker a set; filled where significant."""
+    """Standardised distances with intervals: a row per statistic, a marker per set, filled if significant."""
     from matplotlib.figure import Figure
 
     level = 1 - study.settings.confidence

@@ -144,7 +144,7 @@ def write_gap_report(report: GapReport, sets: Sequence[GapSet], out: Path) -> No
     """
     sections = study_sections(report.study)
     if report.transfer is not None:
-        # What it cannot tell stays last.
+        # The section on what the study cannot tell stays last.
         sections[-1:-1] = transfer_sections(report.transfer)
     write_json(out / GAP, report.model_dump(mode="json"))
     write_text(out / MARKDOWN, markdown(TITLE, sections) + "\n")

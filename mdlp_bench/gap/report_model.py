@@ -52,7 +52,7 @@ class SetSummary(Record):
 
 
 class StatisticGap(Record):
-    """How far a statistic's distribution on a synthetic set is from the real one.
+    """The distance of a statistic's distribution on a synthetic set from the real one.
 
     Attributes:
         name: Of `measure.STATISTICS_OF_FRAMES`.
@@ -81,7 +81,7 @@ class StatisticGap(Record):
 
 
 class FeatureGap(Record):
-    """How far two sets are apart in a space of features.
+    """The distance of two sets in a space of features.
 
     Attributes:
         features: `reader`, `inception` or `statistics`.
@@ -105,10 +105,10 @@ class FeatureGap(Record):
 
 
 class ClassifierGap(Record):
-    """Whether a small network, shown one frame, tells real from synthetic on plates it has not seen.
+    """Whether a small network can tell real frames from synthetic ones on plates it has not seen.
 
     Attributes:
-        accuracy: Mean of the shares of real and of synthetic samples told right, 0-1; 0.5 is chance.
+        accuracy: Mean of the shares of real and of synthetic samples that are right, 0-1; 0.5 is chance.
         folds: Of the cross-validation by plate.
         telling_real: Ids of real samples that look most real to it, the surest first.
         telling_synthetic: Synthetic samples that look most synthetic.
@@ -131,7 +131,7 @@ class SetGap(Record):
         name: The synthetic set's.
         shared_plates: Plates that both sets have.
         statistics: Largest standardised distance first.
-        features: One entry a feature space.
+        features: One entry per feature space.
         classifier: Or null with too few plates.
         notes: What this comparison cannot tell, in sentences: too few samples, missing texts or weights.
     """
@@ -169,7 +169,7 @@ class GapStudy(Record):
         settings: How it was made.
         real: The real set.
         synthetic: The synthetic sets.
-        gaps: One entry a synthetic set, in their order.
+        gaps: One entry per synthetic set, in their order.
         pairs: All pairs of sets.
         unavailable: What could not be computed for any set, with the reason.
     """
@@ -293,11 +293,11 @@ class TransferStudy(Record):
         settings: How it was made.
         parts: Training and test plates of every set, the real one first.
         cells: The transfer matrix, and the mixed and fine-tuned trainings on the real test plates.
-        drops: One entry a trained method and synthetic set.
+        drops: One entry per trained method and synthetic set.
         recoveries: In the order 0 %, more %, fine-tuned.
-        agreements: One entry a synthetic set; none with fewer than three methods.
+        agreements: One entry per synthetic set; none with fewer than three methods.
         figures: Method to its comparison figure in `figures/`.
-        notes: What the numbers of plates keep this from telling.
+        notes: What cannot be concluded from so few plates.
     """
 
     settings: TransferSettings

@@ -1,4 +1,4 @@
-"""The sets of a study: what a user names, opened, or made of ground truths and a recipe."""
+"""The sets of a study: opened from what a user names, or made from ground truths and a recipe."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def open_set(
     A made set is written to `out/<name>-<hash of all that it depends on>`; the same call finds it there.
 
     Args:
-        spec: Which.
+        spec: The set.
         name: How it is called.
         out: Folder for the sets that are made.
         limit: Plates to render, or samples of the source to degrade, at most.

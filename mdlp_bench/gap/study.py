@@ -37,7 +37,7 @@ _FEW_PLATES: Final = 100
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Pooled:
-    """A real and a synthetic set as one, with what is drawn at random once for all comparisons of the two."""
+    """A real and a synthetic set pooled, with the random draws that all comparisons of the two share."""
 
     real: Measured
     synthetic: Measured
@@ -274,7 +274,7 @@ def _pair_gap(first: Measured, second: Measured) -> PairGap:
 
 
 def _notes(pooled: _Pooled, settings: StudySettings) -> list[str]:
-    """What the numbers of samples and plates, and what is missing, keep this comparison from telling."""
+    """What this comparison cannot tell, because of few samples and plates or of missing parts."""
     n_real, n_synthetic = pooled.units.n_plates
     level = 1 - settings.confidence
     notes = []

@@ -37,7 +37,7 @@ _FEWEST: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class TrainedMethodSpec:
-    """What is trained: `NAME` or `NAME=CONFIG`, as `mdlp-bench train NAME --config CONFIG` takes them.
+    """A method to train: `NAME` or `NAME=CONFIG`, as `mdlp-bench train NAME --config CONFIG` takes them.
 
     Attributes:
         name: Of the entry points `mdlp_bench.trainables`.
@@ -101,7 +101,7 @@ class Training:
     """One training.
 
     Attributes:
-        method: What.
+        method: The method.
         trained_on: The set's name.
         data: Its samples, with real ones where some are mixed in.
         percent: Of the real training plates mixed in or fine-tuned on.
@@ -118,13 +118,13 @@ class Training:
 
     @property
     def title(self) -> str:
-        """In words, for tables and figures."""
+        """The training in words, for tables and figures."""
         if self.base is not None:
             return f"{self.trained_on}, then real"
         return self.trained_on + (f" + {self.percent} % real" if self.percent else "")
 
     def folder(self, out: Path) -> Path:
-        """Where it is kept: the name says what it is, the hash all that it depends on."""
+        """Its folder: a readable name, and a hash of everything it depends on."""
         kind = "fine-tuned" if self.base is not None else f"{self.percent}" if self.percent else "alone"
         parts = [
             dict(self.method.recipe.options),
@@ -156,7 +156,7 @@ def trained_method(training: Training, weights: Path) -> Method:
     """The network of a finished training, as a method.
 
     Args:
-        training: Which.
+        training: The training.
         weights: Its weight file.
 
     Raises:
@@ -208,7 +208,7 @@ def parts_of(one: GapSet, *, limit: int, seed: int, test_share: float = TEST_SHA
 def plan_trainings(
     spec: TrainedMethodSpec, parts: Sequence[SetParts], out: Path, *, seed: int
 ) -> list[Training]:
-    """All trainings of a method, those that others start from first.
+    """All trainings of a method; those that others start from come first.
 
     Args:
         spec: The method.

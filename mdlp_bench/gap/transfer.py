@@ -40,14 +40,14 @@ _FEW_TEST_PLATES: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class TransferPlan:
-    """What is to be done.
+    """The plan of a transfer study.
 
     Attributes:
         trained: Methods that are trained on every set.
         fixed: Methods taken as they are.
         parts: Of the real set and the synthetic ones.
         trainings: All, in order.
-        test_share: Of the plates; all of them where nothing is trained, so that none need be kept back.
+        test_share: Share of the plates that are for tests; 1 where nothing is trained.
         out: The folder `transfer` of the report.
     """
 
@@ -94,7 +94,7 @@ class TransferPlan:
         return cls(tuple(trained), tuple(fixed), parts, tuple(trainings), share, folder)
 
     def train(self, device: str = "auto") -> None:
-        """Run what has not been run.
+        """Run the trainings that have not run yet.
 
         Args:
             device: Where, as in `train_method`.

@@ -1,4 +1,4 @@
-"""What a transfer study says, in words and tables."""
+"""A transfer study in words and tables."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def _costs(found: TransferStudy) -> Section:
 
 
 def _matrices(found: TransferStudy) -> list[Table]:
-    """One table a method: trained on (row), tested on (column)."""
+    """One table per method: trained on (row), tested on (column)."""
     names = [one.name for one in found.parts]
     alone = [cell for cell in found.cells if not cell.real_plates]
     alone.sort(key=lambda cell: cell.method)

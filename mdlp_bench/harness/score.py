@@ -66,8 +66,8 @@ def score(
 
     What readers see in ground truths and frames is kept for later runs (`harness.ground_truth`).
 
-    A run that is already in its folder, made of the same predictions by the same code and plan, is kept.
-    A sample on which a method failed gets every metric's worst value. A sample without ground truth has no
+    A run that is already in its folder, made of the same predictions by the same code and plan, is kept. A
+    sample on which a method failed gets every metric's worst value. A sample without ground truth has no
     image scores, one without text no text scores. The texts of a text method are scored as they are, whatever
     the reader; it has no image scores, and no hallucinations, which are counted in a reader's confidences.
 

@@ -158,9 +158,8 @@ def boards(store: Store) -> list[Board]:
     """All boards of a store, computed again from the per-sample scores.
 
     Superseded and withdrawn entries are not ranked. Entries marked as ablations stand on a board of their
-    own, with the method that they are parts of.
-    Methods that give text without a picture stand on text-only boards
-    alone, beside what the reader reads in the pictures of the others.
+    own, with the method that they are parts of. Methods that give text without a picture stand on text-only
+    boards alone, beside what the reader reads in the pictures of the others.
 
     Raises:
         SubmissionError: The store is damaged.

@@ -31,14 +31,14 @@ class MethodDescriptor(BaseModel):
         frames_used: Frames the method looks at.
         frame_policy: How they are chosen from the sample's frames, in words.
         parameters: Trainable parameters.
-        paper_parameters: Those of the network that the paper reports, where it is another size.
+        paper_parameters: Parameters of the paper's network, if it has another size.
         weights_sha256: Of the weight file, when there is one.
         licence: SPDX identifier or a short text.
         citation: Paper or repository.
         provenance: `official` code or weights, our `reimplemented` one, a classical `baseline`, an `oracle`
             that sees the ground truth or nothing (ceilings and floors, never ranked) or a `user`'s.
         trained_on: Data sets the weights have seen.
-        teacher: The reader whose loss taught beside the method's own losses.
+        teacher: The reader whose loss was added to the method's own losses in training.
         deterministic: False when the output depends on the seed.
         output: `image`, or `text` for a `TextMethod`: it has no image scores, and tables say so.
     """
@@ -136,7 +136,7 @@ class Method(ABC):
 
         Args:
             batch: The frames as captured, and `batch.frames(n)` at the working size; the seeds of a
-                stochastic method; where its networks shall compute.
+                stochastic method; the device of its networks.
 
         Returns:
             uint8 RGB [B, 112, 224, 3].
@@ -160,12 +160,12 @@ AnyMethod = Method | TextMethod
 
 
 def run_on(method: AnyMethod, batch: FrameBatch) -> object:
-    """What a method of either kind gives for a batch, unchecked."""
+    """The unchecked output of a method of either kind for a batch."""
     return method.read_batch(batch) if isinstance(method, TextMethod) else method.restore_batch(batch)
 
 
 def check_readings(found: object, n_samples: int, name: str) -> list[Reading]:
-    """Return what a text method gave back when it is one reading per sample.
+    """Return the output of a text method if it is one reading per sample.
 
     Raises:
         MethodError: It is something else; names the method and what it gave.
@@ -178,7 +178,7 @@ def check_readings(found: object, n_samples: int, name: str) -> list[Reading]:
 
 
 def check_restored(restored: object, n_samples: int, name: str) -> npt.NDArray[np.uint8]:
-    """Return what a method gave back when it is uint8 RGB [B, 112, 224, 3].
+    """Return the output of a method if it is uint8 RGB [B, 112, 224, 3].
 
     Raises:
         MethodError: It is something else; names the method and both shapes.

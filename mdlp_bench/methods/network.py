@@ -65,7 +65,7 @@ class NetworkMethod(Method):
         frames = self._view(batch) if self._view else batch.frames(self.descriptor.frames_used)
         if batch.compute.numerics == "batched":
             return self._restored(frames, batch.seeds, batch.compute)
-        # `[None]` and not a slice: kernels are chosen by strides, and the bytes are held to.
+        # `[None]` instead of a slice: PyTorch chooses kernels by strides, and the bytes must not change.
         alone = zip(frames, batch.seeds, strict=True)
         return np.concatenate([self._restored(one[None], [seed], batch.compute) for one, seed in alone])
 
@@ -83,7 +83,7 @@ class NetworkMethod(Method):
 
 
 class Restorer(Protocol):
-    """What is trained and restores: see `mdlp_bench.training.trainable.Trainable`."""
+    """The part of `mdlp_bench.training.trainable.Trainable` that restores."""
 
     @property
     def network(self) -> nn.Module:
@@ -97,7 +97,7 @@ class Restorer(Protocol):
 
 
 def method_of_trainable(trainable: Restorer, weights: Path, descriptor: MethodDescriptor) -> NetworkMethod:
-    """What a training made, as a method that restores as the trainable does.
+    """A trained network as a method that restores as its trainable does.
 
     Args:
         trainable: What was trained.
@@ -116,7 +116,7 @@ def method_of_trainable(trainable: Restorer, weights: Path, descriptor: MethodDe
     module.eval()
 
     def restore(network: nn.Module, frames: Tensor, seeds: Sequence[int]) -> Tensor:
-        # What the network needs beside it is moved with it.
+        # Modules that restoring needs beside the network are moved with it.
         module.to(frames.device)
         return trainable.restore(network, frames, seeds)
 
@@ -124,7 +124,7 @@ def method_of_trainable(trainable: Restorer, weights: Path, descriptor: MethodDe
 
 
 def method_of_network(network: nn.Module, name: str, weights: Path | None = None) -> NetworkMethod:
-    """A network of a user's, as a method.
+    """A user's network as a method.
 
     Args:
         network: Maps frames [B, N, 3, 112, 224] in [-1, 1], oldest first, to [B, 3, H, W]. N is its attribute
@@ -143,7 +143,7 @@ def method_of_network(network: nn.Module, name: str, weights: Path | None = None
 
 
 def method_of_weights(factory: Callable[..., object], weights: Path, name: str) -> NetworkMethod:
-    """The network or trainable that a factory makes, with weights, as a method.
+    """The network or trainable of a factory, with weights, as a method.
 
     Args:
         factory: Gives an `nn.Module` or a `Trainable`. Its parameter `options`, where it has one, gets the

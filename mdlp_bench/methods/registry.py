@@ -44,7 +44,7 @@ class FunctionMethod(Method):
 
 
 class FolderMethod(Method):
-    """Images somebody restored before: `<folder>/<sample_id>.png`, any size, scored at the working size.
+    """Images that were restored elsewhere: `<folder>/<sample_id>.png`, any size, scored at the working size.
 
     A picture may also have the name of its group in MDLP (the sample id without its split). Files that are no
     PNGs are ignored.
@@ -62,10 +62,10 @@ class FolderMethod(Method):
         )
 
     def check(self, sample_ids: Sequence[str]) -> None:
-        """See whether the pictures can be those of these samples.
+        """Check that the pictures can be those of these samples.
 
         Raises:
-            MethodError: None of them is, or one would be that of two samples.
+            MethodError: No sample has a picture, or two samples have the same one.
         """
         found: dict[str, str] = {}
         for sample_id in sample_ids:
@@ -162,7 +162,7 @@ def registered_methods() -> dict[str, EntryPoint]:
 
 
 def registered_ablations() -> dict[str, EntryPoint]:
-    """Registered methods that are another one with a part taken out: run when named, in no default list."""
+    """Registered methods that lack a part of another one; they run only when they are named."""
     return {entry.name: entry for entry in sorted(entry_points(group=ABLATION_GROUP))}
 
 
@@ -215,7 +215,7 @@ def load_method(spec: str, name: str | None = None) -> AnyMethod:
 
 
 def distinct_names(specs: Sequence[str], names: Sequence[str]) -> list[str]:
-    """Names that differ, for methods of which some have one name, by the folders their files lie in.
+    """Distinct names for methods, some of which share a name; their files' folders make the difference.
 
     Raises:
         MethodError: Two methods that do not come from files have one name.

@@ -1,4 +1,4 @@
-"""Between images as the project stores them and tensors as networks take them."""
+"""Conversion between the project's images and the tensors of networks."""
 
 from __future__ import annotations
 

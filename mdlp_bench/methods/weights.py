@@ -70,7 +70,7 @@ def save_network(
 
     Args:
         network: Whose state dict is written.
-        config: What builds it; None for a network of one shape.
+        config: Its configuration; None for a network with only one shape.
         method: Whose network it is.
         path: Where to; `.safetensors` by convention.
         notes: The card: further metadata.
@@ -95,7 +95,7 @@ def save_network(
 
 
 def _sort_metadata(path: Path) -> None:
-    """Put the metadata of a safetensors file in order: the library writes it in a random one."""
+    """Sort the metadata of a safetensors file, which the library writes in random order."""
     with path.open("r+b") as stream:
         length = int.from_bytes(stream.read(8), "little")
         header = json.loads(stream.read(length))
@@ -239,7 +239,7 @@ def load_exactly(
     needed = {key for key in own if not key.endswith(derived or ("\0",))}
     unwrapped = list(without_wrappers(state))
     fitting = (table for table in unwrapped if needed <= table.keys() <= own.keys())
-    # Where none fits, the error is about the one that comes closest.
+    # If none fits, the error is about the closest one.
     state = next(fitting, max(unwrapped, key=lambda table: len(own.keys() & table.keys())))
     if not own.keys() & state.keys():
         _name_prefix(needed, state, source)

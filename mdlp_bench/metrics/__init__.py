@@ -1,7 +1,7 @@
-"""What a restored image is worth: fidelity, perception, distribution, text and cost.
+"""Scores of restored images: fidelity, perception, distribution, text and cost.
 
 The functions take numpy arrays or torch tensors and give one score per sample under the protocol's rules; the
-classes are the same numbers for a training loop (they need the extra `torchmetrics`).
+classes give the same numbers in a training loop (they need the extra `torchmetrics`).
 
 Names are imported when first used.
 

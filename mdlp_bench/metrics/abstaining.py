@@ -1,4 +1,4 @@
-"""What a reader's confidences are worth: how often it errs on the readings that it is surest of."""
+"""How useful a reader's confidences are: how often it errs on the readings that it is surest of."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class RiskCoverage:
 def risk_coverage(
     confidences: npt.ArrayLike, wrong: npt.ArrayLike, weights: npt.ArrayLike | None = None
 ) -> RiskCoverage:
-    """The risk-coverage curve. Equal confidences are in no order: each such reading has their mean risk.
+    """The risk-coverage curve. Readings with equal confidences have no order, so each gets their mean risk.
 
     Args:
         confidences: [n] any score that grows with certainty.
@@ -74,7 +74,7 @@ def risk_coverage(
 
 
 def accepted(confidences: npt.ArrayLike, coverage: float) -> npt.NDArray[np.bool_]:
-    """[n] which readings a threshold accepts that lets through at least `coverage` (within (0, 1]) of them.
+    """[n] the readings that a threshold accepts which lets at least the share `coverage` (in (0, 1]) through.
 
     The threshold is the highest such one; readings as sure as the last one accepted are accepted with it.
     """

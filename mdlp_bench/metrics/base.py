@@ -1,6 +1,6 @@
 """What each metric is: its name, direction, range and source, for tables, statistics and failed samples.
 
-A metric of a user's own is made by `metric`; it is known once it is loaded or a run that has it is opened.
+`metric` makes a user's own metric; it is known once it, or a run that has it, is loaded.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ class MetricInfo:
         name: Column name.
         title: Name in tables.
         higher_is_better: Direction of the ranking.
-        worst: What a failed sample gets, so that failing never improves a column: the bound of the metric
-            where it has one, else a value that no usable output reaches. None for metrics of sets and costs.
+        worst: The value of a failed sample, so that failing never improves a column: the bound of the metric,
+            or without one a value that no usable output reaches. None for metrics of sets and costs.
         best: The value of a perfect output; None where there is none.
         unit: Unit, or an empty string.
         decimals: Digits behind the point in tables.
-        level: `sample` (one value an image, averaged) or `set` (one value a test set).
+        level: `sample` (one value per image, averaged) or `set` (one value per test set).
         source: Paper or definition.
         is_share: Whether a sample's value is a share of something, within [0, 1].
     """
@@ -303,10 +303,10 @@ ImageFunction = Callable[[npt.NDArray[np.uint8], npt.NDArray[np.uint8]], npt.Arr
 
 @dataclass(frozen=True)
 class UserMetric:
-    """A metric of a user's own (see `metric`).
+    """A user's own metric (see `metric`).
 
     Attributes:
-        info: What it is.
+        info: Its description.
         function: Computes it.
         sha256: Of the file that the function stands in; an empty string where there is none.
     """
@@ -350,7 +350,7 @@ def metric(
 
     Args:
         higher_is_better: Direction.
-        worst: What a failed sample gets: the bound, or a value that no usable output reaches.
+        worst: The value of a failed sample: the bound, or a value that no usable output reaches.
         name: Column name (lower case letters, digits, `_`); default the function's name.
         title: Heading in tables; default `name`.
         best: The value of a perfect output, where there is one.
@@ -388,7 +388,7 @@ def metric(
 
 
 def load_metric(spec: str) -> UserMetric:
-    """Load a metric of a user's own.
+    """Load a user's own metric.
 
     Args:
         spec: A name that another package registers, or `path/to/file.py:NAME`.
@@ -406,7 +406,7 @@ def load_metric(spec: str) -> UserMetric:
 
 
 def register_metric(info: MetricInfo) -> None:
-    """Make tables and statistics know a metric.
+    """Make a metric known to tables and statistics.
 
     Raises:
         ProtocolError: Another one has this name.

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     Crops = Sequence[npt.NDArray[np.uint8]]
 
     class Reads(Protocol):
-        """What is needed of a reader (`mb.load_reader`)."""
+        """The part of a reader (`mb.load_reader`) that these classes use."""
 
         def read(self, images: Crops) -> Sequence[Any]:
             """Readings, with the attribute `text`."""

@@ -1,4 +1,4 @@
-"""What a method costs: parameters, multiply-accumulates, time and memory, measured the same way for all."""
+"""The cost of a method: parameters, multiply-accumulates, time and memory, measured alike for all."""
 
 from __future__ import annotations
 
@@ -62,8 +62,8 @@ def measure_cost(restore_one: Callable[[], object], device: str = "cpu") -> Cost
 
     The first call gives the peak memory, the second counts operations, and both warm up. Then calls are timed
     until nine timings in a row lie close together (interquartile range at most 3 % of the median), for at
-    most 20 seconds; the steadiest nine are kept. Calls of less than 10 ms are timed several together. Where
-    the machine is too busy for that, the spread that is recorded says so.
+    most 20 seconds; the steadiest nine are kept. Calls of less than 10 ms are timed several together. On a
+    machine that is too busy for that, the recorded spread is larger.
 
     Args:
         restore_one: Restores one sample; what it returns is dropped.
@@ -164,7 +164,7 @@ def _peak_memory(call: Callable[[], object], *, on_cuda: bool) -> int | None:
     gc.collect()
     _return_free_pages()
     try:
-        # Linux: "5" sets the peak resident size back to the present one.
+        # On Linux, "5" resets the peak resident size to the present one.
         (_PROCESS / "clear_refs").write_text("5")
         resident = _status_bytes("VmRSS")
     except OSError:
@@ -175,7 +175,7 @@ def _peak_memory(call: Callable[[], object], *, on_cuda: bool) -> int | None:
 
 
 def _return_free_pages() -> None:
-    """Give freed memory back to the system, so that a method cannot hide in what an earlier one left."""
+    """Return freed memory to the system, so that a method cannot reuse what an earlier one freed."""
     try:
         ctypes.CDLL(None).malloc_trim(0)
     except (OSError, AttributeError, TypeError):

@@ -30,9 +30,9 @@ VALID: Final = (slice(_RADIUS, -_RADIUS), slice(_RADIUS, -_RADIUS))
 
 @dataclass(frozen=True, slots=True)
 class SsimTarget:
-    """What SSIM needs to know of the ground truth, computed once and reused for every method.
+    """The statistics of the ground truth for SSIM, computed once and reused for every method.
 
-    It takes about 1 MB a sample at the working size: build one per batch of ground truths and score all
+    It takes about 1 MB per sample at the working size: build one per batch of ground truths and score all
     methods against it, rather than one for a whole data set.
 
     Attributes:
@@ -187,7 +187,7 @@ def _plane_map(pred: Images, target: SsimTarget, place: tuple[int, ...], workspa
 
 
 def _blur(channel: Floats, out: Floats) -> None:
-    # What the filter makes up beyond the border stays outside `VALID`.
+    # The values that the filter invents beyond the border stay outside `VALID`.
     cv2.sepFilter2D(channel, cv2.CV_32F, _TAPS, _TAPS, out)
 
 

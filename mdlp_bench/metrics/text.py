@@ -118,7 +118,7 @@ def text_scores(
 def chance_scores(
     targets: Sequence[str], plate_ids: Sequence[str], cer_cap: float | None = None
 ) -> dict[str, float]:
-    """What readings get that have nothing to do with their samples: the texts of the set's other plates.
+    """The scores of readings unrelated to their samples: the texts of the set's other plates.
 
     The mean of every score of `text_scores` over pairs of samples of different plates: all pairs of a small
     set, and those of enough shifts of one fixed shuffle of a large one. A set whose plates resemble each
@@ -182,7 +182,7 @@ class Tally:
     """How many characters of each group were read right.
 
     Attributes:
-        labels: One name a group.
+        labels: One name per group.
         right: Characters read right, int64 [K].
         total: Characters of the target, int64 [K].
     """
@@ -215,7 +215,7 @@ def position_accuracy(preds: Sequence[str], targets: Sequence[str]) -> Tally:
 
 @dataclass(frozen=True, slots=True)
 class Confusion:
-    """Which characters are read as which.
+    """How often each character is read as each other one.
 
     Attributes:
         labels: The 72 characters of `plate.ALPHABET`, then `other` (any other character) and `none` (in the
@@ -273,12 +273,12 @@ def confusion(preds: Sequence[str], targets: Sequence[str]) -> Confusion:
 def hallucinated(
     preds: Sequence[str], targets: Sequence[str], confidences: Sequence[float], threshold: float
 ) -> Scores:
-    """1 for each output that reads confidently as a valid plate which is the wrong one; float64 [B].
+    """1 for each output that is confidently read as a valid but wrong plate; float64 [B].
 
-    Valid is a reading of the grammar that the ground truth follows.
+    A reading is valid if it fits the grammar of the ground truth.
 
-    Lower is better. An unreadable output is a failure, but one that nobody is accused by; this is the share
-    of outputs that would be.
+    Lower is better. An unreadable output is a failure but accuses nobody; this is the share of outputs that
+    would.
 
     Args:
         preds: Readings.
@@ -325,14 +325,14 @@ def confident_from(
         return None
     order = np.argsort(-values, kind="stable")
     values, wrong = values[order], np.cumsum(~right[order])
-    # Equal confidences stand or fall together: only the last of each may be a threshold.
+    # Equal confidences are accepted together, so only the last of each may be a threshold.
     last = np.append(values[1:] != values[:-1], True)
     allowed = np.flatnonzero(last & (wrong <= error_rate * np.arange(1, len(values) + 1)))
     return float(values[allowed[-1]]) if len(allowed) else None
 
 
 def frames_show(frames: Sequence[str], read: str, position: int) -> bool:
-    """Whether some frame's reading has the character of `read` at that position, or one beside it."""
+    """Whether a frame's reading has the character of `read` at that position or beside it."""
     return any(read[position] in frame[max(0, position - 1) : position + 2] for frame in frames)
 
 

@@ -56,7 +56,7 @@ def cache_folder() -> Path:
     """Torch hub's checkpoint folder, as `TORCH_HOME` (or `torch.hub.set_dir`) places it."""
     if "torch.hub" in sys.modules:
         return Path(sys.modules["torch.hub"].get_dir()) / "checkpoints"
-    # Nobody has set another folder, and importing torch to ask for it takes seconds.
+    # Without another folder set, importing torch only to ask for it would take seconds.
     cache = os.environ.get("XDG_CACHE_HOME", "~/.cache")
     return Path(os.environ.get("TORCH_HOME", f"{cache}/torch")).expanduser() / "hub" / "checkpoints"
 

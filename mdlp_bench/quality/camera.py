@@ -1,4 +1,4 @@
-"""What single frames and pairs of consecutive frames say beside `mdlp_bench.quality.statistics`."""
+"""Statistics of single frames and of pairs of consecutive frames beside `mdlp_bench.quality.statistics`."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def colour_statistics(image: ImageU8) -> ColourStatistics:
 
 
 def detail_direction(luma: FloatPlane) -> tuple[float, float]:
-    """Which way detail was blurred, as a double-angle vector (cos 2a, sin 2a) times its strength.
+    """The direction of blur, as a double-angle vector (cos 2a, sin 2a) times its strength.
 
     From the structure tensor J summed over the image (Bigün and Granlund 1987): ((Jyy - Jxx) / trace,
     -2 Jxy / trace), each in [-1, 1]. Blur removes the gradients along its direction: horizontal blur raises
@@ -116,7 +116,7 @@ def detail_along(luma: FloatPlane) -> tuple[float, float]:
 
 
 def noise_correlation(image: ImageU8) -> tuple[float, float]:
-    """How noise hangs together: (between neighbouring pixels, between colour channels), each in [-1, 1].
+    """Correlation of noise between neighbouring pixels and between colour channels, each in [-1, 1].
 
     On the diagonal Haar detail (a - b - c + d) / 2 of 2 x 2 blocks, where least of the content is: the
     correlation of horizontally and vertically adjacent coefficients of the luma (0 for white noise, other

@@ -80,10 +80,11 @@ def measure_frame(image: ImageU8) -> FrameMeasures:
 
 
 def unsteady(sizes: Sequence[tuple[int, int]], tolerance: float = 0.2) -> str | None:
-    """What is odd about the (width, height) of the frames of one track, in order; None when nothing is.
+    """What is odd about the sizes (width, height) of a track's frames, in order; None if nothing is.
 
-    A vehicle that nears or leaves grows or shrinks steadily. Where the side (square root of the area) falls
-    by more than `tolerance` of what it had been and also rises by more, the frames may be out of order.
+    A vehicle that comes nearer grows steadily, one that leaves shrinks. Where the side (the square root of
+    the area) falls by more than `tolerance` of what it had been and also rises by more, the frames may be out
+    of order.
     """
     sides = np.sqrt([float(width * height) for width, height in sizes])
     if len(sides) < 3 or not sides.min():

@@ -1,4 +1,4 @@
-"""What an image's pixels say about how it was degraded: eight numbers without a reference image."""
+"""Eight numbers that describe the degradation of an image without a reference."""
 
 from __future__ import annotations
 

@@ -43,10 +43,10 @@ _IMAGE_SUFFIXES: Final = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 def check_method(method: AnyMethod | str, *, samples: int = 4) -> None:
     """Check a method of images or texts.
 
-    It is run on rendered plates with one, two, three and five frames of differing sizes. Checked are shapes
-    and types; the same output when it is called again, whatever else is in the batch, and after pickling
-    (given by name: after loading it again); that the seed matters only for what says so; that frames are left
-    as they are; that tiny and black frames give an output or an error, and no wrong shape.
+    It is run on rendered plates with one, two, three and five frames of differing sizes. The check covers
+    shapes and types; equal outputs in a second call, in another batch and after pickling (for a name: after
+    loading it again); that the seed matters only if the descriptor says so; that frames are not changed; that
+    tiny and black frames give an output or an error, but no wrong shape.
 
     Args:
         method: The method, or its name as for `mb.load_method`.

@@ -1,4 +1,4 @@
-"""From which confidence a reader can be believed: `mdlp-bench calibrate`."""
+"""The confidence from which a reader can be believed: `mdlp-bench calibrate`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _FEWEST: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """What a reader's confidences are worth on rendered plates as sharp cameras deliver them.
+    """How reliable a reader's confidences are on rendered plates as sharp cameras deliver them.
 
     Attributes:
         believed_from: Lowest confidence from which at most 1 % of the readings are wrong; None where fewer
@@ -44,10 +44,10 @@ def calibrate(reader: Reader, folder: Path, *, plates: int = PLATES) -> Calibrat
 
     The plates are of every layout of the reader's grammars and none of the training's. They vary in crop,
     angle, resolution (16 to 48 pixels high), light blur, noise and JPEG, so that the reader errs on some:
-    readings of flawless plates would say nothing of low confidences.
+    readings of flawless plates would say nothing about low confidences.
 
     Args:
-        reader: Which; its own `believed_from` is not looked at.
+        reader: The reader; its own `believed_from` is ignored.
         folder: Keeps the renders, for the next reader.
         plates: How many; 1 % of those believed are the errors that it counts on.
 

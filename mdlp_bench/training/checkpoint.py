@@ -21,7 +21,7 @@ TRAINING: Final = "training.json"
 
 
 def claim(folder: Path, identity: dict[str, Any]) -> None:
-    """Write what identifies a training into its folder, or find it there.
+    """Write what identifies a training into its folder, or check that it is there.
 
     Raises:
         DataError: The folder holds another training; says what differs.
@@ -41,7 +41,7 @@ class State:
 
     Attributes:
         averaged: Moving average of the restoration network.
-        optimizers: One a player.
+        optimizers: One per player.
         step: Steps done.
         seconds: Time spent in the loop, over all its processes in time.
         cpu_seconds: The same in CPU time of this process.

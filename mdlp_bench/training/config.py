@@ -43,7 +43,7 @@ class TrainingConfig(BaseModel):
     validation_samples: int = Field(default=64, ge=1)
 
     def identity(self) -> dict[str, Any]:
-        """What identifies a training, strict JSON; trainings older than a field have it at its default."""
+        """What identifies a training, strict JSON; fields that older trainings lack have their default."""
         found = self.model_dump(mode="json")
         for name in ("accumulate", "single"):
             if found[name] == type(self).model_fields[name].default:
@@ -59,5 +59,5 @@ class TrainingConfig(BaseModel):
         return self.learning_rate * (self.final_share + (1 - self.final_share) * wave)
 
     def ema_at(self, step: int) -> float:
-        """The decay at a step: smaller at first, when there is nothing worth averaging yet."""
+        """The decay at a step; smaller at first, while early weights are not worth averaging."""
         return min(self.ema, (1 + step) / (10 + step))

@@ -1,4 +1,4 @@
-"""What the loop is fed with: samples held encoded in memory, decoded and augmented at every visit.
+"""The data of the training loop: samples kept encoded in memory, decoded and augmented at every visit.
 
 Batch k of a training is a function of (samples, seed, k): independent of threads and processes, and of
 whether the training was interrupted before it. Pixels travel to the device as bytes and become floats there.
@@ -55,7 +55,7 @@ class PixelBatch:
         return len(self.gt)
 
     def to(self, device: torch.device | str) -> TrainingBatch:
-        """What the trainables see, on a device."""
+        """The batch as trainables see it, on a device."""
         return TrainingBatch(to_tensor(self.frames, device), to_tensor(self.gt, device), self.texts)
 
     def pin_memory(self) -> PixelBatch:
@@ -71,8 +71,7 @@ class TrainingData:
         seed: Of order, choice of frames and augmentation.
         frames: Frames drawn of each sample.
         augment: Strength of the augmentation, 0 (none) to 1.
-        single: Share of samples of which one frame stands for all, as methods get them where a data set has
-            one frame per sample.
+        single: Share of samples in which one frame replaces all, as in data sets with one frame per sample.
 
     Raises:
         DataError: No samples, or one without frames or ground truth; names it.
@@ -110,7 +109,7 @@ class TrainingData:
         workers: int = 0,
         pin: bool = False,
     ) -> Iterator[PixelBatch]:
-        """The batches of steps first ... stop - 1, prepared while those before are used.
+        """The batches of steps first ... stop - 1, each prepared while the one before is used.
 
         Args:
             first: The first step.
@@ -119,7 +118,7 @@ class TrainingData:
             rank: Of this process among those that train.
             world: How many train.
             workers: Processes that prepare batches; 0 for one thread of this process. The batches are the
-                same. A script of your own must do its work under `if __name__ == "__main__":`.
+                same. Your own script must do its work under `if __name__ == "__main__":`.
             pin: Put batches into memory from which a GPU copies while it computes.
         """
         if not workers:
@@ -154,7 +153,7 @@ class TrainingData:
                 yield batch
 
     def _visit(self, place: int) -> tuple[npt.NDArray[np.uint8], ImageU8, str | None]:
-        """Frames [N, 112, 224, 3], ground truth and text of the sample that comes at a place."""
+        """Frames [N, 112, 224, 3], ground truth and text of the sample at a place of the order."""
         epoch, offset = divmod(place, len(self))
         (row,) = self.table.slice(int(_order(self.seed, epoch, len(self))[offset]), 1).to_batches()
         (sample,) = samples_of(row)

@@ -1,7 +1,7 @@
 """The training loop every trainable method shares.
 
-A training is a function of (data, options, configuration): interrupted and continued it gives the same
-weights. It runs in one process, or in several under `accelerate launch`.
+A training is a function of (data, options, configuration): after an interruption it gives the same weights.
+It runs in one process, or in several under `accelerate launch`.
 
 A run folder holds
 
@@ -62,7 +62,7 @@ def train(
     """Train, or continue an interrupted training.
 
     Args:
-        trainable: What is trained; its first weights count as part of it.
+        trainable: What is trained; its initial weights belong to its identity.
         samples: The training data.
         config: How.
         out: The run folder.
@@ -235,7 +235,7 @@ class _Run:
         self._save_weights()
 
     def _has_weights(self) -> bool:
-        """Whether the weight file is of this step: one that is stays as it is, byte for byte."""
+        """Whether the weight file is of this step; if so, it stays as it is, byte for byte."""
         try:
             return read_card(self.out / WEIGHTS).get("step") == str(self.state.step)
         except MdlpBenchError:

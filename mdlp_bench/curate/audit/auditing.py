@@ -35,14 +35,14 @@ _SAMPLES_SHOWN: Final = 4
 _PROBLEM_CHECKS: Final[Mapping[ProblemCode, str | None]] = {
     "broken-image": "broken",
     "order-unclear": "order-unclear",
-    # Found again on the rows, where a quarantined or selected-away sample is no longer counted.
+    # These are found again on the rows, without the samples that are in quarantine or not selected.
     "missing-gt": None,
     "text-grammar": None,
     "quarantined": None,
     "duplicate-scene": None,
     "no-plate": None,
 }
-"""Which check a problem of the source is; `layout` for those not named."""
+"""The check for each problem code of a source; `layout` for the others."""
 
 
 def audit(
@@ -109,10 +109,10 @@ def audit(
 def quarantine(found: Audit, samples: Samples, folder: Path) -> dict[str, str]:
     """Put samples on the quarantine list of a data set folder; nothing is deleted.
 
-    Broken samples go on it, and of samples that must not be together all but those that stay: across splits
-    the ones in the largest of the splits concerned (ties: the first by name) stay, so that the splits that
-    results are reported on never keep a plate that was trained on; within a split the first one stays.
-    Doubtful labels and ground truths are left to a human.
+    Broken samples go on it. Of samples that must not be together, some stay and the others go on it. Across
+    splits, those in the largest of the splits stay (ties: the first by name), so that the splits on which
+    results are reported never keep a plate that was trained on. Within a split, the first one stays. A person
+    must decide about doubtful labels and ground truths.
 
     Args:
         found: The audit.
@@ -256,7 +256,7 @@ def _card(finding: Finding, pictures: Mapping[str, tuple[Picture, ...]]) -> Card
     ids = finding.sample_ids[:_SAMPLES_SHOWN]
     shown: list[Picture] = []
     for sample_id in ids:
-        # Of several samples the ground truths (the last pictures) are what is to be compared.
+        # With several samples, the ground truths (the last pictures) are compared.
         own = pictures.get(sample_id, ())
         shown += own if len(ids) == 1 else [Picture(p.uri, f"{sample_id}, {p.caption}") for p in own[-1:]]
     return Card(finding.message, tuple(shown))

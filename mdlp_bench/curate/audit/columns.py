@@ -1,4 +1,4 @@
-"""Examined samples become columns as they come, so that a million of them need not be held."""
+"""Collect examined samples as columns, so that a million of them fit into memory."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class _Coded:
         self._blocks: list[npt.NDArray[np.int32]] = []
 
     def add(self, values: Iterable[str]) -> None:
-        """Take in the values of some samples."""
+        """Add the values of some samples."""
         codes = [self._known.setdefault(value, len(self._known)) for value in values]
         self._blocks.append(np.array(codes, np.int32))
 
@@ -49,7 +49,7 @@ class Gathered:
         self._numbers: dict[str, list[np.ndarray[Any, np.dtype[Any]]]] = defaultdict(list)
 
     def add(self, items: Sequence[Examined]) -> None:
-        """Take in some samples."""
+        """Add some samples."""
         block = pa.RecordBatch.from_pylist(
             [{name: getattr(item, name) for name in _STRINGS.names} for item in items], _STRINGS
         )
@@ -75,7 +75,7 @@ class Gathered:
         self._rows.append(block)
 
     def columns(self) -> Columns:
-        """Everything so far, handed over; valid as long as the file is open."""
+        """Everything collected so far; valid as long as the file is open."""
         numbers = {name: np.concatenate(self._numbers.pop(name)) for name in tuple(self._numbers)}
         return Columns(
             rows=self._rows,

@@ -1,4 +1,4 @@
-"""What samples show together: plates and pictures in several splits, duplicates, counts, balance."""
+"""Findings that need several samples: plates and pictures in several splits, duplicates, counts, balance."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Classes:
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """The examined samples as columns; what only messages need waits in a file.
+    """The examined samples as columns; values that only messages need are in a file.
 
     Attributes:
         rows: Columns sample_id, split, plate_id, track_id and text of each sample.
@@ -96,12 +96,12 @@ class Columns:
         return sorted(set(self.values("text", members)) - {None})
 
     def values(self, column: str, members: Sequence[int]) -> list[Any]:
-        """What a column of `rows` says of samples."""
+        """The values of samples in a column of `rows`."""
         return self.rows.take(np.asarray(members, np.int64)).column(column).to_pylist()  # type: ignore[no-any-return]
 
     @property
     def names(self) -> npt.NDArray[np.uint64]:
-        """What identifies each sample's plate: the hash of its text, where there is none of its plate id."""
+        """The hash that identifies each sample's plate: of its text, or without a text of its plate id."""
         return np.where(self.has_text, self.texts, self.plates)
 
 
@@ -165,7 +165,7 @@ def near_duplicates(
     count = len(columns.hashed)
     if count < 2:
         return
-    # Upright hashes first, turned ones behind them: a pair of two turned ones says nothing new.
+    # Upright hashes first, then turned ones; a pair of two turned ones adds nothing.
     both = np.concatenate([columns.hashes[:, 0], columns.hashes[:, 1]])
     same: set[tuple[int, int]] = set()
     for proposed in similar_hashes(both, config.hash_bits):
@@ -251,7 +251,7 @@ def _members_by_split(columns: Columns) -> Iterator[tuple[str, Codes]]:
 
 
 def _repeated(values: npt.NDArray[np.uint64], among: npt.NDArray[np.bool_]) -> Iterator[tuple[int, ...]]:
-    """Where values occur that occur more than once, in the order in which they appear first."""
+    """The positions of each value that occurs more than once, in order of first appearance."""
     places = np.flatnonzero(among)
     places = places[np.argsort(values[places], kind="stable")]
     starts, stops = _runs(values[places])
@@ -327,8 +327,8 @@ def _read_texts(rows: Spill, members: Codes) -> Strings:
 def one_edit_apart(texts: Sequence[str]) -> Pairs:
     """Pairs of different texts that are one edit apart, without comparing all with all.
 
-    Such texts agree once one character is blanked in both, or deleted from the longer one: texts are compared
-    that agree so at one place after the other.
+    Such texts agree once one character is blanked in both or deleted from the longer one. So, for one
+    position after the other, the texts that agree in this way are paired.
 
     Returns:
         int64 [P, 2], positions in `texts`, first < second, sorted.

@@ -1,4 +1,4 @@
-"""What one sample shows by itself; the part of an audit that reads pictures."""
+"""Findings about single samples: the part of an audit that reads pictures."""
 
 from __future__ import annotations
 

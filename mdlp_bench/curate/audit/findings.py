@@ -9,7 +9,7 @@ from typing import Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 Severity = Literal["leak", "defect", "note"]
-"""A leak carries knowledge from one split into another; a defect should be fixed; a note should be known."""
+"""A leak carries knowledge from one split to another, a defect should be fixed, a note only informs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ class AuditConfig(BaseModel):
         min_aspect: Width / height; narrower images are extreme (two-row plates have about 1.5).
         max_aspect: Width / height; wider images are extreme.
         hash_bits: Bits of 128 in which perceptual hashes of near duplicates differ at most.
-        near_correlation: Correlation that every strip of near duplicates has. Real plates of different text
+        near_correlation: Least correlation of every strip of near duplicates. Real plates of different text
             reach 0.75, copies compressed to JPEG quality 20 keep 0.8.
         near_text_correlation: The same where the texts are one edit apart.
         reader_confidence: Confidence from which a reading counts against a label.

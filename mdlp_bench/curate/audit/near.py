@@ -27,7 +27,7 @@ BANDS: Final = 8
 
 _HASH_INPUT: Final = (32, 64)
 _HASH_BITS: Final = (8, 16)
-# Buckets beyond this are divided by the next band: all their pairs would be too many.
+# Larger buckets are divided by the next band, because they would have too many pairs.
 _CROWDED: Final = 256
 _PAIRS_AT_ONCE: Final = 1 << 16
 _SIGNATURES_AT_ONCE: Final = 1 << 12
@@ -36,7 +36,7 @@ _FLAT: Final = 3.0
 
 
 def describe(image: ImageU8) -> tuple[Hashes, Signatures]:
-    """What near duplicates are found by.
+    """The perceptual hashes and the signature of a picture.
 
     A picture higher than wide is laid on its side first, so that turned copies differ by half a turn at most.
 
@@ -71,7 +71,7 @@ def similar_hashes(hashes: Hashes, radius: int) -> Iterator[Pairs]:
         radius: Bits.
 
     Yields:
-        int64 [P, 2], first < second; pairs that agree in several bands come several times.
+        int64 [P, 2], first < second; pairs that agree in several bands are repeated.
     """
     bands = np.ascontiguousarray(hashes).view(np.uint16).reshape(len(hashes), BANDS)
     for band in range(BANDS):

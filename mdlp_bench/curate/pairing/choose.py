@@ -64,14 +64,14 @@ def ground_truth_scores(frames: Sequence[Measured], config: PairingConfig) -> li
 
 
 def choose_ground_truth(frames: Sequence[Measured], config: PairingConfig) -> int | None:
-    """Position of the frame of the best score, the later one among equals; None when there is none."""
+    """Position of the frame with the best score, the later one among equals; None when there is none."""
     scores = ground_truth_scores(frames, config)
     ranked = [(score, position) for position, score in enumerate(scores) if score is not None]
     return max(ranked)[1] if ranked else None
 
 
 Order = Callable[[Sequence[Measured], Sequence[int], int, int, tuple[int, ...]], list[int]]
-"""(frames, possible starts, frames a triplet, place of the ground truth, numbers) -> starts by preference."""
+"""(frames, possible starts, frames per triplet, place of the gt, numbers) -> starts by preference."""
 
 
 def _earliest(

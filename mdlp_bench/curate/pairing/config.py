@@ -35,14 +35,13 @@ class PairingConfig(BaseModel):
 
     Attributes:
         n_frames: Degraded frames of a triplet.
-        policy: Which run of `n_frames` consecutive frames in front of the ground truth is taken:
-            `earliest` - the earliest;
-            `official` - the three lowest-numbered of the track, whatever they are;
-            `lowest-size` - the one of the smallest mean area;
-            `window:LOW-HIGH` - the earliest whose plates are all LOW to HIGH pixels high;
-            `gap:K` - the latest that leaves at least K frames between itself and the ground truth.
+        policy: Which run of `n_frames` consecutive frames in front of the ground truth is taken: `earliest` -
+            the earliest; `official` - the three lowest-numbered of the track, whatever they are;
+            `lowest-size` - the one with the smallest mean area; `window:LOW-HIGH` - the earliest whose plates
+            are all LOW to HIGH pixels high; `gap:K` - the latest that leaves at least K frames between itself
+            and the ground truth.
         max_triplets: Triplets of a track at most; all share its ground truth.
-        stride: Frames between the starts of two triplets at least (a stride below `n_frames` lets them share
+        stride: Least number of frames between the starts of two triplets (below `n_frames` they share
             frames).
         late_share: The ground truth is one of the last frames, this share of the track.
         size_weight: Weight of the height in the ground truth's score.

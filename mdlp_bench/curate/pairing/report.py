@@ -22,7 +22,7 @@ from mdlp_bench.report import Card, Histogram, HistogramBuilder, Picture, pictur
 
 KEPT_SHOWN: Final = 24
 REJECTED_SHOWN: Final = 8
-"""Tracks on the contact sheet: kept ones, and rejected ones a reason; chosen by the hash of their id."""
+"""Tracks on the contact sheet: kept ones, and rejected ones per reason; chosen by the hash of their id."""
 
 EXAMPLES: Final = 20
 
@@ -64,7 +64,7 @@ class PairingReport(BaseModel):
         tracks_kept: Tracks that gave at least one triplet.
         triplets: Samples written.
         rejected: How many tracks or triplets were left out, by reason.
-        notes: How many oddities that led to no rejection, by kind.
+        notes: Number of oddities by kind, without those that led to a rejection.
         text_origins: Triplets by where their text comes from (`none` without text).
         examples: The first few messages of each reason and kind.
         histograms: Distributions.
@@ -139,7 +139,7 @@ class ReportBuilder:
             self._keep(outcome.rejections[0].code, REJECTED_SHOWN, outcome)
 
     def add_label_note(self, message: str) -> None:
-        """Count what is odd about a label list."""
+        """Count a note about a label list."""
         self._notes["label-list"] += 1
         self._example("label-list", message)
 

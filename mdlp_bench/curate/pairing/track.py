@@ -39,7 +39,7 @@ class Outcome:
         track_id: The track.
         samples: Its triplets.
         rejections: Why there are no (or not all) triplets.
-        notes: What is odd and led to no rejection, as (code, message).
+        notes: Oddities that led to no rejection, as (code, message).
         indices: Frame numbers, in order.
         frames: Their measures.
         readings: What each reader read in each frame, [frame][reader]; empty without readers.
@@ -151,13 +151,13 @@ class _TrackPairing:
             self.frames[place] = Measured(self.frames[place].measures, confidence)
 
     def _note_growth(self) -> None:
-        """Note where the sizes contradict the order: a plate that nears or leaves changes one way."""
+        """Note sizes that contradict the order: a plate grows as it nears and shrinks as it leaves."""
         sizes = [(f.measures.width, f.measures.height) for f in self.frames if f.measures is not None]
         if (found := unsteady(sizes)) is not None:
             self.notes.append(("unsteady-size", f"track {self.track.track_id}: {found}"))
 
     def _text(self) -> tuple[str | None, TextOrigin | None, str | None]:
-        """Text, its origin, and what speaks against it."""
+        """The text, its origin, and the reason not to trust it."""
         gt = self.frames[self.gt or 0]
         if self.readers:
             sharp = [

@@ -1,4 +1,4 @@
-"""How far every stratum of a split is from its target, and the seed with the least of it."""
+"""How far every stratum of a split is from its target, and the seed with the smallest distance."""
 
 from __future__ import annotations
 

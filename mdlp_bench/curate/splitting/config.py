@@ -1,4 +1,4 @@
-"""How a data set is split, and what came of it."""
+"""How a data set is split, and the report of the result."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from mdlp_bench.data.plate_split import DEFAULT_RATIOS
 
 
 class SplitRule(BaseModel):
-    """How samples are shared out; written beside the data, so that the next version can use the same.
+    """How samples are divided; written beside the data, so that the next version can use the same rule.
 
     Attributes:
         ratios: Share of each split, in order (not used with `keep`).
         seed: See `split_of`.
-        by: Columns whose values must not be torn apart. With several, samples that share a value in any of
+        by: Columns whose values must stay in one split. With several, samples that share a value in any of
             them stay together; only new data that link two such groups can then move one of them.
         keep: Keep the splits that the samples have, and move only what leaks: a group that occurs in several
             splits goes whole into the largest of these (ties: the first by name). That is the training split
@@ -74,7 +74,7 @@ class StratumShare(BaseModel):
 
 
 class Repair(BaseModel):
-    """A group that was in several splits: its samples by split, and where it is whole now."""
+    """A group that was in several splits: its samples by split, and the split that has all of it now."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -90,7 +90,7 @@ class SplitReport(BaseModel):
         name: Name of the data set.
         rule: What was done.
         samples: Rows.
-        groups: What is not torn apart: plates, or what `by` names.
+        groups: Number of groups that stay whole: plates, or the values of `by`.
         left_out: Samples that could not be read.
         splits: Shares.
         strata: Shares of each stratum in each split.

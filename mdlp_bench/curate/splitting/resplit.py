@@ -16,7 +16,7 @@ from mdlp_bench.schema import SAMPLE_SCHEMA, Sample
 
 
 class ResplitSamples(Samples):
-    """Samples whose `split` column is another; ids and images stay as they are.
+    """Samples with other values in the `split` column; ids and images stay as they are.
 
     Args:
         base: The samples.

@@ -73,8 +73,8 @@ def degradation_level(sample: Sample) -> str:
 def group_samples(facts: Sequence[SampleFacts]) -> list[str]:
     """For each sample the name of its group: samples that share a value in any column are in one group.
 
-    With one column that is the value. With several it is, of the values of the first column in the group, the
-    one of the smallest hash.
+    With one column the name is the value. With several it is the value of the first column whose hash is the
+    smallest in the group.
     """
     if not facts or len(facts[0].keys) == 1:
         return [fact.keys[0] for fact in facts]

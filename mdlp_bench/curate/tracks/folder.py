@@ -30,7 +30,7 @@ def open_folder(root: Path, order: OrderRule = AUTO) -> TrackSet:
     Raises:
         DataError: There are none, or a folder cannot be read.
     """
-    # As the bytes that the system knows them by: as paths they would take ten times the memory.
+    # Stored as bytes, because paths would take ten times the memory.
     folders = pa.array(
         (os.fsencode(folder.relative_to(root)) for folder in _track_folders(root, _DEPTH)), pa.binary()
     )

@@ -1,4 +1,4 @@
-"""Tracks that are listed in a table, a row per frame."""
+"""Tracks that are listed in a table with one row per frame."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ _NAMES: Final[Mapping[str, Sequence[str]]] = {
 def open_table(path: Path) -> TrackSet:
     """Group the rows of a CSV, TSV or Parquet table into tracks, in the order of their first rows.
 
-    The rows lie in a temporary file meanwhile; in memory a row costs 16 bytes.
+    The rows are kept in a temporary file; in memory a row costs 16 bytes.
 
     Raises:
         DataError: Unreadable, empty, or without the columns that are needed.
@@ -121,7 +121,7 @@ def _text_blocks(path: Path, notes: list[str]) -> Iterator[pa.RecordBatch]:
 
 
 def _columns(path: Path, names: Sequence[str]) -> dict[str, str]:
-    """The columns that matter and what they are called here."""
+    """The columns that matter, with their names in this table."""
     found = {role: find_column(wanted, names) for role, wanted in _NAMES.items()}
     if missing := [role for role in _REQUIRED if found[role] is None]:
         raise DataError(f"{printable(str(path))}: no column {missing[0]!r} (there are: {', '.join(names)})")

@@ -23,7 +23,7 @@ Box = tuple[int, int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class FrameRef:
-    """Where a frame is.
+    """The place of a frame.
 
     Attributes:
         index: Its number in the track.

@@ -11,7 +11,7 @@ FIT_SCHEMA_VERSION: Final = 1
 
 
 class FittedStrength(Record):
-    """A distribution before and after.
+    """A distribution before and after the fit.
 
     Attributes:
         name: `operator.parameter`.
@@ -27,12 +27,12 @@ class FittedStrength(Record):
 
 
 class HeldOutGap(Record):
-    """How far frames of a recipe are from real plates that the fit has not seen.
+    """The distance of a recipe's frames from real plates that the fit has not seen.
 
     Attributes:
         mean_standardised: Mean standardised Wasserstein distance over all statistics of the study.
         differing: Statistics that differ significantly after correction.
-        statistics: Of so many.
+        statistics: Number of statistics compared.
         kernel: Kernel distance of the reader's features, or null without a reader.
         kernel_floor: Between two halves of the held-out plates; null with few.
     """
@@ -49,7 +49,7 @@ class FitReport(Record):
 
     Attributes:
         recipe: The recipe it started from.
-        real: What was typed.
+        real: The real set, as typed.
         fingerprint: Of the real set.
         reader: Its name, or null.
         paired: Whether the real set's own ground truths were degraded.
@@ -63,7 +63,7 @@ class FitReport(Record):
         strengths: Before and after.
         before: The given recipe on the held-out plates.
         after: The fitted one.
-        notes: What the number of plates keeps this from telling.
+        notes: What cannot be concluded from so few plates.
     """
 
     schema_version: Literal[1] = FIT_SCHEMA_VERSION

@@ -1,4 +1,4 @@
-"""How near the frames of a candidate recipe are to real ones, sample by sample measured alike.
+"""The distance of a candidate recipe's frames from real ones, both measured in the same way.
 
 Every candidate degrades the same ground truths with the same seeds, so two candidates differ by their
 parameters and not by chance (common random numbers): the draws of a recipe are quantile functions of latent
@@ -33,7 +33,7 @@ from mdlp_bench.synth.degrade import Recipe, degrade_triplet
 if TYPE_CHECKING:
     from mdlp_bench.readers.base import Reader
 
-# Sizes are read off the real frames; the reading of a frame steps with its characters.
+# Sizes are taken from the real frames; the score of a reading changes in steps of one character.
 _NOT_COMPARED: Final = frozenset({"width", "height", "reader_ned"})
 COMPARED: Final = (*(name for name in NAMES if name not in _NOT_COMPARED), *PAIRED_NAMES)
 _AXES: Final = 6
@@ -82,13 +82,13 @@ def plates_of(samples: Samples) -> list[Plate]:
 
 
 def rendered_plates(count: int, seed: int, recipe: Recipe) -> list[Plate]:
-    """Rendered plates as the recipe wants them, for a real set without ground truths."""
+    """Plates rendered with the recipe's appearance, for a real set without ground truths."""
     samples = (rendered_sample(index, recipe=recipe, seed=seed) for index in range(count))
     return [Plate(sample.sample_id, sample.plate_id, (), sample.decode_gt()) for sample in samples]
 
 
 def measure_plates(plates: Sequence[Plate], *, with_gt: bool) -> Table:
-    """Measure frames; with their ground truths also what these say about them.
+    """Measure frames, with `with_gt` also against their ground truths.
 
     Raises:
         DataError: A frame is too small.
@@ -122,7 +122,7 @@ def degraded(plates: Sequence[Plate], recipe: Recipe, *, seed: int) -> list[Plat
 
 @dataclass(frozen=True, slots=True)
 class _Candidate:
-    """Degrades and measures; travels to workers."""
+    """Degrades and measures on workers."""
 
     plates: tuple[Plate, ...]
     seed: int
@@ -133,13 +133,13 @@ class _Candidate:
 
 
 class Objective:
-    """How candidate recipes differ from real frames, as residuals whose squares are to become small.
+    """Differences of candidate recipes from real frames, as residuals for least squares.
 
-    Of every statistic the differences of ten quantiles, in standard deviations of the real values: the sum of
-    their squares is the mean over statistics of the squared second Wasserstein distance. With a reader, plus
-    the same over the leading principal components of its features. Standard deviations have a floor,
-    half of that of real and starting values pooled: a statistic that hardly varies among the real frames
-    would outweigh all others.
+    The residuals of a statistic are the differences of ten quantiles, in standard deviations of the real
+    values. The sum of their squares is the mean over statistics of the squared second Wasserstein distance.
+    With a reader, plus the same over the leading principal components of its features. Standard deviations
+    have a floor, half of that of real and starting values pooled: a statistic that hardly varies among the
+    real frames would outweigh all others.
 
     Args:
         real: The real samples.
@@ -195,7 +195,7 @@ class Objective:
         found = []
         for name, (real, scale) in self._compared.items():
             values = _known(columns[name])
-            # A statistic that a candidate has not at all is as far as one that is a deviation off.
+            # A statistic that a candidate lacks counts as one standard deviation away.
             off = (quantiles(values) - real) / scale if len(values) else np.ones(len(real))
             found.append(off / math.sqrt(len(real) * counts[_is_of_reader(name)]))
         return np.concatenate(found)

@@ -1,9 +1,9 @@
-"""What a frame's own ground truth says about it: how much detail came through, and what is left over.
+"""Compare a frame with its own ground truth: how much detail is left, and what the blur does not explain.
 
 The ground truth is laid over the frame (its size, its brightness, an affine map found by correlation) and a
-small kernel is fitted by least squares that makes the frame of it. The kernel's response says what blur did,
-the residual what noise, compression and misregistration left. Both are biased; real and synthetic frames are
-compared by the same biased numbers.
+small kernel is fitted by least squares that makes the frame of it. The kernel's response shows the blur, the
+residual shows noise, compression and misregistration. Both are biased; real and synthetic frames are compared
+by the same biased numbers.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _FREQUENCY: Final = 0.2
 _RIDGE: Final = 1e-3
 _STEPS: Final = 30
 _SMOOTHING: Final = 3
-# What the correlation must reach for the registration to be believed.
+# The least correlation of a registration that counts.
 _CORRELATED: Final = 0.4
 _SMALLEST: Final = 4 * _RADIUS
 

@@ -1,9 +1,9 @@
 """The numbers of a recipe that a fit moves: the level and the spread of every distribution of a strength.
 
-Fitted are draws of continuous strengths: no value below 0, not drawn per frame, no angle. Constants and
-choices are the recipe's decisions and stay; so do the sizes, which are read off the real frames, and where
-the car and the crop are. What is multiplied by the camera's motion is fitted through the camera. The same
-draw of the same parameter at several places of a recipe is one.
+Draws of continuous strengths are fitted: those without negative values, not drawn per frame, and no angles.
+Constants and choices are the recipe's decisions and stay; so do the sizes, which are taken from the real
+frames, and the places of the car and the crop. Values that are multiplied by the camera's motion are fitted
+through the camera. The same draw of the same parameter at several places of a recipe is one.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from mdlp_bench.synth.degrade.draws import Draw
 from mdlp_bench.synth.degrade.operators import OPERATORS
 
 CAMERA_FITTED: Final = ("speed", "exposure", "vibration")
-"""What of the camera is fitted: how the plate grows, blurs by motion and shakes."""
+"""The fitted parameters of the camera: growth, motion blur and shaking of the plate."""
 
 _LEVELS: Final = (0.25, 4.0)
 _SPREADS: Final = (0.25, 4.0)
@@ -31,7 +31,7 @@ _KINDS: Final = ("uniform", _LOGARITHMIC, "sqrt_uniform", "reciprocal_uniform", 
 _ANGLES: Final = frozenset({"angle"})
 # Of `resize` in a recipe, which has no operator's model.
 _SCALES: Final = (0.05, 2.0)
-# An open upper bound is kept away from.
+# The distance that is kept from an open upper bound.
 _INSIDE: Final = 0.999
 
 Tree = dict[str, Any]
@@ -45,7 +45,7 @@ class Strength:
 
     Attributes:
         name: `operator.parameter`, numbered where a recipe has several.
-        key: What identifies its draws in the recipe.
+        key: The key of its draws in the recipe.
         kind: Of the draw.
         limits: Its numbers in the recipe.
         lowest: What its parameter allows.
@@ -179,7 +179,7 @@ def _key(op: str, parameter: str, draw: Tree) -> str:
 
 
 def _mapped(tree: Tree, visit: Visit) -> Tree:
-    """A recipe with every draw replaced by what `visit` makes of it."""
+    """A recipe with every draw replaced by the result of `visit`."""
 
     def item(one: Tree) -> Tree:
         if "one_of" in one:
@@ -217,7 +217,7 @@ def _strength(op: str, parameter: str, draw: Tree, key: str, pixel: float) -> St
 
 
 def _allowed(op: str, parameter: str, draw: Tree) -> tuple[float, float]:
-    """What a draw's limits may be, from what its operator takes."""
+    """The allowed limits of a draw, from its operator's parameters."""
     lowest, highest = 0.0, math.inf
     if op == "output":
         lowest, highest = 1.0, 100.0

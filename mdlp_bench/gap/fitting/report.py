@@ -9,7 +9,7 @@ from mdlp_bench.gap.sections import interval
 
 
 def summary(report: FitReport) -> str:
-    """What was fitted, and the gap before and after on the held-out plates."""
+    """The fitted strengths, and the gap before and after on the held-out plates."""
     plates = "its own ground truths" if report.paired else "rendered plates"
     lines = [
         f"{report.recipe}, fitted to {report.fit_plates} plates of {report.real} by degrading {plates}: "

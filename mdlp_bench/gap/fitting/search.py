@@ -1,4 +1,4 @@
-"""The search: least squares, every candidate logged so that a stopped search goes on as if it had not."""
+"""The search by least squares; every candidate is logged, so that a stopped search continues."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from mdlp_bench.harness.statistics.clusters import FloatArray
 from mdlp_bench.progress import say
 
 PRIOR: Final = 0.05
-"""What moving one number by a factor of e costs, beside the distance, in root mean squares."""
+"""The price of moving one number by a factor of e, in root mean squares, added to the distance."""
 
 _PROBE: Final = 0.15
-"""The step, in logarithms, whose effect is taken for the slope: above the steps of whole numbers."""
+"""The step, in logarithms, for finite differences; larger than the steps of whole numbers."""
 
 _FINISHED: Final = 0.01
 _DECIMALS: Final = 6
@@ -32,7 +32,7 @@ Residuals = Callable[[Sequence[Numbers]], Sequence[FloatArray]]
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """A candidate and how it differs.
+    """A candidate and its residuals.
 
     Attributes:
         numbers: The candidate's.
@@ -49,7 +49,7 @@ class Trial:
 
     @property
     def cost(self) -> float:
-        """What is minimised: the squared distance and the price of having moved the numbers."""
+        """The minimised value: the squared distance plus the price of the moved numbers."""
         return self.distance**2 + PRIOR**2 * sum(math.log(value) ** 2 for value in self.numbers.values())
 
 
@@ -63,16 +63,16 @@ def search(
 ) -> list[Trial]:
     """Minimise a sum of squares over positive numbers, in their logarithms, from 1 in each.
 
-    Trust-region steps on slopes by finite differences (scipy's `least_squares`): a difference that says by
-    how much and which way it is off leads there in fewer candidates than one number a candidate could. A
-    weak price on every moved number (`PRIOR`) leaves alone what the differences do not tell.
+    Trust-region steps on slopes by finite differences (scipy's `least_squares`): residuals with size and sign
+    need fewer candidates than a single number per candidate would. A weak price on every moved number
+    (`PRIOR`) keeps numbers that the residuals do not determine.
 
     Args:
         ranges: Lower and upper limit of each number.
         residuals: Of several candidates at once.
-        log: JSON lines, one a trial after a first one with `identity`; trials in it are not made again.
+        log: JSON lines, one per trial after a first one with `identity`; trials in it are not made again.
         identity: What the residuals depend on.
-        trials: How many at most; fewer where nothing is left to gain.
+        trials: How many at most; fewer if nothing is left to gain.
 
     Returns:
         All trials in order; the first is 1 in each number.
@@ -130,7 +130,7 @@ class _Trials:
 
     def of(self, points: Sequence[FloatArray]) -> list[FloatArray]:
         """The residuals at points (logarithms); raises `_SpentError` where not all can be had."""
-        # Rounded before use, so that a resumed search sees what the first one saw.
+        # Rounded before use, so that a resumed search sees the same values.
         keys = [tuple(float(f"{value:.6g}") for value in np.exp(point)) for point in points]
         missing = [key for key in dict.fromkeys(keys) if key not in self._places]
         allowed = missing[: self._most - len(self.found)]

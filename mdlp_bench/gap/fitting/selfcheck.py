@@ -1,4 +1,4 @@
-"""Does a fit find what is known? A planted recipe plays the camera, a fit starts elsewhere."""
+"""Does a fit find what is known? A planted recipe acts as the camera, and a fit starts elsewhere."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ steps:
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
-    """A planted distribution and what a fit made of another one.
+    """A planted distribution, and the result of a fit that started from another one.
 
     Attributes:
         name: `operator.parameter`.
@@ -46,22 +46,22 @@ class Recovered:
 
     @property
     def error(self) -> float:
-        """Of the middle, relative to the planted one."""
+        """The error of the middle, relative to the planted one."""
         return abs(sum(self.fitted) / sum(self.planted) - 1)
 
     @property
     def start_error(self) -> float:
-        """The same where the fit started."""
+        """The same for the start of the fit."""
         return abs(sum(self.start) / sum(self.planted) - 1)
 
 
 def planted_recipe() -> Recipe:
-    """What plays the camera."""
+    """The recipe that acts as the camera."""
     return _recipe("planted", [0.75, 2.0], [4, 10], [40, 80])
 
 
 def start_recipe() -> Recipe:
-    """Where a fit starts: half the blur, a third of the noise, a finer JPEG."""
+    """The start of a fit: half the blur, a third of the noise, a finer JPEG."""
     return _recipe("start", [0.4, 1.0], [1, 4], [70, 95])
 
 

@@ -46,8 +46,8 @@ class Camera(BaseModel):
         roll: Degrees between ground truth and frame.
         shear: Shear between ground truth and frame.
         crop_stretch: Height of the plate in the crop beside `crop_zoom`; None leaves it.
-        surround: Grey level, 0 to 1, of what is around where the crop is wider than the clean
-            image; None repeats the ground truth's edge.
+        surround: Grey level, 0 to 1, of the area around the plate where the crop is wider than the ground
+            truth; None repeats the ground truth's edge.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -18,7 +18,7 @@ from mdlp_bench.synth.degrade.operators.compression import JpegParams, encode_jp
 from mdlp_bench.synth.degrade.plan import PARAMETERS_VERSION, draw_finish, draw_parameters
 from mdlp_bench.synth.degrade.recipe import Recipe
 
-# What operators without randomness are given for a generator.
+# The generator that operators without randomness get and do not use.
 _UNUSED: Final = np.random.default_rng(0)
 
 
@@ -55,7 +55,7 @@ def degrade_triplet(
 
 
 def finish(gt: ImageU8, recipe: Recipe, *, seed: int, sample_id: str) -> ImageU8:
-    """A rendered plate as the ground truths look for which the recipe is made (see `recipe.Plates`).
+    """Make a rendered plate look like the ground truths of the recipe's data set (see `recipe.Plates`).
 
     Args:
         gt: uint8 RGB [H, W, 3].

@@ -168,7 +168,7 @@ def _frame(
     canvas, frame = recipe.camera.canvas, (state.height, state.width)
     current = canvas
     view = _checked("view", state.view, recipe)
-    # What a recipe does not say is not recorded: the records of recipes without it stay the same bytes.
+    # Only what a recipe sets is recorded, so that the records of recipes without it keep their bytes.
     view = {name: value for name, value in view.items() if value is not None}
     steps: list[dict[str, Any]] = [{"op": "view", "params": view}]
     for number, (step, latents) in enumerate(scene.steps):

@@ -50,7 +50,7 @@ from mdlp_bench.yaml_text import parse_yaml
 _GROUP = "mdlp_bench.recipes"
 
 _SUFFIX = ".yaml"
-# What `resize` takes in a recipe in place of height and width.
+# Parameters of `resize` in a recipe, instead of height and width.
 _RECIPE_ONLY = {"resize": {"of", "scale"}}
 
 
@@ -129,7 +129,7 @@ class Output(_Model):
 
 
 class Plates(_Model):
-    """How plates look that are rendered to be degraded by the recipe: its ground truths.
+    """The look of plates that are rendered for the recipe, its ground truths.
 
     Attributes:
         appearance: Distribution of looks; the default shows plates as legible late frames do: nearly frontal,
@@ -175,7 +175,7 @@ class Recipe(_Model):
 
     @property
     def id(self) -> str:
-        """What `load_recipe` finds a packaged recipe by: the name, with `@version` for all but version 1."""
+        """The id of a packaged recipe for `load_recipe`: the name, with `@version` for all but version 1."""
         return self.name if self.version == "1" else f"{self.name}@{self.version}"
 
 

@@ -36,7 +36,7 @@ def gaussian_blur(image: ImageF32, params: GaussianBlurParams, rng: np.random.Ge
     sigma_y = params.sigma_x if params.sigma_y is None else params.sigma_y
     size = params.size or 2 * int(np.ceil(3 * max(params.sigma_x, sigma_y))) + 1
     if sigma_y == params.sigma_x or params.angle == 0.0:
-        # The kernel is separable: the same result with 2k instead of k^2 products a pixel.
+        # The kernel is separable: the same result with 2k instead of k^2 products per pixel.
         row = kernels.gaussian_kernel(size, params.sigma_x, params.sigma_x)[size // 2]
         column = kernels.gaussian_kernel(size, sigma_y, sigma_y)[size // 2]
         return separable(image, row / row.sum(), column / column.sum())

@@ -1,4 +1,4 @@
-"""What a camera does to please the eye: sharpening with its halo, and noise reduction."""
+"""What cameras do to images for the eye: sharpening with its halo, and noise reduction."""
 
 from __future__ import annotations
 
