@@ -94,11 +94,11 @@ def shifted(by: float, *keys: str) -> Callable[[Any], None]:
     return change
 
 
-def in_table(name: str, values: Values) -> Edit:
-    """An edit of a column of the entry's per-sample table."""
+def in_table(name: str, values: Values, method: str = "srcnn") -> Edit:
+    """An edit of a column of an entry's per-sample table."""
 
     def edit(root: Path) -> None:
-        path = entry(root) / "per_sample.parquet"
+        path = entry(root, method) / "per_sample.parquet"
         table = pq.read_table(path)
         column = table.schema.get_field_index(name)
         found = pa.array(values(table[name].to_pylist()))
@@ -204,6 +204,10 @@ EDITS: Final[dict[str, Edit]] = {
     "all confidences zero": in_table("read_confidence", lambda v: [0.0] * len(v)),
     "one PSNR raised": in_table("psnr", lambda v: [v[0] + 20, *v[1:]]),
     "all PSNR raised": in_table("psnr", lambda v: [x + 1 for x in v]),
+    "all PSNR raised, the summary follows": all_edits(
+        in_table("psnr", lambda v: [x + 2 for x in v]),
+        *(in_json("summary.json", shifted(2, "psnr", part)) for part in ("mean", "low", "high")),
+    ),
     "one SSIM raised": in_table("ssim", lambda v: [0.99, *v[1:]]),
     "one LPIPS lowered": in_table("lpips_squeeze", lambda v: [0.0, *v[1:]]),
     "one NED lowered": in_table("ned", lambda v: [0.0, *v[1:]]),
@@ -212,7 +216,7 @@ EDITS: Final[dict[str, Edit]] = {
     "one NED over the text's length lowered": in_table("ned_gt", lambda v: [0.0, *v[1:]]),
     "one NED of letters and digits lowered": in_table("ned_alnum", lambda v: [0.0, *v[1:]]),
     "one share of invented characters lowered": in_table("invented", lambda v: [0.9, *v[1:]]),
-    "one hallucination removed": in_table("hallucination", lambda v: [0.0] * len(v)),
+    "all hallucinations removed": in_table("hallucination", lambda v: [0.0] * len(v), "lp-diff"),
     "one output hash changed": in_table("output_sha256", lambda v: ["0" * 64, *v[1:]]),
     "mean PSNR raised": in_json("summary.json", shifted(0.5, "psnr", "mean")),
     "mean PSNR raised by little": in_json("summary.json", shifted(0.0009, "psnr", "mean")),

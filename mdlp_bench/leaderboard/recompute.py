@@ -42,6 +42,8 @@ _OF_SETS: Final = ("frd", "krd", "fid", "kid")
 def recompute(store: Store, samples: Samples, archives: Path) -> tuple[int, Faults]:
     """Score again every entry of a data set whose archive is at hand; nothing is changed.
 
+    An archive of this data set that no entry names tells of an entry that was removed or given another hash.
+
     Args:
         store: The store.
         samples: The data set.
@@ -67,6 +69,16 @@ def recompute(store: Store, samples: Samples, archives: Path) -> tuple[int, Faul
             problems = [str(error)]
         for problem in problems:
             faults.add("recomputed", where, problem, RESTORE)
+    named = {entry.record.archive_sha256 for entry in store.entries()}
+    for path in (path for digest, path in by_hash.items() if digest not in named):
+        try:
+            with tempfile.TemporaryDirectory(prefix="mdlp-bench-") as work:
+                form = read_submission(path, samples, Path(work) / "pictures").form
+        except MdlpBenchError:
+            continue  # of another data set, or refused when it was submitted
+        faults.add(
+            "recomputed", path.name, f"{form.method} {form.version}: no entry is of this archive", RESTORE
+        )
     return len(found), faults
 
 

@@ -65,6 +65,12 @@ _THUMBNAIL_TOLERANCE: Final = 4.0
 At most 2.9 on the bundled board, where the nearest other picture of a method differs by 5.3.
 """
 
+_PSNR_TOLERANCE: Final = 1.0
+"""Decibels between a stored PSNR and that of the thumbnails, at most 0.4 on the bundled board."""
+
+_LOSS: Final = 30.0
+"""Squared grey levels that lossy compression of the two thumbnails may add to a mean squared error."""
+
 _ENTRY_FILES: Final = frozenset(
     (EntryRecord.file_name, RunRecord.file_name, "summary.json", "per_sample.parquet")
 )
@@ -197,11 +203,13 @@ class _Dataset:
         table: What is known of its samples, by sample id (see `Store.samples`); of an older store, what its
             first entry says of them.
         complete: Whether the table is the data set's own, with readings.
+        thumbnails: The folder of its pictures.
     """
 
     card: DatasetCard
     table: pa.Table
     complete: bool
+    thumbnails: Path
     _bootstraps: dict[str, ClusterBootstrap] = field(default_factory=dict)
 
     def bootstrap(self, rules: Protocol) -> ClusterBootstrap:
@@ -228,7 +236,7 @@ def _check_dataset(store: Store, card: DatasetCard, entries: Sequence[Entry], fa
     except (MdlpBenchError, KeyError, pa.ArrowException) as error:
         faults.add("record", where, str(error), RESTORE)
         return
-    dataset = _Dataset(card, table, samples is not None)
+    dataset = _Dataset(card, table, samples is not None, folder / THUMBNAILS)
     for problem in _card_problems(dataset):
         faults.add("dataset", where, problem, RESTORE)
     if card.samples_sha256 is not None and samples is None:
@@ -333,7 +341,7 @@ def _entry_problems(entry: Entry, dataset: _Dataset, before: Sequence[Entry]) ->
     yield from _column_problems(entry, dataset)
     yield from _summary_problems(entry, dataset, dataset.bootstrap(rules))
     yield from _form_problems(entry, before, dataset)
-    yield from _thumbnail_problems(entry)
+    yield from _thumbnail_problems(entry, dataset.thumbnails)
 
 
 def _record_problems(entry: Entry, card: DatasetCard, before: Sequence[Entry]) -> _Found:
@@ -544,15 +552,25 @@ def _form_problems(entry: Entry, before: Sequence[Entry], dataset: _Dataset) -> 
             yield f"its flag {flag.code} does not follow from its form and outputs"
 
 
-def _thumbnail_problems(entry: Entry) -> _Found:
-    """Shown pictures that do not match the signatures in the per-sample table."""
+def _thumbnail_problems(entry: Entry, ground_truths: Path) -> _Found:
+    """Shown pictures that do not match the signatures and the PSNR in the per-sample table."""
     known = signatures(entry.table)
-    if known is None:
-        return
     places = {sample_id: place for place, sample_id in enumerate(entry.table["sample_id"].to_pylist())}
+    psnr = _floats(entry.table, "psnr") if "psnr" in entry.table.column_names else None
     for path in sorted((entry.folder / THUMBNAILS).glob("*.webp")):
         place = places.get(path.stem)
-        if place is not None and not path.is_symlink():
-            shown = signature(decode(path.read_bytes(), path.name)).astype(np.float64)
-            if np.abs(shown - known[place]).mean() > _THUMBNAIL_TOLERANCE:
+        if place is None or path.is_symlink():
+            continue
+        shown = decode(path.read_bytes(), path.name)
+        if known is not None:
+            difference = np.abs(signature(shown).astype(np.float64) - known[place]).mean()
+            if difference > _THUMBNAIL_TOLERANCE:
                 yield f"its thumbnail {path.name} is another picture"
+                continue
+        gt = ground_truths / f"{path.stem}-gt.webp"
+        if psnr is not None and gt.is_file() and not gt.is_symlink():
+            error = np.square(shown.astype(np.float64) - decode(gt.read_bytes(), gt.name)).mean()
+            told = 255**2 / 10 ** (psnr[place] / 10)
+            if abs(error - told) > max(_LOSS, (10 ** (_PSNR_TOLERANCE / 10) - 1) * min(error, told)):
+                found = 10 * np.log10(255**2 / max(error, 1e-3))
+                yield f"psnr of {path.stem} is {psnr[place]:.2f}, of its thumbnail {found:.2f}"

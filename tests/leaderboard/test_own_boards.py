@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +24,7 @@ from mdlp_bench.harness.score import reader_columns
 from mdlp_bench.harness.text_columns import GtReadings
 from mdlp_bench.leaderboard.add import add
 from mdlp_bench.leaderboard.boards import boards
+from mdlp_bench.leaderboard.chain import CHAIN, append
 from mdlp_bench.leaderboard.dataset_cards import make_board
 from mdlp_bench.leaderboard.site import build_site
 from mdlp_bench.leaderboard.store import Store, reader_key
@@ -223,6 +225,22 @@ def test_a_forgery_that_contradicts_nothing_is_found_by_scoring_the_archive_agai
 
     code, said = check("--recompute", str(archive.parent))
     assert (code, said.splitlines()[-1]) == (0, f"{store.root}: sound, 1 entries scored again")
+    # Higher PSNR with the summary that follows from it contradicts the pictures that are shown.
+    raised = Store(tmp_path / "raised")
+    shutil.copytree(store.root, raised.root)
+    (better,) = raised.entries()
+    table = better.table
+    values = [value + 2 for value in table["psnr"].to_pylist()]
+    path = better.folder / "per_sample.parquet"
+    pq.write_table(table.set_column(table.column_names.index("psnr"), "psnr", [values]), path)
+    summary = json.loads((better.folder / "summary.json").read_text(encoding="utf-8"))
+    summary["psnr"] |= {part: summary["psnr"][part] + 2 for part in ("mean", "low", "high")}
+    (better.folder / "summary.json").write_text(json.dumps(summary), encoding="utf-8")
+    (raised.root / CHAIN).unlink()
+    for folder, kind in raised.folders():
+        append(raised.root, kind, folder)
+    lines = "\n".join(check_store(Store(raised.root)).lines())
+    assert "psnr of rendered-4-" in lines and "of its thumbnail" in lines, lines
     # Readings become the texts, everything that follows from them follows, and the chain is made again.
     table = entry.run.per_sample()
     for name, values in (("read_text", table["text"]), ("psnr", pa.array([20.0] * len(table)))):
@@ -243,3 +261,8 @@ def test_a_forgery_that_contradicts_nothing_is_found_by_scoring_the_archive_agai
     for part in ("read_text of", "psnr of", "ned of"):
         assert f"{part} 8 samples is not what its archive gives" in said, said
     assert check("--recompute", str(tmp_path / "none"))[0] != 0
+    # An archive whose entry is gone, and one that is of no entry of this or another data set.
+    shutil.rmtree(entry.folder.parents[1])
+    (archive.parent / "other.zip").write_bytes(b"PK")
+    said = check("--recompute", str(archive.parent))[1]
+    assert f"{archive.name}: Mean 1.0: no entry is of this archive" in said and "other.zip" not in said

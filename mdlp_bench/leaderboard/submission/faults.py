@@ -16,6 +16,9 @@ _KINDS: Final = 20
 _PLACES: Final = 30
 _MAX_LENGTH: Final = 120
 
+_SINGLE: Final = frozenset(("yaml", "scores", "recomputed"))
+"""Kinds of fault of which each says something else, so that none is summed up with others."""
+
 
 @dataclass(slots=True)
 class Fault:
@@ -89,7 +92,7 @@ def _remedy(fault: Fault) -> str:
 def _lines(alike: Sequence[Fault], remedy: str) -> Iterator[str]:
     """The lines of faults of one kind and remedy; summed up where more than five differ in detail only."""
     total = sum(fault.count for fault in alike)
-    if len(alike) <= _SUMMED or alike[0].code == "yaml":
+    if len(alike) <= _SUMMED or alike[0].code in _SINGLE:
         for fault in alike:
             yield from fault.lines()
     else:
