@@ -182,17 +182,18 @@ def signature_residuals(first: FloatArray, second: FloatArray) -> FloatArray:
         return np.asarray(inner / np.maximum(np.linalg.norm(inner, axis=1, keepdims=True), 1e-6))
 
     def moved(images: FloatArray, pixels: int, axis: int) -> FloatArray:
-        part = abs(pixels) / 8
+        part = abs(pixels) / 16
         return (1 - part) * images + part * np.roll(images, 1 if pixels > 0 else -1, axis=axis)
 
-    fixed = normed(first)
-    best = np.abs((fixed * normed(second)).sum(axis=1))
+    best = np.abs((normed(first) * normed(second)).sum(axis=1))
     # Signatures with little in common are no copies; trying shifts is slow with hundreds of entries.
     close = np.flatnonzero(best > _ALIKE)
+    # Each moves half of the way, so that interpolation blurs both alike.
     for down in range(-_SHIFT, _SHIFT + 1):
-        lower = moved(second[close], down, 1)
+        upper, lower = moved(first[close], -down, 1), moved(second[close], down, 1)
         for right in range(-_SHIFT, _SHIFT + 1):
-            found = np.abs((fixed[close] * normed(moved(lower, right, 2))).sum(axis=1))
+            halves = normed(moved(upper, -right, 2)), normed(moved(lower, right, 2))
+            found = np.abs((halves[0] * halves[1]).sum(axis=1))
             best[close] = np.maximum(best[close], found)
     return np.asarray(np.sqrt(np.maximum(0.0, 1 - np.minimum(best, 1.0) ** 2)))
 

@@ -26,6 +26,7 @@ from mdlp_bench.leaderboard.add import add
 from mdlp_bench.leaderboard.boards import boards
 from mdlp_bench.leaderboard.chain import CHAIN, append
 from mdlp_bench.leaderboard.dataset_cards import make_board
+from mdlp_bench.leaderboard.recompute import recompute
 from mdlp_bench.leaderboard.site import build_site
 from mdlp_bench.leaderboard.store import Store, reader_key
 from mdlp_bench.leaderboard.store_integrity import check_store
@@ -225,6 +226,26 @@ def test_a_forgery_that_contradicts_nothing_is_found_by_scoring_the_archive_agai
 
     code, said = check("--recompute", str(archive.parent))
     assert (code, said.splitlines()[-1]) == (0, f"{store.root}: sound, 1 entries scored again")
+
+    # What nobody can know without the archive.
+    def edited(file: str, *keys: Any) -> str:
+        """What recomputing says after a value of a file was changed: the keys, then the value."""
+        path = entry.folder / file
+        landed = path.read_bytes()
+        whole = place = json.loads(landed)
+        *way, last, value = keys
+        for part in way:
+            place = place[part]
+        place[last] = value
+        path.write_text(json.dumps(whole), encoding="utf-8")
+        n, faults = recompute(Store(store.root), samples, archive.parent)
+        path.write_bytes(landed)
+        return f"{n}: " + "\n".join(faults.lines())
+
+    assert "its form is not that of its archive" in edited(
+        "entry.json", "submission", "contact", "x@example.org"
+    )
+    assert "no entry is of this archive" in edited("entry.json", "archive_sha256", "0" * 64)
     # Higher PSNR with the summary that follows from it contradicts the pictures that are shown.
     raised = Store(tmp_path / "raised")
     shutil.copytree(store.root, raised.root)
