@@ -11,12 +11,12 @@ import time
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from rapidfuzz.distance.Levenshtein import normalized_distance
 from scipy.optimize import minimize_scalar
 from torch import Tensor, nn
@@ -61,6 +61,8 @@ class ReaderTraining(BaseModel):
     Attributes:
         network: `crnn` is the reader that judges, `teacher` the reader of the reader loss.
         start: A weight file of a CRNN to start from instead of random weights.
+        anchor: Weight of the divergence from what the start weights read of the same plates. It keeps what a
+            long training has learnt while a short one teaches what crops without a plate are.
         seed: Of the pool, the order, the variations and the initial weights.
         pool: Rendered plates.
         held_out: Further plates, of another stream, for the log's figures and the temperature.
@@ -81,6 +83,7 @@ class ReaderTraining(BaseModel):
         weight_decay: Of AdamW.
         average: Decay of the weights' exponential moving average, which is what is saved.
         checkpoint_every: Steps between checkpoints, each with a line of figures in the log.
+        askew: Of the finished reader, see `CrnnConfig`.
         version: Written into the weight file.
     """
 
@@ -88,6 +91,7 @@ class ReaderTraining(BaseModel):
 
     network: Literal["crnn", "teacher"] = "crnn"
     start: Path | None = None
+    anchor: float = Field(default=0, ge=0)
     seed: int = 1
     pool: int = Field(default=60_000, gt=0)
     held_out: int = Field(default=400, gt=0)
@@ -106,7 +110,14 @@ class ReaderTraining(BaseModel):
     weight_decay: float = Field(default=1e-4, ge=0)
     average: float = Field(default=0.998, ge=0, lt=1)
     checkpoint_every: int = Field(default=250, gt=0)
+    askew: bool = False
     version: str = "1"
+
+    @model_validator(mode="after")
+    def _anchored(self) -> Self:
+        if self.anchor and self.start is None:
+            raise ValueError("an anchor needs start weights to hold on to")
+        return self
 
     @property
     def deliver(self) -> Deliver:
@@ -201,6 +212,7 @@ class _Trial:
         self.optimiser = torch.optim.AdamW(
             self.network.parameters(), lr=training.learning_rate, weight_decay=training.weight_decay
         )
+        self.anchor = load_crnn(training.start) if training.anchor and training.start else None
         self.criterion = nn.CTCLoss(reduction="none", zero_infinity=True)
         self.classes = {character: i for i, character in enumerate(training.crnn.alphabet, start=1)}
         self.step, self.loss, self.seconds = 0, math.nan, 0.0
@@ -216,7 +228,11 @@ class _Trial:
             for group in self.optimiser.param_groups:
                 group["lr"] = self._learning_rate()
             images, texts = self._batch()
-            loss = self._loss(self.network(images), texts)
+            logits = self.network(images)
+            loss = self._loss(logits, texts)
+            if self.anchor is not None:
+                plates = [place for place, text in enumerate(texts) if text]
+                loss = loss + self.training.anchor * _divergence(self.anchor, images[plates], logits[plates])
             self.optimiser.zero_grad(set_to_none=True)
             torch.autograd.backward(loss)
             nn.utils.clip_grad_norm_(self.network.parameters(), 2.0)
@@ -325,6 +341,14 @@ def _standardised(network: CRNN | Teacher, crops: Sequence[ImageU8]) -> Tensor:
     return standardise(torch.from_numpy(np.stack([prepare(crop, width, height) for crop in crops])))
 
 
+def _divergence(anchor: CRNN, images: Tensor, logits: Tensor) -> Tensor:
+    """Kullback-Leibler divergence of what is read now from what the anchor reads, per character of seven."""
+    with torch.no_grad():
+        held = anchor(images).log_softmax(-1)
+    columns = nn.functional.kl_div(logits.log_softmax(-1), held, reduction="none", log_target=True).sum(-1)
+    return columns.sum(1).mean() / 7
+
+
 def _guide(logits: Tensor, targets: Tensor, texts: Sequence[str]) -> Tensor:
     """Cross-entropy at the columns where characters would be if every crop were the plate's outline."""
     if not len(targets):
@@ -351,7 +375,9 @@ def _measure(network: CRNN, held_out: Pool, training: ReaderTraining) -> tuple[C
     exact = float(np.mean([a == b for a, b in zip(texts, held_out.texts, strict=True)]))
     errors = [normalized_distance(a, b) for a, b in zip(texts, held_out.texts, strict=True)]
     temperature = _fit_temperature(logits, held_out.texts, alphabet)
-    config = network.config.model_copy(update={"temperature": temperature, "version": training.version})
+    config = network.config.model_copy(
+        update={"temperature": temperature, "askew": training.askew, "version": training.version}
+    )
     return config, {
         "exact": round(exact, 5),
         "ned": round(float(np.mean(errors)), 5),

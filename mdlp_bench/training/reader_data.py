@@ -407,8 +407,11 @@ def _regeometry(image: ImageU8, rng: np.random.Generator, tilt: float | None = N
         slant = rng.normal(0, 0.32) * height / width if rng.random() < 0.6 else 0.0
         climb = float(np.clip(rng.normal(0, 0.32), -0.7, 0.7)) if rng.random() < 0.6 else 0.0
     else:
+        if rng.random() < 0.6:  # a box close around the characters
+            top, bottom = top + rng.uniform(0, 0.08), bottom + rng.uniform(0, 0.08)
+            left, right = left + rng.uniform(0, 0.03), right + rng.uniform(0, 0.03)
         climb = float(np.clip(rng.normal(0, 0.15 + 0.5 * tilt), -0.7, 0.7))
-        slant = (climb * rng.uniform(-0.2, 0.7) + rng.normal(0, 0.06 + 0.1 * tilt)) * height / width
+        slant = (climb * rng.uniform(-0.2, 0.9) + rng.normal(0, 0.1 + 0.1 * tilt)) * height / width
     top, bottom = top - abs(climb) / 2, bottom - abs(climb) / 2
     corners = np.array(
         [

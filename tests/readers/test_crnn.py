@@ -17,8 +17,9 @@ from mdlp_bench.images import ImageU8, decode, encode
 from mdlp_bench.plate import is_valid
 from mdlp_bench.readers.base import Reader
 from mdlp_bench.readers.crnn import CrnnReader
-from mdlp_bench.readers.crnn.network import CRNN, INPUT_HEIGHT, CrnnConfig, standardise
+from mdlp_bench.readers.crnn.network import CRNN, INPUT_HEIGHT, CrnnConfig, askew, standardise
 from mdlp_bench.readers.crnn.weights import bundled_weights, load_crnn, save_crnn
+from mdlp_bench.synth.render import Appearance, render_samples
 
 Labelled = list[tuple[ImageU8, str]]
 Measure = Callable[[Reader, Labelled], tuple[int, float]]
@@ -149,6 +150,26 @@ def test_standardisation_ignores_exposure() -> None:
     assert torch.allclose(standardise(image), standardise(image * 2), atol=0.15)
     flat = standardise(torch.full((1, 32, 112, 3), 7, dtype=torch.uint8))
     assert torch.equal(flat, torch.zeros_like(flat))
+
+
+def test_an_askew_reader_averages_views_in_which_columns_keep_their_places(tmp_path: Path) -> None:
+    upright = CrnnReader()
+    config = upright.config.model_copy(update={"askew": True})
+    save_crnn(upright.network, config, tmp_path / "askew.safetensors")
+    reader = CrnnReader(tmp_path / "askew.safetensors")
+    plates = [sample.image for sample in render_samples(5, 4, appearance=Appearance(difficulty=0.0))]
+    seen, plain = reader.probabilities(plates), upright.probabilities(plates)
+    assert seen.shape == plain.shape and np.allclose(seen.sum(-1), 1)
+    assert not np.allclose(seen, plain)
+    assert [r.text for r in reader.read(plates)] == [r.text for r in upright.read(plates)]
+    assert np.allclose(reader.features(plates), upright.features(plates))
+    images = torch.rand(2, 3, 32, 112)
+    assert torch.allclose(askew(images, 0.0, 0.0), images, atol=1e-5)
+    # A leaning bar is upright where it is seen leaning the other way, and its middle stays where it was.
+    bar = torch.zeros(1, 3, 32, 112)
+    bar[..., 56:60] = 1
+    back = askew(askew(bar, 0.07, 0.0), -0.07, 0.0)
+    assert (back[0, 0, 2:-2] - bar[0, 0, 2:-2]).abs().mean() < 0.02
 
 
 def test_the_bundled_weights_are_small_and_say_what_they_are(reader: CrnnReader) -> None:

@@ -9,12 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
 
 from mdlp_bench.errors import DataError
 from mdlp_bench.plate import ALPHABET, DIGITS, grammar_of, is_valid
 from mdlp_bench.readers.crnn import CrnnReader
-from mdlp_bench.readers.crnn.network import CRNN
-from mdlp_bench.readers.crnn.weights import save_crnn
+from mdlp_bench.readers.crnn.network import CRNN, standardise
+from mdlp_bench.readers.crnn.reader import prepare
+from mdlp_bench.readers.crnn.weights import load_crnn, save_crnn
 from mdlp_bench.training import reader as reader_training
 from mdlp_bench.training.reader import ReaderTraining, train_reader
 from mdlp_bench.training.reader_data import (
@@ -138,6 +140,25 @@ def test_a_photographed_training_is_another_run(tmp_path: Path, pool_folder: Pat
     assert CrnnReader(weights).descriptor.version == "tiny"
     assert list((tmp_path / "out/pool").glob("makers-*.npz"))
     assert empty_crop(render_pool(pool_folder, 1, 6), np.random.default_rng(3), photograph).shape[2] == 3
+
+
+def test_an_anchor_holds_what_the_start_weights_read(pool_folder: Path, tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    start = tmp_path / "start.safetensors"
+    save_crnn(CRNN(_TINY.crnn), _TINY.crnn, start)
+    pool = render_pool(pool_folder, _TINY.seed, _TINY.pool)
+    images = standardise(torch.from_numpy(np.stack([prepare(image, 112) for image in pool.images])))
+    drift = {}
+    for anchor in (0.0, 100.0):
+        training = _TINY.model_copy(update={"start": start, "anchor": anchor, "learning_rate": 1e-3})
+        trial = reader_training._Trial(training, pool)
+        trial.advance(4)
+        with torch.inference_mode():
+            before, after = (net.eval()(images).softmax(-1) for net in (load_crnn(start), trial.network))
+        drift[anchor] = float((before - after).abs().mean())
+    assert drift[100.0] < drift[0.0]
+    with pytest.raises(ValidationError, match="an anchor needs start weights"):
+        ReaderTraining(anchor=1)
 
 
 def test_latin_layouts_decide_alphabet_and_grammars(tmp_path: Path) -> None:

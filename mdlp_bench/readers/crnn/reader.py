@@ -15,7 +15,7 @@ from mdlp_bench.files import sha256_file
 from mdlp_bench.images import ImageU8
 from mdlp_bench.plate import grammars
 from mdlp_bench.readers.base import Reader, ReaderDescriptor, Reading
-from mdlp_bench.readers.crnn.network import INPUT_HEIGHT, standardise
+from mdlp_bench.readers.crnn.network import INPUT_HEIGHT, askew, standardise
 from mdlp_bench.readers.crnn.weights import bundled_weights, load_crnn
 from mdlp_bench.readers.ctc import align, greedy, prefix_beam, softmax
 
@@ -25,6 +25,8 @@ Decoding = Literal["greedy", "beam", "grammar"]
 DECODINGS: Final[tuple[Decoding, ...]] = get_args(Decoding)
 
 _BATCH: Final = 64
+_SHEARS: Final = ((0.0, 0.0), (0.07, 0.0), (-0.07, 0.0), (0.0, 0.12), (0.0, -0.12))
+"""Lean and climb of the views of a reader that looks askew too."""
 _BEAM: Final = 16
 # Classes this improbable at a column never decide a beam of 16.
 _BEAM_FLOOR: Final = 1e-6
@@ -106,16 +108,21 @@ class CrnnReader(Reader):
     @torch.inference_mode()
     def _see(self, images: Sequence[ImageU8]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float32]]:
         """Class probabilities [B, T, C] and features [B, D]."""
-        logits = np.zeros((len(images), self.config.width // 4, len(self.config.alphabet) + 1), np.float32)
+        shears = _SHEARS if self.config.askew else _SHEARS[:1]
+        classes = len(self.config.alphabet) + 1
+        logits = np.zeros((len(shears), len(images), self.config.width // 4, classes), np.float32)
         features = np.zeros((len(images), self.config.feature_size), np.float32)
         done = 0
         for batch in self._batches(images):
             chosen = slice(done, done + len(batch))
-            columns = self.network.encode(batch)
-            logits[chosen] = self.network.classes(columns).cpu().numpy()
-            features[chosen] = columns.mean(1).cpu().numpy()
+            for view, (lean, climb) in enumerate(shears):
+                columns = self.network.encode(askew(batch, lean, climb) if view else batch)
+                logits[view, chosen] = self.network.classes(columns).cpu().numpy()
+                if view == 0:
+                    features[chosen] = columns.mean(1).cpu().numpy()
             done += len(batch)
-        return softmax(logits, self.config.temperature), features
+        seen = [softmax(view, self.config.temperature) for view in logits]
+        return np.mean(seen, axis=0) if len(seen) > 1 else seen[0], features
 
     def _batches(self, images: Sequence[ImageU8]) -> Iterator[torch.Tensor]:
         for start in range(0, len(images), _BATCH):

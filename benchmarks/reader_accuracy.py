@@ -1,0 +1,146 @@
+"""What a reader makes of real crops and of crops without a plate: shares, confusions, what it believes.
+
+python benchmarks/reader_accuracy.py crnn crnn-2 --real ../shared/real
+
+`--real` is a folder with `plate_crops/` (files named by their text), `mdlp_figures/`, `lpblur/` and
+`ccpd_scenes/`
+(CCPD's own file names); what is not there is left out. A reader is a name or a weight file of a CRNN.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from mdlp_bench.data import open_samples
+from mdlp_bench.data.decode import decode_native
+from mdlp_bench.data.sources.ccpd import CcpdName
+from mdlp_bench.images import ImageU8, decode
+from mdlp_bench.readers.base import Reader
+from mdlp_bench.readers.crnn import CrnnReader
+from mdlp_bench.readers.registry import load_reader
+
+
+class Crops(NamedTuple):
+    """Crops and what is written on them; empty texts where there is nothing to read."""
+
+    name: str
+    images: list[ImageU8]
+    texts: list[str]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("readers", nargs="+")
+    parser.add_argument("--real", type=Path, default=Path("../shared/real"))
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    sets = [*_plates(arguments.real), *_nothing(arguments.real)]
+    console = Console(width=150)
+    for name in arguments.readers:
+        reader = CrnnReader(Path(name)) if Path(name).suffix == ".safetensors" else load_reader(name)
+        console.print(_table(reader, name, sets))
+        for crops in sets:
+            if any(crops.texts):
+                console.print(f"{crops.name}: {_errors(reader, crops)}", soft_wrap=True)
+
+
+def _table(reader: Reader, name: str, sets: Sequence[Crops]) -> Table:
+    table = Table(title=f"{name}, version {reader.descriptor.version}")
+    for column in ("crops", "n", "exact", "province", "rest", "empty", "believed", "of these wrong"):
+        table.add_column(column, justify="left" if column == "crops" else "right")
+    threshold = reader.descriptor.believed_from
+    for crops in sets:
+        read = reader.read(crops.images)
+        pairs = [(reading.text, text) for reading, text in zip(read, crops.texts, strict=True)]
+        wrong = [text != truth for text, truth in pairs]
+        sure = [threshold is not None and reading.confidence >= threshold for reading in read]
+        shares = (
+            1 - np.mean(wrong),
+            np.mean([text[:1] == truth[:1] for text, truth in pairs]),
+            np.mean([text[1:] == truth[1:] for text, truth in pairs]),
+            np.mean([not text for text, _ in pairs]),
+        )
+        errors = sum(a and b for a, b in zip(sure, wrong, strict=True))
+        cells = [f"{share:.3f}" for share in shares]
+        table.add_row(crops.name, str(len(pairs)), *cells, str(sum(sure)), str(errors))
+    return table
+
+
+def _errors(reader: Reader, crops: Crops) -> str:
+    pairs = [(r.text, t) for r, t in zip(reader.read(crops.images), crops.texts, strict=True) if r.text != t]
+    provinces = Counter(f"{t[:1]}>{text[:1] or '-'}" for text, t in pairs if text[:1] != t[:1])
+    listed = ", ".join(f"{found} {n}" for found, n in provinces.most_common())
+    return f"{len(pairs)} errors; provinces: {listed or 'none'}"
+
+
+def _plates(real: Path) -> Iterator[Crops]:
+    files = sorted((real / "plate_crops").glob("*.jpg"))
+    if files:
+        yield Crops("crops of 94 x 24", [*map(_picture, files)], [f.stem.split("_")[0] for f in files])
+    for folder in ("mdlp_figures", "lpblur", "ccpd_scenes"):
+        if (real / folder).is_dir():
+            batches = open_samples(real / folder).batches(columns=["sample_id", "frames", "gt", "text"])
+            found = [s for batch in batches for s in decode_native(batch) if s.text]
+            yield Crops(f"{folder}, ground truths", [s.gt for s in found], [str(s.text) for s in found])
+    scenes = sorted((real / "ccpd_scenes").rglob("*.jpg"))
+    if scenes:
+        boxes, texts = [], []
+        for file in scenes:
+            name = CcpdName.parse(file.name)
+            (left, top), (right, bottom) = name.box
+            box = _picture(file)[top:bottom, left:right]
+            boxes.append(np.asarray(cv2.resize(box, (94, 24)), np.uint8))
+            texts.append(name.text or "")
+        yield Crops("ccpd_scenes, boxes at 94 x 24", boxes, texts)
+
+
+def _picture(file: Path) -> ImageU8:
+    return decode(file.read_bytes(), str(file))
+
+
+def _nothing(real: Path) -> Iterator[Crops]:
+    rng = np.random.default_rng(0)
+    noise = [rng.integers(0, 256, (48, 96, 3), dtype=np.uint8) for _ in range(50)]
+    grain = [rng.integers(0, 256, (12, 24, 3), dtype=np.uint8) for _ in range(50)]
+    coarse = [np.asarray(cv2.resize(g, (96, 48)), np.uint8) for g in grain]
+    flat = [np.full((48, 96, 3), rng.integers(0, 256, 3), np.uint8) for _ in range(50)]
+    sets = {"noise": noise, "coarse noise": coarse, "flat colours": flat}
+    scenes = sorted((real / "ccpd_scenes").rglob("*.jpg"))
+    if scenes:
+        sets["background of CCPD scenes"] = [crop for file in scenes for crop in _background(file, rng)]
+    files = sorted((real / "plate_crops").glob("*.jpg"))[::3]
+    if files:
+        sets["upper or lower quarter of a crop"] = [_strip(_picture(file), rng) for file in files]
+    for name, images in sets.items():
+        yield Crops(name, images, [""] * len(images))
+
+
+def _background(file: Path, rng: np.random.Generator) -> Iterator[ImageU8]:
+    picture, ((left, top), (right, bottom)) = _picture(file), CcpdName.parse(file.name).box
+    for _ in range(12):
+        width = int(rng.integers(90, 300))
+        height = int(width / rng.uniform(2.5, 4))
+        x = int(rng.integers(0, picture.shape[1] - width))
+        y = int(rng.integers(0, picture.shape[0] - height))
+        if x + width < left or x > right or y + height < top or y > bottom:
+            yield picture[y : y + height, x : x + width].copy()
+
+
+def _strip(crop: ImageU8, rng: np.random.Generator) -> ImageU8:
+    rows = max(2, crop.shape[0] // 4)
+    strip = crop[:rows] if rng.random() < 0.5 else crop[-rows:]
+    return np.asarray(cv2.resize(strip, (94, 24)), np.uint8)
+
+
+if __name__ == "__main__":
+    main()
