@@ -43,7 +43,7 @@ def sharpness(image: ImageU8) -> float:
 def align(image: ImageU8, reference: ImageU8) -> ImageU8:
     """Shift `image` onto `reference` (same size) by phase correlation of the luminance.
 
-    Shifts beyond an eighth of a side are taken for failures of the correlation and not applied.
+    Shifts beyond an eighth of a side count as failures of the correlation and are not applied.
     """
     grey = [cv2.cvtColor(i, cv2.COLOR_RGB2GRAY).astype(np.float64) for i in (reference, image)]
     window = cv2.createHanningWindow((image.shape[1], image.shape[0]), cv2.CV_64F)

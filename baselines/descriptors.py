@@ -11,11 +11,11 @@ from mdlp_bench.errors import MdlpBenchError
 from mdlp_bench.methods.base import MethodDescriptor
 
 FILE: Final = "descriptors.json"
-"""Written by `python recipes/descriptors.py`; a test holds it to what the loaded methods say."""
+"""Written by `python recipes/descriptors.py`; a test compares it with the loaded methods."""
 
 
 def bundled_descriptors() -> dict[str, MethodDescriptor | MdlpBenchError]:
-    """Method name to its descriptor, or to why it cannot be loaded here."""
+    """Method name to its descriptor, or to the reason why it cannot be loaded here."""
     text = (files("baselines") / FILE).read_text(encoding="utf-8")
     found: dict[str, MethodDescriptor | MdlpBenchError] = {
         name: MethodDescriptor.model_validate(entry) for name, entry in json.loads(text).items()

@@ -103,7 +103,7 @@ def build_hat(config: HatConfig = PLATE) -> nn.Module:
         return network
 
 
-# What HAT's leaky ReLU leaves of a value x in the difference of its answers to x and -x.
+# The factor of x in the difference of HAT's leaky ReLU at x and at -x.
 _LEAKY_GAIN = 1.01
 
 
@@ -112,8 +112,8 @@ def start_as_enlargement(network: nn.Module) -> None:
     """Set weights of a network of `build_hat`, enlarging 4 times, so that it starts by enlarging its input.
 
     The colours pass through the first convolution and the skip over the body, and every enlarging layer
-    doubles them bilinearly; all else is random and unused, so training begins with what the body adds. From
-    the usual random weights a network needs thousands of samples to pass on as much as colours.
+    doubles them bilinearly; all else is random and unused, so training begins with what the body adds. With
+    the usual random weights a network needs thousands of samples to learn even the colours.
     """
     colours = 3
     names = (
@@ -130,7 +130,7 @@ def start_as_enlargement(network: nn.Module) -> None:
     for colour in range(colours):
         after_body[colour] = 0
         _pass(first, colour, colour)
-        # A colour and its negative: together they survive the activation that follows.
+        # A colour and its negative: together they pass the activation that follows.
         for sign, channel in ((1, colour), (-1, colours + colour)):
             _pass(before, channel, colour, sign)
             for layer in doubling:
@@ -158,7 +158,7 @@ def _bilinear(phase: int) -> Tensor:
 def load_hat(path: Path) -> LoadedNetwork:
     """Load an official HAT checkpoint (`params_ema` preferred), or one trained here.
 
-    The shape is read off the weights. Two numbers are not in them and take the values of every official
+    The shape follows from the weights. Two numbers are not in them and take the values of every official
     model: `conv_scale` 0.01 and `img_range` 1.
 
     Raises:
@@ -174,6 +174,6 @@ def load_hat(path: Path) -> LoadedNetwork:
 @contextmanager
 def _without_its_warning() -> Iterator[None]:
     with warnings.catch_warnings():
-        # spandrel's HAT calls torch.meshgrid without `indexing`; nothing that a user could change.
+        # spandrel's HAT calls torch.meshgrid without `indexing`, which users cannot change.
         warnings.filterwarnings("ignore", "torch.meshgrid", UserWarning)
         yield

@@ -17,7 +17,7 @@ CITATION = "Chen et al.: Activating More Pixels in Image Super-Resolution Transf
 
 
 class HatOptions(TeacherOptions):
-    """What `mdlp-bench train hat` can be told.
+    """The options of `mdlp-bench train hat`.
 
     Attributes:
         config: `plate` is a network that trains on a CPU, 28 x 56 to 112 x 224.

@@ -1,4 +1,4 @@
-"""What single-image networks see of a sample's frames, and how those trained here become methods."""
+"""The input of single-image networks, and how networks trained here become methods."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from mdlp_bench.metrics.protocol import WORKING_SIZE, to_working_size
 NetworkT = TypeVar("NetworkT", bound=nn.Module)
 
 FramePolicy = Literal["last", "best", "mean"]
-"""What a single-image method sees: the last of the first three frames, the sharpest one, or their mean."""
+"""The input of a single-image method: the last of the first three frames, the sharpest one, or their mean."""
 
 POLICY_WORDS: Final[Mapping[FramePolicy, str]] = MappingProxyType(
     {
@@ -37,7 +37,7 @@ POLICY_WORDS: Final[Mapping[FramePolicy, str]] = MappingProxyType(
 
 
 def single_image(frames: Sequence[ImageU8], policy: FramePolicy) -> ImageU8:
-    """The image a single-image method sees of frames uint8 [H, W, 3]; at the working size for `mean`."""
+    """The input image from frames uint8 [H, W, 3]; at the working size for `mean`."""
     if policy == "last":
         return frames[-1]
     if policy == "best":
@@ -47,7 +47,7 @@ def single_image(frames: Sequence[ImageU8], policy: FramePolicy) -> ImageU8:
 
 
 def single_image_view(policy: FramePolicy, size: tuple[int, int]) -> View:
-    """What a single-image network sees: one image per sample, at a height and width."""
+    """The input of a single-image network: one image per sample, at a height and width."""
 
     def view(batch: FrameBatch) -> npt.NDArray[np.uint8]:
         return np.stack([resize(single_image(frames[:3], policy), size) for frames in batch.native])

@@ -17,7 +17,7 @@ _NETWORKS = {"955": SRCNN_955, "915": SRCNN_915}
 
 
 class SrcnnOptions(TeacherOptions):
-    """What `mdlp-bench train srcnn` can be told.
+    """The options of `mdlp-bench train srcnn`.
 
     Attributes:
         config: Kernels: `955` or `915`.
@@ -43,7 +43,7 @@ def trainable(options: Mapping[str, Any]) -> RegressionTrainable:
 def start_as_identity(network: Srcnn) -> None:
     """Set weights so that the network returns its input: the colours pass, all else is random and unused.
 
-    From the paper's weights of 0.001 a network needs many millions of samples to pass on as much as colours.
+    From the paper's weights of 0.001 a network needs many millions of samples to learn even the colours.
     """
     colours = network.config.num_channels
     for layer in (network.conv1, network.conv2):

@@ -1,6 +1,6 @@
-"""LP-Diff with one part taken out, and whole, all trained by one short recipe.
+"""LP-Diff without one of its parts, and complete, all trained by one short recipe.
 
-The recipe is `recipes/lp-diff/ablation.yaml`. What stands in a removed part's place is said where it is
+The recipe is `recipes/lp-diff/ablation.yaml`. The replacement of a removed part is described where it is
 built: `PairConv` for ICAM, unchanged features for TEM, plain means for DFM (`conditioner.Conditioner`). These
 are the paper's experiments 2 to 4; they are compared with the whole network of the same budget, not with the
 longer trained `lp-diff`.

@@ -29,7 +29,7 @@ def load(path: Path) -> LPDiff:
 def load_released(path: Path, norm_groups: int = 32) -> LPDiff:
     """Read a generator checkpoint of the release (`I<iter>_E<epoch>_gen.pth`), in evaluation mode.
 
-    The configuration is read off the tensors: channels, levels, blocks, where attention sits and the noise
+    The configuration follows from the tensors: channels, levels, blocks, where attention sits and the noise
     schedule. Only the number of norm groups leaves no trace.
 
     Args:

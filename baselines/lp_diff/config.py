@@ -1,4 +1,4 @@
-"""What an LP-Diff network is made of: one frozen, serialisable description."""
+"""The configuration of an LP-Diff network: one frozen, serialisable description."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ class LPDiffConfig(BaseModel):
 
     @property
     def condition_channels(self) -> int:
-        """Channels of what the U-Net sees beside x_t."""
+        """Channels of the U-Net's input beside x_t."""
         return 3 + (3 * self.n_frames if self.see_frames else 0)
 
     @model_validator(mode="after")

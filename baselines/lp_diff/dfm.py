@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 
 def _median(x: Tensor, dim: int) -> tuple[Tensor, Tensor]:
-    """`x.median(dim)`: the lower median and where it is."""
+    """`x.median(dim)`: the lower median and its index."""
     if x.device.type != "cpu" or x.dtype != torch.float32:
         found = x.median(dim)
         return found.values, found.indices
@@ -61,7 +61,7 @@ class DFM(nn.Module):
 
     Two paths see the average, maximum and median of every stream. The channel path pools over space and mixes
     the 3 M C statistics with a linear layer; the spatial path pools over channels and mixes the 3 M maps with
-    a 3 x 3 convolution. Each gives one logit a stream, and a softmax across the streams follows:
+    a 3 x 3 convolution. Each gives one logit per stream, and a softmax across the streams follows:
 
         w = (softmax_M(Linear(pool_space)) + softmax_M(Conv(pool_channels))) / 2,   fused = sum_m w_m x_m
 
@@ -99,7 +99,7 @@ class DFM(nn.Module):
 
 
 class MeanFusion(nn.Module):
-    """Stands in for DFM where it is switched off (ablation exp4): every stream has the weight 1 / M."""
+    """Replaces DFM where it is switched off (ablation exp4): every stream has the weight 1 / M."""
 
     def forward(self, streams: Sequence[Tensor]) -> Tensor:
         """Fuse M streams [B, C, H, W] into one."""

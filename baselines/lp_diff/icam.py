@@ -15,7 +15,7 @@ def tokens(maps: Tensor) -> Tensor:
 
 
 class ICAM(nn.Module):
-    """Bring what an earlier frame shows to the places of the later frame.
+    """Align the features of an earlier frame with the places of the later frame.
 
         Q = W_q f_later,   K, V = W_k f_earlier, W_v f_earlier
         F = Linear(softmax(Q' K'^T / sqrt(C)) V + Q) + f_earlier,   (Q', K') = 2 w * (Q, K),  w = DFM weights
@@ -68,7 +68,7 @@ class ICAM(nn.Module):
 
 
 class PairConv(nn.Module):
-    """Stands in for ICAM where it is switched off (ablation exp2): fuses the two frames place by place.
+    """Replaces ICAM where it is switched off (ablation exp2): fuses the two frames place by place.
 
         F = Conv1x1([f_earlier, f_later]) + f_earlier
 

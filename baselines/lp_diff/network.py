@@ -27,7 +27,7 @@ __all__ = ["LPDiff", "LPDiffConfig", "TrainingLosses"]
 
 @dataclass(frozen=True)
 class TrainingLosses:
-    """What one training step compares; every loss is a mean per sample, [B].
+    """The losses of one training step, each a mean per sample, [B].
 
     Attributes:
         noise: L1 between the U-Net's output and its target.

@@ -34,7 +34,7 @@ def visible(noisy: Tensor, level: Tensor) -> Tensor:
 
 
 def target(prediction: Prediction, x0: Tensor, noise: Tensor, level: Tensor) -> Tensor:
-    """What the U-Net's output is compared with."""
+    """The target of the U-Net's output."""
     if prediction == "eps":
         return noise
     if prediction == "x0":

@@ -101,7 +101,7 @@ class ReleasedCrossAttention(nn.Module):
             part.unflatten(2, (self.heads, -1)).transpose(1, 2)
             for part in (query, self.k_linear(source), self.v_linear(source))
         ]
-        # Spelt out: the fused CPU kernel rounds twenty times more coarsely against the released numbers.
+        # Written out, because the fused CPU kernel deviates twenty times more from the released numbers.
         scores = (parts[0] @ parts[1].transpose(2, 3) / math.sqrt(parts[0].shape[-1])).softmax(-1)
         attended = (scores @ parts[2]).transpose(1, 2).flatten(2)
         hidden = self.norm1(self.out_linear(attended) + query)
@@ -249,7 +249,7 @@ def released_buffers(schedule: Schedule) -> dict[str, Tensor]:
 
 
 def released_config(state: dict[str, Tensor], norm_groups: int, path: Path) -> LPDiffConfig:
-    """The configuration of a released state dict, read off its tensors.
+    """The configuration of a released state dict, from its tensors.
 
     Args:
         state: Parameter name to tensor.

@@ -1,8 +1,8 @@
 """Samplers over the continuous noise level.
 
-Each walks a list of levels from noise to the clean residual and asks for x_0 at every level but the last, so
-it serves noise, x_0 and v prediction alike. All randomness comes from one generator per sample: a sample's
-draws do not depend on what else is in its batch.
+Each walks a list of levels from noise to the noise-free residual and asks for x_0 at every level but the
+last, so it serves noise, x_0 and v prediction alike. All randomness comes from one generator per sample: a
+sample's draws do not depend on what else is in its batch.
 """
 
 from __future__ import annotations
@@ -83,8 +83,8 @@ def deterministic(denoise: Denoise, x: Tensor, levels: Sequence[float], *, secon
         x_b = (sigma_b / sigma_a) x_a + (b - a sigma_b / sigma_a) D
 
     First order takes D = x_0(x_a). Second order extrapolates from the step before, with h the widths of both
-    in half log-SNR: D = x_0 + h / (2 h_before) (x_0 - x_0_before); its first step, one that leaves a
-    level of 0 and the last one, which jumps to the clean residual, stay of first order.
+    in half log-SNR: D = x_0 + h / (2 h_before) (x_0 - x_0_before); its first step, one that leaves a level of
+    0 and the last one, which jumps to the noise-free residual, stay of first order.
     """
     previous: Tensor | None = None
     width_before = math.nan

@@ -1,4 +1,4 @@
-"""What LP-Diff learns: psi, the residual's noise stage, and how the restored image looks and reads."""
+"""The training of LP-Diff: losses on psi, on the noise stage, and on the look and text of the image."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from mdlp_bench.training.trainable import Trainable, TrainingBatch
 
 
 class LPDiffOptions(TeacherOptions):
-    """What `mdlp-bench train lp-diff` can be told beside the common configuration.
+    """The options of `mdlp-bench train lp-diff` beside the common configuration.
 
     Attributes:
         config: Size of the network.
         network: Fields of `LPDiffConfig` to set differently.
         phase: `psi` trains the conditioning network alone; `joint` both networks, so that psi also learns
             from the residual's loss; `diffusion` the U-Net alone on a finished psi.
-        terminal: Share of samples at the last noise level, where sampling starts. A sampler of few steps
-            spends most of its work there; uniform times spend most of theirs where x_t shows the answer.
+        terminal: Share of samples at the last noise level, where sampling starts. A sampler of few steps does
+            most of its work there, while uniform times are mostly levels at which x_t shows the answer.
         psi: Weight of L1 between psi and the ground truth in the joint phase. The released code has none,
             and its psi drifts away from the plate.
         reader: Weight of the reader loss on the restored image (psi + predicted residual); 0 for none.

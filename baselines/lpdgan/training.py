@@ -25,7 +25,7 @@ _SCALES: Final = (1, 2, 4, 8)
 
 
 class LpdganOptions(TeacherOptions):
-    """What `mdlp-bench train lpdgan` can be told.
+    """The options of `mdlp-bench train lpdgan`.
 
     Attributes:
         config: `plate` is a network that trains on a CPU.

@@ -25,7 +25,7 @@ from mdlp_bench.training.trainable import TrainingBatch
 
 
 class RealEsrganOptions(TeacherOptions):
-    """What `mdlp-bench train real-esrgan` can be told.
+    """The options of `mdlp-bench train real-esrgan`.
 
     Attributes:
         config: `plate` is the official compact network, 28 x 56 to 112 x 224.

@@ -53,7 +53,7 @@ class ResDiffChain:
 
     Args:
         schedule: The released one by default.
-        prediction: What networks predict: the noise, as released, or the clean residual x0.
+        prediction: What networks predict: the noise, as released, or the residual x0.
     """
 
     def __init__(self, schedule: ResDiffSchedule | None = None, prediction: Prediction = "noise") -> None:
@@ -100,7 +100,7 @@ class ResDiffChain:
         """Mean error of what is predicted, to a power, a scalar; and the restored image it stands for.
 
         Args:
-            network: Maps (cat(prediction, noisy), level) to the noise or the clean residual.
+            network: Maps (cat(prediction, noisy), level) to the noise or the residual.
             prediction: The frozen CNN's output [B, 3, H, W], values about -1..1.
             target: Ground truth, same shape, -1..1.
             level: Noise levels [B, 1], from `draw_levels`.
@@ -152,7 +152,7 @@ class ResDiffChain:
         """Restore: the CNN's prediction plus a residual sampled from noise.
 
         Args:
-            network: Maps (cat(prediction, noisy), level) to the noise or the clean residual.
+            network: Maps (cat(prediction, noisy), level) to the noise or the residual.
             prediction: The CNN's output [B, 3, H, W], values about -1..1.
             seeds: One per sample; a sample's result depends on its own seed alone.
             steps: Network calls, 1..T.

@@ -23,7 +23,7 @@ STEPS = 1
 
 
 class ResDiffOptions(TeacherOptions):
-    """What `mdlp-bench train resdiff` can be told.
+    """The options of `mdlp-bench train resdiff`.
 
     Attributes:
         config: `plate` is a U-Net that trains on a CPU.

@@ -45,8 +45,8 @@ class ResDiffUNetConfig(BaseModel):
         unshuffle: Blocks of so many pixels each way become channels before the first level; the release
             works on pixels.
         orthonormal: See `FrequencySplitter`.
-        prediction: What the output stands for: the noise, as released, or the clean residual, whose errors
-            a sampler of few steps does not multiply.
+        prediction: What the output stands for: the noise, as released, or the residual, whose errors a
+            sampler of few steps does not multiply.
         schedule: Of the noise; see `ResDiffChain`.
         scale_noisy: Show the noisy residual times its level, so that little is seen of what is nearly all
             noise. As released it is seen as it is, and the U-Net has to learn not to draw the noise.

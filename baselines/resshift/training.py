@@ -29,7 +29,7 @@ CITATION = (
 
 
 class ResShiftOptions(TeacherOptions):
-    """What `mdlp-bench train resshift` can be told.
+    """The options of `mdlp-bench train resshift`.
 
     Attributes:
         config: `plate` works at 112 x 224; `plate-unshuffled` on 4 x 4 blocks, at a small part of the cost.

@@ -206,7 +206,7 @@ def bench(
     seeds: Annotated[
         int,
         typer.Option(
-            "--seeds", min=1, help="Seeds that methods which depend on theirs are scored over; use 5 or more."
+            "--seeds", min=1, help="Number of seeds for methods that depend on their seed; use 5 or more."
         ),
     ] = 1,
     metric: MetricOption = None,
@@ -289,7 +289,7 @@ def compare(
         str | None,
         typer.Option(
             "--sort",
-            help="Column that orders the rows, best first; given: as the runs are named.",
+            help="Column that orders the rows, best first; given: in the order of the runs.",
             show_default="the ranking",
         ),
     ] = None,
@@ -373,7 +373,7 @@ def plot(
         typer.Option("--out", "-o", help="The figure: .pdf, .svg or .png.", show_default="KIND.pdf"),
     ] = None,
     metric: Annotated[
-        str, typer.Option("--metric", help="What ned-cost and layout-bars show: ned, acc, psnr, ...")
+        str, typer.Option("--metric", help="Metric of ned-cost and layout-bars: ned, acc, psnr, ...")
     ] = "ned",
 ) -> None:
     """Draw a figure of runs for a paper."""

@@ -33,7 +33,9 @@ def calibrate(
     plates: Annotated[int, typer.Option(min=100, help="Rendered plates to read.")] = 2000,
     runs: Annotated[
         list[Path] | None,
-        typer.Option("--runs", help="Folder with runs: say what the reader's confidences are worth on each."),
+        typer.Option(
+            "--runs", help="Folder with runs: show how reliable the reader's confidences are on each."
+        ),
     ] = None,
     error_rate: Annotated[
         float, typer.Option(min=0.001, max=0.5, help="Share of wrong readings allowed, with --runs.")
@@ -47,8 +49,8 @@ def calibrate(
     The share of hallucinations counts readings with at least that confidence. It goes into the descriptor of
     a Reader, or as believed_from into the JSON beside an ONNX network.
 
-    With --runs nothing is read: for each method it says how many of its readings that threshold believes, how
-    many of those are wrong, and from which confidence this method's readings could be believed.
+    With --runs nothing is read. For each method the table shows how many of its readings pass the threshold,
+    how many of those are wrong, and from which confidence this method's readings could be believed.
     """
     if runs:
         _calibrate_methods(reader, runs, error_rate, as_json)
@@ -65,7 +67,7 @@ def calibrate(
         return
     typer.echo(f"{plates} rendered plates, {found.exact:.1%} read exactly")
     if found.believed_from is None:
-        typer.echo("even its most confident readings are wrong more often than once in a hundred, or too few")
+        typer.echo("more than one in a hundred of its most confident readings is wrong, or there are too few")
     else:
         typer.echo(f"believed_from: {found.believed_from} ({found.believed:.1%} of the readings)")
 

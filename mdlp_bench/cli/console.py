@@ -1,4 +1,4 @@
-"""What commands show: notes on standard error, tables on standard output."""
+"""Output of commands: notes on standard error, tables on standard output."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def counted(count: int, what: str, several: str | None = None) -> str:
 
 
 def tell_unreadable(samples: Samples) -> None:
-    """Name on standard error the labels that say no text, which text scores leave out; the first few."""
+    """Show on standard error the first few labels without a text, which text scores leave out."""
     found = [problem.message for problem in samples.listing_problems() if problem.code == "text-unreadable"]
     for message in found[:_SHOWN]:
         typer.echo(f"note: {message}", err=True)
@@ -31,7 +31,7 @@ def tell_unreadable(samples: Samples) -> None:
 
 
 def tell_readers(texts_read: Mapping[str, int], n_texts: int) -> None:
-    """Which readers can know the texts of a data set, in one line."""
+    """Show in one line which readers can know the texts of a data set."""
     if not n_texts:
         return
     by_count: dict[int, list[str]] = {}

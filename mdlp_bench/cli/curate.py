@@ -79,7 +79,7 @@ def pair_tracks(
     tracks: Annotated[
         Path,
         typer.Argument(
-            help="Folder of tracks (a folder of frames each), or a CSV, TSV or Parquet table with the "
+            help="Folder of tracks (one folder of frames per track), or a CSV, TSV or Parquet table with the "
             "columns track_id, frame_index, path and optionally box, corners, timestamp, text.",
             show_default=False,
         ),
@@ -95,10 +95,10 @@ def pair_tracks(
         ),
     ] = None,
     frames: Annotated[
-        int | None, typer.Option("--frames", help="Degraded frames a triplet.", show_default="3")
+        int | None, typer.Option("--frames", help="Degraded frames per triplet.", show_default="3")
     ] = None,
     triplets: Annotated[
-        int | None, typer.Option("--triplets", help="Triplets a track at most.", show_default="1")
+        int | None, typer.Option("--triplets", help="Maximum number of triplets per track.", show_default="1")
     ] = None,
     stride: Annotated[
         int | None,
@@ -108,7 +108,7 @@ def pair_tracks(
         list[str] | None,
         typer.Option(
             "--reader",
-            help="Reader that votes on the text and tells legible frames; repeat for more. crnn, ppocrv4, "
+            help="Reader that votes on the text and finds legible frames; repeat for more. crnn, ppocrv4, "
             "clpr, onnx:PATH or file.py:function.",
             show_default="none",
         ),
@@ -167,7 +167,7 @@ def split_data(
         bool,
         typer.Option(
             "--keep",
-            help="Keep the splits there are; move plates that leak, whole, into the largest of theirs.",
+            help="Keep the existing splits; move each plate that leaks into the largest of its splits.",
         ),
     ] = False,
     source: SourceOption = None,
@@ -277,7 +277,7 @@ def triage_data(
     limit: LimitOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say which plates are readable as captured, need restoring, or cannot be read at all."""
+    """Find which plates are readable as captured, need restoring, or cannot be read at all."""
     from mdlp_bench.curate.triage import triage
     from mdlp_bench.data import open_samples
     from mdlp_bench.readers import AUTO, load_reader, reader_for
@@ -322,7 +322,7 @@ def label_data(
     workers: WorkersOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Read the plates of a data set without texts: OUT/labels.csv, and a page for the doubtful ones.
+    """Read the plates of a data set without texts; write OUT/labels.csv and a page for the doubtful ones.
 
     Texts are taken where the readers agree; see docs/curation.md. Exit code 1 when labels that were there
     contradict the readers.
@@ -437,7 +437,7 @@ def _print_split(report: SplitReport, out: Path) -> None:
         )  # fmt: skip
     console.print(table)
     if report.repaired:
-        console.print(f"{counted(len(report.repaired), 'group')} were in several splits and are whole now")
+        console.print(f"{counted(len(report.repaired), 'group')} were in several splits and are now in one")
     if report.left_out:
         console.print(
             f"{report.left_out:,} samples cannot be read and were left out; `data inspect` says why"
@@ -454,8 +454,8 @@ def _print_labels(found: LabelReport, out: Path) -> None:
     console.print(table)
     if "label" in found.counts:
         console.print(
-            f"of the labelled plates the readers are sure of {found.sure_of_labelled:,}, "
-            f"{len(found.conflicts):,} of them otherwise"
+            f"the readers are sure of {found.sure_of_labelled:,} labelled plates, "
+            f"{len(found.conflicts):,} of them with another text"
         )
     groups = {
         "{} that the readers contradict": (
@@ -477,7 +477,7 @@ def _print_labels(found: LabelReport, out: Path) -> None:
     settle = sum(found.counts.get(status, 0) for status in ("doubtful", "unreadable")) + len(found.conflicts)
     console.print(f"labels: {out / 'labels.csv'}")
     if settle:
-        console.print(f"to settle by hand: {counted(settle, 'plate')} in {out / 'doubtful.html'}")
+        console.print(f"for a person to decide: {counted(settle, 'plate')} in {out / 'doubtful.html'}")
 
 
 def _print_audit(found: Audit) -> None:

@@ -77,7 +77,7 @@ def open_data(
     limit: LimitOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say which layout a path has and what it lists, without reading images."""
+    """Show the layout of a path and what it lists, without reading images."""
     from mdlp_bench.data import open_samples
     from mdlp_bench.data.opening import layout_of
     from mdlp_bench.data.sources.registry import SOURCES
@@ -122,7 +122,7 @@ def inspect_data(
     limit: LimitOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Read everything once: counts, sizes, layouts, problems. Exit code 1 when something is to be fixed."""
+    """Read everything once: counts, sizes, layouts, problems. Exit code 1 when something needs fixing."""
     from mdlp_bench.data import open_samples
     from mdlp_bench.data.inspect import inspect
     from mdlp_bench.readers.reach import texts_read

@@ -71,7 +71,9 @@ def study(
             "too) or render@RECIPE. RECIPE is a name or a YAML file.",
         ),
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for report, figures and made sets.")],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Folder for the report, figures and sets that recipes make.")
+    ],
     samples: Annotated[
         int,
         typer.Option(
@@ -128,14 +130,14 @@ def study(
         from mdlp_bench.gap.transfer import TransferPlan
 
         if loaded is None:
-            raise ReaderError("--methods needs a --reader: what methods cost is told by what can be read")
+            raise ReaderError("--methods needs a --reader, because methods are compared by what can be read")
         # The Accelerator of a training reads the flag by itself, a state does not: without it every one of
         # several processes on CPUs would take itself for the first.
         state = PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU"))
         with state.main_process_first():
             sets = open_sets(specs, out, limit=samples, seed=seed, labels=labels, engine=used)
             plan = TransferPlan.of(_listed(methods), sets, out, steps=train_budget, limit=samples, seed=seed)
-        # All processes train; the first one does the rest.
+        # All processes train; only the first one continues after that.
         from mdlp_bench.progress import shown
 
         with shown(state.is_main_process):
@@ -170,7 +172,7 @@ _FIT_EXAMPLES = """Examples:\n
 @app.command(epilog=_FIT_EXAMPLES)
 def fit(
     real: RealOption,
-    recipe: Annotated[str, typer.Option("--recipe", help="Where the fit starts: a recipe or a YAML file.")],
+    recipe: Annotated[str, typer.Option("--recipe", help="Start of the fit: a recipe or a YAML file.")],
     out: Annotated[
         Path, typer.Option("--out", "-o", help="The fitted recipe (.yaml); report and log go beside it.")
     ],
@@ -186,9 +188,9 @@ def fit(
     workers: WorkersOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Fit the strengths of a recipe to real frames, and say what it gains on plates held out.
+    """Fit the strengths of a recipe to real frames, and show the gain on plates held out.
 
-    The same command goes on with a stopped fit, and with one that is to get more trials.
+    The same command continues a stopped fit, also with more trials.
     """
     from mdlp_bench.engine import engine_named
     from mdlp_bench.errors import DataError

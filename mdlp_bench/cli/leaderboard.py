@@ -44,7 +44,10 @@ _PACK_EXAMPLES = """Examples:\n
 @app.command(epilog=_PACK_EXAMPLES)
 def pack(
     predictions: Annotated[
-        Path, typer.Argument(help="What `predict` wrote, or a folder of <sample_id>.png.", show_default=False)
+        Path,
+        typer.Argument(
+            help="The folder that `predict` wrote, or a folder of <sample_id>.png.", show_default=False
+        ),
     ],
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="The zip to write. Required without --template.")
@@ -53,7 +56,8 @@ def pack(
         Path | None, typer.Option("--form", help="The form.", show_default="PREDICTIONS/submission.yaml")
     ] = None,
     init: Annotated[
-        bool, typer.Option("--init", help="Ask for what --set does not say, and write the form first.")
+        bool,
+        typer.Option("--init", help="Ask for the fields that --set does not give, and write the form first."),
     ] = False,
     template: Annotated[
         Path | None,
@@ -81,7 +85,7 @@ def pack(
         raise SubmissionError(f"--set {wrong[0]}: write FIELD=ANSWER, e.g. --set contact=me@example.org")
     given = {field.strip(): answer for field, _, answer in parts}
     if given and not (init or template):
-        raise SubmissionError("--set belongs to --init or --template; a form that is there is edited")
+        raise SubmissionError("--set goes with --init or --template; edit an existing form")
     if template is not None:
         write_text(template, packing.template(predictions, run, given))
         typer.echo(f"form to fill in: {template}")
@@ -109,7 +113,7 @@ _PATIENCE_S = 20.0
 
 
 def _asker() -> Callable[[str, str, str], str]:
-    """What asks: prompts on a terminal; elsewhere lines of standard input, never waited for without end."""
+    """How to ask: prompts on a terminal, elsewhere lines of standard input, with a limit on the waiting."""
     from mdlp_bench.errors import SubmissionError
 
     if sys.stdin.isatty():
@@ -198,8 +202,8 @@ def new_board(
     labels: LabelsOption = None,
     store: StoreOption = _STORE,
     reader: ReaderOption = None,
-    about: Annotated[str, typer.Option("--about", help="What the board is for, a sentence.")] = "",
-    source: Annotated[str, typer.Option("--source", help="Where the data set can be had.")] = "",
+    about: Annotated[str, typer.Option("--about", help="What the board is for, in one sentence.")] = "",
+    source: Annotated[str, typer.Option("--source", help="Where to get the data set.")] = "",
     sibling: Annotated[
         list[str] | None,
         typer.Option("--sibling", help="A data set with plates or pictures in common; may be repeated."),
@@ -212,7 +216,7 @@ def new_board(
     """Make a board of a data set, also of one that may not be redistributed.
 
     The store then holds ids, hashes of the pictures, texts, readings and scores. Whoever has the data set can
-    add to the board and recompute it: the pictures are known by their hashes.
+    add to the board and recompute it, because the pictures are recognised by their hashes.
     """
     from mdlp_bench.data import open_samples
     from mdlp_bench.harness.plan import ScoringPlan
@@ -285,7 +289,7 @@ _ADD_BENCH_EXAMPLES = """Example:\n
 def add_bench(
     folder: Annotated[
         Path,
-        typer.Argument(help="What `bench` or `demo` wrote.", show_default=False),
+        typer.Argument(help="The folder that `bench` or `demo` wrote.", show_default=False),
     ],
     data: TestSetArgument = None,
     dataset: OldTestSet = None,
@@ -336,7 +340,7 @@ def deprecate(
     reason: Annotated[str, typer.Option("--reason", help="Why; shown on the method's page.")],
     store: StoreOption = _STORE,
 ) -> None:
-    """Withdraw a version: it is ranked no longer, its entries stay."""
+    """Withdraw a version: it is no longer ranked, but its entries stay."""
     from mdlp_bench.leaderboard.add import deprecate as withdraw
     from mdlp_bench.leaderboard.store import Store
 
@@ -356,7 +360,7 @@ def check(
     since: Annotated[
         Path | None,
         typer.Option(
-            "--since", help="An earlier copy of the store: nothing of it may have changed.", file_okay=False
+            "--since", help="An earlier copy of the store, none of which may have changed.", file_okay=False
         ),
     ] = None,
     archives: Annotated[
@@ -451,7 +455,7 @@ def run(
     device: DeviceOption = "cpu",
     precision: PrecisionOption = "fp32",
 ) -> None:
-    """Predict with a submitted method file in a process of its own, limited in time and memory.
+    """Predict with a submitted method file in a separate process with limited time and memory.
 
     It sees frames only. This is NOT a sandbox: the file can do what you can. Run strangers' code in a
     container without network.

@@ -30,7 +30,7 @@ from mdlp_bench.progress import shown
 
 
 class _Left(BaseException):
-    """Carries past Typer what it would end the process for without a word."""
+    """Carries an exception past Typer, which would end the process without a word."""
 
     def __init__(self, cause: BaseException) -> None:
         super().__init__(cause)
@@ -112,7 +112,7 @@ def main() -> None:
         if signum is not None and signal.getsignal(signum) == signal.SIG_DFL:
             signal.signal(signum, _stop)
     if sys.stderr is None:
-        # Also keeps its number from the files that will be opened.
+        # This also keeps its number from files that are opened later.
         sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 - as long as the process
     sys.exit(_outcome())
 
@@ -127,7 +127,7 @@ def _outcome() -> int:
             app()
         except SystemExit as done:
             if isinstance(done.__context__, BrokenPipeError):
-                # What shows tables and help ends the process with 1 when nobody reads on.
+                # Printing tables and help ends the process with 1 when the reader has left.
                 return _left(done.__context__)
             code = done.code if isinstance(done.code, int) else 2
         sys.stdout.flush()

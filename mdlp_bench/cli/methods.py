@@ -29,7 +29,7 @@ def list_methods(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Show every registered method: what it sees and gives, its size and cost, where it comes from."""
+    """Show every registered method: input and output, size and cost, origin."""
     from mdlp_bench.errors import MdlpBenchError
     from mdlp_bench.methods import load_method
     from mdlp_bench.methods.registry import describe_methods

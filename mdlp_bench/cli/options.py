@@ -8,7 +8,7 @@ from typing import Annotated, Final
 import typer
 
 DEFAULT_LPIPS: Final = "squeeze"
-"""The net of LPIPS for which nobody asked: `ScoringPlan.from_names`' too, which a test compares."""
+"""The default net of LPIPS, equal to that of `ScoringPlan.from_names`, which a test compares."""
 
 DataArgument = Annotated[
     str,
@@ -42,7 +42,7 @@ ThresholdsOption = Annotated[
     ),
 ]
 OldOut = Annotated[Path | None, typer.Argument(hidden=True)]
-"""Where commands took OUT in version 0.1."""
+"""The place where commands took OUT in version 0.1."""
 TestSetArgument = Annotated[
     Path | None, typer.Argument(metavar="DATA", help="The test set.", show_default=False)
 ]
@@ -51,7 +51,7 @@ OldTestSet = Annotated[Path | None, typer.Option("--dataset", "-d", hidden=True)
 
 
 def moved(given: Path | None, old: Path | None, now: str, before: str) -> Path | None:
-    """What was given under its present spelling, or under the one of version 0.1 (with a hint).
+    """A value given under its present spelling, or under that of version 0.1 (with a hint).
 
     Args:
         given: Under the present spelling.
@@ -66,12 +66,14 @@ def moved(given: Path | None, old: Path | None, now: str, before: str) -> Path |
         return given
     if given is not None:
         raise typer.BadParameter(f"give it once, as {now}")
-    typer.echo(f"hint: write {now} instead of {before}; the next version will not know the old way", err=True)
+    typer.echo(
+        f"hint: write {now} instead of {before}; the next version will not accept the old form", err=True
+    )
     return old
 
 
 def required(given: Path | None, now: str) -> Path:
-    """What must be given.
+    """A value that must be given.
 
     Raises:
         BadParameter: It is not.
@@ -132,7 +134,7 @@ ProtocolOption = Annotated[
 FidOption = Annotated[
     bool,
     typer.Option(
-        "--fid/--no-fid", help="FID and KID too, when Inception's weights are there; 0.2 s an image and CPU."
+        "--fid/--no-fid", help="FID and KID too, when Inception's weights are there; 0.2 s per image and CPU."
     ),
 ]
 EngineOption = Annotated[str, typer.Option("--engine", help="local (processes), or ray (a Ray cluster).")]

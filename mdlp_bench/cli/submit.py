@@ -33,13 +33,13 @@ def lrlpr(
         Path,
         typer.Argument(
             metavar="PREDS|READINGS",
-            help="What `predict` wrote, or a CSV file with the columns sample_id,text,confidence.",
+            help="The folder that `predict` wrote, or a CSV file with the columns sample_id,text,confidence.",
             show_default=False,
         ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="The zip file to write.")],
     reader: Annotated[
-        str, typer.Option("--reader", help="What reads predicted images; texts need none.")
+        str, typer.Option("--reader", help="Reader of predicted images; texts need none.")
     ] = "crnn-latin",
 ) -> None:
     """Write a submission to the ICPR 2026 challenge on low-resolution plates (LRLPR)."""
@@ -50,7 +50,9 @@ def lrlpr(
     unread = write_submission(readings, out)
     typer.echo(f"wrote {out}: {counted(len(readings), 'track')}")
     if unread:
-        typer.echo(f"{unread} of them without seven characters: they stand as {UNREAD} with confidence 0")
+        typer.echo(
+            f"{unread} of them have not seven characters and are written as {UNREAD} with confidence 0"
+        )
 
 
 def lrlpr_score(

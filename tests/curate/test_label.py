@@ -260,4 +260,4 @@ def test_the_command_says_what_it_did(mdlp: Path, readers: list[str], tmp_path: 
     output = " ".join(result.output.split())  # wherever the terminal breaks lines
     assert result.exit_code == 0 and "sure" in output and "doubtful.html" in output.replace(" ", "")
     assert "1 text of several samples (one plate seen again, or a misreading): 皖A12345" in output
-    assert "to settle by hand: 2 plates in" in output
+    assert "for a person to decide: 2 plates in" in output
