@@ -359,7 +359,7 @@ def test_sniffing(mdlp: Path, lrlpr: Path, tmp_path: Path, shared_dir: Path) -> 
     with pytest.raises(DataError, match="no source 'x'; there are: parquet, mdlp"):
         open_samples(mdlp, source="x")
     shutil.copytree(lrlpr / "train", mdlp / "more")
-    with pytest.raises(DataError, match=r"holds several data sets: more .lrlpr., train .mdlp."):
+    with pytest.raises(DataError, match=r"the folder itself .mdlp or lrlpr., more .lrlpr., train .mdlp."):
         open_samples(mdlp)
     assert len(open_samples(mdlp, source="mdlp")) == 4
 

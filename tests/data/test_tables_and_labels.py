@@ -457,6 +457,12 @@ def test_a_folder_of_several_data_sets_is_refused_with_their_list(mdlp: Path, tm
     (tmp_path / "crops/皖A12345.png").unlink()
     with pytest.raises(DataError, match=r"the folder d in it is mdlp; open that"):
         open_samples(tmp_path)
+    picture(mdlp / "crops/皖A12345.png")
+    with pytest.raises(
+        DataError, match=r"several data sets: the folder itself \(mdlp\), crops \(crops\); open one"
+    ):
+        open_samples(mdlp)
+    assert len(open_samples(mdlp, source="mdlp")) == 3
     for name in ("x/A", "y/B"):
         picture(tmp_path / f"deep/{name}/val/Inputs/0001/img_1.png")
     with pytest.raises(DataError, match=r"several data sets: x/A \(mdlp\), y/B \(mdlp\)"):

@@ -159,7 +159,8 @@ def sniff(path: Path) -> Source:
     inside = _data_sets_in(path, fits[0] if len(fits) == 1 else None)
     where = printable(str(path))
     if len(inside) > 1 or (inside and fits):
-        shown = ", ".join(f"{name} ({layout})" for name, layout in inside.items())
+        whole = {"the folder itself": " or ".join(source.name for source in fits)} if fits else {}
+        shown = ", ".join(f"{name} ({layout})" for name, layout in (whole | inside).items())
         raise DataError(
             f"{where}: holds several data sets: {shown}; open one of them (--source forces a layout)"
         )
