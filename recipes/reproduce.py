@@ -76,7 +76,10 @@ def results(
     mdlp: Annotated[Path | None, typer.Option("--mdlp", help="Real triplets with texts.")] = None,
     lpblur: Annotated[Path | None, typer.Option("--lpblur", help="LPBlur's test pairs with texts.")] = None,
     beside: Annotated[
-        list[str] | None, typer.Option("--beside", help="Another method on LPBlur, e.g. a folder; repeat.")
+        list[Path] | None,
+        typer.Option(
+            "--beside", help="What another method restored of LPBlur, a folder of <name>.png; repeat."
+        ),
     ] = None,
     page: Annotated[Path, typer.Option("--page", help="The page whose marked parts are replaced.")] = Path(
         "docs/results.md"
@@ -142,11 +145,12 @@ def results(
         pages.put(page, "degradations", pages.degradations_part(bench(methods, mb.open(mixed), "mixed")))
     if "ablation" in wanted and parts:
         pages.put(page, "ablation", pages.compact_part(bench(parts, rendered(), "ablation"), minutes))
-    for part, folder, others in (("mdlp", mdlp, ()), ("lpblur", lpblur, beside or ())):
+    for part, folder, others in (("mdlp", mdlp, []), ("lpblur", lpblur, beside or [])):
         if part in wanted:
             if folder is None:
                 raise DataError(f"the part {part} needs --{part} FOLDER")
-            found = bench([*methods, *others], mb.open(folder), part)
+            samples = pages.restored_by_all(mb.open(folder), others)
+            found = bench([*methods, *map(str, others)], samples, part)
             pages.put(page, part, pages.compact_part(found, minutes))
     typer.echo(f"wrote {page}")
 

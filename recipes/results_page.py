@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -11,7 +11,8 @@ from typing import Final
 import numpy as np
 from confusion_figure import draw_confusion
 
-from mdlp_bench.errors import RunError
+from mdlp_bench.data.samples import Samples
+from mdlp_bench.errors import DataError, RunError
 from mdlp_bench.files import atomic_path, write_bytes, write_text
 from mdlp_bench.harness.breakdown import breakdown
 from mdlp_bench.harness.compare import RunComparison
@@ -25,6 +26,7 @@ from mdlp_bench.metrics.text import Confusion, confusion
 
 PARTS: Final = ("rendered", "degradations", "ablation", "mdlp", "lpblur")
 LOGS: Final = Path(__file__).with_name("logs")
+STARTED: Final = {"lp-diff-long": "lp-diff"}
 _MISTAKES: Final = 8
 _COMPACT: Final = ("ned", "acc", "hallucination", "psnr", "psnr_aligned", "lpips")
 _TRAINING: Final = Column(key="training", title="Training", unit="CPU min", higher_is_better=None, decimals=0)
@@ -53,13 +55,21 @@ def put(page: Path, part: str, text: str) -> None:
     write_text(page, f"{before}{begin}\n\n{text.strip()}\n\n{end}{after}")
 
 
-def training_minutes(name: str, logs: Path = LOGS) -> float | None:
-    """CPU minutes that the phases of a bundled training took by their logs; None where there are none."""
+def training_minutes(name: str, logs: Path = LOGS, started: Mapping[str, str] = STARTED) -> float | None:
+    """CPU minutes that the phases of a bundled training took by their logs; None where there are none.
+
+    Args:
+        name: The method.
+        logs: A folder per training, a log per phase.
+        started: Trainings that began with the weights of another one, whose minutes count too.
+    """
     found = [
         json.loads(path.read_text(encoding="utf-8").splitlines()[-1])["cpu_seconds"] / 60
         for path in sorted((logs / name).glob("*.jsonl"))
     ]
-    return sum(found) if found else None
+    if not found:
+        return None
+    return sum(found) + (training_minutes(started[name], logs, started) or 0 if name in started else 0)
 
 
 def with_training(table: ScoreTable, comparison: RunComparison, minutes: dict[str, float]) -> ScoreTable:
@@ -125,6 +135,21 @@ def rendered_part(
 def degradations_part(comparison: RunComparison) -> str:
     """NED and PSNR by the recipe of the degradation."""
     return "\n\n".join(to_markdown(breakdown(comparison, "recipe", name)).strip() for name in ("ned", "psnr"))
+
+
+def restored_by_all(samples: Samples, folders: Sequence[Path]) -> Samples:
+    """The samples of which each of the folders has a picture.
+
+    Raises:
+        DataError: There are none.
+    """
+    if not folders:
+        return samples
+    stems = set.intersection(*({path.stem for path in folder.glob("*.png")} for folder in folders))
+    chosen = [name for name in samples.sample_ids if name in stems or name.partition("-")[2] in stems]
+    if not chosen:
+        raise DataError(f"{', '.join(map(str, folders))}: no picture of a sample of {samples.name}")
+    return samples.select(sample_ids=chosen)
 
 
 def compact_part(comparison: RunComparison, minutes: dict[str, float]) -> str:

@@ -10,10 +10,18 @@ import numpy as np
 import pytest
 from conftest import sample_row
 from PIL import Image
-from results_page import compact_part, confusion_of, marks, put, rendered_part, training_minutes
+from results_page import (
+    compact_part,
+    confusion_of,
+    marks,
+    put,
+    rendered_part,
+    restored_by_all,
+    training_minutes,
+)
 
 from mdlp_bench.data.samples import Samples
-from mdlp_bench.errors import RunError
+from mdlp_bench.errors import DataError, RunError
 from mdlp_bench.harness.bench import bench
 from mdlp_bench.harness.plan import ScoringPlan
 from mdlp_bench.harness.published import published_rows
@@ -68,6 +76,21 @@ def test_the_parts_of_the_page(make_samples: Callable[..., Samples], tmp_path: P
         assert (cells["Frame mean"], cells["Bicubic"]) == ("60", "–")
 
 
+def test_methods_are_compared_on_what_all_of_them_restored(
+    make_samples: Callable[..., Samples], tmp_path: Path
+) -> None:
+    samples = make_samples(rows=[sample_row(i, sample_id=f"test-{i}") for i in range(4)])
+    for folder, names in (("a", ("test-0", "2")), ("b", ("2",)), ("c", ())):
+        (tmp_path / folder).mkdir()
+        for name in names:
+            (tmp_path / folder / f"{name}.png").touch()
+    assert restored_by_all(samples, []) is samples
+    assert list(restored_by_all(samples, [tmp_path / "a"]).sample_ids) == ["test-0", "test-2"]
+    assert list(restored_by_all(samples, [tmp_path / "a", tmp_path / "b"]).sample_ids) == ["test-2"]
+    with pytest.raises(DataError, match="no picture of a sample"):
+        restored_by_all(samples, [tmp_path / "c"])
+
+
 def test_a_training_took_what_its_logs_say(tmp_path: Path) -> None:
     for phase, lines in (("one", (30.0, 90.0)), ("two", (30.0,))):
         log = tmp_path / "net" / f"{phase}.jsonl"
@@ -75,6 +98,9 @@ def test_a_training_took_what_its_logs_say(tmp_path: Path) -> None:
         log.write_text("".join(f'{{"step": 1, "cpu_seconds": {seconds}}}\n' for seconds in lines))
     assert training_minutes("net", tmp_path) == 2.0
     assert training_minutes("other", tmp_path) is None
+    (tmp_path / "longer").mkdir()
+    (tmp_path / "longer" / "on.jsonl").write_text('{"step": 1, "cpu_seconds": 60}\n')
+    assert training_minutes("longer", tmp_path, {"longer": "net"}) == 3.0
     assert 200 < (training_minutes("lp-diff") or 0) < 220
 
 
