@@ -203,6 +203,7 @@ class LabelKeys(Generic[K]):
     def __init__(self, rows: Sequence[tuple[LabelRow, str | None]], splits: Collection[str] = ()) -> None:
         self._splits = frozenset(splits)
         self._rows = [(row, *self._meant(row, row.split or split)) for row, split in rows]
+        self._kinds = 0
         self._asked = {_folded(name) for _, _, names in self._rows for name in names}
         self._exact: dict[tuple[int, str], list[tuple[str | None, K]]] = defaultdict(list)
         self._like: dict[tuple[int, str], list[tuple[str | None, K]]] = defaultdict(list)
@@ -216,6 +217,7 @@ class LabelKeys(Generic[K]):
             parts: Names of things in it, which count least and all alike.
             split: Its split.
         """
+        self._kinds = max(self._kinds, len(names) + 1)
         for kind, name in (*enumerate(names), *((len(names), part) for part in parts)):
             if name and (folded := _folded(name)) in self._asked:
                 self._exact[kind, name].append((split, thing))
@@ -267,9 +269,8 @@ class LabelKeys(Generic[K]):
         return split, list(dict.fromkeys((row.key, "/".join(parts), whole, *reversed(parts[-2:]))))
 
     def _find(self, split: str | None, names: Sequence[str]) -> list[tuple[str | None, K]]:
-        kinds = 1 + max((kind for kind, _ in self._exact), default=-1)
         for table, form in ((self._exact, str), (self._like, _folded)):
-            for kind in range(kinds):
+            for kind in range(self._kinds):
                 for name in names:
                     found = table.get((kind, form(name)), ())
                     if matches := [one for one in found if split is None or one[0] in (None, split)]:
