@@ -268,8 +268,8 @@ def gap_study(
     Example:
         >>> import mdlp_bench as mb
         >>> study = mb.gap_study("DATA", ["DATA@bicubic"], "gap", reader=None, folds=2, permutations=19)
-        >>> [gap.name for gap in study.gaps]
-        ['DATA-bicubic']
+        >>> study.gaps[0].name
+        'DATA-bicubic'
     """
     from mdlp_bench.gap.gap_study import open_sets, run_study, write_gap_report
     from mdlp_bench.gap.report_model import GapReport, StudySettings

@@ -15,7 +15,11 @@ PICTURE = Path(__file__).resolve().parents[1] / "images" / "architecture.svg"
 
 ROWS: tuple[tuple[tuple[str, str], ...], ...] = (
     (("__main__", ""),),
-    (("cli", "thin commands; what is heavy is imported when one runs"),),
+    (
+        ("cli", "thin commands"),
+        ("api_data", "mb.pair, split, synthesise"),
+        ("api_leaderboard", "mb.Leaderboard, pack"),
+    ),
     (
         ("leaderboard", "submissions, store, ranks, site"),
         ("gap", "synthetic against real"),
@@ -47,6 +51,7 @@ ROWS: tuple[tuple[tuple[str, str], ...], ...] = (
         ("userfiles", "file.py:name"),
         ("device", "CPU or GPU"),
     ),
+    (("yaml_text", "one reader of YAML files"),),
     (("errors", "one line each, with the remedy"),),
 )
 """Rooms from the top down, with what they hold; a room imports only rooms of rows below its own.
