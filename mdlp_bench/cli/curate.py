@@ -115,6 +115,7 @@ def pair_tracks(
     ] = None,
     config: ThresholdsOption = None,
     order: OrderOption = None,
+    labels: LabelsOption = None,
     limit: Annotated[
         int | None,
         typer.Option("--limit", min=1, help="Only this many tracks.", show_default="all"),
@@ -134,7 +135,7 @@ def pair_tracks(
     given = {option: value for option, value in options.items() if value is not None}
     thresholds = make_config(**(_settings(config) | given))
     report = pair(
-        tracks, out, thresholds, readers=reader or (), order=order, limit=limit, name=name,
+        tracks, out, thresholds, readers=reader or (), order=order, labels=labels, limit=limit, name=name,
         version=version,
         engine=engine_named(engine, workers),
     )  # fmt: skip

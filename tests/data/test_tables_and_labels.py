@@ -426,6 +426,24 @@ def test_labels_of_tracks_that_contradict_give_no_text(tmp_path: Path) -> None:
     ] * 2
 
 
+def test_given_labels_of_tracks_count_more(tmp_path: Path) -> None:
+    for name in ("a/0001", "b/0001", "0002"):
+        picture(tmp_path / f"tracks/{name}/1.png")
+    (tmp_path / "tracks/labels.csv").write_text("0002,皖A12345\na/0001,皖A12345\n", "utf-8")
+    given = tmp_path / "given.csv"
+    given.write_text("track,text\n2,京P20S75\nb\\0001,苏UZ502G\na-0001,#\nc,#\n", "utf-8")
+    tracks = open_tracks(tmp_path / "tracks", labels=given)
+    found = {t.track_id: (t.text, len(t.notes)) for t in tracks if not isinstance(t, BadTrack)}
+    assert found == {"0002": (TEXTS[1], 0), "a-0001": (None, 1), "b-0001": (TEXTS[2], 0)}
+    assert len(tracks.notes) == 1 and "'c' labels no track" in tracks.notes[0]
+    (tmp_path / "t.csv").write_text("track_id,frame_index,path\n0002,1,tracks/0002/1.png\n", "utf-8")
+    (track,) = open_tracks(tmp_path / "t.csv", labels=given)
+    assert not isinstance(track, BadTrack) and track.text == TEXTS[1]
+    given.write_text("x,京P20S75\n", "utf-8")
+    with pytest.raises(DataError, match="none of its lines names a track"):
+        open_tracks(tmp_path / "tracks", labels=given)
+
+
 def test_unreadable_labels_of_tracks_are_notes(tmp_path: Path) -> None:
     picture(tmp_path / "tracks/a/1.png")
     (tmp_path / "tracks/labels.csv").write_text("a,#####\n", "utf-8")

@@ -19,7 +19,7 @@ from mdlp_bench.data.build import build_identity, write_shards
 from mdlp_bench.data.sources.frame_order import OrderRule
 from mdlp_bench.engine import SERIAL, Engine, Loaded
 from mdlp_bench.errors import DataError
-from mdlp_bench.files import atomic_path, sha256_bytes, write_json
+from mdlp_bench.files import atomic_path, sha256_bytes, sha256_file, write_json
 from mdlp_bench.output_folder import unfinished
 from mdlp_bench.progress import progress_bar
 from mdlp_bench.readers.base import Reader
@@ -40,6 +40,7 @@ def pair(
     *,
     readers: Sequence[str] = (),
     order: str | None = None,
+    labels: Path | None = None,
     limit: int | None = None,
     name: str | None = None,
     version: str = "1.0.0",
@@ -56,6 +57,7 @@ def pair(
         config: Thresholds.
         readers: Names or paths of readers (see `load_reader`); their vote is the text where no label is.
         order: How the names of frames are read (see `open_tracks`).
+        labels: A label list whose texts count (see `open_tracks`).
         limit: Only the first tracks, this many.
         name: Name of the data set (default: that of the tracks).
         version: Version of the data set.
@@ -70,20 +72,22 @@ def pair(
         MdlpBenchError: The folder cannot be written.
     """
     config = config or PairingConfig()
-    found = open_tracks(tracks, order)
+    found = open_tracks(tracks, order, labels)
     loaded = Loaded(_load, tuple(readers))
     builder = ReportBuilder(config, [f"{r.descriptor.name} {r.descriptor.version}" for r in loaded.value])
     for note in found.notes:
         builder.add_label_note(note)
     name = name or found.name
     outcomes = engine.map(partial(_paired, config, loaded), islice(found, limit), chunk=_CHUNK)
-    made_by = {
+    made_by: dict[str, Any] = {
         "tracks": found.name,
         "pairing": config.model_dump(mode="json"),
         "readers": [reader.descriptor.model_dump(mode="json") for reader in loaded.value],
         "order": None if order is None else sha256_bytes(repr(OrderRule.parse(order)).encode()),
         "limit": limit,
     }
+    if labels is not None:
+        made_by["labels"] = sha256_file(labels)
     with unfinished(out, build_identity((), name=name, version=version, made_by=made_by)):
         with (
             atomic_path(out / TRACKS_TABLE) as table,

@@ -12,6 +12,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mdlp_bench.curate.tracks.folder import open_folder
+from mdlp_bench.curate.tracks.labelled import with_labels
 from mdlp_bench.curate.tracks.table import open_table
 from mdlp_bench.curate.tracks.track import BadTrack, FrameRef, Track, TrackSet
 from mdlp_bench.data.sources.frame_order import AUTO, OrderRule
@@ -22,22 +23,25 @@ from mdlp_bench.errors import DataError
 __all__ = ["BadTrack", "FrameRef", "Track", "TrackSet", "open_tracks"]
 
 
-def open_tracks(path: Path, order: str | None = None) -> TrackSet:
+def open_tracks(path: Path, order: str | None = None, labels: Path | None = None) -> TrackSet:
     """List the tracks of a folder or table (see the module).
 
     Args:
         path: Folder or table.
         order: How the names of the frames of a folder are read: `name`, `number:K`, `time` or the path of a
             list; by themselves when None (see `mdlp_bench.data.sources.frame_order`).
+        labels: A label list (track,text) whose texts count instead of those beside the tracks.
 
     Raises:
-        DataError: There are none, or the folder or table cannot be read.
+        DataError: There are none, the folder, table or list cannot be read, or no line fits a track.
     """
     if path.is_dir():
-        return open_folder(path, AUTO if order is None else OrderRule.parse(order))
-    if path.is_file() and path.suffix.lower() in TABLE_SUFFIXES:
+        tracks = open_folder(path, AUTO if order is None else OrderRule.parse(order))
+    elif path.is_file() and path.suffix.lower() in TABLE_SUFFIXES:
         if order is not None:
             raise DataError(f"{printable(str(path))}: frame_index gives the order; leave --order out")
-        return open_table(path)
-    reason = "not a folder or a CSV, TSV or Parquet table" if path.exists() else "no such file or folder"
-    raise DataError(f"{printable(str(path))}: {reason}")
+        tracks = open_table(path)
+    else:
+        reason = "not a folder or a CSV, TSV or Parquet table" if path.exists() else "no such file or folder"
+        raise DataError(f"{printable(str(path))}: {reason}")
+    return tracks if labels is None else with_labels(tracks, labels)
