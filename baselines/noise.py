@@ -11,7 +11,7 @@ from mdlp_bench.errors import MethodError
 
 
 class SampleNoise:
-    """Gaussian noise whose every sample comes from a generator of its own.
+    """Gaussian noise with a separate generator for each sample.
 
     Sample `b` draws the same sequence from seed `seeds[b]` alone, in any batch and at any place in it.
 

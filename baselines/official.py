@@ -1,7 +1,7 @@
 """Official checkpoints that a user has, as methods: Real-ESRGAN, HAT and LPDGAN by one file, ResShift by two.
 
 None of them is distributed here. The line `x2plus = real_esrgan(Path("RealESRGAN_x2plus.pth"))` in a file of
-one's own makes `that_file.py:x2plus` a method of every command.
+yours makes `that_file.py:x2plus` a method of every command.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Text without an image: read every frame, vote the characters.
 
-With several poor frames of one plate, fusing what is read in each serves the text better than reading one
-fused image; it is what wins reading competitions, and what every restoration has to be compared with.
+With several poor frames of one plate, fusing the readings of all frames gives better texts than reading one
+fused image. This wins reading competitions, so every restoration has to be compared with it.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ class ReadingFusion(TextMethod):
 
     Args:
         descriptor: Its descriptor.
-        reader: What reads.
+        reader: The reader.
         restorer: Restores each frame by itself before it is read; None reads the frames as captured.
-        grammars: What the fused text has to be a plate of, where the readings allow it (see `vote`).
+        grammars: The grammars that the fused text must fit, where the readings allow it (see `vote`).
     """
 
     def __init__(
@@ -123,7 +123,7 @@ def reading_fusion(
 ) -> ReadingFusion:
     """A reader on up to `frames` frames.
 
-    A line such as `mine = reading_fusion(reader="onnx:mine.onnx", frames=9)` in a file of one's own makes
+    A line such as `mine = reading_fusion(reader="onnx:mine.onnx", frames=9)` in a file of yours makes
     `that_file.py:mine` a method of every command.
 
     Args:

@@ -186,7 +186,7 @@ def bench(
         methods: Methods, or what `load_method` finds under their names.
         samples: The data set.
         out: The folder; a stopped benchmark resumes.
-        seeds: How many seeds, from `seed` on, methods that depend on theirs are scored over.
+        seeds: Number of seeds, from `seed` on, for methods that depend on their seed.
 
     Raises:
         MdlpBenchError: As in `mdlp_bench.harness.bench.bench`, or the device is not there.
@@ -368,8 +368,7 @@ def list_methods() -> list[str]:
 def load_network(name: str, *, device: str = "cpu") -> nn.Module:
     """The network of a method with its weights, in evaluation mode: to look into, to fine-tune, to export.
 
-    What `forward` takes and gives is said in the documentation of its class; images are float32
-    [B, ..., 3, 112, 224] in [-1, 1].
+    The documentation of its class describes `forward`; images are float32 [B, ..., 3, 112, 224] in [-1, 1].
 
     Args:
         name: As for `load_method`.
@@ -405,7 +404,7 @@ def degrade(
         recipe: A named recipe or a YAML file.
         frames: How many.
         seed: Of all draws, together with `name`.
-        name: Another name, another draw.
+        name: Another name gives another draw.
 
     Returns:
         The frames, oldest first, uint8 RGB [h, w, 3] each; the later ones are larger.

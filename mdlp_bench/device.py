@@ -51,7 +51,7 @@ class Compute:
         *,
         remote: bool = False,
     ) -> Self:
-        """What a user's words mean on this machine.
+        """Resolve the words of a user on this machine.
 
         Args:
             device: `auto` (a GPU when there is one), `cpu`, `cuda`, `cuda:N` or `mps`.

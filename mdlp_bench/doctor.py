@@ -1,4 +1,4 @@
-"""What this machine lacks: packages, weight files, folders; PyTorch is imported only where a GPU can be."""
+"""Check what this machine lacks: packages, weight files, folders; PyTorch is imported only for a possible GPU."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ _OPTIONAL: Final = (
 
 
 class Check(BaseModel):
-    """One thing that was looked at.
+    """One checked item.
 
     Attributes:
         group: `system`, `packages`, `weights`, `optional` or `folders`.
-        name: What.
+        name: The item.
         status: See `Status`.
         found: What is there.
         remedy: What to do, when something is missing.
@@ -66,7 +66,7 @@ class Check(BaseModel):
 
 
 def examine() -> list[Check]:
-    """Look at everything; nothing is downloaded, changed or left behind."""
+    """Check everything; nothing is downloaded, changed or left behind."""
     return [*_system(), *_packages(), *_weights(), *_optional(), *_folders()]
 
 
@@ -85,7 +85,7 @@ def _device() -> str:
     build = _torch_build()
     wanted = [name for name in ("cuda", "hip", "xpu") if build.get(name)]
     if sys.platform == "linux" and wanted in ([], ["cuda"]):
-        # What PyTorch would answer, without the seconds that importing it takes.
+        # The answer of PyTorch, without the seconds that importing it takes.
         if not wanted:
             return "cpu (PyTorch is built for the CPU)"
         try:

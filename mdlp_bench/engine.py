@@ -1,7 +1,7 @@
 """Where work is done: in this process, in a pool of processes, or on Ray. The result is the same everywhere.
 
-Whatever is independent of its neighbours - a sample to degrade, a shard to write, a batch to restore - is a
-function that an engine maps over its items:
+Work on independent items (a sample to degrade, a shard to write, a batch to restore) is a function that an
+engine maps over the items:
 
     for row in engine_named("ray", workers=8).map(restore, batches): ...
 """
@@ -118,14 +118,14 @@ class LocalEngine(Engine):
         source = _chunks(items, chunk)
         first = list(islice(source, 2))
         if len(first) < 2:
-            # Not worth starting processes for.
+            # This is not worth starting processes for.
             yield from map(function, chain.from_iterable(first))
             return
         source = chain(first, source)
         pending: deque[Future[list[Result]]] = deque()
         # Spawned, for OpenCV's threads do not survive a fork.
         spawn = get_context("spawn")
-        # Its other end closes with this process, however that ends, and the workers end with it.
+        # The other end closes with this process, however that ends, and the workers end too.
         parent, held = spawn.Pipe(duplex=False)
         given = (_pickled(function, pickle.dumps), parent)
         pool = ProcessPoolExecutor(self.workers, spawn, _set_up_process, given)
@@ -225,7 +225,7 @@ ENGINES: Final = ("local", "ray")
 
 
 def engine_named(name: str, workers: int | None = None, device: str = "cpu") -> Engine:
-    """The engine for what a user typed.
+    """The engine that a user named.
 
     Args:
         name: One of `ENGINES`.
@@ -252,7 +252,7 @@ class Loaded(Generic[Loadable]):
     """
 
     def __init__(self, load: Callable[..., Loadable], *args: object) -> None:
-        """Call `load` with `args`; they travel."""
+        """Call `load` with `args`, which travel to workers."""
         self._made_by = (load, *args)
         self.value = load(*args)
 

@@ -4,7 +4,7 @@ Each scale has a Swin encoder that ends at 7 x 7 tokens. Neighbouring scales are
 through two convolutional branches, scales and shifts the finer one. One decoder gives the image at four
 scales, and two heads read the plate's text from its maps. Attribute names are the released checkpoints'.
 
-What the release does otherwise than one would expect, kept where weights depend on it:
+Oddities of the release, kept where weights depend on them:
 
 - The U-Net's own encoder, the patch embeddings of the image heads and the skip connections are never used
   (`LpdganConfig.unused`), nor is the fourth input, 14 x 28.
@@ -84,11 +84,11 @@ PLATE: Final = LpdganConfig(
     residual=True,
     unused=False,
 )
-"""What trains on a CPU: a quarter of the width, heads that read columns, images added to the input."""
+"""Trains on a CPU: a quarter of the width, heads that read columns, images added to the input."""
 
 
 class LpdganOutput(NamedTuple):
-    """What the generator gives.
+    """The outputs of the generator.
 
     Attributes:
         images: The restored image [B, 3, 112, 224] in about [-1, 1], then its halves, quarters and eighths.
@@ -148,7 +148,7 @@ class SwinBlock(nn.Module):
 
 
 def _shift_mask(side: int, shift: int) -> Tensor:
-    """What is added to attention after a cyclic shift: 0 within a region, -100 across; [windows, 49, 49]."""
+    """The mask added to attention after a cyclic shift: 0 within a region, -100 across; [windows, 49, 49]."""
     place = torch.arange(side)
     region = (place >= side - WINDOW).long() + (place >= side - shift).long()
     regions = (3 * region[:, None] + region).view(side // WINDOW, WINDOW, side // WINDOW, WINDOW)
@@ -211,7 +211,7 @@ class PatchEmbed(nn.Module):
 
 
 class Stage(nn.Module):
-    """Blocks, every second one shifted, and what changes the resolution after them, if anything.
+    """Blocks, every second one shifted, and the change of resolution after them, if any.
 
     Args:
         channels: Of the tokens.

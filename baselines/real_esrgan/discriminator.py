@@ -14,7 +14,7 @@ from mdlp_bench.errors import MethodError
 
 
 class UNetDiscriminator(nn.Module):
-    """Three halvings, three doublings with skip connections, one logit a pixel; official key names.
+    """Three halvings, three doublings with skip connections, one logit per pixel; official key names.
 
     Args:
         num_in_ch: Colour channels.

@@ -122,7 +122,7 @@ class LayerFeatures(nn.Module):
 def squeezenet_features() -> LayerFeatures:
     """Features of ImageNet SqueezeNet 1.1 at `SQUEEZENET_TAPS`, from the torch hub cache.
 
-    SqueezeNet (Iandola et al., arXiv 1602.07360) stands in for VGG19 where training runs on a CPU.
+    SqueezeNet (Iandola et al., arXiv 1602.07360) replaces VGG19 for training on a CPU.
 
     Raises:
         MissingWeightsError: The weights are not in the cache.
@@ -174,7 +174,7 @@ def gan_loss(logits: Tensor, *, real: bool) -> Tensor:
 
 
 def discriminator_loss(discriminator: nn.Module, restored: Tensor, target: Tensor) -> Tensor:
-    """What the discriminator minimises: GAN loss on ground truth plus on restored images; a scalar."""
+    """The loss of the discriminator: GAN loss on ground truth plus on restored images; a scalar."""
     return gan_loss(discriminator(target), real=True) + gan_loss(discriminator(restored.detach()), real=False)
 
 
@@ -191,8 +191,8 @@ def generator_loss(
     Args:
         restored: [B, 3, H, W], values about 0..1.
         target: Ground truth, same shape, 0..1; sharpened here for L1 and perceptual.
-        perceptual: Left out, the term is absent (the first, L1-only training stage).
-        discriminator: Left out, the term is absent.
+        perceptual: None leaves the term out (the first, L1-only training stage).
+        discriminator: None leaves the term out.
         weights: Of the terms; the released ones by default.
 
     Returns:

@@ -11,7 +11,7 @@ from mdlp_bench.methods import MethodDescriptor
 from mdlp_bench.methods.network import NetworkMethod
 
 INPUT_SIZE = (28, 56)
-"""What the networks enlarge four times to the working size."""
+"""Height and width of the input, which the networks enlarge four times to the working size."""
 CITATION = (
     "Wang, Xie, Dong, Shan: Real-ESRGAN: Training Real-World Blind Super-Resolution with Pure Synthetic "
     "Data, ICCVW 2021"

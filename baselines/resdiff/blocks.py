@@ -1,4 +1,4 @@
-"""Building blocks of ResDiff's U-Net: residual blocks told the noise level, self- and guided cross-attention.
+"""Building blocks of ResDiff's U-Net: residual blocks with the noise level, self- and guided attention.
 
 The blocks are SR3's (Saharia et al., "Image Super-Resolution via Iterative Refinement", TPAMI 2022, arXiv
 2104.07636), the guided attention is ResDiff's (arXiv 2303.08714). Attribute names are the released ones.

@@ -4,8 +4,8 @@ Forward process with a continuous noise level (SR3, arXiv 2104.07636, section 2.
 2009.00713): x = g x0 + sqrt(1 - g^2) eps, where g = sqrt(alpha_bar) is drawn uniformly between the values of
 two neighbouring steps of the linear schedule beta = 1e-6 .. 1e-2 in 1000 steps; the network predicts eps and
 is told g (L1 loss). A network may also predict x0 itself, which the released one does not: at the last step,
-where g = 0.08, an error of the predicted noise is an error of x0 twelve times as large. Nor is that step
-noise alone: a network learns to read x0's broad shapes off it, which sampling from noise does not offer
+where g = 0.08, an error of the predicted noise is an error of x0 twelve times as large. Also, that step is
+not pure noise: a network learns to see x0's broad shapes in it, which sampling from noise does not contain
 (Lin et al., "Common Diffusion Noise Schedules and Sample Steps Are Flawed", WACV 2024). beta up to 2e-2 ends
 at g = 0.007.
 
@@ -156,7 +156,7 @@ class ResDiffChain:
             prediction: The CNN's output [B, 3, H, W], values about -1..1.
             seeds: One per sample; a sample's result depends on its own seed alone.
             steps: Network calls, 1..T.
-            eta: Share of fresh noise a step; 1 with all T steps is the released sampler.
+            eta: Share of fresh noise per step; 1 with all T steps is the released sampler.
 
         Returns:
             [B, 3, H, W], about -1..1, unclipped.

@@ -50,8 +50,8 @@ class Lpips:
     """Learned perceptual image patch similarity, version 0.1; lower is better.
 
     Zhang et al., "The unreasonable effectiveness of deep features as a perceptual metric", CVPR 2018, eq. 1:
-    squared differences of unit-normalised features, weighted a channel, averaged over positions, summed over
-    layers.
+    squared differences of unit-normalised features, weighted per channel, averaged over positions, summed
+    over layers.
 
     Attributes:
         net: The backbone.
@@ -129,7 +129,7 @@ class Lpips:
             yield images[start : start + self._batch]
 
     def _features(self, images: Images) -> list[Tensor]:
-        """Features of each layer, float32 [batch x H x W, C]: one row a position."""
+        """Features of each layer, float32 [batch x H x W, C]: one row per position."""
         pixels = torch.from_numpy(np.ascontiguousarray(images)).to(self.device).permute(0, 3, 1, 2)
         # A permuted view has its channels last in memory, and so has everything that is computed from it.
         scaled = torch.addcmul(self._offset, pixels.float(), self._gain)
@@ -166,7 +166,7 @@ def _keep_freed_memory() -> None:
 
 def _load(net: LpipsNet) -> Any:
     with warnings.catch_warnings():
-        # torchvision deprecates the way in which the package asks for weights; nothing a user could change.
+        # torchvision deprecates how the package asks for weights, which users cannot change.
         warnings.simplefilter("ignore")
         from lpips import LPIPS
 

@@ -23,9 +23,9 @@ class _Rules(BaseModel):
 
 
 class ResizeRules(_Rules):
-    """How an image of any size becomes comparable.
+    """How images of any size are brought to the working size.
 
-    Each axis is treated by itself: one that must grow is interpolated bicubically, as the field does; one
+    Each axis is treated separately: one that must grow is interpolated bicubically, as the field does; one
     that must shrink is averaged over areas, because bicubic interpolation without a prefilter aliases and
     would punish methods that restore more pixels than the working size. Shrinking comes first.
     """
@@ -57,8 +57,8 @@ class TextRules(_Rules):
 
     Attributes:
         cer_cap: The largest CER of a sample, which is that of a failed one; None for no limit.
-        failed: What a failed sample gets: the worst value of every text metric, and a wrong reading of full
-            confidence where readings are compared with confidences; None for an empty reading.
+        failed: The scores of a failed sample: the worst value of every text metric, and a wrong reading of
+            full confidence where readings are compared with confidences; None for an empty reading.
     """
 
     reader: str = "crnn"
@@ -70,7 +70,7 @@ class TextRules(_Rules):
 
 
 class BootstrapRules(_Rules):
-    """How intervals are drawn: whole plates are resampled, never single images.
+    """How intervals are computed: whole plates are resampled, never single images.
 
     Attributes:
         shares: Limits of means of zeros and ones; None for the resampled ones of any mean.
@@ -100,7 +100,7 @@ class Protocol(_Rules):
     lpips_version: Literal["0.1"] = "0.1"
     text: TextRules = TextRules()
     failed_image: Literal["black"] = "black"
-    """What stands for a failed sample where a metric compares sets (FID, KID, FRD, KRD)."""
+    """The picture of a failed sample for metrics that compare sets (FID, KID, FRD, KRD)."""
     bootstrap: BootstrapRules = BootstrapRules()
 
     def fingerprint(self) -> str:

@@ -80,12 +80,12 @@ CHINESE: Final = Grammar(
 """The grammar of GA 36-2018."""
 
 UNREADABLE_MARKS: Final = "#?*□■▢◻◼×✕✗�"
-"""Characters that people write for one that they cannot read; they are kept, so that the text is no plate."""
+"""Characters that people write for an unreadable one; they are kept, so that the text is no plate."""
 
 _LETTERS_AS_DOTS: Final = "\u119e\ua78f\u4e36\u30fc\u1160\u115f"
-"""Letters by their Unicode category that are typed for a dot or a dash, or are not seen (in NFKC)."""
+"""Characters of a letter category that stand for a dot or a dash, or are invisible (in NFKC)."""
 
-# What people write in place of a text that they cannot read, normalised.
+# What people write instead of an unreadable text, normalised.
 _UNREADABLE: Final = re.compile(
     "(无|没有?|未上|未挂|无号|无车)牌照?车?|未识别|(无法|不可|不能|难以)(识别|辨认|辨识|辨别|看清|读取)|识别失败|"
     "(看|读)?不清(楚|晰)?|(看|读)不(见|到|出)|不可(见|读)|模糊(不清)?|(被)?遮挡|(号牌)?(污损|破损|缺失)|不详|未知|空|无|"
@@ -215,7 +215,7 @@ def _complaint(plain: str, layout: str | None) -> str:
 
 
 def layout_or_length(layout: str | None, text: str | None) -> str:
-    """The layout as reports name it; where it is not known, what the length of the text says, or `unknown`.
+    """The layout as reports name it; if it is unknown, the length of the text, or `unknown`.
 
     Example:
         >>> layout_or_length(None, "京P20S75"), layout_or_length("blue", None)

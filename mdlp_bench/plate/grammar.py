@@ -1,4 +1,4 @@
-"""What a plate's text may look like: templates by position, kept as data and usable as a prefix automaton."""
+"""The grammars of plates: templates by position, kept as data and usable as prefix automata."""
 
 from __future__ import annotations
 
@@ -61,8 +61,8 @@ class Grammar:
     """The plates of one issuer.
 
     Attributes:
-        name: How code and data files call it.
-        title: How tables call it.
+        name: Its name in code and data files.
+        title: Its name in tables.
         layouts: The templates of each layout.
         region: The glyphs, neither letters nor digits, that say where a plate comes from or what it is for;
             text metrics are also given without them. Empty where plates have none.
@@ -83,7 +83,7 @@ class Grammar:
 
     @property
     def templates(self) -> tuple[Template, ...]:
-        """Those of all layouts."""
+        """The templates of all layouts."""
         return tuple(template for templates in self.layouts.values() for template in templates)
 
     def viable(self, prefix: str) -> bool:
@@ -96,7 +96,7 @@ class Grammar:
         return tuple(sorted({len(template.places) for template in self.templates}))
 
 
-# A beam search asks for the same prefixes over and over.
+# A beam search asks for the same prefixes many times.
 @lru_cache(maxsize=65536)
 def _viable(grammar: Grammar, prefix: str) -> bool:
     return any(template.begins(prefix) for template in grammar.templates)

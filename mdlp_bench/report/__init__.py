@@ -122,7 +122,7 @@ def svg_histogram(histogram: Histogram, width: int = 320, height: int = 130) -> 
 
 
 def plain(value: object) -> str:
-    """A value as people read it: thousands apart, fractions with four digits."""
+    """A value for people: thousands separated, fractions with four digits."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return str(value)
     return f"{value:,}" if isinstance(value, int) else f"{value:,.4g}"
@@ -134,7 +134,7 @@ def write_report(target: Path, template: str, **context: Any) -> None:
     Args:
         target: The `.html` file.
         template: A file name in `templates/`.
-        context: What the template shows; every value is escaped.
+        context: Values for the template; every one is escaped.
 
     Raises:
         MdlpBenchError: The file cannot be written.
