@@ -1,4 +1,4 @@
-"""Check what this machine lacks: packages, weight files, folders; PyTorch is imported only for a possible GPU."""
+"""Check what this machine lacks: packages, weights, folders; PyTorch is imported only for a possible GPU."""
 
 from __future__ import annotations
 
