@@ -79,6 +79,7 @@ class Phase(BaseModel):
         options: Set over those of the configuration, within `network` too: variants share its file.
         plates: The first so many of the pool; None for all.
         stop_after: Leave after this step, before the configuration's cosine ends; None to finish it.
+        seed: Instead of the configuration's.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -89,6 +90,7 @@ class Phase(BaseModel):
     options: dict[str, Any] = {}
     plates: int | None = Field(default=None, ge=1)
     stop_after: int | None = Field(default=None, ge=1)
+    seed: int | None = None
 
     @property
     def name(self) -> str:
@@ -102,6 +104,7 @@ class Bundle(BaseModel):
     Attributes:
         pool: The plates.
         reader: The reader's configuration file; None to train none.
+        seeds: Train every method once per seed, as NAME-SEED; empty for once, with the configurations' seeds.
         methods: Method to its phases, each starting from the weights of the one before.
     """
 
@@ -109,7 +112,22 @@ class Bundle(BaseModel):
 
     pool: PoolPlan
     reader: str | None = None
+    seeds: tuple[int, ...] = ()
     methods: dict[str, tuple[Phase, ...]]
+
+    @property
+    def trainings(self) -> dict[str, tuple[Phase, ...]]:
+        """Every training by its name: the methods, or each of them with each seed."""
+        if not self.seeds:
+            return self.methods
+        return {
+            f"{name}-{seed}": tuple(
+                phase.model_copy(update={"seed": seed, "trainable": phase.trainable or name})
+                for phase in phases
+            )
+            for name, phases in self.methods.items()
+            for seed in self.seeds
+        }
 
 
 @dataclass(frozen=True)
@@ -161,7 +179,7 @@ def plan(recipes: Path, out: Path, *, only: Sequence[str] = (), workers: int = 1
         MethodError: The file is wrong, or there is no such job.
     """
     bundle = read_bundle(recipes)
-    jobs = [*([READER] if bundle.reader else []), *bundle.methods]
+    jobs = [*([READER] if bundle.reader else []), *bundle.trainings]
     unknown = [name for name in only if name not in (POOL, *jobs)]
     if unknown:
         raise MethodError(f"nothing to reproduce is called {unknown[0]!r}; there are: {', '.join(jobs)}")
@@ -173,7 +191,7 @@ def plan(recipes: Path, out: Path, *, only: Sequence[str] = (), workers: int = 1
         if name == READER:
             steps.append(_reader_step(recipes.parent / str(bundle.reader), out))
         else:
-            steps += _method_steps(name, bundle.methods[name], recipes.parent, out)
+            steps += _method_steps(name, bundle.trainings[name], recipes.parent, out)
     return steps
 
 
@@ -297,7 +315,7 @@ def recipe_of(method: str, phase: Phase, recipes: Path) -> Recipe:
     """
     from mdlp_bench.training.registry import read_recipe
 
-    recipe = read_recipe(str(recipes / (phase.trainable or method) / phase.config))
+    recipe = read_recipe(str(recipes / (phase.trainable or method) / phase.config), seed=phase.seed)
     return replace(recipe, options=_set_over(recipe.options, phase.options))
 
 

@@ -88,13 +88,13 @@ def results(
         list[str] | None,
         typer.Option(
             "--only",
-            help="rendered, degradations, ablation, mdlp or lpblur; repeat for more.",
+            help="rendered, degradations, mdlp or lpblur; repeat for more.",
             show_default="all whose data are given",
         ),
     ] = None,
     workers: WorkersOption = None,
 ) -> None:
-    """Run every method and ablation on fresh rendered plates and on real ones; write the page's tables.
+    """Run every method on fresh rendered plates and on real ones; write the page's tables.
 
     A part whose data are not given stays as it is. A stopped run continues.
     """
@@ -104,20 +104,15 @@ def results(
     import mdlp_bench as mb
     from mdlp_bench.engine import LocalEngine
     from mdlp_bench.harness.compare import RunComparison
-    from mdlp_bench.harness.demo import installed_methods, lpips_net, usable
+    from mdlp_bench.harness.demo import installed_methods, lpips_net
     from mdlp_bench.harness.published import published_rows
-    from mdlp_bench.methods import registered_ablations
 
-    wanted = only or [
-        part for part in pages.PARTS if (part, None) not in {("mdlp", mdlp), ("lpblur", lpblur)}
-    ]
+    given = {"mdlp": mdlp, "lpblur": lpblur}
+    wanted = only or [part for part in pages.PARTS if given.get(part, page) is not None]
     if unknown := set(wanted) - set(pages.PARTS):
         raise DataError(f"no part {min(unknown)!r} of the results; there are {', '.join(pages.PARTS)}")
     engine, methods = LocalEngine(workers or 1), installed_methods()
-    parts = usable(registered_ablations())
-    minutes = {
-        name: spent for name in [*methods, *parts] if (spent := pages.training_minutes(name)) is not None
-    }
+    minutes = {name: spent for name in methods if (spent := pages.training_minutes(name)) is not None}
 
     def bench(names: Sequence[str], data: Samples, part: str) -> RunComparison:
         typer.echo(f"{part}: {len(names)} methods, {len(data):,} samples")
@@ -143,8 +138,6 @@ def results(
                 name="results-mixed", workers=workers or 1, tell=typer.echo, further_seed=FURTHER_SEED,
             )  # fmt: skip
         pages.put(page, "degradations", pages.degradations_part(bench(methods, mb.open(mixed), "mixed")))
-    if "ablation" in wanted and parts:
-        pages.put(page, "ablation", pages.compact_part(bench(parts, rendered(), "ablation"), minutes))
     for part, folder, others in (("mdlp", mdlp, []), ("lpblur", lpblur, beside or [])):
         if part in wanted:
             if folder is None:
@@ -152,6 +145,45 @@ def results(
             samples = pages.restored_by_all(mb.open(folder), others)
             found = bench([*methods, *map(str, others)], samples, part)
             pages.put(page, part, pages.compact_part(found, minutes))
+    typer.echo(f"wrote {page}")
+
+
+_ABLATION_EXAMPLES = """Example:\n
+  python recipes/reproduce.py ablation --out out/mixture"""
+
+
+@app.command(epilog=_ABLATION_EXAMPLES)
+def ablation(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the pool, trainings and runs.")],
+    recipes: Annotated[Path, typer.Option("--recipes", help="Arms and seeds.")] = Path(
+        "recipes/ablation.yaml"
+    ),
+    plates: Annotated[int, typer.Option("--plates", min=8, help="Plates to render and test on.")] = 500,
+    page: Annotated[Path, typer.Option("--page", help="The page whose marked part is replaced.")] = Path(
+        "docs/results.md"
+    ),
+    workers: WorkersOption = None,
+) -> None:
+    """Train every arm of the ablation with every seed, and compare the arms over their seeds.
+
+    What trainings of one arm differ by is part of its interval and of the letters. A stopped run continues.
+    """
+    import results_page as pages
+    import torch
+    from bundled_weights import plan, read_bundle, reproduce
+
+    import mdlp_bench as mb
+    from mdlp_bench.engine import LocalEngine
+
+    torch.set_num_threads(1)
+    reproduce(plan(recipes, out, workers=workers or 1), typer.echo)
+    engine = LocalEngine(workers or 1)
+    data = mb.synthesise(
+        out / "results" / "data", plates=plates, split="test", seed=RESULTS_SEED, engine=engine
+    )
+    bundle = read_bundle(recipes)
+    found = pages.compare_arms(tuple(bundle.methods), bundle.seeds, out, data, READERS, engine)
+    pages.put(page, "ablation", pages.compact_part(found, {}))
     typer.echo(f"wrote {page}")
 
 

@@ -82,14 +82,15 @@ def test_phases_follow_each_other_and_are_done_once(recipes: Path, tmp_path: Pat
     assert all(torch.equal(after[name], tensor) for name, tensor in before.items())
 
 
-@pytest.mark.parametrize("name", ["mixture.yaml", "gpu.yaml"])
+@pytest.mark.parametrize("name", ["mixture.yaml", "gpu.yaml", "ablation.yaml"])
 def test_every_recipe_of_every_bundle_can_be_read(name: str) -> None:
     recipes = RECIPES.parent / name
     bundle = read_bundle(recipes)
     for method, phases in bundle.methods.items():
         for phase in phases:
             recipe = recipe_of(method, phase, recipes.parent)
-            assert ("reader" in recipe.options) == (method.startswith("lp-diff") or "-reader" in method)
+            taught = (phase.trainable or method) == "lp-diff" or "-reader" in method
+            assert ("reader" in recipe.options) == taught
             with suppress(MissingWeightsError):  # of SqueezeNet, found after the options are checked
                 load_trainable(phase.trainable or method, recipe.options)
     titles = [step.title for step in plan(recipes, Path("nowhere"), only=("pool",))]
@@ -104,6 +105,15 @@ def test_variants_share_a_configuration(recipes: Path, tmp_path: Path) -> None:
     weights = load_file(out / "weights" / "srcnn-955.safetensors")
     assert weights["conv2.weight"].shape[-2:] == (5, 5)
     assert not (out / "srcnn").exists()
+
+
+def test_a_method_is_trained_once_per_seed(recipes: Path, tmp_path: Path) -> None:
+    recipes.write_text(BUNDLE.replace("methods:", "seeds: [5, 6]\nmethods:"))
+    out = tmp_path / "out"
+    reproduce(plan(recipes, out, only=["srcnn-5", "srcnn-6"]), lambda _: None)
+    first, second = (load_file(out / "weights" / f"srcnn-{seed}.safetensors") for seed in (5, 6))
+    assert first.keys() == second.keys()
+    assert not all(torch.equal(first[name], second[name]) for name in first)
 
 
 def test_the_command_lists_and_names_what_is_wrong(recipes: Path, tmp_path: Path) -> None:
