@@ -24,6 +24,7 @@ from mdlp_bench.cli.options import (
     LpipsOption,
     MetricOption,
     NumericsOption,
+    OrderOption,
     PrecisionOption,
     ProtocolOption,
     ReaderOption,
@@ -78,6 +79,7 @@ def predict(
     data: DataArgument,
     out: Annotated[Path, typer.Option("--out", "-o", help="The prediction folder; a stopped job resumes.")],
     split: SplitOption = None,
+    order: OrderOption = None,
     labels: LabelsOption = None,
     limit: LimitOption = None,
     batch_size: BatchOption = 16,
@@ -100,7 +102,7 @@ def predict(
 
     predictions = run_predict(
         method,
-        open_samples(data, split=split, labels=labels, limit=limit),
+        open_samples(data, split=split, order=order, labels=labels, limit=limit),
         out,
         batch_size=batch_size,
         seed=seed,
@@ -129,6 +131,7 @@ def score(
     data: DataArgument,
     out: Annotated[Path, typer.Option("--out", "-o", help="The run folder.")],
     split: SplitOption = None,
+    order: OrderOption = None,
     labels: LabelsOption = None,
     limit: LimitOption = None,
     reader: ReaderOption = None,
@@ -154,7 +157,7 @@ def score(
 
     remote = engine == "ray"
     scoring = Compute.for_scoring(device, precision, remote=remote)
-    samples = open_samples(data, split=split, labels=labels, limit=limit)
+    samples = open_samples(data, split=split, order=order, labels=labels, limit=limit)
     tell_unreadable(samples)
     plan = ScoringPlan.from_names(
         reader,
@@ -195,6 +198,7 @@ def bench(
         Path, typer.Option("--out", "-o", help="Folder for predictions, runs, tables and figure.")
     ],
     split: SplitOption = None,
+    order: OrderOption = None,
     labels: LabelsOption = None,
     limit: LimitOption = None,
     reader: ReaderOption = None,
@@ -230,7 +234,7 @@ def bench(
 
     remote = engine == "ray"
     compute = Compute.resolve(device, precision, numerics, remote=remote)
-    samples = open_samples(data, split=split, labels=labels, limit=limit)
+    samples = open_samples(data, split=split, order=order, labels=labels, limit=limit)
     tell_unreadable(samples)
     plan = ScoringPlan.from_names(
         reader,

@@ -18,6 +18,7 @@ from mdlp_bench.cli.options import (
     LabelsOption,
     LpipsOption,
     OldTestSet,
+    OrderOption,
     PrecisionOption,
     ReaderOption,
     ScoringPrecisionOption,
@@ -199,6 +200,7 @@ def new_board(
     data: TestSetArgument = None,
     dataset: OldTestSet = None,
     split: SplitOption = None,
+    order: OrderOption = None,
     labels: LabelsOption = None,
     store: StoreOption = _STORE,
     reader: ReaderOption = None,
@@ -226,7 +228,7 @@ def new_board(
     card = make_board(
         Store(store),
         name,
-        open_samples(_test_set(data, dataset), split=split, labels=labels),
+        open_samples(_test_set(data, dataset), split=split, order=order, labels=labels),
         ScoringPlan.from_names(reader, "none").readers,
         about=about,
         source=source,
@@ -250,6 +252,7 @@ def add(
     data: TestSetArgument = None,
     dataset: OldTestSet = None,
     split: SplitOption = None,
+    order: OrderOption = None,
     labels: LabelsOption = None,
     store: StoreOption = _STORE,
     reader: ReaderOption = None,
@@ -270,7 +273,7 @@ def add(
     from mdlp_bench.leaderboard.store import Store
 
     opened = Store(store)
-    samples = open_samples(_test_set(data, dataset), split=split, labels=labels)
+    samples = open_samples(_test_set(data, dataset), split=split, order=order, labels=labels)
     scoring = Compute.for_scoring(device, precision)
     plan = ScoringPlan.from_names(reader, lpips, device=scoring.device, samples=samples)
     entry = add_entry(opened, archive, samples, plan)
@@ -294,6 +297,7 @@ def add_bench(
     data: TestSetArgument = None,
     dataset: OldTestSet = None,
     split: SplitOption = None,
+    order: OrderOption = None,
     labels: LabelsOption = None,
     store: StoreOption = _STORE,
     reader: ReaderOption = None,
@@ -317,7 +321,7 @@ def add_bench(
     from mdlp_bench.leaderboard.bundled_entries import add_references
     from mdlp_bench.leaderboard.store import Store
 
-    samples = open_samples(_test_set(data, dataset), split=split, labels=labels)
+    samples = open_samples(_test_set(data, dataset), split=split, order=order, labels=labels)
     scoring = Compute.for_scoring(device, precision)
     plan = ScoringPlan.from_names(reader, lpips, device=scoring.device, samples=samples)
     added = add_references(
@@ -373,6 +377,7 @@ def check(
         Path | None, typer.Option("--dataset", "-d", help="The test set, with --recompute.")
     ] = None,
     split: SplitOption = None,
+    order: OrderOption = None,
     labels: LabelsOption = None,
 ) -> None:
     """Check a store as a whole: its chain and files, and every number derived again from the samples.
@@ -394,7 +399,7 @@ def check(
             raise SubmissionError("archives are scored on their test set; give --dataset")
         if not archives.exists():
             raise SubmissionError(f"{archives}: no such file or folder; name one that holds archives")
-        samples = open_samples(dataset, split=split, labels=labels)
+        samples = open_samples(dataset, split=split, order=order, labels=labels)
         n, faults = recompute(opened, samples, archives)
         lines += faults.lines()
         recomputed = f", {n:,} entries scored again"
@@ -449,6 +454,7 @@ def run(
     data: TestSetArgument = None,
     dataset: OldTestSet = None,
     split: SplitOption = None,
+    order: OrderOption = None,
     seconds: Annotated[float, typer.Option("--seconds", min=1, help="Time for everything.")] = 3600,
     megabytes: Annotated[int, typer.Option("--megabytes", min=100, help="Memory of each process.")] = 8192,
     seed: SeedOption = 0,
@@ -464,7 +470,7 @@ def run(
     from mdlp_bench.device import Compute
     from mdlp_bench.leaderboard.isolated import run_isolated
 
-    samples = open_samples(_test_set(data, dataset), split=split)
+    samples = open_samples(_test_set(data, dataset), split=split, order=order)
     compute = Compute.resolve(device, precision)
     found = run_isolated(
         method, samples, out, seconds=seconds, megabytes=megabytes, seed=seed, compute=compute
@@ -506,6 +512,7 @@ def export(
     ] = None,
     dataset: OldTestSet = None,
     split: SplitOption = None,
+    order: OrderOption = None,
     labels: LabelsOption = None,
     title: Annotated[str, typer.Option("--title", help="Title of a bundle.")] = "Licence plate restoration",
     image: Annotated[str, typer.Option("--image", help="Docker image of a bundle.")] = "mdlp-bench:latest",
@@ -528,7 +535,7 @@ def export(
         if test_set is None:
             raise SubmissionError("a Codabench bundle needs its test set: leaderboard export DATA -o x.zip")
         write_codabench(
-            open_samples(test_set, split=split, labels=labels),
+            open_samples(test_set, split=split, order=order, labels=labels),
             out,
             title=title,
             image=image,

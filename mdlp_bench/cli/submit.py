@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from mdlp_bench.cli.console import counted
-from mdlp_bench.cli.options import DataArgument, JsonOption, LabelsOption, SplitOption
+from mdlp_bench.cli.options import DataArgument, JsonOption, LabelsOption, OrderOption, SplitOption
 
 _LRLPR_EXAMPLES = """Examples:\n
   mdlp-bench predict reading-fusion-latin LRLPR/test-public -o preds/fusion\n
@@ -59,6 +59,7 @@ def lrlpr_score(
     submission: Annotated[Path, typer.Argument(help="A submission zip.", show_default=False)],
     data: DataArgument,
     split: SplitOption = None,
+    order: OrderOption = None,
     labels: LabelsOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -66,7 +67,7 @@ def lrlpr_score(
     from mdlp_bench.data import open_samples
     from mdlp_bench.leaderboard.lrlpr import score_submission
 
-    found = score_submission(submission, open_samples(data, split=split, labels=labels))
+    found = score_submission(submission, open_samples(data, split=split, order=order, labels=labels))
     if as_json:
         rates = {
             "recognition_rate": found.recognition_rate.model_dump(),

@@ -12,7 +12,14 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from mdlp_bench.cli.options import DataArgument, DeviceOption, JsonOption, LabelsOption, LimitOption
+from mdlp_bench.cli.options import (
+    DataArgument,
+    DeviceOption,
+    JsonOption,
+    LabelsOption,
+    LimitOption,
+    OrderOption,
+)
 from mdlp_bench.cli.train_reader import train_reader_command
 from mdlp_bench.userfiles import is_file_spec
 
@@ -103,6 +110,7 @@ def _command_of(method: str) -> Callable[..., None]:
         threads: Annotated[
             int | None, typer.Option("--threads", min=1, help="CPU threads.", show_default="one a core")
         ] = None,
+        order: OrderOption = None,
         labels: LabelsOption = None,
         limit: LimitOption = None,
         device: DeviceOption = "auto",
@@ -130,7 +138,7 @@ def _command_of(method: str) -> Callable[..., None]:
         if threads is not None:
             torch.set_num_threads(threads)
         recipe = read_recipe(config, steps=steps, seed=seed, precision=precision)
-        every = open_samples(data, labels=labels, limit=limit)
+        every = open_samples(data, order=order, labels=labels, limit=limit)
         held_out = None
         if validation is not None:
             held_out = open_samples(validation)

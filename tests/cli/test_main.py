@@ -96,6 +96,7 @@ def test_which_commands_take_a_part_and_labels() -> None:
 
     whole = {"leaderboard validate", "leaderboard new", "leaderboard add", "leaderboard add-bench"}
     whole |= {"leaderboard run", "leaderboard export", "leaderboard check", "submit lrlpr-score", "data diff"}
+    unordered = {"leaderboard validate", "data diff", "data synth", "gap study", "gap fit"}
     textless = {"leaderboard validate", "leaderboard run", "data diff"}
     found: dict[str, set[str]] = {}
 
@@ -111,6 +112,7 @@ def test_which_commands_take_a_part_and_labels() -> None:
     walk(get_command(app), ())
     assert {name for name, options in found.items() if "--limit" not in options} == whole
     assert {name for name, options in found.items() if "--labels" not in options} == textless
+    assert {name for name, options in found.items() if "--order" not in options} == unordered
 
 
 @pytest.mark.parametrize(
