@@ -5,7 +5,8 @@ order, or a product is not rounded before it is added (fused multiply-add). What
 
 - sums of products whose every term and partial sum is exact in float32 (`correlate`);
 - float64 rounded to float32, which removes what differs in the last of 53 bits (`power`, `exp`, `product`);
-- OpenCV's integer code (`warped`), and its own code in place of IPP's (`resized`, `without_ipp`);
+- integers, where a sum near a half is taken again exactly before it is rounded (`warped`);
+- OpenCV's own code in place of IPP's (`resized`, `without_ipp`);
 - additions and multiplications of NumPy, each of which is rounded by IEEE 754.
 """
 
@@ -34,6 +35,22 @@ _EXACT: Final = 2**24
 
 # From this many weights on OpenCV correlates by a Fourier transform, whose rounding depends on the machine.
 _DIRECT: Final = 130 if platform.machine() in ("x86_64", "AMD64") else 50
+
+_UNSURE: Final = 2.5e-6
+"""Share of the greatest level by which OpenCV's float32 sums over up to 16 pixels may be off."""
+
+# Weights at the 32 positions between two pixels at which OpenCV interpolates; all are exact.
+_AT: Final = np.arange(32)[:, None] / 32
+_CUBIC: Final = -0.75
+_DISTANCES: Final = np.abs(_AT - np.array([-1, 0, 1, 2]))
+_WEIGHTS: Final = {
+    cv2.INTER_LINEAR: np.hstack([1 - _AT, _AT]),
+    cv2.INTER_CUBIC: np.where(
+        _DISTANCES <= 1,
+        ((_CUBIC + 2) * _DISTANCES - (_CUBIC + 3)) * _DISTANCES**2 + 1,
+        ((_CUBIC * _DISTANCES - 5 * _CUBIC) * _DISTANCES + 8 * _CUBIC) * _DISTANCES - 4 * _CUBIC,
+    ),
+}
 
 
 def rendered_under() -> str:
@@ -98,20 +115,26 @@ def resized(image: npt.NDArray[Any], size: tuple[int, int], interpolation: int) 
 
 
 def warped(
-    image: npt.NDArray[np.uint8],
+    levels: Float32,
     matrix: Sequence[Sequence[float]],
     size: tuple[int, int],
     interpolation: int,
-    surround: float | None = None,
-) -> npt.NDArray[np.uint8]:
+    surround: int | None = None,
+) -> Float32:
     """Sample an image where an affine or projective map says, to 1/32 pixel.
 
+    OpenCV's sums differ in their last bits, so what it gives is rounded. Near a half, where that does not
+    settle the integer, the sum is taken again in float64, where it is exact.
+
     Args:
-        image: uint8 [H, W, 3].
+        levels: Integers within +-4096, [H, W, 3].
         matrix: [2, 3] or [3, 3]; maps pixels (x, y, 1) of the result to those of the image.
         size: (width, height) of the result.
         interpolation: `cv2.INTER_LINEAR` or `cv2.INTER_CUBIC`.
-        surround: Level, 0 to 1, of what lies outside; None repeats the edge pixels.
+        surround: Level of what lies outside; None repeats the edge pixels.
+
+    Returns:
+        Integers, [height, width, 3].
     """
     x, y = np.arange(size[0]), np.arange(size[1])
     maps = [
@@ -121,11 +144,37 @@ def warped(
     if len(maps) == 3:
         depth = maps.pop()
         maps = [plane / depth for plane in maps]
-    places = cv2.convertMaps(maps[0], maps[1], cv2.CV_16SC2)
+    whole, fraction = cv2.convertMaps(maps[0], maps[1], cv2.CV_16SC2)
     border = cv2.BORDER_REPLICATE if surround is None else cv2.BORDER_CONSTANT
-    level = 0 if surround is None else round(255 * surround)
-    done = cv2.remap(image, *places, interpolation, borderMode=border, borderValue=(level, level, level))
-    return np.asarray(done, np.uint8)
+    level = surround or 0
+    done = cv2.remap(
+        levels, whole, fraction, interpolation, borderMode=border, borderValue=(level, level, level)
+    )
+    rounded = np.rint(done)
+    done -= rounded
+    np.abs(done, out=done)
+    unsure = np.flatnonzero(done.reshape(-1) > 0.5 - _UNSURE * max(float(levels.max()), 1.0))
+    pixel, channel = np.divmod(unsure, 3)
+    places = whole.reshape(-1, 2)[pixel], fraction.reshape(-1)[pixel], channel
+    rounded.reshape(-1)[unsure] = np.rint(_sampled(levels, places, interpolation, surround))
+    return rounded
+
+
+def _sampled(
+    levels: Float32, places: tuple[npt.NDArray[Any], ...], interpolation: int, surround: int | None
+) -> Float64:
+    """Exact interpolated values [n] at places of an image: whole pixels, position between them, channel."""
+    whole, fraction, channel = places
+    weights = _WEIGHTS[interpolation]
+    taps = np.arange(weights.shape[1]) - (weights.shape[1] // 2 - 1)
+    across, down = (whole[:, axis, None].astype(np.int64) + taps for axis in (0, 1))
+    height, width = levels.shape[:2]
+    inside_x, inside_y = np.clip(across, 0, width - 1), np.clip(down, 0, height - 1)
+    values = levels[inside_y[:, :, None], inside_x[:, None, :], channel[:, None, None]].astype(np.float64)
+    if surround is not None:
+        values[(inside_y != down)[:, :, None] | (inside_x != across)[:, None, :]] = surround
+    values *= weights[fraction // 32][:, :, None] * weights[fraction % 32][:, None, :]
+    return np.asarray(values.sum(axis=(1, 2)))
 
 
 @contextmanager

@@ -62,12 +62,54 @@ def test_warps_are_opencvs_to_a_fraction_of_a_pixel(interpolation: int) -> None:
     flags = interpolation | cv2.WARP_INVERSE_MAP
     for matrix in (affine, np.vstack([affine, [1e-3, 2e-3, 1]])):
         warp = cv2.warpAffine if len(matrix) == 2 else cv2.warpPerspective
-        for border, surround in ((cv2.BORDER_REPLICATE, None), (cv2.BORDER_CONSTANT, 0.4)):
+        for border, surround in ((cv2.BORDER_REPLICATE, None), (cv2.BORDER_CONSTANT, 102)):
             level = (102.0, 102.0, 102.0)
             want = warp(picture, matrix, (100, 70), flags=flags, borderMode=border, borderValue=level)
-            got = exact.warped(picture, matrix.tolist(), (100, 70), interpolation, surround)
+            got = exact.warped(
+                picture.astype(np.float32), matrix.tolist(), (100, 70), interpolation, surround
+            )
             # Where the border begins, 1/64 pixel is up to a sixty-fourth of the contrast.
-            assert np.abs(got.astype(int) - want).max() <= (1 if surround is None else 4)
+            assert np.abs(np.clip(got, 0, 255) - want).max() <= (1 if surround is None else 4)
+
+
+@pytest.mark.parametrize("interpolation", [cv2.INTER_LINEAR, cv2.INTER_CUBIC])
+@pytest.mark.parametrize("surround", [None, 300])
+def test_warps_are_rounded_as_exact_sums_are(interpolation: int, surround: int | None) -> None:
+    """Noise has many sums near a half; each is the integer that rational arithmetic gives."""
+    levels = np.random.default_rng(0).integers(0, 1021, (90, 160, 3)).astype(np.float32)
+    matrix = [[0.93, 0.02, 1.5], [-0.03, 1.04, -2.25]]
+    got = exact.warped(levels, matrix, (150, 80), interpolation, surround)
+    y, x = np.mgrid[:80, :150].astype(np.float64)
+    maps = [
+        np.asarray(row[0] * x, np.float32) + np.asarray(row[1] * y + row[2], np.float32) for row in matrix
+    ]
+    steps = np.rint(np.stack(maps, axis=-1).astype(np.float64) * 32).astype(np.int64)
+    fill = [{"mode": "edge"}, {"mode": "constant", "constant_values": surround}][surround is not None]
+    edge = 16
+    padded = np.pad(levels.astype(np.int64), ((edge, edge), (edge, edge), (0, 0)), **fill)  # type: ignore[call-overload]
+    taps = (0, 1) if interpolation == cv2.INTER_LINEAR else (-1, 0, 1, 2)
+    total = np.zeros((80, 150, 3), np.int64)
+    for dy in taps:
+        for dx in taps:
+            weight = _weight(steps[..., 0] % 32 - 32 * dx, len(taps)) * _weight(
+                steps[..., 1] % 32 - 32 * dy, len(taps)
+            )
+            pixels = padded[steps[..., 1] // 32 + dy + edge, steps[..., 0] // 32 + dx + edge]
+            total += weight[..., None] * pixels
+    one = int(_weight(np.array(0), len(taps))) ** 2
+    down, rest = np.divmod(total, one)
+    want = down + ((2 * rest > one) | ((2 * rest == one) & (down % 2 == 1)))
+    np.testing.assert_array_equal(got, want)
+
+
+def _weight(offset: npt.NDArray[np.int64], taps: int) -> npt.NDArray[np.int64]:
+    """The interpolation kernel at an offset in 1/32 pixel, times 32 (linear) or 4 * 32^3 (cubic)."""
+    d = np.abs(offset)
+    if taps == 2:
+        return np.asarray(32 - d)
+    inner = (5 * d - 9 * 32) * d * d + 4 * 32**3
+    outer = ((-3 * d + 15 * 32) * d - 24 * 32**2) * d + 12 * 32**3
+    return np.asarray(np.where(d <= 32, inner, outer))
 
 
 def test_ipp_is_off_within_the_block_alone() -> None:

@@ -74,7 +74,7 @@ def render_scene_crop(
     # Corners are edges of pixels, OpenCV counts their centres: half a pixel between the two.
     matrix = cv2.getPerspectiveTransform(source - np.float32(0.5), corners - np.float32(0.5))
     back = cv2.getPerspectiveTransform(corners - np.float32(0.5), source - np.float32(0.5))
-    seen = warped(face, back.tolist(), size[::-1], cv2.INTER_LINEAR)
+    seen = u8(warped(f32(face), back.tolist(), size[::-1], cv2.INTER_LINEAR))
     outline = rounded_outline(columns, rows, 0.0, CORNER_RADIUS * height / PLATE_HEIGHT) - np.float32(0.5)
     projected = cv2.perspectiveTransform(outline[None], matrix)[0]
     alpha = np.zeros(size, np.uint8)

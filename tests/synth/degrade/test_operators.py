@@ -511,7 +511,7 @@ def test_a_view_stretches_the_height_and_shows_what_is_around():
     image = np.full((60, 120, 3), 0.8, np.float32)
     params = sampling.ViewParams(height=60, width=120, stretch=0.5, surround=0.1)
     seen = sampling.view(image, params, np.random.default_rng(0))
-    half = 0.501 / 255  # a view has eight bits
+    half = 0.501 / 255  # views are rounded
     assert seen[30, 60] == pytest.approx(0.8, abs=1e-5) and seen[30, 2] == pytest.approx(0.8, abs=1e-3)
     assert seen[5, 60] == pytest.approx(0.1, abs=half) and seen[55, 60] == pytest.approx(0.1, abs=half)
     plain = sampling.view(

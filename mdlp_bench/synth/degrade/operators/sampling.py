@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 from pydantic import Field
 
-from mdlp_bench.synth.degrade.operators.base import ImageF32, Params, Sizes, to_float, to_uint8
+from mdlp_bench.synth.degrade.operators.base import ImageF32, Params, Sizes
 from mdlp_bench.synth.degrade.operators.blur import Sigma
 from mdlp_bench.synth.degrade.operators.kernels import gaussian_kernel
 from mdlp_bench.synth.exact import correlate, resized, warped
@@ -25,6 +25,10 @@ _CV_INTERPOLATION: Final[Mapping[str, int]] = {
     "area": cv2.INTER_AREA,
     "lanczos": cv2.INTER_LANCZOS4,
 }
+
+
+_LEVELS: Final = 2 * 255
+"""What white is where views are rounded."""
 
 
 class ViewParams(Params):
@@ -52,7 +56,7 @@ class ViewParams(Params):
 
 
 def view(image: ImageF32, params: ViewParams, rng: np.random.Generator) -> ImageF32:
-    """Map the crop onto the canvas (bicubic, in 8 bits)."""
+    """Map the crop onto the canvas (bicubic), in halves of a grey level."""
     height, width = image.shape[:2]
     if width > 1.5 * params.width or height > 1.5 * params.height:
         image = resized(image, (params.width, params.height), cv2.INTER_AREA)
@@ -73,9 +77,10 @@ def view(image: ImageF32, params: ViewParams, rng: np.random.Generator) -> Image
         return image
     size = a * d - b * c
     back = [[d / size, -b / size, (b * y - d * x) / size], [-c / size, a / size, (c * x - a * y) / size]]
-    return to_float(
-        warped(to_uint8(image), back, (params.width, params.height), cv2.INTER_CUBIC, params.surround)
-    )
+    surround = None if params.surround is None else round(_LEVELS * params.surround)
+    levels = np.rint(np.clip(image, 0.0, 1.0) * np.float32(_LEVELS))
+    seen = warped(levels, back, (params.width, params.height), cv2.INTER_CUBIC, surround)
+    return np.asarray(np.clip(seen, 0, _LEVELS, out=seen) * np.float32(1 / _LEVELS), np.float32)
 
 
 class ResizeParams(Params):
