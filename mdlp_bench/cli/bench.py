@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mdlp_bench.cli.console import counted, tell_unreadable
+from mdlp_bench.cli.console import counted, tell_notes
 from mdlp_bench.cli.options import (
     DEFAULT_LPIPS,
     AlignedOption,
@@ -100,9 +100,11 @@ def predict(
     from mdlp_bench.engine import engine_named
     from mdlp_bench.harness.predict import predict as run_predict
 
+    samples = open_samples(data, split=split, order=order, labels=labels, limit=limit)
+    tell_notes(samples)
     predictions = run_predict(
         method,
-        open_samples(data, split=split, order=order, labels=labels, limit=limit),
+        samples,
         out,
         batch_size=batch_size,
         seed=seed,
@@ -158,7 +160,7 @@ def score(
     remote = engine == "ray"
     scoring = Compute.for_scoring(device, precision, remote=remote)
     samples = open_samples(data, split=split, order=order, labels=labels, limit=limit)
-    tell_unreadable(samples)
+    tell_notes(samples)
     plan = ScoringPlan.from_names(
         reader,
         lpips,
@@ -235,7 +237,7 @@ def bench(
     remote = engine == "ray"
     compute = Compute.resolve(device, precision, numerics, remote=remote)
     samples = open_samples(data, split=split, order=order, labels=labels, limit=limit)
-    tell_unreadable(samples)
+    tell_notes(samples)
     plan = ScoringPlan.from_names(
         reader,
         lpips,

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from mdlp_bench.data import Samples
 
 _SHOWN = 5
+_TOLD = {"order-unclear": "samples", "text-unreadable": "labels"}
 
 
 def counted(count: int, what: str, several: str | None = None) -> str:
@@ -21,13 +22,17 @@ def counted(count: int, what: str, several: str | None = None) -> str:
     return f"{count:,} {what if count == 1 else several or what + 's'}"
 
 
-def tell_unreadable(samples: Samples) -> None:
-    """Show on standard error the first few labels without a text, which text scores leave out."""
-    found = [problem.message for problem in samples.listing_problems() if problem.code == "text-unreadable"]
-    for message in found[:_SHOWN]:
-        typer.echo(f"note: {message}", err=True)
-    if len(found) > _SHOWN:
-        typer.echo(f"note: and {len(found) - _SHOWN:,} more labels, {len(found):,} in all", err=True)
+def tell_notes(samples: Samples) -> None:
+    """Show on standard error how frames were ordered where names allow two orders, and labels without a text.
+
+    Of each kind the first few are shown.
+    """
+    for code, what in _TOLD.items():
+        found = [problem.message for problem in samples.listing_problems() if problem.code == code]
+        for message in found[:_SHOWN]:
+            typer.echo(f"note: {message}", err=True)
+        if len(found) > _SHOWN:
+            typer.echo(f"note: and {len(found) - _SHOWN:,} more {what}, {len(found):,} in all", err=True)
 
 
 def tell_readers(texts_read: Mapping[str, int], n_texts: int) -> None:

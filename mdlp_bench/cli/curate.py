@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from mdlp_bench.cli.console import counted, make_console, make_table, tell_readers
+from mdlp_bench.cli.console import counted, make_console, make_table, tell_notes, tell_readers
 from mdlp_bench.cli.options import (
     DataArgument,
     EngineOption,
@@ -191,10 +191,10 @@ def split_data(
     if keep and search:
         raise DataError("--search needs new splits; leave --keep out")
     rule = SplitRule(ratios=_ratios(ratios), seed=seed, by=tuple(by or ["plate_id"]), keep=keep)
+    samples = open_samples(dataset, source=source, order=order, labels=labels, limit=limit)
+    tell_notes(samples)
     report = split_dataset(
-        open_samples(dataset, source=source, order=order, labels=labels, limit=limit), out, rule,
-        search=search,
-        name=name, version=version, supersedes=supersedes,
+        samples, out, rule, search=search, name=name, version=version, supersedes=supersedes,
         engine=engine_named(engine, workers),
     )  # fmt: skip
     if as_json:

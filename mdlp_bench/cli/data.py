@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mdlp_bench.cli.console import counted, make_console, make_table, tell_readers
+from mdlp_bench.cli.console import counted, make_console, make_table, tell_notes, tell_readers
 from mdlp_bench.cli.options import (
     DataArgument,
     EngineOption,
@@ -195,6 +195,7 @@ def export_data(
         raise DataError(f"--to {to}: written by one process; leave --engine and --workers out")
     used = engine_named(engine, workers)
     samples = open_samples(path, split=split, source=source, order=order, labels=labels, limit=limit)
+    tell_notes(samples)
     address: str | None = None
     if to in EXPORTS:
         count = EXPORTS[to].write(samples, out)

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from mdlp_bench.cli.console import counted
+from mdlp_bench.cli.console import counted, tell_notes
 from mdlp_bench.cli.options import (
     DEFAULT_LPIPS,
     DeviceOption,
@@ -274,6 +274,7 @@ def add(
 
     opened = Store(store)
     samples = open_samples(_test_set(data, dataset), split=split, order=order, labels=labels)
+    tell_notes(samples)
     scoring = Compute.for_scoring(device, precision)
     plan = ScoringPlan.from_names(reader, lpips, device=scoring.device, samples=samples)
     entry = add_entry(opened, archive, samples, plan)
@@ -322,6 +323,7 @@ def add_bench(
     from mdlp_bench.leaderboard.store import Store
 
     samples = open_samples(_test_set(data, dataset), split=split, order=order, labels=labels)
+    tell_notes(samples)
     scoring = Compute.for_scoring(device, precision)
     plan = ScoringPlan.from_names(reader, lpips, device=scoring.device, samples=samples)
     added = add_references(

@@ -12,6 +12,7 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
+from mdlp_bench.cli.console import tell_notes
 from mdlp_bench.cli.options import (
     DataArgument,
     DeviceOption,
@@ -139,6 +140,7 @@ def _command_of(method: str) -> Callable[..., None]:
             torch.set_num_threads(threads)
         recipe = read_recipe(config, steps=steps, seed=seed, precision=precision)
         every = open_samples(data, order=order, labels=labels, limit=limit)
+        tell_notes(every)
         held_out = None
         if validation is not None:
             held_out = open_samples(validation)

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
 from mdlp_bench import images
+from mdlp_bench.cli.main import app
 from mdlp_bench.curate.audit import audit
 from mdlp_bench.curate.pairing import make_config, pair
 from mdlp_bench.curate.tracks import BadTrack, open_tracks
@@ -240,3 +242,17 @@ def test_pairing_takes_the_first_tracks_and_the_rule(tmp_path: Path) -> None:
     assert (report.tracks, report.notes["order-unclear"]) == (1, 1)
     reversed_report = pair(tmp_path / "tracks", tmp_path / "two", config, order="number:2")
     assert reversed_report.tracks == 2 and "order-unclear" not in reversed_report.notes
+
+
+@pytest.mark.parametrize(
+    "command", ["predict bicubic", "data export", "data split", "bench -m bicubic --lpips none"]
+)
+def test_commands_say_which_order_they_took(tmp_path: Path, command: str) -> None:
+    track(tmp_path / "d/val/inputs/g", ["1_9", "2_7", "3_8"], [12, 14, 16])
+    track(tmp_path / "d/val/gt/g", ["x"], [24])
+    arguments = [*command.split(), str(tmp_path / "d"), "-o", str(tmp_path / "o")]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0 and "note: sample val-g: frames are taken in the order of" in result.output
+    arguments[-1] += "2"
+    result = CliRunner().invoke(app, [*arguments, "--order", "number:2"])
+    assert result.exit_code == 0 and "note: sample" not in result.output
