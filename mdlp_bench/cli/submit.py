@@ -50,9 +50,7 @@ def lrlpr(
     unread = write_submission(readings, out)
     typer.echo(f"wrote {out}: {counted(len(readings), 'track')}")
     if unread:
-        typer.echo(
-            f"{unread} of them have not seven characters and are written as {UNREAD} with confidence 0"
-        )
+        typer.echo(f"{unread} of them without seven characters, written as {UNREAD} with confidence 0")
 
 
 def lrlpr_score(

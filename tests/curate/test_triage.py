@@ -92,7 +92,7 @@ def test_real_plates_on_the_command_line(shared_dir: Path, tmp_path: Path) -> No
     out = tmp_path / "triage.csv"
     done = CliRunner().invoke(app, ["data", "triage", str(data), "--csv", str(out), "--json"])
     assert done.exit_code == 0, done.output
-    parsed = json.loads(done.output)
+    parsed = json.loads(done.stdout)
     counts = parsed["counts"]["val"]
     assert sum(counts.values()) == 36 and counts["needs-restoring"] >= 30 and counts["readable"] <= 3
     written = list(csv.DictReader(out.open(encoding="utf-8")))

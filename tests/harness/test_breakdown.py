@@ -140,6 +140,6 @@ def test_on_the_command_line(comparison: RunComparison, tmp_path: Path) -> None:
         app, ["compare", *folders, "--by", "layout", "--columns", "acc", "-o", str(out), "--json"]
     )
     assert done.exit_code == 0, done.output
-    assert [c["key"] for c in json.loads(done.output)["columns"]] == ["blue", "green_small", "other"]
+    assert [c["key"] for c in json.loads(done.stdout)["columns"]] == ["blue", "green_small", "other"]
     rows = list(csv.DictReader(out.open(encoding="utf-8")))
     assert len(rows) == 3 and float(rows[0]["blue_low"]) <= float(rows[0]["blue"])

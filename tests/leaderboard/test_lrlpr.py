@@ -101,7 +101,7 @@ def test_predictions_become_a_submission_and_a_score(tracks: Path, tmp_path: Pat
     told = CliRunner().invoke(app, ["submit", "lrlpr-score", str(out), str(tracks)])
     assert told.exit_code == 0 and "recognition rate: 0.5000" in told.output and "brazilian" in told.output
     as_json = CliRunner().invoke(app, ["submit", "lrlpr-score", str(out), str(tracks), "--json"])
-    assert json.loads(as_json.output)["by_layout"]["brazilian"]["value"] == 1
+    assert json.loads(as_json.stdout)["by_layout"]["brazilian"]["value"] == 1
 
 
 def test_readings_in_a_csv_file_serve_too(tracks: Path, tmp_path: Path) -> None:
@@ -121,12 +121,15 @@ def test_readings_in_a_csv_file_serve_too(tracks: Path, tmp_path: Path) -> None:
 def test_at_the_size_of_the_challenge_three_points_prove_nothing(tmp_path: Path) -> None:
     class _Known:
         name = "999 tracks"
+        sample_ids = tuple(f"track_{i:05d}" for i in range(999))
 
-        def rows(self, columns: list[str]) -> list[dict[str, str]]:
-            return [
-                {"sample_id": f"track_{i:05d}", "plate_id": str(i), "text": "ABC1234", "layout": "brazilian"}
-                for i in range(999)
-            ]
+        def column(self, name: str) -> list[str]:
+            values = {
+                "plate_id": map(str, range(999)),
+                "text": ["ABC1234"] * 999,
+                "layout": ["brazilian"] * 999,
+            }
+            return list(values[name])
 
     readings = {
         f"track_{i:05d}": Reading("ABC1234" if i < 819 else "ABC1235", (0.9,) * 7) for i in range(999)

@@ -118,7 +118,7 @@ def test_form_round_trip_and_seed_rule(form: dict[str, Any]) -> None:
 
 def test_the_interview_writes_a_form_that_packs(make_samples: Make, tmp_path: Path) -> None:
     predict(load_method("bicubic"), make_samples(3), tmp_path / "p")
-    answers = ["Cubic", "1.0", "A. Author", "a@example.org", "ftp://x", "", "", "", ""]
+    answers = ["Cubic", "1.0", "A. Author", "a@example.org", "ftp://x", *[""] * 6]
     answers += ["maybe", "no", "no", "", "", "", "", "2 CPU threads", "0.01", "", "yes"]
     found = CliRunner().invoke(
         app,

@@ -79,7 +79,7 @@ def test_the_bundled_reader_is_measured_alike_and_its_plates_are_not_flawless(po
 def test_the_command_prints_what_goes_into_a_descriptor() -> None:
     result = CliRunner().invoke(app, ["calibrate", "crnn", "--plates", "400", "--json"])
     assert result.exit_code == 0, result.output
-    found = json.loads(result.output)
+    found = json.loads(result.stdout)
     assert found["plates"] == 400 and 0.2 < found["believed"] < found["exact"]
     assert 0.8 < found["believed_from"] < 1
     plain = CliRunner().invoke(app, ["calibrate", "crnn", "--plates", "100"])
