@@ -52,5 +52,5 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
 def test_on_the_command_line() -> None:
     arguments = ["calibrate", "crnn", "--runs", str(ENTRIES / "lp-diff")]
     assert "LP-Diff" in CliRunner().invoke(app, arguments).output
-    (parsed,) = json.loads(CliRunner().invoke(app, [*arguments, "--json"]).output)
+    (parsed,) = json.loads(CliRunner().invoke(app, [*arguments, "--json"]).stdout)
     assert parsed["method"].startswith("LP-Diff") and parsed["n"] > 0

@@ -83,4 +83,4 @@ def test_the_command_prints_what_goes_into_a_descriptor() -> None:
     assert found["plates"] == 400 and 0.2 < found["believed"] < found["exact"]
     assert 0.8 < found["believed_from"] < 1
     plain = CliRunner().invoke(app, ["calibrate", "crnn", "--plates", "100"])
-    assert "100 rendered plates" in plain.output and "or too few" in plain.output
+    assert "100 rendered plates" in plain.output and "there are too few" in plain.output
