@@ -22,7 +22,6 @@ from rich.console import Console
 from rich.table import Table
 
 from mdlp_bench.data import open_samples
-from mdlp_bench.data.decode import decode_native
 from mdlp_bench.data.sources.ccpd import CcpdName
 from mdlp_bench.images import ImageU8, decode
 from mdlp_bench.readers.base import Reader
@@ -89,9 +88,9 @@ def _plates(real: Path) -> Iterator[Crops]:
         yield Crops("crops of 94 x 24", [*map(_picture, files)], [f.stem.split("_")[0] for f in files])
     for folder in ("mdlp_figures", "lpblur", "ccpd_scenes"):
         if (real / folder).is_dir():
-            batches = open_samples(real / folder).batches(columns=["sample_id", "frames", "gt", "text"])
-            found = [s for batch in batches for s in decode_native(batch) if s.text]
-            yield Crops(f"{folder}, ground truths", [s.gt for s in found], [str(s.text) for s in found])
+            found = [s for s in open_samples(real / folder) if s.text and s.gt]
+            images = [decode(s.gt.content, s.sample_id) for s in found if s.gt]
+            yield Crops(f"{folder}, ground truths", images, [str(s.text) for s in found])
     scenes = sorted((real / "ccpd_scenes").rglob("*.jpg"))
     if scenes:
         boxes, texts = [], []

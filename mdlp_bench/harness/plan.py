@@ -92,18 +92,20 @@ class ScoringPlan:
             ProtocolError: There is no such LPIPS net, protocol or metric.
             MdlpBenchError: The device is not there.
         """
-        from mdlp_bench.readers import AUTO, PANEL, load_reader, reader_for
+        from mdlp_bench.readers import AUTO, DEFAULT_READER, PANEL, load_reader, reader_for
         from mdlp_bench.readers.reach import beyond_reach
 
+        rules = CURRENT if protocol is None else protocol_named(protocol)
+        # Where a name leaves the choice open, the protocol's reader takes the first one's place.
+        judge = rules.text.reader
         if readers and AUTO in readers:
             if samples is None:
                 raise ReaderError("the reader auto is chosen by the samples that are scored; give them")
             found = reader_for(samples.column("text"))
+            found = judge if found == DEFAULT_READER else found
             readers = [found if name == AUTO else name for name in readers]
-        rules = CURRENT if protocol is None else protocol_named(protocol)
-        names = [
-            n for name in readers or [rules.text.reader] for n in (PANEL if name == "panel" else (name,))
-        ]
+        panel = (judge, *PANEL[1:])
+        names = [n for name in readers or [judge] for n in (panel if name == "panel" else (name,))]
         here = "cpu" if remote else device
         check_device(here)
         loaded = tuple(load_reader(name).to(here) for name in dict.fromkeys(names))

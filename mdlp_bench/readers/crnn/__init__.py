@@ -11,6 +11,9 @@ __all__ = [
     "load_greedy",
     "load_latin",
     "load_latin_grammar",
+    "load_second",
+    "load_second_beam",
+    "load_second_grammar",
 ]
 
 
@@ -27,6 +30,21 @@ def load_beam() -> CrnnReader:
 def load_grammar() -> CrnnReader:
     """The bundled CRNN, prefix beam search among valid plates."""
     return CrnnReader(decoding="grammar")
+
+
+def load_second(decoding: Decoding = "greedy") -> CrnnReader:
+    """The second bundled CRNN, which reads crops without a plate as empty; best-path decoding."""
+    return CrnnReader(bundled_weights("crnn-2"), decoding, name="crnn-2", title="CRNN 2")
+
+
+def load_second_beam() -> CrnnReader:
+    """The second bundled CRNN, prefix beam search."""
+    return load_second("beam")
+
+
+def load_second_grammar() -> CrnnReader:
+    """The second bundled CRNN, prefix beam search among valid plates."""
+    return load_second("grammar")
 
 
 def load_latin() -> CrnnReader:

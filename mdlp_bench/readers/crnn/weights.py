@@ -20,7 +20,7 @@ _KEY: Final = "mdlp-bench-crnn-1"
 
 
 def bundled_weights(name: str = "crnn") -> Path:
-    """A weight file that comes with the package: of `crnn`, or of `crnn-latin`."""
+    """A weight file that comes with the package: of `crnn`, `crnn-2` or `crnn-latin`."""
     return Path(str(files("mdlp_bench.readers.crnn") / f"{name}.safetensors"))
 
 
