@@ -41,7 +41,7 @@ from mdlp_bench.synth.degrade import load_recipe
 from mdlp_bench.training.config import TrainingConfig
 from mdlp_bench.training.loop import LOG, train
 
-METHODS = ("srcnn", "hat", "real-esrgan", "resdiff", "resshift", "lp-diff-psi", "lp-diff")
+METHODS = ("srcnn", "hat", "real-esrgan", "resdiff", "resshift", "lp-diff-psi", "lp-diff", "lp-diff-long")
 
 
 class Sizes(NamedTuple):

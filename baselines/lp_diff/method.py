@@ -39,6 +39,15 @@ def lp_diff(weights: Path | None = None, steps: int = STEPS, name: str = "lp-dif
     return described(path, name=name, title="LP-Diff", is_bundled=weights is None, steps=steps)
 
 
+def lp_diff_long() -> NetworkMethod:
+    """LP-Diff with the weights of its longest training, beyond the budget of the other methods.
+
+    Raises:
+        MissingWeightsError: The weights are not bundled.
+    """
+    return described(bundled("lp-diff-long"), name="lp-diff-long", title="LP-Diff long", is_bundled=True)
+
+
 def described(path: Path, *, name: str, title: str, is_bundled: bool, steps: int = STEPS) -> NetworkMethod:
     """A described LP-Diff of any configuration.
 

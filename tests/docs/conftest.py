@@ -169,4 +169,4 @@ def given(world: World, tmp_path: Path) -> dict[str, object]:
     sample = next(iter(render_samples(1, 1)))
     world.provide("DATA", tmp_path)
     row = next(iter(mb.open(tmp_path / "DATA").rows()))
-    return {"clean": sample.image, "crops": [sample.image] * 2, "row": row}
+    return {"gt": sample.image, "crops": [sample.image] * 2, "row": row}

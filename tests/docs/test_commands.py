@@ -55,7 +55,7 @@ ANSWERS = (
     "",
     "A. Author",
     "author@example.org",
-    *[""] * 4,
+    *[""] * 6,
     "no",
     "no",
     *[""] * 4,

@@ -53,7 +53,7 @@ def plan_of(sets: list[GapSet], out: Path, *methods: str) -> TransferPlan:
 
 
 def run(plan: TransferPlan, out: Path) -> TransferStudy:
-    plan.train(lambda _: None)
+    plan.train()
     scoring = ScoringPlan.from_names(lpips="none")
     return measure_transfer(plan, SETTINGS, scoring, "none", out / "figures")
 

@@ -141,5 +141,5 @@ def test_comparison_with_a_reader_and_its_errors(photo):
     assert result.distance("bicubic", "reader_ned") == 0
     with pytest.raises(DataError, match="needs real frames"):
         compare_recipes([], [photo], [recipe])
-    with pytest.raises(DataError, match="1 texts for 1 real samples and 2 clean"):
+    with pytest.raises(DataError, match="1 texts for 1 real samples and 2 ground truths"):
         compare_recipes([[photo]], [photo, photo], [recipe], texts=["a"], legibility=lambda i, t: [0.0])
