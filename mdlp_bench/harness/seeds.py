@@ -55,7 +55,13 @@ def combine_seeds(runs: Sequence[Run], out: Path) -> Run:
         if not np.isnan(values).all():
             info = METRICS[name.partition("@")[0]]
             estimate = bootstrap.interval(values, is_share=info.is_share)
-            summary[name] = _entry(estimate, summary.get(name), info.higher_is_better, bootstrap.confidence)
+            summary[name] = _entry(
+                estimate,
+                summary.get(name),
+                info.higher_is_better,
+                bootstrap.confidence,
+                is_share=info.is_share,
+            )
     columns = {name: tables[0][name] for name in tables[0].column_names}
     columns |= {name: pa.array(values, pa.float64(), from_pandas=True) for name, values in means.items()}
     record = first.model_copy(update={"seeds": seeds})
@@ -88,11 +94,16 @@ def _combined(found: Sequence[MetricSummary], n_runs: int) -> MetricSummary:
 
 
 def _entry(
-    estimate: Estimate, of_seeds: MetricSummary | None, higher_is_better: bool, confidence: float
+    estimate: Estimate,
+    of_seeds: MetricSummary | None,
+    higher_is_better: bool,
+    confidence: float,
+    *,
+    is_share: bool,
 ) -> MetricSummary:
     """The entry of a per-sample metric from the means over seeds."""
     spread = None if of_seeds is None else of_seeds.seeds
-    widened = estimate.widened(spread, confidence)
+    widened = estimate.widened(spread, confidence, is_share=is_share)
     return MetricSummary(
         mean=widened.value,
         low=widened.low,

@@ -123,6 +123,19 @@ def test_the_interval_over_plates_and_seeds_covers_the_mean_over_both() -> None:
     assert covered[True] / runs >= 0.94 and covered[False] / runs < 0.80
 
 
+def test_the_limits_of_a_share_stay_within_its_range() -> None:
+    near = {0.01: (0.0, 0.04), 0.99: (0.96, 1.0)}
+    for value, (low, high) in near.items():
+        estimate = Estimate(value=value, low=low, high=high)
+        spread = SeedSpread.of([value - 0.01, value, value + 0.01])
+        share = estimate.widened(spread, 0.95, is_share=True)
+        assert share.low is not None and share.high is not None
+        assert 0 <= share.low < value < share.high <= 1
+        free = estimate.widened(spread, 0.95)
+        assert free.low is not None and free.high is not None
+        assert free.low < 0 or free.high > 1
+
+
 def test_letters_of_equal_methods_keep_their_error_over_seeds() -> None:
     rng = np.random.default_rng(1)
     clusters = Clusters([f"plate-{i}" for i in range(60)])

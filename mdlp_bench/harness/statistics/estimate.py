@@ -56,15 +56,17 @@ class Estimate(BaseModel):
     n: int | None = None
     n_plates: int | None = None
 
-    def widened(self, seeds: SeedSpread | None, confidence: float) -> Estimate:
+    def widened(self, seeds: SeedSpread | None, confidence: float, *, is_share: bool = False) -> Estimate:
         """With the seeds' share in the interval.
 
         The distances from the value to the limits and the seeds' half width are added in quadrature (the
-        MOVER of Zou and Donner, Statistics in Medicine 27(10), 2008).
+        MOVER of Zou and Donner, Statistics in Medicine 27(10), 2008). A share's limits stay within 0 and 1.
         """
         if seeds is None or self.low is None or self.high is None:
             return self
         extra = seeds.half_width(confidence)
         low = self.value - float(np.hypot(self.value - self.low, extra))
         high = self.value + float(np.hypot(self.high - self.value, extra))
+        if is_share:
+            low, high = max(0.0, low), min(1.0, high)
         return self.model_copy(update={"low": low, "high": high})

@@ -253,8 +253,10 @@ def _rank_metric(
     )
     intervals, replicates = bootstrap.intervals_and_replicates(columns, scores.is_share)
     if seeds:
-        widened = zip(intervals, seeds, strict=True)
-        intervals = tuple(one.widened(spread, bootstrap.confidence) for one, spread in widened)
+        intervals = tuple(
+            one.widened(spread, bootstrap.confidence, is_share=scores.is_share)
+            for one, spread in zip(intervals, seeds, strict=True)
+        )
         noise = np.random.default_rng(bootstrap.seed).standard_normal(replicates.shape)
         replicates = replicates + noise * [0.0 if one is None else one.variance**0.5 for one in seeds]
     if comparison.n_clusters < 2:  # every resample is the same plate: no spread is not certainty
