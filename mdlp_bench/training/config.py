@@ -26,6 +26,9 @@ class TrainingConfig(BaseModel):
     seed: int = Field(default=0, description="of order, augmentation, noise and first weights")
     frames: int = Field(default=3, ge=1, description="frames drawn of each sample, oldest first")
     augment: float = Field(default=1.0, ge=0, le=1, description="strength of the augmentation; 0 for none")
+    exposure: float = Field(
+        default=1.0, ge=0, description="strength of the changes of exposure and colour, times that of augment"
+    )
     single: float = Field(default=0.0, ge=0, le=1, description="share of samples with one frame for all")
 
     learning_rate: float = Field(default=1e-3, gt=0)
@@ -45,7 +48,7 @@ class TrainingConfig(BaseModel):
     def identity(self) -> dict[str, Any]:
         """What identifies a training, strict JSON; fields that older trainings lack have their default."""
         found = self.model_dump(mode="json")
-        for name in ("accumulate", "single"):
+        for name in ("accumulate", "exposure", "single"):
             if found[name] == type(self).model_fields[name].default:
                 del found[name]
         return found

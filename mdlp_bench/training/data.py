@@ -72,13 +72,22 @@ class TrainingData:
         frames: Frames drawn of each sample.
         augment: Strength of the augmentation, 0 (none) to 1.
         single: Share of samples in which one frame replaces all, as in data sets with one frame per sample.
+        exposure: Strength of the changes of exposure and colour, times that of the augmentation. With more
+            of it a network takes these from the frames, with less from what ground truths usually show.
 
     Raises:
         DataError: No samples, or one without frames or ground truth; names it.
     """
 
     def __init__(
-        self, samples: Samples, *, seed: int, frames: int = 3, augment: float = 1.0, single: float = 0.0
+        self,
+        samples: Samples,
+        *,
+        seed: int,
+        frames: int = 3,
+        augment: float = 1.0,
+        single: float = 0.0,
+        exposure: float = 1.0,
     ) -> None:
         self.table = pa.Table.from_batches(samples.batches(columns=_COLUMNS)).combine_chunks()
         if not len(self.table):
@@ -88,6 +97,7 @@ class TrainingData:
         self.frames = frames
         self.augment = augment
         self.single = single
+        self.exposure = exposure
 
     def __len__(self) -> int:
         return len(self.table)
@@ -164,7 +174,7 @@ class TrainingData:
         chosen = choose(sample.decode_frames(), self.frames, rng)
         if self.single and rng.random() < self.single:
             chosen = (chosen[int(rng.integers(self.frames))],) * self.frames
-        *frames, gt = augment((*chosen, gt), rng, self.augment)
+        *frames, gt = augment((*chosen, gt), rng, self.augment, self.exposure)
         return np.stack(frames), gt, sample.text
 
     def _check(self, name: str) -> None:
@@ -194,7 +204,9 @@ def choose(frames: Sequence[ImageU8], count: int, rng: np.random.Generator) -> t
     return tuple(frames[int(i)] for i in sorted(rng.choice(len(frames), count, replace=False)))
 
 
-def augment(pictures: Sequence[ImageU8], rng: np.random.Generator, strength: float) -> list[ImageU8]:
+def augment(
+    pictures: Sequence[ImageU8], rng: np.random.Generator, strength: float, exposure: float = 1.0
+) -> list[ImageU8]:
     """Frames and then their ground truth, brought to the working size and changed alike.
 
     The crop is shifted and scaled by up to 3 % and turned by up to 1.5 degrees. The exposure changes by a
@@ -204,10 +216,11 @@ def augment(pictures: Sequence[ImageU8], rng: np.random.Generator, strength: flo
         pictures: uint8 RGB [h, w, 3] each, the ground truth last.
         rng: Of the changes.
         strength: 0 (none) to 1.
+        exposure: Strength of the changes of exposure, times `strength`.
     """
     images = [to_working_size(picture) for picture in pictures]
     if strength > 0:
-        matrix, table = _crop(rng, strength), _exposure(rng, strength)
+        matrix, table = _crop(rng, strength), _exposure(rng, strength * exposure)
         images = [np.asarray(cv2.LUT(_warp(image, matrix), table), np.uint8) for image in images]
         if len(images) > 2 and rng.random() < 0.05 * strength:
             lost = int(rng.integers(1, len(images) - 1))

@@ -111,7 +111,12 @@ def train(
         if chief:
             claim(out, identity)
         data = TrainingData(
-            samples, seed=config.seed, frames=config.frames, augment=config.augment, single=config.single
+            samples,
+            seed=config.seed,
+            frames=config.frames,
+            augment=config.augment,
+            single=config.single,
+            exposure=config.exposure,
         )
         state = _start(trainable, config, accelerator, out)
         run = _Run(trainable, data, config, out, accelerator, state, report)

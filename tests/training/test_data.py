@@ -82,6 +82,20 @@ def test_frames_and_ground_truth_are_augmented_alike() -> None:
     assert np.array_equal(untouched[0], image)
 
 
+def test_exposure_changes_as_much_as_asked() -> None:
+    grey = np.full((112, 224, 3), 100, np.uint8)
+
+    def spread(exposure: float) -> float:
+        levels = [
+            augment([grey], np.random.default_rng(seed), 1.0, exposure)[0].mean() for seed in range(200)
+        ]
+        return float(np.std(levels))
+
+    assert spread(0.0) == 0.0
+    assert 9 < spread(1.0) < 16
+    assert 2.2 < spread(2.5) / spread(1.0) < 3.2
+
+
 def test_a_lost_frame_is_replaced_by_its_predecessor() -> None:
     frames = tuple(np.full((112, 224, 3), 40 * i, np.uint8) for i in range(1, 4))
     lost = 0
