@@ -20,7 +20,7 @@ from mdlp_bench.data.export.huggingface import export_huggingface
 from mdlp_bench.data.plate_split import DEFAULT_RATIOS
 from mdlp_bench.data.samples import Samples
 from mdlp_bench.engine import SERIAL, Engine
-from mdlp_bench.errors import DataError, checked, did_you_mean
+from mdlp_bench.errors import DataError, checked, no_such
 from mdlp_bench.synth import build as _build
 from mdlp_bench.synth.degrade import load_recipe
 
@@ -224,7 +224,7 @@ def export(
     """
     layouts = ("parquet", "decoded", "huggingface", *EXPORTS)
     if to not in layouts:
-        raise DataError(f"no layout {to!r}{did_you_mean(to, layouts)}; there are {', '.join(layouts)}")
+        raise no_such("layout", to, layouts, DataError)
     folder = Path(out)
     if to in EXPORTS:
         return EXPORTS[to].write(samples, folder)

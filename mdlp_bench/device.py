@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, Self, cast, get_args
 
-from mdlp_bench.errors import MdlpBenchError
+from mdlp_bench.errors import MdlpBenchError, one_of
 
 if TYPE_CHECKING:
     import torch
@@ -33,9 +33,8 @@ class Compute:
     numerics: Numerics = "exact"
 
     def __post_init__(self) -> None:
-        for value, known in ((self.precision, Precision), (self.numerics, Numerics)):
-            if value not in get_args(known):
-                raise MdlpBenchError(f"{value!r}: choose from {', '.join(get_args(known))}")
+        one_of("precision", self.precision, get_args(Precision), MdlpBenchError)
+        one_of("numerics", self.numerics, get_args(Numerics), MdlpBenchError)
         if self.numerics == "exact" and (self.device, self.precision) != ("cpu", "fp32"):
             raise MdlpBenchError(
                 f"exact numerics are those of the CPU in fp32, not of {self.device} in {self.precision}; "

@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Final, Literal
 
 from packaging.requirements import Requirement
-from pydantic import BaseModel, ConfigDict
 
 import mdlp_bench
 from mdlp_bench.errors import MdlpBenchError, reason
 from mdlp_bench.files import atomic_path
+from mdlp_bench.frozen import Frozen
 from mdlp_bench.metrics.weights import BACKBONES, cache_folder
 from mdlp_bench.readers.packaged import INSTALL
 
@@ -45,7 +45,7 @@ _OPTIONAL: Final = (
 )
 
 
-class Check(BaseModel):
+class Check(Frozen):
     """One checked item.
 
     Attributes:
@@ -55,8 +55,6 @@ class Check(BaseModel):
         found: What is there.
         remedy: What to do, when something is missing.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     group: str
     name: str

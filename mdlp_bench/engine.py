@@ -26,7 +26,7 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from typing import Any, Final, Generic, TypeVar
 
-from mdlp_bench.errors import MdlpBenchError, MissingDependencyError, did_you_mean, reason
+from mdlp_bench.errors import MdlpBenchError, MissingDependencyError, no_such, reason
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -115,7 +115,7 @@ class LocalEngine(Engine):
         if self.workers == 1:
             yield from map(function, items)
             return
-        source = _chunks(items, chunk)
+        source = chunks(items, chunk)
         first = list(islice(source, 2))
         if len(first) < 2:
             # This is not worth starting processes for.
@@ -178,7 +178,7 @@ class RayEngine(Engine):
         # In a tuple a reference is passed on as it is, for the worker to fetch the function only once.
         shared = (ray.put(pickled),)
         task = ray.remote(num_cpus=1, num_gpus=share)(_work_on_ray)
-        source = _chunks(items, chunk)
+        source = chunks(items, chunk)
         pending: deque[Any] = deque()
         running: list[Any] = []
         try:
@@ -241,7 +241,7 @@ def engine_named(name: str, workers: int | None = None, device: str = "cpu") -> 
     if name == "ray":
         _import_ray()
         return RayEngine(workers, gpu=device == "cuda")
-    raise MdlpBenchError(f"no engine {name!r}{did_you_mean(name, ENGINES)}; there are {', '.join(ENGINES)}")
+    raise no_such("engine", name, ENGINES, MdlpBenchError)
 
 
 class Loaded(Generic[Loadable]):
@@ -260,7 +260,8 @@ class Loaded(Generic[Loadable]):
         return (type(self), self._made_by)
 
 
-def _chunks(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+def chunks(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    """Yield lists of `size` items, the last one possibly shorter."""
     source = iter(items)
     while part := list(islice(source, size)):
         yield part

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from pydantic import BaseModel, ValidationError
 
 ModelT = TypeVar("ModelT", bound="BaseModel")
+NameT = TypeVar("NameT", bound=str)
+ErrorT = TypeVar("ErrorT", bound=Exception)
 
 DEBUG_VARIABLE: Final = "MDLP_BENCH_DEBUG"
 
@@ -111,12 +113,46 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f" (did you mean {by_lower[close[0]]!r}?)" if close else ""
 
 
-def no_split(data: str, split: str, known: Iterable[str]) -> DataError:
-    """The error to raise for a split that a data set has not."""
-    there = list(dict.fromkeys(known))
-    return DataError(
-        f"{data}: no split {split!r}{did_you_mean(split, there)}; there are: {', '.join(there) or 'none'}"
-    )
+def no_such(
+    kind: str,
+    name: str,
+    known: Iterable[str],
+    error: type[ErrorT],
+    *,
+    where: str = "",
+    hint: str = "",
+) -> ErrorT:
+    """The error to raise for a name that is not known: it says which names there are and which one is close.
+
+    Args:
+        kind: What has the name, e.g. `method`.
+        name: The name as given.
+        known: The names there are.
+        error: The type of the error.
+        where: What lacks the name, e.g. a data set or a file.
+        hint: What else can be given, appended to the known names.
+
+    Example:
+        >>> str(no_such("method", "bicubik", ["bicubic", "lanczos"], MethodError))
+        "no method 'bicubik' (did you mean 'bicubic'?); there are: bicubic, lanczos"
+    """
+    names = list(dict.fromkeys(known))
+    place = f"{where}: " if where else ""
+    listed = ", ".join(names) or "none"
+    return error(f"{place}no {kind} {name!r}{did_you_mean(name, names)}; there are: {listed}{hint}")
+
+
+def one_of(kind: str, name: str, known: Iterable[NameT], error: type[Exception], *, hint: str = "") -> NameT:
+    """The one of the known names that `name` is; arguments as for `no_such`.
+
+    Raises:
+        Exception: Of type `error`: it is none of them.
+    """
+    names = list(known)
+    for one in names:
+        if one == name:
+            return one
+    raise no_such(kind, name, names, error, hint=hint)
 
 
 def first_fault(error: ValidationError, whole: str = "") -> str:

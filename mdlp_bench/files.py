@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import errno
 import hashlib
+import io
 import json
 import os
 import re
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -156,6 +158,13 @@ def write_json(target: Path, content: Any) -> None:
         MdlpBenchError: As in `atomic_path`.
     """
     write_text(target, json.dumps(content, ensure_ascii=False, indent=2, allow_nan=False) + "\n")
+
+
+def csv_text(rows: Iterable[Iterable[object]]) -> str:
+    """Rows as CSV with `\\n` line ends."""
+    buffer = io.StringIO(newline="")
+    csv.writer(buffer, lineterminator="\n").writerows(rows)
+    return buffer.getvalue()
 
 
 def read_json(path: Path) -> Any:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from mdlp_bench.errors import MdlpBenchError, first_fault
 from mdlp_bench.files import read_json, write_json
+from mdlp_bench.frozen import Frozen
 
 
-class Record(BaseModel):
+class Record(Frozen):
     """A file of a folder.
 
     Subclasses have a field `schema_version: Literal[n] = n`, whose default is what this program reads.
@@ -21,8 +22,6 @@ class Record(BaseModel):
         error: What is raised when it cannot be read.
         remedy: What the user may do then.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     file_name: ClassVar[str]
     error: ClassVar[type[MdlpBenchError]]

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, Self, get_args
 
 import pyarrow as pa
 
-from mdlp_bench.errors import DataError
+from mdlp_bench.errors import DataError, one_of
 from mdlp_bench.images import ImageU8, decode
 
 SCHEMA_VERSION: Final = 1
@@ -72,6 +72,20 @@ SAMPLE_SCHEMA: Final = pa.schema(
     },
 )
 """The schema, with the metadata that lets `datasets.load_dataset` decode the images of a Parquet file."""
+
+IMAGE_COLUMNS: Final = frozenset({"frames", "gt"})
+PLAIN_COLUMNS: Final = tuple(name for name in SAMPLE_SCHEMA.names if name not in IMAGE_COLUMNS)
+"""The columns without images."""
+
+
+def check_columns(names: Iterable[str]) -> None:
+    """Test that all names are columns of the schema.
+
+    Raises:
+        DataError: One is not; names it and the columns there are.
+    """
+    for name in names:
+        one_of("column", name, SAMPLE_SCHEMA.names, DataError)
 
 
 @dataclass(frozen=True, slots=True)

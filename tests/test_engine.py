@@ -101,7 +101,7 @@ def test_workers_have_one_thread(ray_engine: RayEngine) -> None:
 def test_engines_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     assert engine_named("local") == LocalEngine(1)
     assert engine_named("local", 3) == LocalEngine(3)
-    with pytest.raises(MdlpBenchError, match="no engine 'dask'; there are local, ray"):
+    with pytest.raises(MdlpBenchError, match="no engine 'dask'; there are: local, ray"):
         engine_named("dask")
     for bad in (LocalEngine, RayEngine):
         with pytest.raises(MdlpBenchError, match="workers is 0"):

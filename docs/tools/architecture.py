@@ -51,7 +51,7 @@ ROWS: tuple[tuple[tuple[str, str], ...], ...] = (
         ("userfiles", "file.py:name"),
         ("device", "CPU or GPU"),
     ),
-    (("yaml_text", "one reader of YAML files"),),
+    (("yaml_text", "one reader of YAML files"), ("frozen", "the base of models")),
     (("errors", "one line each, with the remedy"),),
 )
 """Rooms from the top down, with what they hold; a room imports only rooms of rows below its own.

@@ -144,13 +144,10 @@ def checked_layout(name: str) -> Layout:
     Raises:
         DataError: There is no such layout.
     """
-    from mdlp_bench.errors import DataError, did_you_mean
+    from mdlp_bench.errors import DataError, one_of
     from mdlp_bench.plate import LAYOUTS
 
-    for one in LAYOUTS:
-        if name == one:
-            return one
-    raise DataError(f"no layout {name!r}{did_you_mean(name, LAYOUTS)}; there are {', '.join(LAYOUTS)}")
+    return one_of("layout", name, LAYOUTS, DataError)
 
 
 def checked_provinces(name: str) -> Provinces:
@@ -161,16 +158,11 @@ def checked_provinces(name: str) -> Provinces:
     """
     from typing import get_args
 
-    from mdlp_bench.errors import DataError, did_you_mean
+    from mdlp_bench.errors import DataError, one_of
     from mdlp_bench.synth.render import Provinces
 
     known: tuple[Provinces, ...] = get_args(Provinces)
-    for one in known:
-        if name == one:
-            return one
-    raise DataError(
-        f"no distribution of provinces {name!r}{did_you_mean(name, known)}; there are {', '.join(known)}"
-    )
+    return one_of("distribution of provinces", name, known, DataError)
 
 
 def _preview(out: Path) -> None:

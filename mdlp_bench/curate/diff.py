@@ -4,24 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
-
 from mdlp_bench.data.samples import Samples
+from mdlp_bench.frozen import Frozen
 
 
-class Change(BaseModel):
+class Change(Frozen):
     """One sample that both data sets have but that differs; `what` names the columns."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     sample_id: str
     what: tuple[str, ...]
 
 
-class Move(BaseModel):
+class Move(Frozen):
     """One sample that is in another split, or that has another id."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     sample_id: str
     new_id: str
@@ -29,7 +24,7 @@ class Move(BaseModel):
     new_split: str
 
 
-class Diff(BaseModel):
+class Diff(Frozen):
     """The result of `diff`.
 
     Attributes:
@@ -39,8 +34,6 @@ class Diff(BaseModel):
         changed: Samples of one id whose images, text or plate differ.
         same: Number of samples that are equal in all of this.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     old: str
     new: str

@@ -9,19 +9,17 @@ Everything between is doubtful and goes to a person.
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass, fields
 from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from mdlp_bench.curate.audit.examine import comparable_sharpness
 from mdlp_bench.curate.pairing.consensus import vote
@@ -29,7 +27,8 @@ from mdlp_bench.data.labelled import match_labels
 from mdlp_bench.data.samples import Problem, Samples
 from mdlp_bench.engine import SERIAL, Engine, Loaded
 from mdlp_bench.errors import DataError
-from mdlp_bench.files import read_json, sha256_bytes, write_json, write_text
+from mdlp_bench.files import csv_text, read_json, sha256_bytes, write_json, write_text
+from mdlp_bench.frozen import Frozen
 from mdlp_bench.images import ImageU8
 from mdlp_bench.plate import CHINESE, grammar_of, grammars, is_unreadable, normalise
 from mdlp_bench.progress import progress_bar
@@ -53,7 +52,7 @@ _SHOWN_FRAMES: Final = 3
 _SHOWN_HEIGHT: Final = 112
 
 
-class LabelConfig(BaseModel):
+class LabelConfig(Frozen):
     """Thresholds of `label`.
 
     Attributes:
@@ -62,8 +61,6 @@ class LabelConfig(BaseModel):
         sharp_share: A frame is read when its sharpness is this share of that of the ground truth.
         max_shown: Plates on the page for a person, at most; the report says how many there are.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     sure_confidence: float = Field(default=0.6, ge=0, le=1)
     unreadable_below: float = Field(default=0.2, ge=0, le=1)
@@ -123,7 +120,7 @@ class LabelledPlate:
     votes: str
 
 
-class LabelReport(BaseModel):
+class LabelReport(Frozen):
     """The result of `label`.
 
     Attributes:
@@ -137,8 +134,6 @@ class LabelReport(BaseModel):
         left_out: Samples that cannot be read as pictures, with reasons.
         unused_answers: Answers that fit no sample, or contradict each other.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     schema_version: Literal[1] = 1
     name: str
@@ -225,7 +220,8 @@ def label(
         left_out=left_out,
         unused_answers=tuple(problem.message for problem in unused),
     )
-    _write_labels(out / LABELS, plates)
+    header = [field.name for field in fields(LabelledPlate)]
+    write_text(out / LABELS, csv_text([header, *map(astuple, plates)]))
     write_json(out / REPORT, report.model_dump(mode="json"))
     _write_page(out / PAGE, report, samples, plates, config)
     return report
@@ -416,14 +412,6 @@ def _is_sure(plate: LabelledPlate, readers: int, config: LabelConfig) -> bool:
         and plate.confidence >= config.sure_confidence
         and grammar_of(plate.proposal) is not None
     )
-
-
-def _write_labels(target: Path, plates: Sequence[LabelledPlate]) -> None:
-    buffer = io.StringIO(newline="")
-    writer = csv.DictWriter(buffer, list(LabelledPlate.__dataclass_fields__), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(asdict(plate) for plate in plates)
-    write_text(target, buffer.getvalue())
 
 
 def _write_page(

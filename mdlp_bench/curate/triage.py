@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import Counter
-from collections.abc import Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Final, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict
-
 from mdlp_bench.data.samples import Samples
+from mdlp_bench.engine import chunks
 from mdlp_bench.errors import DataError
-from mdlp_bench.files import write_text
+from mdlp_bench.files import csv_text, write_text
+from mdlp_bench.frozen import Frozen
 from mdlp_bench.plate import normalise
 from mdlp_bench.progress import progress_bar
 from mdlp_bench.readers.base import Reader, ReaderDescriptor, Reading
@@ -25,7 +22,7 @@ Verdict = Literal["readable", "needs-restoring", "unreadable", "unknown"]
 _CHUNK: Final = 32
 
 
-class Triaged(BaseModel):
+class Triaged(Frozen):
     """One sample.
 
     Attributes:
@@ -37,8 +34,6 @@ class Triaged(BaseModel):
         gt: What is read in the ground truth; None without one.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     sample_id: str
     split: str
     verdict: Verdict
@@ -49,15 +44,13 @@ class Triaged(BaseModel):
     text: str | None
 
 
-class Triage(BaseModel):
+class Triage(Frozen):
     """All samples of a data set by one reader.
 
     Attributes:
         reader: The reader's name; another reader may judge otherwise.
         counts: Samples by split and verdict.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     dataset: str
     reader: str
@@ -70,11 +63,8 @@ class Triage(BaseModel):
         Raises:
             DataError: The file cannot be written.
         """
-        stream = io.StringIO()
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(Triaged.model_fields)
-        writer.writerows(one.model_dump().values() for one in self.samples)
-        write_text(path, stream.getvalue())
+        rows = (one.model_dump().values() for one in self.samples)
+        write_text(path, csv_text([Triaged.model_fields, *rows]))
 
 
 def triage(samples: Samples, reader: Reader) -> Triage:
@@ -91,9 +81,8 @@ def triage(samples: Samples, reader: Reader) -> Triage:
         DataError: A picture cannot be decoded, or a sample has no text and the reader no threshold.
     """
     found: list[Triaged] = []
-    rows = iter(samples)
     with progress_bar(len(samples), "Reading") as bar:
-        while chunk := list(islice(rows, _CHUNK)):
+        for chunk in chunks(samples, _CHUNK):
             frames = [sample.decode_frames() if sample.frames else () for sample in chunk]
             gts = [sample.decode_gt() for sample in chunk]
             of_gts = iter(reader.read([gt for gt in gts if gt is not None]))
@@ -105,11 +94,13 @@ def triage(samples: Samples, reader: Reader) -> Triage:
     counts: dict[str, Counter[Verdict]] = {}
     for one in found:
         counts.setdefault(one.split, Counter())[one.verdict] += 1
-    ordered: Mapping[str, dict[Verdict, int]] = {
-        split: {verdict: own[verdict] for verdict in get_args(Verdict)} for split, own in counts.items()
-    }
     return Triage(
-        dataset=samples.name, reader=reader.descriptor.name, counts=dict(ordered), samples=tuple(found)
+        dataset=samples.name,
+        reader=reader.descriptor.name,
+        counts={
+            split: {verdict: own[verdict] for verdict in get_args(Verdict)} for split, own in counts.items()
+        },
+        samples=tuple(found),
     )
 
 

@@ -18,7 +18,7 @@ from mdlp_bench.data.samples import Problem, Samples, WrappedSamples
 from mdlp_bench.errors import DataError
 from mdlp_bench.images import decode
 from mdlp_bench.metrics.protocol import WORKING_SIZE, to_working_size
-from mdlp_bench.schema import SAMPLE_SCHEMA, EncodedImage, Sample, record_batch, samples_of
+from mdlp_bench.schema import IMAGE_COLUMNS, SAMPLE_SCHEMA, EncodedImage, Sample, record_batch, samples_of
 
 _PIXELS: Final = WORKING_SIZE[0] * WORKING_SIZE[1] * 3
 _HEADER: Final = struct.pack(
@@ -67,7 +67,7 @@ class DecodedSamples(WrappedSamples):
     def batches(self, size: int = 128, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         """See `Samples`."""
         wanted = list(SAMPLE_SCHEMA.names if columns is None else columns)
-        if {"frames", "gt"}.isdisjoint(wanted):
+        if IMAGE_COLUMNS.isdisjoint(wanted):
             yield from self._base.batches(size, wanted)
             return
         for batch in self._base.batches(size):

@@ -7,11 +7,10 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 from typing import Final
 
-from pydantic import BaseModel, ConfigDict
-
 from mdlp_bench import images
 from mdlp_bench.data.samples import NOTES, Problem, Samples
 from mdlp_bench.errors import DataError
+from mdlp_bench.frozen import Frozen
 from mdlp_bench.plate import layout_or_length
 from mdlp_bench.progress import progress_bar
 from mdlp_bench.schema import Sample
@@ -22,10 +21,8 @@ EXAMPLES = 3
 """Problems of one kind that a summary shows."""
 
 
-class Range(BaseModel):
+class Range(Frozen):
     """Smallest, median and largest value."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     low: int
     median: float
@@ -39,10 +36,8 @@ class Range(BaseModel):
         return cls(low=min(counts), median=statistics.median(Counter(counts).elements()), high=max(counts))
 
 
-class SplitSummary(BaseModel):
+class SplitSummary(Frozen):
     """What one split holds; sizes in pixels."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     samples: int
     plates: int
@@ -58,7 +53,7 @@ class SplitSummary(BaseModel):
     formats: dict[str, int]
 
 
-class Inspection(BaseModel):
+class Inspection(Frozen):
     """The result of `inspect`.
 
     Attributes:
@@ -68,8 +63,6 @@ class Inspection(BaseModel):
         examples: The first few of each code.
         sound: No problem that somebody should fix.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
     version: str | None

@@ -15,11 +15,12 @@ from typing import Any, Final, Literal
 
 import numpy as np
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from mdlp_bench.data.samples import Problem
 from mdlp_bench.errors import DataError, first_fault
 from mdlp_bench.files import read_json, sha256_bytes
+from mdlp_bench.frozen import Frozen
 from mdlp_bench.schema import Sample
 
 MANIFEST: Final = "manifest.json"
@@ -43,10 +44,8 @@ INDEX_SCHEMA: Final = pa.schema(
 """One row per sample, in the order of the shards; `digest` is `row_digest` of the row."""
 
 
-class Shard(BaseModel):
+class Shard(Frozen):
     """One Parquet file of a data set."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     path: str
     split: str
@@ -55,7 +54,7 @@ class Shard(BaseModel):
     sha256: str
 
 
-class Manifest(BaseModel):
+class Manifest(Frozen):
     """`manifest.json`.
 
     Attributes:
@@ -72,8 +71,6 @@ class Manifest(BaseModel):
         rendered_under: Of rendered pictures, the versions and the architecture that their bytes depend on;
             elsewhere the same recipe may give a few other bytes, and then another fingerprint.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     schema_version: Literal[1] = MANIFEST_VERSION
     name: str

@@ -10,7 +10,7 @@ from mdlp_bench.data.samples import Samples
 from mdlp_bench.data.sources.frame_order import AUTO, OrderRule
 from mdlp_bench.data.sources.names import printable
 from mdlp_bench.data.sources.registry import SOURCES, sniff
-from mdlp_bench.errors import DataError, did_you_mean
+from mdlp_bench.errors import DataError, no_such
 
 HUB_PREFIX = "hf://"
 
@@ -44,8 +44,7 @@ def open_samples(
     """
     name = str(path)
     if source is not None and source not in SOURCES:
-        close = did_you_mean(source, SOURCES)
-        raise DataError(f"no source {source!r}{close}; there are: {', '.join(SOURCES)}")
+        raise no_such("source", source, SOURCES, DataError)
     source = source or layout_of(path)
     if order is not None and not SOURCES[source].named_frames:
         raise DataError(

@@ -31,9 +31,17 @@ from mdlp_bench.data.manifest import (
 from mdlp_bench.data.samples import Problem, Samples
 from mdlp_bench.data.sources.names import natural_key, printable
 from mdlp_bench.data.temp_table import Strings, hash_strings
-from mdlp_bench.errors import DataError, no_split, reason
+from mdlp_bench.errors import DataError, no_such, reason
 from mdlp_bench.files import file_state, sha256_file
-from mdlp_bench.schema import IMAGE_TYPE, REQUIRED, SAMPLE_SCHEMA, Sample, samples_of
+from mdlp_bench.schema import (
+    IMAGE_COLUMNS,
+    IMAGE_TYPE,
+    REQUIRED,
+    SAMPLE_SCHEMA,
+    Sample,
+    check_columns,
+    samples_of,
+)
 
 _CACHED_BYTES = 256_000_000
 """The number of row groups that random access keeps."""
@@ -120,8 +128,7 @@ class ParquetSamples(Samples):
     def batches(self, size: int = 128, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         """See `Samples`."""
         wanted = SAMPLE_SCHEMA.names if columns is None else list(columns)
-        if unknown := sorted(set(wanted) - set(SAMPLE_SCHEMA.names)):
-            raise DataError(f"no column {unknown[0]!r}; there are: {', '.join(SAMPLE_SCHEMA.names)}")
+        check_columns(wanted)
         pending: list[pa.RecordBatch] = []
         count = 0
         for group in self._row_groups(wanted):
@@ -153,7 +160,7 @@ class ParquetSamples(Samples):
             chosen._kept &= np.asarray(pc.equal(self._splits, split))
             known = list(self.splits) + [p.split for p in self._problems if p.split is not None]
             if split not in known:
-                raise no_split(self.name, split, known)
+                raise no_such("split", split, known, DataError, where=self.name)
             chosen._problems = [p for p in chosen._problems if p.split in (None, split)]
             chosen.name = f"{self.name}/{split}"
         if sample_ids is not None:
@@ -435,7 +442,7 @@ def _conform(table: pa.Table, columns: Sequence[str], path: Path) -> pa.RecordBa
 
 
 def _check_embedded(array: pa.Array, name: str, path: Path) -> None:
-    if name not in ("frames", "gt"):
+    if name not in IMAGE_COLUMNS:
         return
     images = array.flatten() if name == "frames" else array.drop_null()
     if images.type == IMAGE_TYPE and len(images) and images.field("bytes").null_count:

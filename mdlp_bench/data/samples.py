@@ -13,7 +13,7 @@ import pyarrow as pa
 from pydantic import SkipValidation
 
 from mdlp_bench.errors import DataError
-from mdlp_bench.schema import SAMPLE_SCHEMA, Sample, samples_of
+from mdlp_bench.schema import PLAIN_COLUMNS, SAMPLE_SCHEMA, Sample, check_columns, samples_of
 
 if TYPE_CHECKING:
     import datasets
@@ -277,8 +277,9 @@ class Samples(ABC):
             >>> mb.open("DATA").to_pandas(["split", "text"])["split"].nunique()
             3
         """
-        names = [n for n in SAMPLE_SCHEMA.names if n not in ("frames", "gt")] if columns is None else columns
-        schema = pa.schema([SAMPLE_SCHEMA.field(n) for n in names if n in SAMPLE_SCHEMA.names])
+        names = PLAIN_COLUMNS if columns is None else columns
+        check_columns(names)
+        schema = pa.schema([SAMPLE_SCHEMA.field(n) for n in names])
         table: pd.DataFrame = pa.Table.from_batches(self.batches(4096, names), schema).to_pandas()
         return table
 

@@ -12,12 +12,13 @@ from types import TracebackType
 from typing import Any, Final
 
 import pyarrow.parquet as pq
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from mdlp_bench.data.manifest import Shard, index_row
 from mdlp_bench.data.samples import Problem
 from mdlp_bench.errors import DataError
 from mdlp_bench.files import atomic_path, read_json, sha256_file, write_json
+from mdlp_bench.frozen import Frozen
 from mdlp_bench.output_folder import WORK
 from mdlp_bench.schema import SAMPLE_SCHEMA, Sample, record_batch
 
@@ -36,7 +37,7 @@ _LEAF_COLUMNS: Final = [
 ]
 
 
-class ShardRecord(BaseModel):
+class ShardRecord(Frozen):
     """The record of a finished shard (`.build/<split>-<number>.json`).
 
     Attributes:
@@ -48,8 +49,6 @@ class ShardRecord(BaseModel):
         index: The rows of `manifest.parquet`.
         problems: What was met.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     number: int
     candidates: tuple[str, ...]

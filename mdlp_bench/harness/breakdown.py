@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from mdlp_bench.errors import RunError
+from mdlp_bench.errors import RunError, no_such
 from mdlp_bench.harness.compare import RunComparison
 from mdlp_bench.harness.run import Run
 from mdlp_bench.harness.run_table import row_title
@@ -82,7 +82,7 @@ def parts(table: pa.Table, by: str) -> dict[str, npt.NDArray[np.intp]]:
         RunError: There is no such breakdown, or the table does not have what it needs.
     """
     if by not in GROUPS:
-        raise RunError(f"no breakdown by {by!r}; there are {', '.join(BY)}")
+        raise no_such("breakdown by", by, BY, RunError)
     names = [name if name is not None else "other" for name in GROUPS[by](table)]
     counts = Counter(names)
     ascending = [height_class(limit) for limit in (*HEIGHTS, HEIGHTS[-1] + 1)]

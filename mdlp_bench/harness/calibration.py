@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
 
 from mdlp_bench.errors import RunError
+from mdlp_bench.frozen import Frozen
 from mdlp_bench.harness.run import Run, RunRecord
 from mdlp_bench.harness.score import reading_confidences
 from mdlp_bench.harness.statistics import ClusterBootstrap, Estimate
 from mdlp_bench.metrics.text import confident_from
 
 
-class MethodCalibration(BaseModel):
+class MethodCalibration(Frozen):
     """A reader's confidences in the outputs of one method.
 
     A threshold that was found on undegraded plates says little about restored ones: a network can draw a
@@ -28,8 +28,6 @@ class MethodCalibration(BaseModel):
         believed_from: Confidence from which at most `error_rate` of this method's readings are wrong; None
             when there is none that at least 1 / `error_rate` readings reach.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     method: str
     n: int

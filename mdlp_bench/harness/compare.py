@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from mdlp_bench.errors import ProtocolError, RunError, did_you_mean
+from mdlp_bench.errors import ProtocolError, RunError, no_such
 from mdlp_bench.harness.run import Run
 from mdlp_bench.harness.run_table import (
     DEFAULT_TABLE,
@@ -137,9 +137,7 @@ class RunComparison:
         columns = []
         for name in (first, second):
             if name not in by_name:
-                raise RunError(
-                    f"no run {name!r}{did_you_mean(name, by_name)}; there are {', '.join(by_name)}"
-                )
+                raise no_such("run", name, by_name, RunError)
             table = by_name[name].per_sample()
             if metric not in table.column_names:
                 raise RunError(f"{name}: has no values per sample of {metric!r}")

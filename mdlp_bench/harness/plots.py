@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from mdlp_bench.errors import MdlpBenchError, RunError, did_you_mean
+from mdlp_bench.errors import MdlpBenchError, RunError, no_such
 from mdlp_bench.files import atomic_path
 from mdlp_bench.harness.compare import RunComparison
 from mdlp_bench.harness.run import Run
@@ -64,9 +64,9 @@ def plot(
             the figure shows.
     """
     if kind not in KINDS:
-        raise MdlpBenchError(f"no plot {kind!r}{did_you_mean(kind, KINDS)}; there are {', '.join(KINDS)}")
-    if metric not in METRICS or METRICS[metric].level != "sample":
-        raise MdlpBenchError(f"no metric {metric!r} of single samples{did_you_mean(metric, METRICS)}")
+        raise no_such("plot", kind, KINDS, MdlpBenchError)
+    if metric not in (of_samples := [name for name, info in METRICS.items() if info.level == "sample"]):
+        raise no_such("metric of single samples", metric, of_samples, MdlpBenchError)
     path = None if out is None else Path(out)
     if path is not None and path.suffix.lower() not in FORMATS:
         raise MdlpBenchError(f"{path}: no format of figures; end it in {', '.join(FORMATS)}")

@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 
 from mdlp_bench.data.samples import Samples
 from mdlp_bench.device import EXACT, Compute, check_device
-from mdlp_bench.engine import SERIAL, Engine, Loaded, one_thread
+from mdlp_bench.engine import SERIAL, Engine, Loaded, chunks, one_thread
 from mdlp_bench.errors import DataError, MethodError, RunError, debug_hint, debugging, raised
 from mdlp_bench.files import atomic_path, sha256_bytes, sha256_file
 from mdlp_bench.harness.run import CostRecord, DatasetRecord, Environment, PredictionsRecord
@@ -194,9 +194,9 @@ def predict(
         done = next(k for k in itertools.count() if not _shard_path(out, k).is_file())
         rest = samples.sample_ids[done * shard_size :]
         with progress_bar(len(samples), descriptor.title, done=len(samples) - len(rest)) as bar:
-            left = iter(samples.select(sample_ids=rest) if rest else ())
+            left = samples.select(sample_ids=rest) if rest else ()
             # A shard ends with a batch, so that a resumed job cuts the same batches.
-            batches = (part for shard in chunks(left, shard_size) for part in chunks(iter(shard), batch_size))
+            batches = (part for shard in chunks(left, shard_size) for part in chunks(shard, batch_size))
             restored = engine.map(partial(_restored, loaded, descriptor, shown, seed, compute), batches)
             for shard, start in enumerate(range(0, len(rest), shard_size), start=done):
                 count = -(-min(shard_size, len(rest) - start) // batch_size)
@@ -208,12 +208,6 @@ def predict(
         cost = _measure(loaded.value, samples, seed, compute) if measure else record.cost
         record.model_copy(update={"status": "complete", "n_failed": n_failed, "cost": cost}).write(out)
         return Predictions(out)
-
-
-def chunks(samples: Iterator[Sample], size: int) -> Iterator[list[Sample]]:
-    """Yield lists of exactly `size` samples, the last one possibly shorter."""
-    while chunk := list(itertools.islice(samples, size)):
-        yield chunk
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from mdlp_bench.errors import MdlpBenchError, did_you_mean, reason
+from mdlp_bench.errors import MdlpBenchError, no_such, reason
 from mdlp_bench.harness.tables import Cell, Row
 from mdlp_bench.metrics.base import METRICS
 
@@ -97,10 +97,8 @@ def published_rows(source: str | Path) -> tuple[Row, ...]:
         )
     path = Path(source)
     if path.suffix.lower() != ".csv" or not path.is_file():
-        raise MdlpBenchError(
-            f"no published table {str(source)!r}{did_you_mean(str(source), boards)}; "
-            f"there are {', '.join(boards)}, or give a CSV file with the columns method, note and metrics"
-        )
+        hint = ", or give a CSV file with the columns method, note and metrics"
+        raise no_such("published table", str(source), boards, MdlpBenchError, hint=hint)
     return tuple(_csv_rows(path))
 
 
@@ -122,7 +120,7 @@ def _csv_rows(path: Path) -> Iterator[Row]:
         raise MdlpBenchError(f"{path}: needs a column 'method'")
     for name in metrics:
         if name not in METRICS:
-            raise MdlpBenchError(f"{path}: no metric {name!r}{did_you_mean(name, METRICS)}")
+            raise no_such("metric", name, METRICS, MdlpBenchError, where=str(path))
     for line in reader:
         try:
             values = {name: float(line[name]) for name in metrics if line[name]}

@@ -15,11 +15,12 @@ from typing import Any, ClassVar, Final, Literal, Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from mdlp_bench.device import Numerics, Precision
 from mdlp_bench.errors import DataError, ProtocolError, RunError
 from mdlp_bench.files import atomic_path, read_json, write_json
+from mdlp_bench.frozen import Frozen
 from mdlp_bench.harness.statistics import SeedSpread
 from mdlp_bench.methods.base import MethodDescriptor
 from mdlp_bench.metrics.base import MetricInfo, register_metric
@@ -45,20 +46,16 @@ class _Record(Record):
     remedy = "predict or score again"
 
 
-class DatasetRecord(BaseModel):
+class DatasetRecord(Frozen):
     """The samples: name, fingerprint over ids, texts and image hashes, and number."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
     fingerprint: str
     n_samples: int
 
 
-class Environment(BaseModel):
+class Environment(Frozen):
     """The software and the machine: code version, packages, kind of machine."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     git_commit: str | None
     git_dirty: bool | None
@@ -79,7 +76,7 @@ class Environment(BaseModel):
         )
 
 
-class CostRecord(BaseModel):
+class CostRecord(Frozen):
     """What restoring one image takes, measured by calls on a single sample (`metrics.cost.measure_cost`).
 
     Attributes:
@@ -93,8 +90,6 @@ class CostRecord(BaseModel):
         processor: Name of the CPU.
         load: Processes that wanted a CPU in the minute before, per CPU.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     macs: int | None
     ms_per_image: float
@@ -155,7 +150,7 @@ class PredictionsRecord(_Record):
         return found
 
 
-class MetricSummary(BaseModel):
+class MetricSummary(Frozen):
     """One number of a run with its uncertainty.
 
     Attributes:
@@ -171,8 +166,6 @@ class MetricSummary(BaseModel):
         seeds: How the mean varies between seeds, for a method scored over several; the limits include it.
         ceiling: For a text metric, its mean when the reader reads the ground truths themselves; else null.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     mean: float | None
     low: float | None

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from mdlp_bench.errors import RunError, did_you_mean
+from mdlp_bench.errors import RunError, no_such
 from mdlp_bench.harness.run import MetricSummary, Run
 from mdlp_bench.harness.statistics.comparison import FEWEST_PLATES
 from mdlp_bench.harness.tables import Cell, Column, Intervals, Row, ScoreTable
@@ -184,9 +184,7 @@ def _named(runs: Sequence[Run], name: str) -> str:
         by_name["lpips"] = nets[0]
     key: str | None = by_name.get(name.strip().lower())
     if key is None:
-        raise RunError(
-            f"no column {name!r}{did_you_mean(name, by_name)}; the runs have {', '.join(known)}, or say all"
-        )
+        raise no_such("column", name, known, RunError, hint=", or say all")
     return key
 
 

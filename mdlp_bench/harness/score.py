@@ -14,11 +14,11 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from mdlp_bench.data.samples import Samples
-from mdlp_bench.engine import SERIAL, Engine
+from mdlp_bench.engine import SERIAL, Engine, chunks
 from mdlp_bench.errors import ProtocolError, RunError
 from mdlp_bench.harness.ground_truth import Collected, cache_file, read_cache, write_cache
 from mdlp_bench.harness.plan import ScoringPlan
-from mdlp_bench.harness.predict import Prediction, Predictions, chunks
+from mdlp_bench.harness.predict import Prediction, Predictions
 from mdlp_bench.harness.run import (
     Environment,
     MetricSummary,
@@ -172,7 +172,7 @@ class _Chunk:
 
 def _chunks_to_score(samples: Samples, predictions: Sequence[Predictions]) -> Iterator[_Chunk]:
     streams = [iter(one) for one in predictions]
-    for chunk in chunks(iter(samples), _CHUNK):
+    for chunk in chunks(samples, _CHUNK):
         parts = [list(islice(stream, len(chunk))) for stream in streams]
         if any([p.sample_id for p in part] != [sample.sample_id for sample in chunk] for part in parts):
             raise RunError("the predictions' sample ids are not the data set's; predict again")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar, get_args
 import numpy as np
 import numpy.typing as npt
 
-from mdlp_bench.errors import ProtocolError, did_you_mean
+from mdlp_bench.errors import ProtocolError, one_of
 from mdlp_bench.metrics import fidelity, registered
 from mdlp_bench.metrics.base import UserMetric
 from mdlp_bench.metrics.protocol import LpipsNet
@@ -139,9 +139,4 @@ def checked_net(net: str) -> LpipsNet:
         ProtocolError: There is no such net.
     """
     known: tuple[LpipsNet, ...] = get_args(LpipsNet)
-    for name in known:
-        if net == name:
-            return name
-    raise ProtocolError(
-        f"no LPIPS net {net!r}{did_you_mean(net, known)}; there are {', '.join(known)}, and none"
-    )
+    return one_of("LPIPS net", net, known, ProtocolError, hint=", and none")

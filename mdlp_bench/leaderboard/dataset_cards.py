@@ -16,9 +16,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mdlp_bench.data.manifest import fingerprint, row_digest
+from mdlp_bench.engine import chunks
 from mdlp_bench.errors import ProtocolError, SubmissionError
 from mdlp_bench.files import atomic_path, sha256_bytes, sha256_file, write_bytes
-from mdlp_bench.harness.predict import chunks
 from mdlp_bench.images import ImageU8, encode
 from mdlp_bench.leaderboard.board_samples import BoardSamples
 from mdlp_bench.leaderboard.copy_detection import residual

@@ -16,7 +16,7 @@ from typing import Final, Literal
 import numpy as np
 import numpy.typing as npt
 
-from mdlp_bench.errors import ProtocolError, debug_hint, did_you_mean, raised
+from mdlp_bench.errors import ProtocolError, debug_hint, no_such, raised
 from mdlp_bench.files import sha256_file
 from mdlp_bench.userfiles import Registry
 
@@ -398,10 +398,7 @@ def load_metric(spec: str) -> UserMetric:
     """
     known: Registry[UserMetric] = Registry("metric", ENTRY_POINT_GROUP, {}, UserMetric, ProtocolError)
     if spec not in known:
-        raise ProtocolError(
-            f"no metric {spec!r}{did_you_mean(spec, known)}: give file.py:NAME or one of "
-            f"{', '.join(known) or 'none installed'}"
-        )
+        raise no_such("metric", spec, known, ProtocolError, hint=", or give file.py:NAME")
     return known[spec]
 
 

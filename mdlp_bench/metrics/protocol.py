@@ -9,20 +9,16 @@ from typing import Final, Literal
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
 
-from mdlp_bench.errors import ProtocolError, did_you_mean
+from mdlp_bench.errors import ProtocolError, no_such
 from mdlp_bench.files import sha256_bytes
+from mdlp_bench.frozen import Frozen
 from mdlp_bench.images import check_rgb
 
 LpipsNet = Literal["alex", "squeeze", "vgg"]
 
 
-class _Rules(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class ResizeRules(_Rules):
+class ResizeRules(Frozen):
     """How images of any size are brought to the working size.
 
     Each axis is treated separately: one that must grow is interpolated bicubically, as the field does; one
@@ -40,7 +36,7 @@ class ResizeRules(_Rules):
     order: Literal["shrink, then grow"] = "shrink, then grow"
 
 
-class SsimRules(_Rules):
+class SsimRules(Frozen):
     """The constants of SSIM (Wang et al. 2004, section III-B and C)."""
 
     window: int = 11
@@ -52,7 +48,7 @@ class SsimRules(_Rules):
     channels: Literal["mean of R, G, B"] = "mean of R, G, B"
 
 
-class TextRules(_Rules):
+class TextRules(Frozen):
     """How readings are compared with the ground truth's text.
 
     Attributes:
@@ -69,7 +65,7 @@ class TextRules(_Rules):
     failed: Literal["worst"] | None = None
 
 
-class BootstrapRules(_Rules):
+class BootstrapRules(Frozen):
     """How intervals are computed: whole plates are resampled, never single images.
 
     Attributes:
@@ -85,7 +81,7 @@ class BootstrapRules(_Rules):
     correction: Literal["cr2"] | None = None
 
 
-class Protocol(_Rules):
+class Protocol(Frozen):
     """One set of scoring rules.
 
     The PSNR cap of 100 dB touches identical images only: the smallest error that an 8-bit RGB image of the
@@ -140,13 +136,9 @@ def protocol_named(name: str) -> Protocol:
     Raises:
         ProtocolError: There is none.
     """
-    try:
-        return PROTOCOLS[name]
-    except KeyError:
-        known = ", ".join(PROTOCOLS)
-        raise ProtocolError(
-            f"no protocol {name!r}{did_you_mean(name, PROTOCOLS)}; there are {known} (or update mdlp-bench)"
-        ) from None
+    if name not in PROTOCOLS:
+        raise no_such("protocol", name, PROTOCOLS, ProtocolError, hint=" (or update mdlp-bench)")
+    return PROTOCOLS[name]
 
 
 def to_working_size(image: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -13,9 +13,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from mdlp_bench.errors import PlateError, first_fault, reason
+from mdlp_bench.frozen import Frozen
 from mdlp_bench.yaml_text import parse_yaml
 
 GRAMMARS_VARIABLE: Final = "MDLP_BENCH_GRAMMARS"
@@ -102,10 +103,8 @@ def _viable(grammar: Grammar, prefix: str) -> bool:
     return any(template.begins(prefix) for template in grammar.templates)
 
 
-class _Entry(BaseModel):
+class _Entry(Frozen):
     """One grammar of a data file."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     title: str = Field(min_length=1)
     pattern: Annotated[str, Field(min_length=1)] | tuple[str, ...]

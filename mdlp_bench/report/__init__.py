@@ -10,9 +10,9 @@ from typing import Any, Final
 
 import cv2
 import numpy as np
-from pydantic import BaseModel, ConfigDict
 
 from mdlp_bench.files import write_text
+from mdlp_bench.frozen import Frozen
 from mdlp_bench.images import ImageU8, encode
 
 THUMBNAIL_HEIGHT: Final = 56
@@ -53,7 +53,7 @@ def picture(image: ImageU8 | None, caption: str, height: int = THUMBNAIL_HEIGHT)
     return Picture(f"data:image/jpeg;base64,{content}", caption)
 
 
-class Histogram(BaseModel):
+class Histogram(Frozen):
     """Counts in fixed bins, so a stream of any length needs no memory.
 
     Attributes:
@@ -61,8 +61,6 @@ class Histogram(BaseModel):
         edges: K + 1 ascending edges; values outside count in the first or last bin.
         counts: K counts.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     title: str
     edges: tuple[float, ...]

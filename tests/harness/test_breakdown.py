@@ -119,7 +119,7 @@ def test_classes_of_heights(height: int, name: str) -> None:
 
 
 def test_what_cannot_be_broken_down_says_why(comparison: RunComparison) -> None:
-    with pytest.raises(RunError, match="no breakdown by 'colour'; there are layout, height, province"):
+    with pytest.raises(RunError, match="no breakdown by 'colour'; there are: layout, height, province"):
         breakdown(comparison, "colour")
     with pytest.raises(RunError, match="has no 'ece' per sample"):
         breakdown(comparison, "layout", "ece")

@@ -41,7 +41,7 @@ def test_protocols_are_found_by_id_and_differ_in_what_the_second_changes() -> No
         MDLP_V2.ssim,
         MDLP_V2.psnr_cap_db,
     )
-    with pytest.raises(ProtocolError, match=r"no protocol 'mdlp-v9'.*; there are mdlp-v1, mdlp-v2"):
+    with pytest.raises(ProtocolError, match=r"no protocol 'mdlp-v9'.*; there are: mdlp-v1, mdlp-v2"):
         protocol_named("mdlp-v9")
 
 

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from mdlp_bench.frozen import Frozen
 
 Severity = Literal["leak", "defect", "note"]
 """A leak carries knowledge from one split to another, a defect should be fixed, a note only informs."""
@@ -64,7 +66,7 @@ CHECKS: Final = MappingProxyType(
 """Every check by its code, the gravest first."""
 
 
-class AuditConfig(BaseModel):
+class AuditConfig(Frozen):
     """Thresholds of an audit.
 
     Attributes:
@@ -81,8 +83,6 @@ class AuditConfig(BaseModel):
         max_class_share: A province or layout with a larger share of the plates is an imbalance ...
         min_class_plates: ... in splits of at least this many plates.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     n_frames: int | None = Field(default=None, ge=0)
     min_height: int = Field(default=8, ge=1)
@@ -116,7 +116,7 @@ class Finding:
     splits: tuple[str, ...] = ()
 
 
-class Audit(BaseModel):
+class Audit(Frozen):
     """The result of `audit`.
 
     Attributes:
@@ -132,8 +132,6 @@ class Audit(BaseModel):
         balance: Plates by province and by layout, as shares.
         findings: All of them, the gravest first.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     schema_version: Literal[1] = 1
     name: str

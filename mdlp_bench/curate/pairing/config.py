@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from typing import Final, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from mdlp_bench.errors import checked
+from mdlp_bench.errors import checked, no_such
+from mdlp_bench.frozen import Frozen
 
 OFFICIAL_FRAMES: Final = 3
 
@@ -30,7 +31,7 @@ _WINDOW: Final = re.compile(r"window:([0-9]+)-([0-9]+)")
 _GAP: Final = re.compile(r"gap:([0-9]+)")
 
 
-class PairingConfig(BaseModel):
+class PairingConfig(Frozen):
     """How a track becomes triplets.
 
     Attributes:
@@ -56,8 +57,6 @@ class PairingConfig(BaseModel):
         sharp_share: Late frames with at least this share of the ground truth's Tenengrad vote on the text.
         min_text_confidence: Confidence that the weakest character of a voted text needs.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     n_frames: int = Field(default=3, ge=1, le=64)
     policy: str = "earliest"
@@ -104,9 +103,8 @@ def parse_policy(policy: str) -> tuple[str, tuple[int, ...]]:
         return "window", (low, high)
     if match := _GAP.fullmatch(policy):
         return "gap", (int(match[1]),)
-    raise ValueError(
-        f"no policy {policy!r}; there are earliest, official, lowest-size, window:LOW-HIGH (px), gap:K"
-    )
+    known = ("earliest", "official", "lowest-size", "window:LOW-HIGH", "gap:K")
+    raise no_such("policy", policy, known, ValueError, hint="; LOW and HIGH are pixels, K frames")
 
 
 def make_config(**values: object) -> PairingConfig:

@@ -10,12 +10,12 @@ from typing import Any, Final, Literal
 
 import numpy as np
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict
 
 from mdlp_bench.curate.pairing.config import REJECT_CODES, PairingConfig
 from mdlp_bench.curate.pairing.track import Outcome
 from mdlp_bench.data.plate_split import unit_hash
 from mdlp_bench.errors import DataError
+from mdlp_bench.frozen import Frozen
 from mdlp_bench.images import decode
 from mdlp_bench.quality.measures import MEASURE_NAMES
 from mdlp_bench.report import Card, Histogram, HistogramBuilder, Picture, picture, write_report
@@ -53,7 +53,7 @@ TRACKS_SCHEMA: Final = pa.schema(
 """`pairing.parquet`: one row per track, in order, with the measures of every frame."""
 
 
-class PairingReport(BaseModel):
+class PairingReport(Frozen):
     """The result of `pair`.
 
     Attributes:
@@ -69,8 +69,6 @@ class PairingReport(BaseModel):
         examples: The first few messages of each reason and kind.
         histograms: Distributions.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     schema_version: Literal[1] = 1
     name: str

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from mdlp_bench.data.plate_split import DEFAULT_RATIOS
+from mdlp_bench.frozen import Frozen
 
 
-class SplitRule(BaseModel):
+class SplitRule(Frozen):
     """How samples are divided; written beside the data, so that the next version can use the same rule.
 
     Attributes:
@@ -23,18 +24,14 @@ class SplitRule(BaseModel):
             trained on the official training split stay comparable.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     ratios: dict[str, float] = Field(default_factory=lambda: dict(DEFAULT_RATIOS))
     seed: int = 0
     by: tuple[str, ...] = ("plate_id",)
     keep: bool = False
 
 
-class SplitShare(BaseModel):
+class SplitShare(Frozen):
     """One split: its share of the groups against the target; `None` without a target (kept splits)."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     samples: int
     groups: int
@@ -43,7 +40,7 @@ class SplitShare(BaseModel):
     within_tolerance: bool | None
 
 
-class StratumShare(BaseModel):
+class StratumShare(Frozen):
     """One stratum's share in one split, counted in groups.
 
     Attributes:
@@ -59,8 +56,6 @@ class StratumShare(BaseModel):
         within_tolerance: low <= groups <= high.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     variable: str
     value: str
     split: str
@@ -73,17 +68,15 @@ class StratumShare(BaseModel):
     within_tolerance: bool
 
 
-class Repair(BaseModel):
+class Repair(Frozen):
     """A group that was in several splits: its samples by split, and the split that has all of it now."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     group: str
     samples: dict[str, int]
     split: str
 
 
-class SplitReport(BaseModel):
+class SplitReport(Frozen):
     """The result of `split_dataset`.
 
     Attributes:
@@ -96,8 +89,6 @@ class SplitReport(BaseModel):
         strata: Shares of each stratum in each split.
         repaired: Groups that leaked (with `keep`).
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     schema_version: Literal[1] = 1
     name: str

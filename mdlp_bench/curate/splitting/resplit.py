@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from mdlp_bench.curate.splitting.config import SplitRule
 from mdlp_bench.data.samples import Problem, Samples
-from mdlp_bench.errors import DataError, no_split
+from mdlp_bench.errors import DataError, no_such
 from mdlp_bench.schema import SAMPLE_SCHEMA, Sample
 
 
@@ -90,7 +90,7 @@ class ResplitSamples(Samples):
     def select(self, *, split: str | None = None, sample_ids: Collection[str] | None = None) -> Samples:
         """See `Samples`."""
         if split is not None and split not in self._places.values():
-            raise no_split(self.name, split, self.candidates())
+            raise no_such("split", split, self.candidates(), DataError, where=self.name)
         if sample_ids is not None and (missing := sorted(set(sample_ids) - self._places.keys())):
             raise DataError(f"{self.name}: no sample {missing[0]!r}")
         wanted = None if sample_ids is None else set(sample_ids)

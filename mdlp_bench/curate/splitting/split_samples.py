@@ -16,7 +16,7 @@ from mdlp_bench.data.build import build_identity, write_shards
 from mdlp_bench.data.plate_split import check_ratios
 from mdlp_bench.data.samples import Samples
 from mdlp_bench.engine import SERIAL, Engine
-from mdlp_bench.errors import DataError
+from mdlp_bench.errors import DataError, one_of
 from mdlp_bench.files import write_json
 from mdlp_bench.output_folder import unfinished
 from mdlp_bench.schema import SAMPLE_SCHEMA
@@ -80,5 +80,5 @@ def _check(rule: SplitRule) -> None:
     check_ratios(rule.ratios)
     if not rule.by:
         raise DataError("name at least one column to split by")
-    if unknown := [column for column in rule.by if column not in BY_COLUMNS]:
-        raise DataError(f"cannot split by {unknown[0]!r}; there are: {', '.join(BY_COLUMNS)}")
+    for column in rule.by:
+        one_of("column to split by", column, BY_COLUMNS, DataError)

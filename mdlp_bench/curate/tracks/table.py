@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from itertools import islice, pairwise
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -33,6 +33,7 @@ from mdlp_bench.data.sources.text_table import (
     read_lines,
 )
 from mdlp_bench.data.temp_table import Spill, hash_strings
+from mdlp_bench.engine import chunks
 from mdlp_bench.errors import DataError, reason
 
 _NUMBER: Final = re.compile(r"-?[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?")
@@ -107,7 +108,7 @@ def _text_blocks(path: Path, notes: list[str]) -> Iterator[pa.RecordBatch]:
     if header is None:
         raise DataError(f"{name}: the table is empty")
     kept = {header.cells.index(column): role for column, role in _columns(path, header.cells).items()}
-    while block := list(islice(lines, _ROWS)):
+    for block in chunks(lines, _ROWS):
         rows: list[tuple[str, ...]] = []
         for line in block:
             cells = fit_cells(line.cells, len(header.cells))

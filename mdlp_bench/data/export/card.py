@@ -9,12 +9,13 @@ from typing import Any, Final
 
 import numpy as np
 import yaml
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from mdlp_bench import images
 from mdlp_bench.data.inspect import Inspection, Range, SplitSummary
 from mdlp_bench.data.manifest import Manifest
 from mdlp_bench.data.samples import Samples
+from mdlp_bench.frozen import Frozen
 from mdlp_bench.metrics.protocol import WORKING_SIZE, to_working_size
 from mdlp_bench.schema import Sample
 
@@ -52,7 +53,7 @@ COLUMN_DESCRIPTIONS: Final = {
 }
 
 
-class CardFields(BaseModel):
+class CardFields(Frozen):
     """What no file can say about a data set.
 
     Attributes:
@@ -63,8 +64,6 @@ class CardFields(BaseModel):
         homepage: Where it comes from.
         published: Date of publication, `YYYY-MM-DD`.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     title: str | None = None
     description: str | None = None

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import unicodedata
 from collections.abc import Iterable
@@ -15,8 +13,8 @@ import mdlp_bench
 from mdlp_bench.data.samples import Samples
 from mdlp_bench.data.sources.names import sample_id_of
 from mdlp_bench.errors import DataError
-from mdlp_bench.files import write_bytes
-from mdlp_bench.schema import SAMPLE_SCHEMA
+from mdlp_bench.files import csv_text, write_bytes
+from mdlp_bench.schema import PLAIN_COLUMNS
 
 _ILLEGAL: Final = frozenset('<>:"/\\|?*')
 _DEVICES: Final = frozenset(
@@ -27,9 +25,7 @@ _DEVICES: Final = frozenset(
 def export_identity(layout: str, samples: Samples, **options: Any) -> dict[str, Any]:
     """What the bytes of an export depend on: every column of every sample, the layout and its options."""
     columns = sha256()
-    for batch in samples.batches(
-        4096, [name for name in SAMPLE_SCHEMA.names if name not in ("frames", "gt")]
-    ):
+    for batch in samples.batches(4096, PLAIN_COLUMNS):
         for row in batch.to_pylist():
             columns.update(json.dumps(row, sort_keys=True, default=str).encode() + b"\n")
     return {
@@ -71,9 +67,7 @@ class Names:
 
 def write_table(path: Path, lines: Iterable[Iterable[str]]) -> None:
     """Write a CSV file once; see `write_once`."""
-    buffer = io.StringIO(newline="")
-    csv.writer(buffer, lineterminator="\n").writerows(lines)
-    write_once(path, buffer.getvalue().encode())
+    write_once(path, csv_text(lines).encode())
 
 
 def check_splits(samples: Samples) -> None:

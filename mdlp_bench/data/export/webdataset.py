@@ -15,13 +15,9 @@ from mdlp_bench.data.sources.names import sample_id_of
 from mdlp_bench.files import atomic_path
 from mdlp_bench.output_folder import unfinished
 from mdlp_bench.progress import progress_bar
-from mdlp_bench.schema import Sample
+from mdlp_bench.schema import PLAIN_COLUMNS, Sample
 
 SHARD_SAMPLES: Final = 1000
-_META: Final = (
-    "sample_id", "plate_id", "track_id", "split", "domain", "source", "frame_indices",
-    "text", "text_origin", "layout", "recipe", "degradation",
-)  # fmt: skip
 
 
 def export_webdataset(samples: Samples, out: Path) -> int:
@@ -82,5 +78,5 @@ def _members(sample: Sample, key: str) -> Iterator[tuple[str, bytes]]:
         yield f"{key}.frame{number}{image.suffix}", image.content
     if sample.gt is not None:
         yield f"{key}.gt{sample.gt.suffix}", sample.gt.content
-    meta = {name: getattr(sample, name) for name in _META}
+    meta = {name: getattr(sample, name) for name in PLAIN_COLUMNS}
     yield f"{key}.json", json.dumps(meta, ensure_ascii=False).encode()

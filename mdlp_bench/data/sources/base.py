@@ -9,7 +9,6 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from hashlib import sha256
-from itertools import islice
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
@@ -19,12 +18,21 @@ from mdlp_bench import images
 from mdlp_bench.data.manifest import digest_of, fingerprint
 from mdlp_bench.data.samples import Problem, ProblemCode, Samples
 from mdlp_bench.data.sources.names import Listing, printable, read_file
-from mdlp_bench.errors import DataError, no_split
+from mdlp_bench.engine import chunks
+from mdlp_bench.errors import DataError, no_such
 from mdlp_bench.files import file_state
 from mdlp_bench.progress import progress_bar
-from mdlp_bench.schema import SAMPLE_SCHEMA, Domain, EncodedImage, Sample, TextOrigin, record_batch
+from mdlp_bench.schema import (
+    IMAGE_COLUMNS,
+    SAMPLE_SCHEMA,
+    Domain,
+    EncodedImage,
+    Sample,
+    TextOrigin,
+    check_columns,
+    record_batch,
+)
 
-_IMAGE_COLUMNS = frozenset({"frames", "gt"})
 _WINDOW = 1024
 """Images of this many samples are checked at a time, so memory does not grow with the data set."""
 
@@ -164,7 +172,7 @@ class LazySamples(Samples, Generic[E]):
         """See `Samples`."""
         self._admit()
         wanted = SAMPLE_SCHEMA.names if columns is None else list(columns)
-        with_images = not _IMAGE_COLUMNS.isdisjoint(wanted)
+        with_images = not IMAGE_COLUMNS.isdisjoint(wanted)
         for start in range(0, len(self._entries), size):
             chunk = self._entries[start : start + size]
             yield _project([self.read(entry, with_images=with_images) for entry in chunk], wanted)
@@ -200,7 +208,7 @@ class LazySamples(Samples, Generic[E]):
         known = list(dict.fromkeys(entry.split for entry in self._entries))
         known += [p.split for p in self._problems if p.split is not None and p.split not in known]
         if split not in known:
-            raise no_split(self.name, split, known)
+            raise no_such("split", split, known, DataError, where=self.name)
         self._entries = [entry for entry in self._entries if entry.split == split]
         self._problems = [p for p in self._problems if p.split in (None, split)]
         self.name = f"{self.name}/{split}"
@@ -235,9 +243,8 @@ class LazySamples(Samples, Generic[E]):
             found = self._verified(entry)
             return found if isinstance(found, Problem) else digest_of(found)
 
-        pending = iter(self._entries)
         with progress_bar(len(self._entries), "Checking images") as bar, ThreadPoolExecutor() as pool:
-            while window := list(islice(pending, _WINDOW)):
+            for window in chunks(self._entries, _WINDOW):
                 for entry, outcome in zip(window, bar.over(pool.map(check, window)), strict=True):
                     if isinstance(outcome, Problem):
                         self._problems.append(outcome)
@@ -325,9 +332,8 @@ def order_note(sample_id: str, split: str | None, note: str) -> Problem:
 
 
 def _project(samples: list[Sample], columns: Sequence[str]) -> pa.RecordBatch:
-    if unknown := sorted(set(columns) - set(SAMPLE_SCHEMA.names)):
-        raise DataError(f"no column {unknown[0]!r}; there are: {', '.join(SAMPLE_SCHEMA.names)}")
-    if "frames" in columns or "gt" in columns:
+    check_columns(columns)
+    if not IMAGE_COLUMNS.isdisjoint(columns):
         return record_batch(samples).select(list(columns))
     fields = [SAMPLE_SCHEMA.field(name) for name in columns]
     arrays = [pa.array([getattr(sample, f.name) for sample in samples], f.type) for f in fields]

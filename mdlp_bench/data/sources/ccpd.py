@@ -14,7 +14,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
 from mdlp_bench import images, plate
 from mdlp_bench.data.manifest import read_quarantine
@@ -25,6 +25,7 @@ from mdlp_bench.data.sources.labels import check_text
 from mdlp_bench.data.sources.names import list_folder, printable, read_file, sample_id_of
 from mdlp_bench.data.sources.text_table import path_parts, read_list
 from mdlp_bench.errors import DataError, PlateError
+from mdlp_bench.frozen import Frozen
 from mdlp_bench.schema import EncodedImage, Sample
 
 PROVINCES: Final = "皖沪津渝冀晋蒙辽吉黑苏浙京闽赣鲁豫鄂湘粤桂琼川贵云藏陕甘青宁新警学O"
@@ -55,7 +56,7 @@ _PEEK: Final = 1000
 """Images that are looked at for one with a name of the format: a few odd ones may stand first."""
 
 
-class CcpdName(BaseModel):
+class CcpdName(Frozen):
     """What a CCPD file name says.
 
     Attributes:
@@ -67,8 +68,6 @@ class CcpdName(BaseModel):
         brightness: Of the plate region.
         blurriness: Of the plate region; lower is blurrier.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     area: str = Field(pattern=r"^[0-9]{1,30}$")
     tilt: tuple[int, int]

@@ -20,7 +20,7 @@ from mdlp_bench.data.sources.names import (
     printable,
     sample_id_of,
 )
-from mdlp_bench.errors import DataError, no_split
+from mdlp_bench.errors import DataError, no_such
 from mdlp_bench.schema import DOMAINS, TEXT_ORIGINS
 
 EXTRA_COLUMNS: Final = ("plate_id", "track_id", "text_origin", "domain", "source", "layout", "recipe")
@@ -60,7 +60,7 @@ def open_mdlp(path: Path, split: str | None = None, *, order: OrderRule = AUTO) 
     folders = _split_folders(path)
     if split is not None:
         if split not in folders:
-            raise no_split(printable(str(path)), split, folders)
+            raise no_such("split", split, folders, DataError, where=printable(str(path)))
         folders = {split: folders[split]}
     entries: dict[_Key, FileEntry] = {}
     problems: list[Problem] = []

@@ -21,7 +21,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -47,6 +47,7 @@ from mdlp_bench.data.sources.text_table import (
     local_path,
     read_lines,
 )
+from mdlp_bench.engine import chunks
 from mdlp_bench.errors import DataError, MissingDependencyError, reason
 from mdlp_bench.schema import DOMAINS, TEXT_ORIGINS, EncodedImage, Sample
 
@@ -345,8 +346,7 @@ class _CsvRows:
         self._blocks = list(self._read(lines))
 
     def _read(self, lines: Iterator[Line]) -> Iterator[list[pa.Array]]:
-        fitting = self._fitting(lines)
-        while block := list(islice(fitting, _BLOCK)):
+        for block in chunks(self._fitting(lines), _BLOCK):
             self._numbers.append(pa.array((number for number, _ in block), pa.int32()))
             columns = zip(*(cells for _, cells in block), strict=True)
             yield [pa.array(column, pa.string()) for column in columns]

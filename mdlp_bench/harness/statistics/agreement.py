@@ -7,6 +7,7 @@ from typing import Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
+from mdlp_bench.errors import one_of
 from mdlp_bench.harness.statistics.bootstrap import ClusterBootstrap, interval_limits
 from mdlp_bench.harness.statistics.clusters import FloatArray, StatisticsError
 from mdlp_bench.harness.statistics.estimate import Estimate
@@ -75,10 +76,7 @@ def rank_correlation(
         StatisticsError: Shapes differ, fewer than two methods, no common sample, or all methods have the same
             mean.
     """
-    if kind not in get_args(Correlation):
-        raise StatisticsError(
-            f"unknown rank correlation {kind!r}; use one of {', '.join(get_args(Correlation))}"
-        )
+    one_of("rank correlation", kind, get_args(Correlation), StatisticsError)
     a, b = bootstrap.clusters.columns(first), bootstrap.clusters.columns(second)
     m = a.shape[1]
     if a.shape != b.shape or m < 2:

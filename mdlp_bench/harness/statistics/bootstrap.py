@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtr, ndtri
 
+from mdlp_bench.errors import one_of
 from mdlp_bench.harness.statistics.clusters import (
     Clusters,
     ClusterSums,
@@ -69,10 +70,7 @@ class ClusterBootstrap:
             raise StatisticsError(f"{n_resamples} resamples are too few for an interval; use at least 100")
         if not 0 < confidence < 1:
             raise StatisticsError(f"confidence {confidence} is not between 0 and 1")
-        if method not in get_args(IntervalMethod):
-            raise StatisticsError(
-                f"unknown interval method {method!r}; use one of {', '.join(get_args(IntervalMethod))}"
-            )
+        one_of("interval method", method, get_args(IntervalMethod), StatisticsError)
         if seed < 0:
             raise StatisticsError(f"seed {seed} is negative; use 0 or more")
         self.clusters = Clusters(cluster_ids, correction=correction)

@@ -9,7 +9,7 @@ from typing import Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
-from mdlp_bench.errors import MdlpBenchError
+from mdlp_bench.errors import MdlpBenchError, one_of
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -122,10 +122,7 @@ class Clusters:
     """
 
     def __init__(self, cluster_ids: Sequence[str], *, correction: Correction = "cr2") -> None:
-        if correction not in get_args(Correction):
-            raise StatisticsError(
-                f"unknown correction {correction!r}; use one of {', '.join(get_args(Correction))}"
-            )
+        one_of("correction", correction, get_args(Correction), StatisticsError)
         self.correction = correction
         ids = list(cluster_ids)
         if not ids:

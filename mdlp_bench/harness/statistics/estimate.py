@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict
 from scipy.special import stdtrit
 
+from mdlp_bench.frozen import FrozenFinite
 
-class SeedSpread(BaseModel):
+
+class SeedSpread(FrozenFinite):
     """How far a method's mean moves with its seed.
 
     Attributes:
         sd: Standard deviation of the mean over the test set, between seeds.
         n_seeds: How many, at least two.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     sd: float
     n_seeds: int
@@ -37,7 +36,7 @@ class SeedSpread(BaseModel):
         return float(stdtrit(self.n_seeds - 1, (1 + confidence) / 2) * np.sqrt(self.variance))
 
 
-class Estimate(BaseModel):
+class Estimate(FrozenFinite):
     """An estimate with its confidence interval.
 
     Attributes:
@@ -47,8 +46,6 @@ class Estimate(BaseModel):
         n: Samples with a value; None where samples are not what is counted.
         n_plates: Plates with at least one such sample.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     value: float
     low: float | None = None

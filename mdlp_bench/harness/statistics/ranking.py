@@ -9,6 +9,7 @@ from typing import Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
+from mdlp_bench.errors import one_of
 from mdlp_bench.harness.statistics.bootstrap import ClusterBootstrap
 from mdlp_bench.harness.statistics.clusters import FloatArray, StatisticsError
 from mdlp_bench.harness.statistics.comparison import Comparison, common_samples, compare_methods
@@ -119,8 +120,7 @@ def rank_methods(
         StatisticsError: Shapes do not fit, names repeat, no method was scored in the leading metric, or the
             scored methods share no sample.
     """
-    if rule not in get_args(OverallRule):
-        raise StatisticsError(f"unknown ranking rule {rule!r}; use one of {', '.join(get_args(OverallRule))}")
+    one_of("ranking rule", rule, get_args(OverallRule), StatisticsError)
     if not metrics:
         raise StatisticsError("a ranking needs at least one metric")
     keys: list[FloatArray] = []  # one [m] per metric, lower is better, at the metric's decimals

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import io
-
+from mdlp_bench.files import csv_text
 from mdlp_bench.harness.tables.table import Cell, ScoreTable
 
 
@@ -14,11 +12,9 @@ def to_csv(table: ScoreTable) -> str:
     Columns: method, kind (method, bound, published), note, then KEY, KEY_low, KEY_high and KEY_group for each
     metric, and `unavailable` with the reasons of empty cells ("key: reason; ..."). Texts are on one line.
     """
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
     keys = [column.key for column in table.columns]
     fields = [f"{key}{part}" for key in keys for part in ("", "_low", "_high", "_group")]
-    writer.writerow(["method", "kind", "note", *fields, "unavailable"])
+    lines: list[list[object]] = [["method", "kind", "note", *fields, "unavailable"]]
     for row in table.rows:
         cells = [row.cells.get(key, Cell()) for key in keys]
         values = [part for c in cells for part in (c.value, c.low, c.high, c.group)]
@@ -26,5 +22,5 @@ def to_csv(table: ScoreTable) -> str:
             f"{k}: {c.unavailable}" for k, c in zip(keys, cells, strict=True) if c.unavailable is not None
         ]
         texts = (row.name, row.kind, row.note, *values, "; ".join(reasons))
-        writer.writerow([" ".join(v.split()) if isinstance(v, str) else v for v in texts])
-    return stream.getvalue()
+        lines.append([" ".join(v.split()) if isinstance(v, str) else v for v in texts])
+    return csv_text(lines)

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from mdlp_bench.frozen import FrozenFinite
 
 if TYPE_CHECKING:
     from mdlp_bench.metrics.base import MetricInfo
@@ -23,11 +25,7 @@ SECTION_TITLES: Final[Mapping[RowKind, str]] = MappingProxyType(
 """Kinds of rows in the order of a table's sections."""
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Column(_Part):
+class Column(FrozenFinite):
     """One metric or cost.
 
     Attributes:
@@ -73,7 +71,7 @@ class Column(_Part):
         return text.removeprefix("-") if float(text) == 0 else text
 
 
-class Cell(_Part):
+class Cell(FrozenFinite):
     """One score.
 
     Attributes:
@@ -101,7 +99,7 @@ class Cell(_Part):
         return self
 
 
-class Row(_Part):
+class Row(FrozenFinite):
     """One method, bound or published result.
 
     Attributes:
@@ -157,7 +155,7 @@ class Section:
     rows: tuple[RowText, ...]
 
 
-class ScoreTable(_Part):
+class ScoreTable(FrozenFinite):
     """Scores of methods, with what is needed to read them.
 
     Attributes:

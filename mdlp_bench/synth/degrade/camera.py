@@ -13,8 +13,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, Field
 
+from mdlp_bench.frozen import Frozen
 from mdlp_bench.synth.degrade.draws import Draw, as_draw
 
 PLATE_WIDTH_M: Final = 0.44
@@ -28,7 +29,7 @@ def _constant(value: float) -> Draw:
     return Draw(value=value)
 
 
-class Camera(BaseModel):
+class Camera(Frozen):
     """The draws of the camera, the road and the cropping.
 
     Attributes:
@@ -49,8 +50,6 @@ class Camera(BaseModel):
         surround: Grey level, 0 to 1, of the area around the plate where the crop is wider than the ground
             truth; None repeats the ground truth's edge.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     canvas: tuple[Annotated[int, Field(ge=32, le=1024)], Annotated[int, Field(ge=32, le=2048)]] = (112, 224)
     width: DrawField

@@ -13,7 +13,9 @@ from bisect import bisect_right
 from itertools import accumulate
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from mdlp_bench.frozen import FrozenFinite
 
 Value = float | int | str | bool
 Drift = float | Literal["independent"]
@@ -30,7 +32,7 @@ _KINDS = (
 )
 
 
-class Draw(BaseModel):
+class Draw(FrozenFinite):
     """The distribution of one parameter; exactly one of the kinds is given.
 
     Attributes:
@@ -47,8 +49,6 @@ class Draw(BaseModel):
             integers stay constant within a sample unless a drift is given. `independent`: one draw per frame.
         times: Multiply by this quantity of the camera (see `camera.MomentState`).
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     value: Value | None = None
     uniform: tuple[float, float] | None = None

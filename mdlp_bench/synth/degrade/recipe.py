@@ -33,10 +33,11 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, ValidationError
+from pydantic import BeforeValidator, Discriminator, Field, Tag, ValidationError
 from pydantic import model_validator as _model_validator
 
-from mdlp_bench.errors import DataError, did_you_mean, first_fault
+from mdlp_bench.errors import DataError, first_fault, no_such
+from mdlp_bench.frozen import FrozenFinite
 from mdlp_bench.plate import Layout
 from mdlp_bench.synth.degrade.camera import Camera, DrawField
 from mdlp_bench.synth.degrade.draws import Draw
@@ -54,41 +55,37 @@ _SUFFIX = ".yaml"
 _RECIPE_ONLY = {"resize": {"of", "scale"}}
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Step(_Model):
+class Step(FrozenFinite):
     """One operator, applied to a sample with probability `p`."""
 
     op: str
     p: float = Field(1.0, ge=0, le=1)
-    params: dict[str, DrawField] = {}
+    params: dict[str, DrawField] = Field(default_factory=dict)
 
     @_model_validator(mode="after")
     def _check(self) -> Self:
         if self.op not in OPERATORS:
-            raise ValueError(f"no operator {self.op!r}; there are {', '.join(OPERATORS)}")
+            raise no_such("operator", self.op, OPERATORS, ValueError)
         allowed = set(OPERATORS[self.op].params.model_fields) | _RECIPE_ONLY.get(self.op, set())
         if unknown := sorted(set(self.params) - allowed):
             raise ValueError(f"{self.op} has no parameter {unknown}; it has {sorted(allowed)}")
         return self
 
 
-class Branch(_Model):
+class Branch(FrozenFinite):
     """An alternative of `one_of`; no steps means nothing happens."""
 
     weight: float = Field(gt=0)
     steps: tuple[Item, ...] = ()
 
 
-class OneOf(_Model):
+class OneOf(FrozenFinite):
     """Exactly one branch, chosen for the whole sample."""
 
     one_of: tuple[Branch, ...] = Field(min_length=1)
 
 
-class Shuffle(_Model):
+class Shuffle(FrozenFinite):
     """Groups of steps in an order that is random per sample; `keep_order` lists groups that stay in order."""
 
     shuffle: tuple[tuple[Item, ...], ...] = Field(min_length=1)
@@ -120,7 +117,7 @@ OneOf.model_rebuild()
 Shuffle.model_rebuild()
 
 
-class Output(_Model):
+class Output(FrozenFinite):
     """How frames are stored: PNG, or JPEG of a drawn quality."""
 
     format: Literal["png", "jpg"] = "png"
@@ -128,7 +125,7 @@ class Output(_Model):
     subsampling: Subsampling = "4:2:0"
 
 
-class Plates(_Model):
+class Plates(FrozenFinite):
     """The look of plates that are rendered for the recipe, its ground truths.
 
     Attributes:
@@ -148,7 +145,7 @@ def _quoted(value: Any) -> Any:
     return str(value) if isinstance(value, int | float) else value
 
 
-class Recipe(_Model):
+class Recipe(FrozenFinite):
     """A named, versioned degradation.
 
     Attributes:
@@ -206,10 +203,7 @@ def load_recipe(name_or_path: str | Path) -> Recipe:
 @lru_cache(maxsize=32)
 def _packaged(name: str) -> Recipe:
     if name not in recipe_names():
-        raise DataError(
-            f"no recipe {name!r}{did_you_mean(name, recipe_names())}; there are "
-            f"{', '.join(recipe_names())}, or give a YAML file's path"
-        )
+        raise no_such("recipe", name, recipe_names(), DataError, hint=", or give the path of a YAML file")
     file: Traversable = resources.files("mdlp_bench.synth.degrade") / "recipes" / f"{name}{_SUFFIX}"
     if not file.is_file():
         given = registered(_GROUP)[name].load()

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from mdlp_bench.errors import DataError
+from mdlp_bench.errors import DataError, one_of
 from mdlp_bench.files import seed_for
 from mdlp_bench.plate import LAYOUTS, Layout
 from mdlp_bench.synth.render.raster import Field, Image
@@ -120,9 +120,8 @@ def render_samples(
 
 
 def _shares(layouts: Mapping[Layout, float]) -> tuple[tuple[Layout, ...], NDArray[np.float64]]:
-    unknown = [name for name in layouts if name not in LAYOUTS]
-    if unknown:
-        raise DataError(f"unknown layout {unknown[0]!r}; choose from {', '.join(LAYOUTS)}")
+    for name in layouts:
+        one_of("layout", name, LAYOUTS, DataError)
     values = np.array(list(layouts.values()), np.float64)
     if not np.isfinite(values).all() or (values < 0).any() or not values.sum() > 0:
         raise DataError("shares of layouts must be non-negative numbers with a positive sum")

@@ -6,8 +6,9 @@ import math
 from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from mdlp_bench.frozen import FrozenFinite
 from mdlp_bench.plate import LATIN_LAYOUTS, Layout
 from mdlp_bench.synth.render.glyphs import DRAWN_FACES, HAN_FACES, LATIN_FACES, HanFace, LatinFace
 
@@ -22,11 +23,7 @@ Surroundings = Literal["paint", "recess", "grille"]
 """What is around the plate: body paint, a dark recess with painted edges, horizontal grille bars."""
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Paint(_Record):
+class Paint(FrozenFinite):
     """Colours and age of the sheet.
 
     Attributes:
@@ -44,7 +41,7 @@ class Paint(_Record):
     fade: Unit
 
 
-class Surface(_Record):
+class Surface(FrozenFinite):
     """What has happened to the sheet's surface; `seed` places it all.
 
     Attributes:
@@ -74,7 +71,7 @@ class Surface(_Record):
     seed: Annotated[int, Field(ge=0)]
 
 
-class Light(_Record):
+class Light(FrozenFinite):
     """Illumination and exposure.
 
     Attributes:
@@ -110,7 +107,7 @@ class Light(_Record):
     noise: Unit
 
 
-class Viewpoint(_Record):
+class Viewpoint(FrozenFinite):
     """Camera and crop.
 
     Attributes:
@@ -135,7 +132,7 @@ class Viewpoint(_Record):
     seed: Annotated[int, Field(ge=0)]
 
 
-class PlateStyle(_Record):
+class PlateStyle(FrozenFinite):
     """Everything about one plate's looks; with text and layout it determines the picture.
 
     Attributes:
@@ -163,7 +160,7 @@ class PlateStyle(_Record):
     view: Viewpoint
 
 
-class Appearance(_Record):
+class Appearance(FrozenFinite):
     """The distribution that styles are drawn from.
 
     Attributes:

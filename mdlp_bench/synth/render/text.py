@@ -6,7 +6,7 @@ from typing import Final, Literal, get_args
 
 import numpy as np
 
-from mdlp_bench.errors import PlateError
+from mdlp_bench.errors import PlateError, one_of
 from mdlp_bench.plate import DIGITS, ENERGY_LETTERS, LATIN_LAYOUTS, LETTERS, PROVINCES, Layout, grammars
 
 Provinces = Literal["uniform", "ccpd"]
@@ -42,10 +42,7 @@ def sample_text(rng: np.random.Generator, layout: Layout, provinces: Provinces =
     Raises:
         PlateError: `provinces` names no distribution.
     """
-    if provinces not in get_args(Provinces):
-        raise PlateError(
-            f"{provinces!r} is no distribution of provinces; choose one of {get_args(Provinces)}"
-        )
+    one_of("distribution of provinces", provinces, get_args(Provinces), PlateError)
     if layout in LATIN_LAYOUTS:
         (template,) = grammars()[layout].layouts[layout]
         return "".join(_pick(rng, allowed) for allowed in template.places)

@@ -170,7 +170,7 @@ class TestRankMethods:
             rank_methods(bootstrap, ["a", "b"], [MetricScores("ned", np.ones((2, 1)), False, 3)])
         with pytest.raises(StatisticsError, match="ned: no method"):
             rank_methods(bootstrap, ["a"], [MetricScores("ned", np.full((2, 1), np.nan), False, 3)])
-        with pytest.raises(StatisticsError, match="unknown ranking rule"):
+        with pytest.raises(StatisticsError, match="no ranking rule"):
             rank_methods(bootstrap, ["a"], [MetricScores("ned", np.ones((2, 1)), False, 3)], rule="median")
 
 

@@ -371,7 +371,7 @@ def test_broken_recipes_name_the_fault(change, message):
 
 
 def test_unknown_names_and_missing_files(tmp_path):
-    with pytest.raises(DataError, match=r"no recipe 'surveilance' .*'surveillance'.*there are bicubic"):
+    with pytest.raises(DataError, match=r"no recipe 'surveilance' .*'surveillance'.*there are: bicubic"):
         load_recipe("surveilance")
     with pytest.raises(DataError, match="cannot be read"):
         load_recipe(tmp_path / "no.yaml")

@@ -8,8 +8,8 @@ from typing import Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict
 
+from mdlp_bench.frozen import FrozenFinite
 from mdlp_bench.synth.exact import power
 
 ImageF32 = npt.NDArray[np.float32]
@@ -19,10 +19,8 @@ GAMMA: Final = 2.2
 """The display exponent between stored values and linear light."""
 
 
-class Params(BaseModel):
+class Params(FrozenFinite):
     """Concrete parameters of one application of an operator: frozen, strict, JSON in and out."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 @dataclass(frozen=True, slots=True)
