@@ -98,6 +98,19 @@ def test_workers_have_one_thread(ray_engine: RayEngine) -> None:
         assert set(engine.map(threads, range(4))) == {(1, "1", here)}
 
 
+def variable(number: int) -> str | None:
+    return os.environ.get("MDLP_BENCH_TEST")
+
+
+def test_every_pool_has_the_environment_of_its_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MDLP_BENCH_TEST", "first")
+    assert set(POOL.map(variable, range(4))) == {"first"}
+    monkeypatch.setenv("MDLP_BENCH_TEST", "second")
+    assert set(POOL.map(variable, range(4))) == {"second"}
+    monkeypatch.delenv("MDLP_BENCH_TEST")
+    assert set(POOL.map(variable, range(4))) == {None}
+
+
 def test_engines_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     assert engine_named("local") == LocalEngine(1)
     assert engine_named("local", 3) == LocalEngine(3)
