@@ -11,6 +11,7 @@ import numpy.typing as npt
 from mdlp_bench.errors import DataError
 from mdlp_bench.images import ImageU8
 from mdlp_bench.methods import FrameBatch, Method, MethodDescriptor
+from mdlp_bench.methods.base import Provenance
 from mdlp_bench.metrics.protocol import WORKING_SIZE, to_working_size
 
 HEIGHT, WIDTH = WORKING_SIZE
@@ -100,18 +101,19 @@ class GroundTruth(Method):
 
 def degraded_input() -> Method:
     """The first frame as captured, brought to the working size: the floor of every table."""
-    details = {"frame_policy": "first", "provenance": "oracle"}
-    descriptor = MethodDescriptor.model_validate(
-        {"name": "input", "title": "Degraded input", "frames_used": 1, **details}
-    )
-    return FrameMethod(descriptor, lambda frames: to_working_size(frames[0]))
+    return _method("input", "Degraded input", "first", lambda frames: to_working_size(frames[0]), 1, "oracle")
 
 
 def _method(
-    name: str, title: str, policy: str, function: Callable[[tuple[ImageU8, ...]], ImageU8], frames: int
+    name: str,
+    title: str,
+    policy: str,
+    function: Callable[[tuple[ImageU8, ...]], ImageU8],
+    frames: int,
+    provenance: Provenance = "baseline",
 ) -> Method:
     descriptor = MethodDescriptor(
-        name=name, title=title, frames_used=frames, frame_policy=policy, provenance="baseline"
+        name=name, title=title, frames_used=frames, frame_policy=policy, provenance=provenance
     )
     return FrameMethod(descriptor, function)
 

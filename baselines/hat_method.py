@@ -5,28 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import Field
 from torch.nn import functional as F
 
 from baselines.hat import PLATE, HatConfig, build_hat, start_as_enlargement
 from baselines.single_image import TrainedMethod, in_unit_range
-from baselines.trainables import RegressionTrainable, TeacherOptions, parse_options
+from baselines.trainables import NetworkOptions, RegressionTrainable, parse_options
 
 _INPUT_SIZE = (28, 56)
 CITATION = "Chen et al.: Activating More Pixels in Image Super-Resolution Transformer, CVPR 2023"
 
 
-class HatOptions(TeacherOptions):
+class HatOptions(NetworkOptions):
     """The options of `mdlp-bench train hat`.
 
     Attributes:
         config: `plate` is a network that trains on a CPU, 28 x 56 to 112 x 224.
-        network: Fields of `HatConfig` to set differently.
         power: 1 for L1, as released; 2 for the mean squared error.
     """
 
     config: Literal["plate"] = "plate"
-    network: dict[str, Any] = Field(default_factory=dict)
     power: Literal[1, 2] = 1
 
 
@@ -37,7 +34,7 @@ def trainable(options: Mapping[str, Any]) -> RegressionTrainable:
         MethodError: An option is wrong.
     """
     parsed = parse_options(HatOptions, options, "hat")
-    config = parse_options(HatConfig, PLATE.model_dump() | parsed.network, "hat network")
+    config = parsed.changed(PLATE, "hat")
     network = build_hat(config)
     start_as_enlargement(network)
     loss = F.l1_loss if parsed.power == 1 else F.mse_loss

@@ -30,7 +30,7 @@ class SampleNoise:
         """
         if len(reference) != len(self._generators):
             raise MethodError(
-                f"{len(reference)} samples but {len(self._generators)} seeds: one per sample is needed"
+                f"{len(reference)} samples but {len(self._generators)} seeds; give one seed per sample"
             )
         shape = reference.shape[1:]
         drawn = [torch.randn(shape, generator=generator) for generator in self._generators]

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from baselines.classical import sharpness
 from baselines.weights import bundled, described_weights
@@ -55,15 +56,20 @@ def single_image_view(policy: FramePolicy, size: tuple[int, int]) -> View:
     return view
 
 
+def shrink(images: Tensor, size: tuple[int, int]) -> Tensor:
+    """Average images [B, 3, H, W] over areas to a size that divides theirs."""
+    return images if images.shape[-2:] == size else F.interpolate(images, size, mode="area")
+
+
+def run_in_unit_range(network: nn.Module, images: Tensor, size: tuple[int, int]) -> Tensor:
+    """The output in 0..1 of a network on values 0..1, for images in [-1, 1] averaged down to a size."""
+    restored: Tensor = network(shrink(images, size) / 2 + 0.5)
+    return restored
+
+
 def in_unit_range(size: tuple[int, int]) -> Restore:
     """How a network on values 0..1 restores images that are first averaged down to a height and width."""
-    from baselines.trainables import shrink
-
-    def restore(network: nn.Module, images: Tensor, seeds: Sequence[int]) -> Tensor:
-        restored: Tensor = network(shrink(images, size) / 2 + 0.5)
-        return restored * 2 - 1
-
-    return restore
+    return lambda network, images, _: run_in_unit_range(network, images, size) * 2 - 1
 
 
 @dataclass(frozen=True)
@@ -76,7 +82,7 @@ class TrainedMethod(Generic[NetworkT]):
         config: What a weight file holds of the network's shape.
         build: Builds the network from it.
         restore: Says how a loaded network restores images of the working size; it is called with the network
-            and the options of the call.
+            and the options of the call. None where the network maps images to images.
         paper_parameters: Parameters of the paper's network.
         citation: Its paper.
         deterministic: False when the output depends on the seed.
@@ -86,7 +92,7 @@ class TrainedMethod(Generic[NetworkT]):
     title: str
     config: type[BaseModel]
     build: Callable[[Any], NetworkT]
-    restore: Callable[..., Restore]
+    restore: Callable[..., Restore | None]
     paper_parameters: int
     citation: str
     deterministic: bool = True

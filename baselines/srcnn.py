@@ -62,8 +62,3 @@ class Srcnn(nn.Module):
             raise MethodError(f"SRCNN: input {list(x.shape)}, needs [B, {self.config.num_channels}, H, W]")
         result: Tensor = self.conv3(F.relu(self.conv2(F.relu(self.conv1(x)))))
         return result
-
-
-def srcnn_loss(restored: Tensor, target: Tensor) -> Tensor:
-    """Mean squared error (equation 4 of the paper); a scalar."""
-    return F.mse_loss(restored, target)

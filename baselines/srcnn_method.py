@@ -7,9 +7,10 @@ from typing import Any, Literal
 
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from baselines.single_image import TrainedMethod, in_unit_range
-from baselines.srcnn import SRCNN_915, SRCNN_955, Srcnn, SrcnnConfig, srcnn_loss
+from baselines.srcnn import SRCNN_915, SRCNN_955, Srcnn, SrcnnConfig
 from baselines.trainables import RegressionTrainable, TeacherOptions, parse_options
 from mdlp_bench.metrics.protocol import WORKING_SIZE
 
@@ -27,7 +28,7 @@ class SrcnnOptions(TeacherOptions):
 
 
 def trainable(options: Mapping[str, Any]) -> RegressionTrainable:
-    """The network with its mean squared error, started as the identity.
+    """The network with its mean squared error (equation 4 of the paper), started as the identity.
 
     Raises:
         MethodError: An option is wrong.
@@ -36,7 +37,7 @@ def trainable(options: Mapping[str, Any]) -> RegressionTrainable:
     config = _NETWORKS[parsed.config]
     network = Srcnn(config)
     start_as_identity(network)
-    return RegressionTrainable(network, config, "srcnn", size=WORKING_SIZE, loss=srcnn_loss, options=parsed)
+    return RegressionTrainable(network, config, "srcnn", size=WORKING_SIZE, loss=F.mse_loss, options=parsed)
 
 
 @torch.no_grad()

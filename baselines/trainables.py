@@ -9,17 +9,17 @@ from typing import Any, TypeVar
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor, nn
-from torch.nn import functional as F
 
+from baselines.single_image import run_in_unit_range
 from mdlp_bench.errors import MethodError, first_fault
 from mdlp_bench.methods.weights import load_exactly, read_state_dict, save_network
 from mdlp_bench.training.reader_loss import ReaderLoss
 from mdlp_bench.training.trainable import Trainable, TrainingBatch
 
-OptionsT = TypeVar("OptionsT", bound=BaseModel)
+ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
-def parse_options(kind: type[OptionsT], options: Mapping[str, Any], method: str) -> OptionsT:
+def parse_options(kind: type[ModelT], options: Mapping[str, Any], method: str) -> ModelT:
     """A method's own training options.
 
     Raises:
@@ -56,15 +56,28 @@ class TeacherOptions(BaseModel):
         return ReaderLoss(self.reader_weights, self.reader_noise) if self.reader else None
 
 
+class NetworkOptions(TeacherOptions):
+    """Training options of a method whose network can have another shape.
+
+    Attributes:
+        network: Fields of the network's configuration to set differently.
+    """
+
+    network: dict[str, Any] = Field(default_factory=dict)
+
+    def changed(self, config: ModelT, method: str) -> ModelT:
+        """The configuration with the fields of `network`.
+
+        Raises:
+            MethodError: One is unknown or wrong; names it.
+        """
+        return parse_options(type(config), config.model_dump() | self.network, f"{method} network")
+
+
 def one_frame(frames: Tensor, generator: torch.Generator) -> Tensor:
     """One random frame of each sample: [B, N, 3, H, W] to [B, 3, H, W]."""
     chosen = torch.randint(frames.shape[1], (len(frames),), generator=generator)
     return frames[torch.arange(len(frames)), chosen.to(frames.device)]
-
-
-def shrink(images: Tensor, size: tuple[int, int]) -> Tensor:
-    """Average images [B, 3, H, W] over areas to a size that divides theirs."""
-    return images if images.shape[-2:] == size else F.interpolate(images, size, mode="area")
 
 
 class NetworkTrainable(Trainable):
@@ -114,7 +127,39 @@ class NetworkTrainable(Trainable):
         load_exactly(self.model, read_state_dict(path), str(path))
 
 
-class RegressionTrainable(NetworkTrainable):
+class FrameTrainable(NetworkTrainable):
+    """A trainable that restores from one frame, by a network on values 0..1.
+
+    Args:
+        network: Maps [B, 3, *size] to [B, 3, 112, 224], values 0..1.
+        config: Its configuration.
+        method: The method's name.
+        size: Height and width of its input.
+        options: Whether a reader teaches beside the method's own losses.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        config: BaseModel,
+        method: str,
+        *,
+        size: tuple[int, int],
+        options: TeacherOptions,
+    ) -> None:
+        super().__init__(network, config, method, options)
+        self._size = size
+
+    def restored(self, frame: Tensor) -> Tensor:
+        """What the trained network makes of a frame [B, 3, 112, 224] in [-1, 1]; values 0..1."""
+        return run_in_unit_range(self.model, frame, self._size)
+
+    def restore(self, network: nn.Module, frames: Tensor, seeds: Sequence[int]) -> Tensor:
+        """Restore from the last frame; [B, N, 3, 112, 224] to [B, 3, 112, 224]."""
+        return run_in_unit_range(network, frames[:, -1], self._size) * 2 - 1
+
+
+class RegressionTrainable(FrameTrainable):
     """A network that maps one frame to the ground truth, trained by a loss between the two.
 
     Args:
@@ -136,24 +181,15 @@ class RegressionTrainable(NetworkTrainable):
         loss: Callable[[Tensor, Tensor], Tensor],
         options: TeacherOptions,
     ) -> None:
-        super().__init__(network, config, method, options)
-        self._size = size
+        super().__init__(network, config, method, size=size, options=options)
         self._loss = loss
 
     def training_step(
         self, batch: TrainingBatch, generator: torch.Generator, player: str
     ) -> dict[str, Tensor]:
         """The losses on one random frame of each sample."""
-        restored = self._restored(self.model, one_frame(batch.frames, generator))
+        restored = self.restored(one_frame(batch.frames, generator))
         return {
             "loss": self._loss(restored, batch.gt / 2 + 0.5),
             **self.reading(restored * 2 - 1, batch, generator),
         }
-
-    def restore(self, network: nn.Module, frames: Tensor, seeds: Sequence[int]) -> Tensor:
-        """Restore from the last frame; [B, N, 3, 112, 224] to [B, 3, 112, 224]."""
-        return self._restored(network, frames[:, -1]) * 2 - 1
-
-    def _restored(self, network: nn.Module, frame: Tensor) -> Tensor:
-        restored: Tensor = network(shrink(frame, self._size) / 2 + 0.5)
-        return restored

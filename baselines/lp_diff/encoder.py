@@ -7,7 +7,7 @@ from math import gcd
 from torch import Tensor, nn
 
 from baselines.lp_diff.dfm import fusion
-from baselines.lp_diff.layers import Activate
+from baselines.sr3 import Activate
 
 Widths = tuple[int, int, int, int]
 

@@ -13,9 +13,10 @@ from baselines.lp_diff import rcdm
 from baselines.lp_diff.conditioner import Conditioner
 from baselines.lp_diff.config import LPDiffConfig
 from baselines.lp_diff.released import ReleasedConditioner, released_buffers
-from baselines.lp_diff.sampler import draw_noise, solve
+from baselines.lp_diff.sampler import solve
 from baselines.lp_diff.schedule import Schedule
 from baselines.lp_diff.unet import UNet
+from baselines.noise import SampleNoise
 from mdlp_bench.errors import MethodError
 from mdlp_bench.files import seed_for
 
@@ -143,8 +144,6 @@ class LPDiff(nn.Module):
         Raises:
             MethodError: Wrong frames, number of seeds, steps or samples.
         """
-        if len(seeds) != len(frames):
-            raise MethodError(f"{len(frames)} samples need as many seeds, not {len(seeds)}")
         if n_samples < 1:
             raise MethodError(f"cannot average {n_samples} samples; take at least one")
         was_training = self.training
@@ -154,13 +153,12 @@ class LPDiff(nn.Module):
             condition = self._condition(psi, frames)
             total = torch.zeros_like(psi)
             for draw in range(n_samples):
-                generators = [torch.Generator().manual_seed(seed_for(seed, draw)) for seed in seeds]
-                noise = draw_noise(generators, psi.shape[1:], psi)
+                noise = SampleNoise([seed_for(seed, draw) for seed in seeds])
                 total += psi + solve(
                     lambda noisy, level: self._residual(noisy, level, psi, condition),
-                    noise.contiguous(memory_format=torch.channels_last),
+                    noise.like(psi).contiguous(memory_format=torch.channels_last),
                     self.schedule,
-                    generators,
+                    noise,
                     solver=solver,
                     steps=steps,
                 )

@@ -1,8 +1,7 @@
 """Samplers over the continuous noise level.
 
 Each walks a list of levels from noise to the noise-free residual and asks for x_0 at every level but the
-last, so it serves noise, x_0 and v prediction alike. All randomness comes from one generator per sample: a
-sample's draws do not depend on what else is in its batch.
+last, so it serves noise, x_0 and v prediction alike.
 """
 
 from __future__ import annotations
@@ -18,23 +17,18 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from baselines.lp_diff.schedule import Schedule
+    from baselines.noise import SampleNoise
 
 Solver = Literal["ddpm", "ddim", "dpm++"]
 Denoise = Callable[["Tensor", float], "Tensor"]
 """x_t [B, C, H, W] and its level to the estimated x_0 of the same shape."""
 
 
-def draw_noise(generators: Sequence[torch.Generator], shape: Sequence[int], like: Tensor) -> Tensor:
-    """Standard normal noise [B, *shape], one CPU generator per sample, on the device and dtype of `like`."""
-    draws = [torch.randn(tuple(shape), generator=generator) for generator in generators]
-    return torch.stack(draws).to(like)
-
-
 def solve(
     denoise: Denoise,
-    noise: Tensor,
+    start: Tensor,
     schedule: Schedule,
-    generators: Sequence[torch.Generator],
+    noise: SampleNoise,
     *,
     solver: Solver,
     steps: int,
@@ -43,9 +37,9 @@ def solve(
 
     Args:
         denoise: Estimates x_0; called `steps` times.
-        noise: Where to start, standard normal [B, C, H, W].
+        start: Where to start, standard normal [B, C, H, W].
         schedule: Says which levels exist.
-        generators: One per sample; used by `ddpm` only.
+        noise: The fresh noise of `ddpm`; the other solvers draw none.
         solver: `ddpm` is ancestral sampling at evenly spaced times (with all 1000 the released code's);
             `ddim` the deterministic first-order solver and `dpm++` the second-order one, both at levels
             evenly spaced in log-SNR.
@@ -55,13 +49,11 @@ def solve(
         MethodError: No steps, or more ancestral steps than the schedule has times.
     """
     if solver == "ddpm":
-        return ancestral(denoise, noise, schedule.time_levels(steps), generators)
-    return deterministic(denoise, noise, schedule.log_snr_levels(steps), second_order=solver == "dpm++")
+        return ancestral(denoise, start, schedule.time_levels(steps), noise)
+    return deterministic(denoise, start, schedule.log_snr_levels(steps), second_order=solver == "dpm++")
 
 
-def ancestral(
-    denoise: Denoise, x: Tensor, levels: Sequence[float], generators: Sequence[torch.Generator]
-) -> Tensor:
+def ancestral(denoise: Denoise, x: Tensor, levels: Sequence[float], noise: SampleNoise) -> Tensor:
     """Ancestral sampling (Ho et al., 2020) between any two levels a (noisier) and b.
 
     x_b = (a / b) (1 - b^2) / (1 - a^2) x_a + b beta / (1 - a^2) x_0 + sqrt(beta (1 - b^2) / (1 - a^2)) z,
@@ -73,7 +65,7 @@ def ancestral(
         beta, before, after = 1 - ratio**2, 1 - noisier**2, 1 - cleaner**2
         x = ratio * after / before * x + cleaner * beta / before * estimate
         if after > 0:
-            x += math.sqrt(beta * after / before) * draw_noise(generators, x.shape[1:], x)
+            x += math.sqrt(beta * after / before) * noise.like(x)
     return x
 
 

@@ -14,33 +14,29 @@ from baselines.lp_diff.checkpoint import METHOD, load
 from baselines.lp_diff.config import LPDiffConfig, Size
 from baselines.lp_diff.network import LPDiff
 from baselines.real_esrgan.losses import SQUEEZENET_WEIGHTS, PerceptualLoss, squeezenet_features
-from baselines.trainables import TeacherOptions, parse_options
+from baselines.trainables import NetworkOptions, parse_options
 from mdlp_bench.errors import MethodError
 from mdlp_bench.methods.weights import save_network
 from mdlp_bench.training.trainable import Trainable, TrainingBatch
 
 
-class LPDiffOptions(TeacherOptions):
+class LPDiffOptions(NetworkOptions):
     """The options of `mdlp-bench train lp-diff` beside the common configuration.
 
     Attributes:
         config: Size of the network.
-        network: Fields of `LPDiffConfig` to set differently.
         phase: `psi` trains the conditioning network alone; `joint` both networks, so that psi also learns
             from the residual's loss; `diffusion` the U-Net alone on a finished psi.
         terminal: Share of samples at the last noise level, where sampling starts. A sampler of few steps does
             most of its work there, while uniform times are mostly levels at which x_t shows the answer.
         psi: Weight of L1 between psi and the ground truth in the joint phase. The released code has none,
             and its psi drifts away from the plate.
-        reader: Weight of the reader loss on the restored image (psi + predicted residual); 0 for none.
-        reader_weights: The teacher's weight file; default the bundled CRNN.
-        reader_noise: Noise through which the teacher looks (see `ReaderLoss`).
-        perceptual: Weight of the distance in SqueezeNet features on the same image; 0 for none.
+        perceptual: Weight of the distance in SqueezeNet features on the restored image (psi + predicted
+            residual), on which the reader loss is too; 0 for none.
         steps: Sampling steps of the pictures made while training.
     """
 
     config: Size = "small"
-    network: dict[str, Any] = Field(default_factory=dict)
     phase: Literal["psi", "joint", "diffusion"] = "joint"
     terminal: float = Field(default=0.0, ge=0, le=1)
     psi: float = Field(default=0.5, ge=0)

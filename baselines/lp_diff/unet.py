@@ -13,9 +13,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from baselines.lp_diff.layers import Activate
 from baselines.lp_diff.released import ReleasedEmbedding
 from baselines.lp_diff.schedule import log_snr
+from baselines.sr3 import Downsample, NormActConv, ResidualAttentionBlock, Upsample
 
 if TYPE_CHECKING:
     from baselines.lp_diff.config import LPDiffConfig
@@ -36,95 +36,6 @@ class LogSnrEmbedding(nn.Module):
         octaves = torch.linspace(math.log(1 / 16), math.log(4), self.count, device=level.device)
         phase = log_snr(level).clamp_min(-8)[:, None] * octaves.exp()
         return torch.cat([phase.sin(), phase.cos()], -1)
-
-
-class _Block(nn.Module):
-    """Group norm, SiLU, dropout, 3 x 3 convolution."""
-
-    def __init__(self, inputs: int, outputs: int, groups: int, dropout: float = 0.0) -> None:
-        super().__init__()
-        self.block = nn.Sequential(
-            nn.GroupNorm(groups, inputs),
-            Activate(),
-            nn.Dropout(dropout),
-            nn.Conv2d(inputs, outputs, 3, padding=1),
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        result: Tensor = self.block(x)
-        return result
-
-
-class _LevelShift(nn.Module):
-    """Add a projection of the noise level's features to every place."""
-
-    def __init__(self, inputs: int, outputs: int) -> None:
-        super().__init__()
-        self.noise_func = nn.Sequential(nn.Linear(inputs, outputs))
-
-    def forward(self, x: Tensor, embedded: Tensor) -> Tensor:
-        shifted: Tensor = x + self.noise_func(embedded)[:, :, None, None]
-        return shifted
-
-
-class _ResidualBlock(nn.Module):
-    def __init__(self, inputs: int, outputs: int, embedding: int, groups: int, dropout: float) -> None:
-        super().__init__()
-        self.noise_func = _LevelShift(embedding, outputs)
-        self.block1 = _Block(inputs, outputs, groups)
-        self.block2 = _Block(outputs, outputs, groups, dropout)
-        self.res_conv = nn.Conv2d(inputs, outputs, 1) if inputs != outputs else nn.Identity()
-
-    def forward(self, x: Tensor, embedded: Tensor) -> Tensor:
-        hidden = self.block2(self.noise_func(self.block1(x), embedded))
-        result: Tensor = hidden + self.res_conv(x)
-        return result
-
-
-class _SelfAttention(nn.Module):
-    """Single-head attention over all places, with a skip."""
-
-    def __init__(self, channels: int, groups: int) -> None:
-        super().__init__()
-        self.norm = nn.GroupNorm(groups, channels)
-        self.qkv = nn.Conv2d(channels, 3 * channels, 1, bias=False)
-        self.out = nn.Conv2d(channels, channels, 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        query, key, value = self.qkv(self.norm(x)).flatten(2).transpose(1, 2).chunk(3, -1)
-        attended = F.scaled_dot_product_attention(query, key, value)
-        result: Tensor = x + self.out(attended.transpose(1, 2).view_as(x))
-        return result
-
-
-class _Stage(nn.Module):
-    """A residual block, followed by self attention where the level has it."""
-
-    def __init__(
-        self, inputs: int, outputs: int, embedding: int, groups: int, dropout: float, *, attention: bool
-    ) -> None:
-        super().__init__()
-        self.res_block = _ResidualBlock(inputs, outputs, embedding, groups, dropout)
-        if attention:
-            self.attn = _SelfAttention(outputs, groups)
-        self.attention = attention
-
-    def forward(self, x: Tensor, embedded: Tensor) -> Tensor:
-        x = self.res_block(x, embedded)
-        return self.attn(x) if self.attention else x
-
-
-class _Resample(nn.Module):
-    """3 x 3 convolution that halves the size, or follows a doubling by repetition."""
-
-    def __init__(self, channels: int, *, up: bool) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(channels, channels, 3, 1 if up else 2, 1)
-        self.up = up
-
-    def forward(self, x: Tensor) -> Tensor:
-        result: Tensor = self.conv(F.interpolate(x, scale_factor=2.0) if self.up else x)
-        return result
 
 
 def attention_levels(config: LPDiffConfig) -> tuple[list[bool], list[bool]]:
@@ -162,8 +73,8 @@ class UNet(nn.Module):
             embedding, nn.Linear(inner, 4 * inner), nn.SiLU(), nn.Linear(4 * inner, inner)
         )
 
-        def stage(inputs: int, outputs: int, attention: bool) -> _Stage:
-            return _Stage(inputs, outputs, inner, groups, config.dropout, attention=attention)
+        def stage(inputs: int, outputs: int, attention: bool) -> ResidualAttentionBlock:
+            return ResidualAttentionBlock(inputs, outputs, inner, groups, config.dropout, attention=attention)
 
         down_attention, up_attention = attention_levels(config)
         levels = [inner * mult for mult in config.channel_mults]
@@ -178,7 +89,7 @@ class UNet(nn.Module):
                 channels = width
                 skips.append(channels)
             if index < len(levels) - 1:
-                downs.append(_Resample(channels, up=False))
+                downs.append(Downsample(channels))
                 skips.append(channels)
         self.downs = nn.ModuleList(downs)
         self.mid = nn.ModuleList([stage(channels, channels, False)])
@@ -188,9 +99,9 @@ class UNet(nn.Module):
                 ups.append(stage(channels + skips.pop(), width, up_attention[index]))
                 channels = width
             if index > 0:
-                ups.append(_Resample(channels, up=True))
+                ups.append(Upsample(channels))
         self.ups = nn.ModuleList(ups)
-        self.final_conv = _Block(channels, 3 * fold**2, groups)
+        self.final_conv = NormActConv(channels, 3 * fold**2, groups)
         self.fold = fold
 
     def forward(self, condition: Tensor, noisy: Tensor, level: Tensor) -> Tensor:
@@ -208,11 +119,14 @@ class UNet(nn.Module):
         x = torch.cat([condition, noisy], 1)
         skips = []
         for layer in self.downs:
-            x = layer(x, embedded) if isinstance(layer, _Stage) else layer(x)
+            x = layer(x, embedded) if isinstance(layer, ResidualAttentionBlock) else layer(x)
             skips.append(x)
         for layer in self.mid:
             x = layer(x, embedded)
         for layer in self.ups:
-            x = layer(torch.cat([x, skips.pop()], 1), embedded) if isinstance(layer, _Stage) else layer(x)
+            if isinstance(layer, ResidualAttentionBlock):
+                x = layer(torch.cat([x, skips.pop()], 1), embedded)
+            else:
+                x = layer(x)
         x = self.final_conv(x)
         return F.pixel_shuffle(x, self.fold) if self.fold > 1 else x

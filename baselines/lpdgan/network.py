@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from baselines.resshift.swin import WindowAttention
+from baselines.resshift.swin import APART, DERIVED_BUFFERS, WindowAttention
 from mdlp_bench.methods.weights import load_exactly, read_state_dict
 from mdlp_bench.metrics.protocol import WORKING_SIZE
 from mdlp_bench.plate import ALPHABET
@@ -31,11 +31,8 @@ from mdlp_bench.training.teacher import POSITIONS
 PATCH: Final = (2, 4)
 """Height and width of a patch: 112 x 224 pixels become 56 x 56 tokens."""
 WINDOW: Final = 7
-DERIVED_BUFFERS: Final = ("attn_mask", "relative_position_index")
 _SIDE: Final = WORKING_SIZE[0] // PATCH[0]
 _STAGES: Final = 4
-# Added to the attention between tokens that a cyclic shift brought together; exp(-100) is zero in float32.
-_APART: Final = -100.0
 
 
 class LpdganConfig(BaseModel):
@@ -153,7 +150,7 @@ def _shift_mask(side: int, shift: int) -> Tensor:
     region = (place >= side - WINDOW).long() + (place >= side - shift).long()
     regions = (3 * region[:, None] + region).view(side // WINDOW, WINDOW, side // WINDOW, WINDOW)
     windows = regions.transpose(1, 2).reshape(-1, WINDOW * WINDOW)
-    return torch.where(windows[:, :, None] == windows[:, None, :], 0.0, _APART)
+    return torch.where(windows[:, :, None] == windows[:, None, :], 0.0, APART)
 
 
 class PatchMerging(nn.Module):

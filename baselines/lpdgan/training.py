@@ -12,8 +12,7 @@ from torch.nn import functional as F
 
 from baselines.lpdgan.network import PLATE, Lpdgan, LpdganConfig, LpdganOutput, smaller
 from baselines.single_image import TrainedMethod
-from baselines.trainables import NetworkTrainable, TeacherOptions, one_frame, parse_options
-from mdlp_bench.methods.network import Restore
+from baselines.trainables import NetworkOptions, NetworkTrainable, one_frame, parse_options
 from mdlp_bench.training.teacher import position_labels, position_loss
 from mdlp_bench.training.trainable import TrainingBatch
 
@@ -24,19 +23,17 @@ CITATION: Final = (
 _SCALES: Final = (1, 2, 4, 8)
 
 
-class LpdganOptions(TeacherOptions):
+class LpdganOptions(NetworkOptions):
     """The options of `mdlp-bench train lpdgan`.
 
     Attributes:
         config: `plate` is a network that trains on a CPU.
-        network: Fields of `LpdganConfig` to set differently.
         text: Weight of the text heads' loss, against 1 for L1.
         gan: Weight of the adversarial loss; 0 trains no discriminators.
         discriminator_features: Channels of the discriminators' first layer (64 in the released ones).
     """
 
     config: Literal["plate"] = "plate"
-    network: dict[str, Any] = Field(default_factory=dict)
     text: float = Field(default=0.05, ge=0)
     gan: float = Field(default=0.0, ge=0)
     discriminator_features: int = Field(default=16, ge=1)
@@ -135,7 +132,7 @@ def trainable(options: Mapping[str, Any]) -> LpdganTrainable:
         MethodError: An option is wrong.
     """
     parsed = parse_options(LpdganOptions, options, "lpdgan")
-    config = parse_options(LpdganConfig, PLATE.model_dump() | parsed.network, "lpdgan network")
+    config = parsed.changed(PLATE, "lpdgan")
     made = LpdganTrainable(parsed, config)
     if config.residual:
         unet = made.model.get_submodule("swin_unet")
@@ -144,20 +141,12 @@ def trainable(options: Mapping[str, Any]) -> LpdganTrainable:
     return made
 
 
-def _last_image(_: Lpdgan) -> Restore:
-    def restore(network: nn.Module, images: Tensor, seeds: Sequence[int]) -> Tensor:
-        restored: Tensor = network(images)
-        return restored
-
-    return restore
-
-
 lpdgan = TrainedMethod(
     key="lpdgan",
     title="LPDGAN",
     config=LpdganConfig,
     build=Lpdgan,
-    restore=_last_image,
+    restore=lambda _: None,
     paper_parameters=128_890_368,
     citation=CITATION,
 )

@@ -1,4 +1,4 @@
-"""The losses Real-ESRGAN is trained with: L1, perceptual and vanilla GAN, on a sharpened target.
+"""The losses Real-ESRGAN is trained with: L1, perceptual and vanilla GAN, on a sharpened ground truth.
 
 Wang et al., "Real-ESRGAN", 2021 (arXiv 2107.10833), section 4.1 and the released training options. The
 generator's loss is 1 L1 + 1 perceptual + 0.1 GAN; L1 and perceptual compare with the sharpened ground truth,
@@ -28,8 +28,6 @@ SQUEEZENET_WEIGHTS = {"relu1": 0.1, "fire3": 0.1, "fire5": 1.0, "fire9": 1.0}
 
 _IMAGENET_MEAN = (0.485, 0.456, 0.406)
 _IMAGENET_STD = (0.229, 0.224, 0.225)
-
-
 _SQUEEZENET_FILE = "squeezenet1_1-b8a52dc0.pth"
 
 
@@ -141,7 +139,7 @@ def squeezenet_features() -> LayerFeatures:
 
 
 class PerceptualLoss:
-    """Weighted L1 distance between features of the restored image and of its target.
+    """Weighted L1 distance between features of the restored image and of its ground truth.
 
     Args:
         extractor: Maps images [B, 3, H, W] in 0..1 to named features.
@@ -152,14 +150,14 @@ class PerceptualLoss:
         self._extractor = extractor
         self._weights = dict(weights)
 
-    def __call__(self, restored: Tensor, target: Tensor) -> Tensor:
-        """Sum over layers l of w_l mean |phi_l(restored) - phi_l(target)|; a scalar.
+    def __call__(self, restored: Tensor, gt: Tensor) -> Tensor:
+        """Sum over layers l of w_l mean |phi_l(restored) - phi_l(gt)|; a scalar.
 
         Raises:
             MethodError: The extractor gives no features of a weighted layer.
         """
         with torch.no_grad():
-            wanted = self._extractor(target)
+            wanted = self._extractor(gt)
         got = self._extractor(restored)
         absent = [name for name in self._weights if name not in got]
         if absent:
@@ -173,14 +171,14 @@ def gan_loss(logits: Tensor, *, real: bool) -> Tensor:
     return F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, float(real)))
 
 
-def discriminator_loss(discriminator: nn.Module, restored: Tensor, target: Tensor) -> Tensor:
+def discriminator_loss(discriminator: nn.Module, restored: Tensor, gt: Tensor) -> Tensor:
     """The loss of the discriminator: GAN loss on ground truth plus on restored images; a scalar."""
-    return gan_loss(discriminator(target), real=True) + gan_loss(discriminator(restored.detach()), real=False)
+    return gan_loss(discriminator(gt), real=True) + gan_loss(discriminator(restored.detach()), real=False)
 
 
 def generator_loss(
     restored: Tensor,
-    target: Tensor,
+    gt: Tensor,
     *,
     perceptual: PerceptualLoss | None = None,
     discriminator: nn.Module | None = None,
@@ -190,7 +188,7 @@ def generator_loss(
 
     Args:
         restored: [B, 3, H, W], values about 0..1.
-        target: Ground truth, same shape, 0..1; sharpened here for L1 and perceptual.
+        gt: The ground truth, same shape, 0..1; sharpened here for L1 and perceptual.
         perceptual: None leaves the term out (the first, L1-only training stage).
         discriminator: None leaves the term out.
         weights: Of the terms; the released ones by default.
@@ -199,7 +197,7 @@ def generator_loss(
         Term name (`l1`, `perceptual`, `gan`) to scalar; their sum is minimised.
     """
     weights = weights or LossWeights()
-    sharp = usm_sharpen(target)
+    sharp = usm_sharpen(gt)
     terms = {"l1": weights.l1 * F.l1_loss(restored, sharp)}
     if perceptual is not None:
         terms["perceptual"] = weights.perceptual * perceptual(restored, sharp)

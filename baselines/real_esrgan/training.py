@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import torch
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 
 from baselines.real_esrgan.discriminator import UNetDiscriminator
 from baselines.real_esrgan.losses import (
     SQUEEZENET_WEIGHTS,
-    LossWeights,
     PerceptualLoss,
     discriminator_loss,
     generator_loss,
@@ -20,31 +19,29 @@ from baselines.real_esrgan.losses import (
 )
 from baselines.real_esrgan.method import INPUT_SIZE
 from baselines.real_esrgan.networks import PLATE, CompactConfig, build_compact
-from baselines.trainables import NetworkTrainable, TeacherOptions, one_frame, parse_options, shrink
+from baselines.trainables import FrameTrainable, NetworkOptions, one_frame, parse_options
 from mdlp_bench.training.trainable import TrainingBatch
 
 
-class RealEsrganOptions(TeacherOptions):
+class RealEsrganOptions(NetworkOptions):
     """The options of `mdlp-bench train real-esrgan`.
 
     Attributes:
         config: `plate` is the official compact network, 28 x 56 to 112 x 224.
-        network: Fields of `CompactConfig` to set differently.
         phase: `l1` is the first stage, `gan` the second with perceptual and adversarial loss.
         discriminator_features: Channels of the discriminator's first layer (64 in the official one).
     """
 
     config: Literal["plate"] = "plate"
-    network: dict[str, Any] = Field(default_factory=dict)
     phase: Literal["l1", "gan"] = "gan"
     discriminator_features: int = Field(default=16, ge=1)
 
 
-class RealEsrganTrainable(NetworkTrainable):
+class RealEsrganTrainable(FrameTrainable):
     """The generator, and in the second phase its discriminator."""
 
     def __init__(self, options: RealEsrganOptions, config: CompactConfig) -> None:
-        super().__init__(build_compact(config), config, "real-esrgan", options)
+        super().__init__(build_compact(config), config, "real-esrgan", size=INPUT_SIZE, options=options)
         self.perceptual: PerceptualLoss | None = None
         self.discriminator: UNetDiscriminator | None = None
         if options.phase == "gan":
@@ -57,29 +54,15 @@ class RealEsrganTrainable(NetworkTrainable):
         self, batch: TrainingBatch, generator: torch.Generator, player: str
     ) -> dict[str, Tensor]:
         """The generator's terms on one random frame of each sample, or the discriminator's loss."""
-        target = batch.gt / 2 + 0.5
+        gt = batch.gt / 2 + 0.5
         frame = one_frame(batch.frames, generator)
         if self.discriminator is not None and player == "discriminator":
             with torch.no_grad():
-                restored = self._restored(self.model, frame)
-            return {"discriminator": discriminator_loss(self.discriminator, restored, target)}
-        restored = self._restored(self.model, frame)
-        terms = generator_loss(
-            restored,
-            target,
-            perceptual=self.perceptual,
-            discriminator=self.discriminator,
-            weights=LossWeights(),
-        )
+                restored = self.restored(frame)
+            return {"discriminator": discriminator_loss(self.discriminator, restored, gt)}
+        restored = self.restored(frame)
+        terms = generator_loss(restored, gt, perceptual=self.perceptual, discriminator=self.discriminator)
         return {**terms, **self.reading(restored * 2 - 1, batch, generator)}
-
-    def restore(self, network: nn.Module, frames: Tensor, seeds: Sequence[int]) -> Tensor:
-        """Restore from the last frame; [B, N, 3, 112, 224] to [B, 3, 112, 224]."""
-        return self._restored(network, frames[:, -1]) * 2 - 1
-
-    def _restored(self, network: nn.Module, frame: Tensor) -> Tensor:
-        restored: Tensor = network(shrink(frame, INPUT_SIZE) / 2 + 0.5)
-        return restored
 
 
 def trainable(options: Mapping[str, Any]) -> RealEsrganTrainable:
@@ -90,5 +73,4 @@ def trainable(options: Mapping[str, Any]) -> RealEsrganTrainable:
         MissingWeightsError: The second phase's SqueezeNet weights are not at hand.
     """
     parsed = parse_options(RealEsrganOptions, options, "real-esrgan")
-    config = parse_options(CompactConfig, PLATE.model_dump() | parsed.network, "real-esrgan network")
-    return RealEsrganTrainable(parsed, config)
+    return RealEsrganTrainable(parsed, parsed.changed(PLATE, "real-esrgan"))

@@ -92,7 +92,7 @@ class ResDiffChain:
         self,
         network: Predictor,
         prediction: Tensor,
-        target: Tensor,
+        gt: Tensor,
         level: Tensor,
         noise: Tensor,
         power: Power = 1,
@@ -102,12 +102,12 @@ class ResDiffChain:
         Args:
             network: Maps (cat(prediction, noisy), level) to the noise or the residual.
             prediction: The frozen CNN's output [B, 3, H, W], values about -1..1.
-            target: Ground truth, same shape, -1..1.
+            gt: The ground truth, same shape, -1..1.
             level: Noise levels [B, 1], from `draw_levels`.
-            noise: Standard normal, same shape as the target.
+            noise: Standard normal, same shape as `gt`.
             power: 1 for absolute errors, as released; 2 for squared ones (SR3's objective allows both).
         """
-        residual = target - prediction
+        residual = gt - prediction
         noisy = self.diffuse(residual, level, noise)
         wanted = noise if self.prediction == "noise" else residual
         found = network(torch.cat([prediction, noisy], dim=1), level)
@@ -173,11 +173,11 @@ class ResDiffChain:
             predicted = network(torch.cat([prediction, x], dim=1), level)
             if self.prediction == "noise":
                 predicted = (x - (1 - here**2) ** 0.5 * predicted) / here
-            clean = predicted.clamp(-1, 1)
+            x0 = predicted.clamp(-1, 1)
             # The noise that leads from the clipped image to x: makes the step the exact posterior mean.
-            left = (x - here * clean) / (1 - here**2) ** 0.5
+            left = (x - here * x0) / (1 - here**2) ** 0.5
             fresh = eta * ((1 - there**2) / (1 - here**2) * (1 - (here / there) ** 2)) ** 0.5
-            x = there * clean + max(0.0, 1 - there**2 - fresh**2) ** 0.5 * left
+            x = there * x0 + max(0.0, 1 - there**2 - fresh**2) ** 0.5 * left
             if fresh > 0:
                 x = x + fresh * noise.like(x)
         return prediction + x

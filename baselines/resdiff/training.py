@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from baselines.resdiff.chain import Power, ResDiffChain
 from baselines.resdiff.cnn import SimpleCnn, cnn_loss
 from baselines.resdiff.unet import PLATE, ResDiffUNet, ResDiffUNetConfig
-from baselines.single_image import TrainedMethod
-from baselines.trainables import NetworkTrainable, TeacherOptions, one_frame, parse_options, shrink
+from baselines.single_image import TrainedMethod, shrink
+from baselines.trainables import NetworkOptions, NetworkTrainable, one_frame, parse_options
 from mdlp_bench.methods.network import Restore
 from mdlp_bench.training.trainable import TrainingBatch
 
@@ -22,12 +22,11 @@ STEPS = 1
 """Sampling steps; with the bundled weights more of them cost text and fidelity (see their card)."""
 
 
-class ResDiffOptions(TeacherOptions):
+class ResDiffOptions(NetworkOptions):
     """The options of `mdlp-bench train resdiff`.
 
     Attributes:
         config: `plate` is a U-Net that trains on a CPU.
-        network: Fields of `ResDiffUNetConfig` to set differently.
         phase: `cnn` trains the CNN; `diffusion` the U-Net on the finished CNN's output (`--start`).
         power: 1 for L1, as released; 2 for the mean squared error (see `ResDiffChain.loss`).
         last: Share of samples at the last noise level, where sampling starts.
@@ -35,7 +34,6 @@ class ResDiffOptions(TeacherOptions):
     """
 
     config: Literal["plate"] = "plate"
-    network: dict[str, Any] = Field(default_factory=dict)
     phase: Literal["cnn", "diffusion"] = "diffusion"
     power: Power = 1
     last: float = Field(default=0.0, ge=0, le=1)
@@ -101,8 +99,7 @@ def trainable(options: Mapping[str, Any]) -> ResDiffTrainable:
         MethodError: An option is wrong.
     """
     parsed = parse_options(ResDiffOptions, options, "resdiff")
-    fields = PLATE.model_dump() | parsed.network
-    return ResDiffTrainable(parsed, parse_options(ResDiffUNetConfig, fields, "resdiff network"))
+    return ResDiffTrainable(parsed, parsed.changed(PLATE, "resdiff"))
 
 
 def _sampling(network: ResDiff, steps: int = STEPS) -> Restore:

@@ -14,17 +14,11 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from baselines.resdiff.blocks import (
-    Downsample,
-    GuidedAttention,
-    NoiseLevelEncoding,
-    ResidualAttentionBlock,
-    Upsample,
-    norm_act_conv,
-)
+from baselines.resdiff.blocks import GuidedAttention, NoiseLevelEncoding
 from baselines.resdiff.chain import Prediction, ResDiffSchedule
 from baselines.resdiff.splitter import FrequencySplitter
 from baselines.resdiff.wavelet import haar_details
+from baselines.sr3 import Downsample, NormActConv, ResidualAttentionBlock, Upsample
 from mdlp_bench.errors import MethodError
 
 
@@ -142,21 +136,16 @@ class ResDiffUNet(nn.Module):
             if level > 0:
                 self.ups.append(Upsample(width))
         channels_out = config.out_channel * config.unshuffle**2
-        self.final_conv = norm_act_conv(channels, channels_out, config.norm_groups)
+        self.final_conv = NormActConv(channels, channels_out, config.norm_groups)
         if config.prediction == "residual":
             # Untrained it changes nothing of the CNN's prediction.
-            for parameter in self.final_conv.get_submodule("block.3").parameters():
+            for parameter in self.final_conv.block[-1].parameters():
                 nn.init.zeros_(parameter)
 
     def _block(self, channels_in: int, channels_out: int, *, attention: bool) -> ResidualAttentionBlock:
-        config = self.config
+        inner, groups, dropout = self.config.inner_channel, self.config.norm_groups, self.config.dropout
         return ResidualAttentionBlock(
-            channels_in,
-            channels_out,
-            config.inner_channel,
-            config.norm_groups,
-            config.dropout,
-            attention=attention,
+            channels_in, channels_out, inner, groups, dropout, attention=attention, contiguous=True
         )
 
     @property
@@ -203,7 +192,7 @@ class ResDiffUNet(nn.Module):
                 h = layer(torch.cat([h, skips.pop()], dim=1), embedding)
             else:
                 h = layer(h)
-        return F.pixel_shuffle(self.final_conv["block"](h), self.config.unshuffle)
+        return F.pixel_shuffle(self.final_conv(h), self.config.unshuffle)
 
     def _check(self, x: Tensor, noise_level: Tensor) -> None:
         multiple = self.size_multiple

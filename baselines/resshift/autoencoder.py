@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from baselines.sr3 import Upsample, attend
 from mdlp_bench.errors import MethodError
 from mdlp_bench.methods.weights import load_exactly, read_state_dict
 
@@ -76,9 +77,7 @@ class _Attention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         h = self.norm(x)
-        q, k, v = (part(h).flatten(2).transpose(1, 2).contiguous() for part in (self.q, self.k, self.v))
-        attended = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(x.shape)
-        result: Tensor = x + self.proj_out(attended)
+        result: Tensor = x + self.proj_out(attend(self.q(h), self.k(h), self.v(h)))
         return result
 
 
@@ -90,16 +89,6 @@ class _Halve(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         # The official network pads below and to the right only.
         result: Tensor = self.conv(F.pad(x, (0, 1, 0, 1)))
-        return result
-
-
-class _Double(nn.Module):
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(channels, channels, 3, padding=1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        result: Tensor = self.conv(F.interpolate(x, scale_factor=2, mode="nearest"))
         return result
 
 
@@ -179,7 +168,7 @@ class Decoder(nn.Module):
         ):
             level = _Level(channels_in, channels_out, config.num_res_blocks + 1)
             if index > 0:
-                level.add_module("upsample", _Double(channels_out))
+                level.add_module("upsample", Upsample(channels_out))
             self.up.append(level)
         self.norm_out = _norm(widths[0])
         self.conv_out = nn.Conv2d(widths[0], 3, 3, padding=1)

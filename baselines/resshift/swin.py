@@ -13,8 +13,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 NORM_GROUPS = 32
-# Added to the attention between pixels that a cyclic shift brought together; exp(-100) is zero in float32.
-_APART = -100.0
+APART = -100.0
+"""Added to the attention between tokens that a cyclic shift brought together; exp(-100) is 0 in float32."""
+DERIVED_BUFFERS = ("attn_mask", "relative_position_index")
+"""Endings of the buffers that Swin networks compute from their configuration."""
 
 
 @functools.lru_cache(maxsize=32)
@@ -38,7 +40,7 @@ def shift_mask(height: int, width: int, window: int, shift: int) -> Tensor:
     # On the CPU whatever the default device is, since the result is kept.
     wrapped = (torch.arange(window, device="cpu") >= window - shift).repeat(window)
     mask = torch.zeros(rows, columns, window * window, window * window, device="cpu")
-    mask[-1] = torch.where(wrapped[:, None] == wrapped[None, :], 0.0, _APART)
+    mask[-1] = torch.where(wrapped[:, None] == wrapped[None, :], 0.0, APART)
     return mask.flatten(0, 1)
 
 

@@ -13,8 +13,8 @@ from torch.nn import functional as F
 
 from baselines.resshift.chain import PLATE_4, ResShiftChain, X0Predictor
 from baselines.resshift.unet import PLATE, PLATE_UNSHUFFLED, ResShiftUNet, ResShiftUNetConfig
-from baselines.single_image import TrainedMethod
-from baselines.trainables import NetworkTrainable, TeacherOptions, one_frame, parse_options, shrink
+from baselines.single_image import TrainedMethod, shrink
+from baselines.trainables import NetworkOptions, NetworkTrainable, one_frame, parse_options
 from mdlp_bench.methods.network import Restore
 from mdlp_bench.metrics.protocol import WORKING_SIZE
 from mdlp_bench.training.trainable import TrainingBatch
@@ -28,18 +28,16 @@ CITATION = (
 )
 
 
-class ResShiftOptions(TeacherOptions):
+class ResShiftOptions(NetworkOptions):
     """The options of `mdlp-bench train resshift`.
 
     Attributes:
         config: `plate` works at 112 x 224; `plate-unshuffled` on 4 x 4 blocks, at a small part of the cost.
-        network: Fields of `ResShiftUNetConfig` to set differently.
         last: Share of samples at the chain's last step, where sampling starts.
         steps: Sampling steps of the pictures made while training.
     """
 
     config: Literal["plate", "plate-unshuffled"] = "plate-unshuffled"
-    network: dict[str, Any] = Field(default_factory=dict)
     last: float = Field(default=0.0, ge=0, le=1)
     steps: int = Field(default=STEPS, ge=1)
 
@@ -113,8 +111,7 @@ def trainable(options: Mapping[str, Any]) -> ResShiftTrainable:
         MethodError: An option is wrong.
     """
     parsed = parse_options(ResShiftOptions, options, "resshift")
-    fields = _NETWORKS[parsed.config].model_dump() | parsed.network
-    return ResShiftTrainable(parsed, parse_options(ResShiftUNetConfig, fields, "resshift network"))
+    return ResShiftTrainable(parsed, parsed.changed(_NETWORKS[parsed.config], "resshift"))
 
 
 def _sampling(network: ResShiftUNet, steps: int = STEPS) -> Restore:

@@ -15,12 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
 
 from baselines.resshift.blocks import Downsample, ResidualBlock, Upsample, encode_steps
-from baselines.resshift.swin import NORM_GROUPS, SwinLayer
+from baselines.resshift.swin import DERIVED_BUFFERS, NORM_GROUPS, SwinLayer
 from mdlp_bench.errors import MethodError
 from mdlp_bench.methods.weights import load_exactly, read_state_dict
-
-# Buffers the network computes from its configuration.
-DERIVED_BUFFERS = ("attn_mask", "relative_position_index")
 
 
 class ResShiftUNetConfig(BaseModel):

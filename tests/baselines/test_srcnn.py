@@ -4,7 +4,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from baselines.srcnn import SRCNN_915, SRCNN_955, Srcnn, SrcnnConfig, srcnn_loss
+from baselines.srcnn import SRCNN_915, SRCNN_955, Srcnn, SrcnnConfig
 from baselines.srcnn_method import trainable
 from mdlp_bench.errors import MethodError
 
@@ -50,10 +50,6 @@ def test_wrong_channels_are_a_clear_error() -> None:
         Srcnn()(torch.rand(1, 1, 8, 8))
     with pytest.raises(ValidationError):
         SrcnnConfig(middle_kernel=4)
-
-
-def test_the_loss_is_the_mean_squared_error() -> None:
-    assert srcnn_loss(torch.zeros(1, 3, 2, 2), torch.full((1, 3, 2, 2), 2.0)) == 4
 
 
 @pytest.mark.parametrize("config", ["915", "955"])

@@ -151,7 +151,7 @@ def test_the_released_network_samples_batches_correctly() -> None:
 
 def test_wrong_sampling_arguments_are_named() -> None:
     model, frames = _model(), _frames(2)
-    with pytest.raises(MethodError, match="2 samples need as many seeds, not 1"):
+    with pytest.raises(MethodError, match="2 samples but 1 seeds"):
         model.sample(frames, [1])
     with pytest.raises(MethodError, match="cannot average 0 samples"):
         model.sample(frames, [1, 2], n_samples=0)

@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from baselines.lp_diff.rcdm import to_x0
-from baselines.lp_diff.sampler import ancestral, deterministic, draw_noise, solve
+from baselines.lp_diff.sampler import ancestral, deterministic, solve
 from baselines.lp_diff.schedule import Schedule
+from baselines.noise import SampleNoise
 
 if TYPE_CHECKING:
     from baselines.lp_diff.sampler import Denoise
@@ -98,9 +99,7 @@ def test_second_order_step_is_the_textbook_step() -> None:
 
 
 def test_ancestral_sampling_ends_in_the_data_distribution() -> None:
-    end = ancestral(
-        _exact, _start(128), _SCHEDULE.time_levels(1000), [torch.Generator().manual_seed(0)]
-    )  # fmt: skip
+    end = ancestral(_exact, _start(128), _SCHEDULE.time_levels(1000), SampleNoise([0]))
     assert end.mean().item() == pytest.approx(_MEAN, abs=0.01)
     assert end.std().item() == pytest.approx(_STD, rel=0.02)
 
@@ -112,7 +111,7 @@ def test_ancestral_steps_are_the_released_ones() -> None:
     bar = np.cumprod(1 - betas)
     before = np.append(1, bar[:-1])
     x = torch.randn(1, 1, 4, 4, dtype=torch.float64)
-    result = ancestral(_exact, x, schedule.time_levels(30), [torch.Generator().manual_seed(5)])
+    result = ancestral(_exact, x, schedule.time_levels(30), SampleNoise([5]))
     generator = torch.Generator().manual_seed(5)
     for t in reversed(range(30)):
         estimate = _exact(x, math.sqrt(bar[t]))
@@ -126,9 +125,9 @@ def test_ancestral_steps_are_the_released_ones() -> None:
 @pytest.mark.parametrize("solver", ["ddpm", "ddim", "dpm++"])
 def test_a_sample_does_not_depend_on_its_batch(solver: str) -> None:
     def run(seeds: list[int]) -> torch.Tensor:
-        generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-        noise = draw_noise(generators, (3, 8, 8), torch.zeros(1))
-        return solve(_exact, noise, _SCHEDULE, generators, solver=solver, steps=6)
+        noise = SampleNoise(seeds)
+        start = noise.like(torch.zeros(len(seeds), 3, 8, 8))
+        return solve(_exact, start, _SCHEDULE, noise, solver=solver, steps=6)
 
     together = run([7, 8, 9])
     assert torch.equal(together[1:2], run([8]))
@@ -144,6 +143,6 @@ def test_every_solver_evaluates_the_network_once_a_step() -> None:
             seen.append(level)
             return x
 
-        solve(denoise, torch.zeros(1, 3, 4, 4), _SCHEDULE, [torch.Generator()], solver=solver, steps=5)
+        solve(denoise, torch.zeros(1, 3, 4, 4), _SCHEDULE, SampleNoise([0]), solver=solver, steps=5)
         assert len(seen) == 5
         assert max(seen) < 1

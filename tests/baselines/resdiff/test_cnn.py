@@ -6,14 +6,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from baselines.resdiff.cnn import SimpleCnn, SimpleCnnConfig, cnn_loss, fft_loss, haar_loss
+from baselines.resdiff.cnn import SimpleCnn, cnn_loss, fft_loss, haar_loss
 from baselines.resdiff.wavelet import haar_details
 from mdlp_bench.errors import MethodError
 
 
 def test_the_cnn_agrees_with_the_reference(parity) -> None:
     vectors = parity("resdiff_cnn")
-    network = SimpleCnn(SimpleCnnConfig(**vectors.config)).eval()
+    network = SimpleCnn(**vectors.config).eval()
     vectors.check_keys(network)
     vectors.fill(network.state_dict())
     with torch.inference_mode():
@@ -24,7 +24,7 @@ def test_the_cnn_agrees_with_the_reference(parity) -> None:
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
 def test_any_size_and_scale(scale: int) -> None:
-    network = SimpleCnn(SimpleCnnConfig(scale_factor=scale)).eval()
+    network = SimpleCnn(scale).eval()
     batch = torch.rand(2, 3, 28, 56)
     with torch.inference_mode():
         together = network(batch)
