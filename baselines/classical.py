@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from mdlp_bench.errors import DataError
 from mdlp_bench.images import ImageU8
-from mdlp_bench.methods import FrameBatch, Method, MethodDescriptor
+from mdlp_bench.methods import MOST_FRAMES, FrameBatch, Method, MethodDescriptor
 from mdlp_bench.methods.base import Provenance
 from mdlp_bench.metrics.protocol import WORKING_SIZE, to_working_size
 
@@ -28,7 +28,7 @@ class FrameMethod(Method):
 
     def restore_batch(self, batch: FrameBatch) -> npt.NDArray[np.uint8]:
         """Restore from the frames as captured; uint8 [B, 112, 224, 3]."""
-        return np.stack([self._function(frames[:3]) for frames in batch.native])
+        return np.stack([self._function(frames[:MOST_FRAMES]) for frames in batch.native])
 
 
 def sharpness(image: ImageU8) -> float:
@@ -58,30 +58,52 @@ def align(image: ImageU8, reference: ImageU8) -> ImageU8:
 
 
 def bicubic() -> Method:
-    """The last frame (of an approaching plate: the largest), enlarged bicubically."""
-    return _method("bicubic", "Bicubic", "last", lambda frames: _resize(frames[-1], cv2.INTER_CUBIC), 1)
+    """The last of the first five frames (of an approaching plate: the largest), enlarged bicubically."""
+    return _method(
+        "bicubic",
+        "Bicubic",
+        "the last of the first five",
+        lambda frames: _resize(frames[-1], cv2.INTER_CUBIC),
+        1,
+    )
 
 
 def lanczos() -> Method:
-    """The last frame, enlarged with the Lanczos kernel over 8 x 8 pixels."""
-    return _method("lanczos", "Lanczos", "last", lambda frames: _resize(frames[-1], cv2.INTER_LANCZOS4), 1)
+    """The last of the first five frames, enlarged with the Lanczos kernel over 8 x 8 pixels."""
+    return _method(
+        "lanczos",
+        "Lanczos",
+        "the last of the first five",
+        lambda frames: _resize(frames[-1], cv2.INTER_LANCZOS4),
+        1,
+    )
 
 
 def best_frame() -> Method:
-    """The sharpest of the three frames (Tenengrad), enlarged bicubically."""
+    """The sharpest of the first five frames (Tenengrad), enlarged bicubically."""
     return _method(
-        "best-frame", "Best frame", "the sharpest", lambda f: to_working_size(max(f, key=sharpness)), 3
+        "best-frame",
+        "Best frame",
+        "the sharpest of the first five",
+        lambda frames: to_working_size(max(frames, key=sharpness)),
+        MOST_FRAMES,
     )
 
 
 def frame_mean() -> Method:
-    """The mean of the three frames, each enlarged bicubically."""
-    return _method("frame-mean", "Frame mean", "all", _mean, 3)
+    """The mean of the first five frames, each enlarged bicubically."""
+    return _method("frame-mean", "Frame mean", "the mean of the first five", _mean, MOST_FRAMES)
 
 
 def aligned_mean() -> Method:
-    """The median of the three frames, each enlarged and registered to the last one by phase correlation."""
-    return _method("aligned-mean", "Aligned mean", "all", _aligned_median, 3)
+    """The median of the first five frames, each enlarged and registered to the last by phase correlation."""
+    return _method(
+        "aligned-mean",
+        "Aligned mean",
+        "the registered median of the first five",
+        _aligned_median,
+        MOST_FRAMES,
+    )
 
 
 class GroundTruth(Method):

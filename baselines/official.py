@@ -26,7 +26,7 @@ from baselines.resshift.unet import REALSR_X4, ResShiftUNetConfig, load_unet
 from baselines.single_image import POLICY_WORDS, FramePolicy, in_unit_range, single_image_view
 from baselines.spandrel_models import LoadedNetwork
 from mdlp_bench.files import sha256_file, slugify
-from mdlp_bench.methods import MethodDescriptor
+from mdlp_bench.methods import MOST_FRAMES, MethodDescriptor
 from mdlp_bench.methods.network import NetworkMethod
 from mdlp_bench.metrics.cost import count_parameters
 from mdlp_bench.metrics.protocol import WORKING_SIZE
@@ -37,7 +37,7 @@ def real_esrgan(path: Path, frame: FramePolicy = "last") -> NetworkMethod:
 
     Args:
         path: The checkpoint; `params_ema` is preferred over `params`.
-        frame: Which of the first three frames, or their mean.
+        frame: Which of the first five frames, or their mean.
 
     Raises:
         MissingWeightsError: There is no such file.
@@ -69,7 +69,7 @@ def resshift(
         unet: `resshift_realsrx4_s4_v3.pth` or another U-Net's checkpoint.
         autoencoder: `autoencoder_vq_f4.pth`.
         steps: Length of the chain that the U-Net was trained for.
-        frame: Which of the first three frames, or their mean.
+        frame: Which of the first five frames, or their mean.
         config: The U-Net's shape; the released real-world x4 model by default.
         autoencoder_config: The autoencoder's shape; the official f4 model by default.
 
@@ -132,7 +132,7 @@ def _descriptor(
     return MethodDescriptor(
         name=slugify(path.stem),
         title=f"{path.stem} (official)",
-        frames_used=1 if frame == "last" else 3,
+        frames_used=1 if frame == "last" else MOST_FRAMES,
         frame_policy=POLICY_WORDS[frame],
         parameters=parameters,
         weights_sha256=sha256_file(path),

@@ -10,16 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from mdlp_bench.files import slugify
-from mdlp_bench.methods import FrameBatch, Method, MethodDescriptor, TextMethod
+from mdlp_bench.methods import MOST_FRAMES, FrameBatch, Method, MethodDescriptor, TextMethod
 from mdlp_bench.metrics.cost import count_parameters
 from mdlp_bench.metrics.protocol import to_working_size
 from mdlp_bench.plate import grammars
 from mdlp_bench.plate.grammar import Grammar, Template
 from mdlp_bench.readers import Reader, Reading, load_reader
 from mdlp_bench.readers.crnn import CrnnReader
-
-FRAMES = 5
-"""The frames it reads at most."""
 
 
 class ReadingFusion(TextMethod):
@@ -118,7 +115,7 @@ def reading_fusion(
     restorer: Method | None = None,
     *,
     reader: str | Reader = "crnn",
-    frames: int = FRAMES,
+    frames: int = MOST_FRAMES,
     by_grammar: bool = False,
 ) -> ReadingFusion:
     """A reader on up to `frames` frames.

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from baselines.classical import sharpness
 from baselines.weights import bundled, described_weights
 from mdlp_bench.images import ImageU8
-from mdlp_bench.methods import FrameBatch, MethodDescriptor
+from mdlp_bench.methods import MOST_FRAMES, FrameBatch, MethodDescriptor
 from mdlp_bench.methods.network import NetworkMethod, Restore, View
 from mdlp_bench.methods.weights import load_network
 from mdlp_bench.metrics.cost import count_parameters
@@ -26,13 +26,13 @@ from mdlp_bench.metrics.protocol import WORKING_SIZE, to_working_size
 NetworkT = TypeVar("NetworkT", bound=nn.Module)
 
 FramePolicy = Literal["last", "best", "mean"]
-"""The input of a single-image method: the last of the first three frames, the sharpest one, or their mean."""
+"""The input of a single-image method: the last of the first five frames, the sharpest one, or their mean."""
 
 POLICY_WORDS: Final[Mapping[FramePolicy, str]] = MappingProxyType(
     {
-        "last": "the last of the first three",
-        "best": "the sharpest of the first three",
-        "mean": "the mean of the first three",
+        "last": "the last of the first five",
+        "best": "the sharpest of the first five",
+        "mean": "the mean of the first five",
     }
 )
 
@@ -51,7 +51,7 @@ def single_image_view(policy: FramePolicy, size: tuple[int, int]) -> View:
     """The input of a single-image network: one image per sample, at a height and width."""
 
     def view(batch: FrameBatch) -> npt.NDArray[np.uint8]:
-        return np.stack([resize(single_image(frames[:3], policy), size) for frames in batch.native])
+        return np.stack([resize(single_image(frames[:MOST_FRAMES], policy), size) for frames in batch.native])
 
     return view
 
@@ -108,7 +108,7 @@ class TrainedMethod(Generic[NetworkT]):
 
         Args:
             weights: A file that `mdlp-bench train` wrote; default the bundled one.
-            frame: Which of the first three frames the network sees, or their mean.
+            frame: Which of the first five frames the network sees, or their mean.
             name: Its name in runs.
             options: For `restore`, e.g. `steps` of a diffusion method.
 
@@ -121,7 +121,7 @@ class TrainedMethod(Generic[NetworkT]):
         parameters = count_parameters(network)
         descriptor = MethodDescriptor(
             name=name or self.key,
-            frames_used=1 if frame == "last" else 3,
+            frames_used=1 if frame == "last" else MOST_FRAMES,
             frame_policy=POLICY_WORDS[frame],
             paper_parameters=self.paper_parameters,
             citation=self.citation,

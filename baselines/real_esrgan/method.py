@@ -24,7 +24,7 @@ def _official(name: OfficialName, title: str, trained_on: tuple[str, ...]) -> Ne
         name=f"real-esrgan-{name}",
         title=title,
         frames_used=1,
-        frame_policy="the last of the first three",
+        frame_policy="the last of the first five",
         parameters=loaded.parameters,
         weights_sha256=sha256_file(official_files(name)[1]),
         licence="BSD-3-Clause",

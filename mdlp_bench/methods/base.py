@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,9 @@ from mdlp_bench.readers.base import Reading
 
 Provenance = Literal["official", "reimplemented", "baseline", "oracle", "user"]
 Output = Literal["image", "text"]
+
+MOST_FRAMES: Final = 5
+"""The first frames that a method looks at where no network fixes their number: a whole track of LRLPR."""
 
 
 class MethodDescriptor(BaseModel):

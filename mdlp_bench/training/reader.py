@@ -39,6 +39,7 @@ from mdlp_bench.training.reader_data import (
     Deliver,
     Pool,
     empty_crop,
+    film,
     photograph,
     render_pool,
     vary,
@@ -68,8 +69,9 @@ class ReaderTraining(BaseModel):
         held_out: Further plates, of another stream, for the log's figures and the temperature.
         calibration: Still further ones, which say from which confidence the finished reader can be believed.
         layouts: Shares of the layouts among the plates; the grammars they belong to decide a CRNN's alphabet.
-        photographed: Learn from the glyphs of many makers and from crops as cameras deliver them
-            (`photograph`), instead of one maker's and independent variations (`vary`).
+        photographed: Share of the crops that are as cameras deliver them (`photograph`); the others vary
+            independently (`vary`). Where it is not 0 the plates have the glyphs of many makers.
+        sharpened: Share of the crops that are sharpened as video cameras do (`film`).
         smallest: Height in pixels of the smallest varied plates.
         steps: Batches.
         batch: Plates in a batch.
@@ -97,7 +99,8 @@ class ReaderTraining(BaseModel):
     held_out: int = Field(default=400, gt=0)
     calibration: int = Field(default=PLATES, gt=0)
     layouts: dict[Layout, float] = Field(default_factory=lambda: dict(LAYOUT_SHARES))
-    photographed: bool = False
+    photographed: float = Field(default=0, ge=0, le=1)
+    sharpened: float = Field(default=0, ge=0, le=1)
     smallest: int = Field(default=SMALLEST, ge=8, le=48)
     steps: int = Field(default=16_000, gt=0)
     batch: int = Field(default=32, gt=1)
@@ -122,6 +125,8 @@ class ReaderTraining(BaseModel):
     @property
     def deliver(self) -> Deliver:
         """What makes crops of the pool's images."""
+        if self.sharpened or 0 < self.photographed < 1:
+            return partial(film, photographed=self.photographed, sharpened=self.sharpened)
         return photograph if self.photographed else vary
 
     @property
@@ -154,7 +159,7 @@ def train_reader(
     """
     with locked_folder(out):
         claim(out, training.model_dump(mode="json"))
-        draw = partial(render_pool, out / "pool", layouts=training.layouts, makers=training.photographed)
+        draw = partial(render_pool, out / "pool", layouts=training.layouts, makers=training.photographed > 0)
         pool = draw(training.seed, training.pool)
         held_out = draw(training.seed + _HELD_OUT_STREAM, training.held_out)
         trial = _Trial(training, pool)

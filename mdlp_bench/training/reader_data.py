@@ -16,7 +16,7 @@ import numpy.typing as npt
 from mdlp_bench.errors import DataError
 from mdlp_bench.files import seed_for, write_bytes
 from mdlp_bench.images import ImageU8
-from mdlp_bench.plate import LAYOUTS, Layout, grammars
+from mdlp_bench.plate import LATIN_LAYOUTS, LAYOUTS, Layout, grammars
 from mdlp_bench.synth.render import Appearance, plate_of, render_sample, render_scene_crop, sample_style
 from mdlp_bench.synth.render.glyphs import HanFace
 from mdlp_bench.synth.render.raster import f32, u8
@@ -56,7 +56,7 @@ _LINEAR: Final = f32((np.arange(256, dtype=np.float32) / 255) ** np.float32(2.2)
 _CODED: Final = u8(np.round(255 * (np.arange(4096) / 4095) ** (1 / 2.2)).astype(np.uint8))
 
 Deliver = Callable[[ImageU8, np.random.Generator, float, int], ImageU8]
-"""`vary` or `photograph`: image, source of draws, strength and smallest height to a crop."""
+"""As `vary` and `photograph`: image, source of draws, strength and smallest height to a crop."""
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,7 @@ def _render_shard(
         else:
             rng = np.random.default_rng(seed_for("reader-appearance", seed, index))
             sample = render_sample(
-                seed, index, layouts=layouts, appearance=_appearance(rng, 0.1, 1.0), size=POOL_SIZE
+                seed, index, layouts=layouts, appearance=_appearance(rng, 0.1, 1.0, 0.05), size=POOL_SIZE
             )
             image, text = sample.image, sample.text
         images.append(image)
@@ -151,7 +151,7 @@ def _render_shard(
     write_bytes(path, buffer.getvalue())
 
 
-def _appearance(rng: np.random.Generator, easiest: float, hardest: float) -> Appearance:
+def _appearance(rng: np.random.Generator, easiest: float, hardest: float, loosest: float) -> Appearance:
     # From showroom to traffic and night, and detectors' crops from tight to loose. Provinces are uniform: a
     # reader that expects one province says it of crops that show none.
     return Appearance(
@@ -159,14 +159,15 @@ def _appearance(rng: np.random.Generator, easiest: float, hardest: float) -> App
         drawn_face=DRAWN_FACE,
         max_roll=20.0,
         night=0.4,
-        mean_margin=float(rng.uniform(0.0, 0.05)),
+        mean_margin=float(rng.uniform(0.0, loosest)),
     )
 
 
 def _render_of_some_maker(seed: int, index: int, layouts: Mapping[Layout, float]) -> tuple[ImageU8, str]:
     rng = np.random.default_rng(seed_for("reader-maker", seed, index))
     text, layout = plate_of(seed, index, layouts=layouts)
-    style = sample_style(rng, layout, appearance=_appearance(rng, 0.05, 0.8))
+    loosest = 0.1 if layout in LATIN_LAYOUTS else 0.05
+    style = sample_style(rng, layout, appearance=_appearance(rng, 0.05, 0.8, loosest))
     face: HanFace = MAKERS[int(np.searchsorted(_MAKER_STEPS, rng.random(), side="right"))][0]
     style = style.model_copy(
         update={
@@ -260,6 +261,36 @@ def photograph(
     return photo
 
 
+def film(
+    image: ImageU8,
+    rng: np.random.Generator,
+    strength: float = 1.0,
+    smallest: int = SMALLEST,
+    *,
+    photographed: float,
+    sharpened: float,
+) -> ImageU8:
+    """One pool image as video cameras deliver it: a share as `photograph` does, the others as `vary` does.
+
+    Args:
+        image: uint8 RGB [64, 160, 3].
+        rng: Source of every draw.
+        strength: Chance that anything is done at all.
+        smallest: Height in pixels of the smallest plates.
+        photographed: Share that `photograph` delivers.
+        sharpened: Share that the camera sharpens until dark strokes have bright halos.
+
+    Returns:
+        uint8 RGB [h, w, 3].
+    """
+    crop = (photograph if rng.random() < photographed else vary)(image, rng, strength, smallest)
+    if rng.random() < sharpened * strength:
+        soft = cv2.GaussianBlur(crop, (0, 0), rng.uniform(0.5, 1.3) * max(crop.shape[0] / 28, 0.6))
+        amount = rng.uniform(0.4, 2.2)
+        crop = _jpeg(u8(cv2.addWeighted(crop, 1 + amount, soft, -amount, 0)), int(rng.integers(55, 98)))
+    return crop
+
+
 def _expose(image: ImageU8, rng: np.random.Generator, focus: float, light: float, grain: float) -> ImageU8:
     """Optics, exposure and sensor in linear light; `focus`, `light` and `grain` are hardships, 0 to 1."""
     scale = image.shape[0] / 28
@@ -305,7 +336,7 @@ def empty_crop(pool: Pool, rng: np.random.Generator, deliver: Deliver = vary) ->
     Args:
         pool: Whose plates are cut, and whose colours serve.
         rng: Source of every draw.
-        deliver: `vary` or `photograph`.
+        deliver: Makes the crop.
 
     Returns:
         uint8 RGB [h, w, 3].

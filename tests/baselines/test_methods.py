@@ -117,16 +117,29 @@ def test_a_trained_method_sees_the_frame_it_is_told(tmp_path: Path) -> None:
     rng = np.random.default_rng(2)
     sharp = rng.integers(0, 256, (30, 60, 3), dtype=np.uint8)
     flat = np.full((30, 60, 3), 100, np.uint8)
-    batch = FrameBatch(("s",), ((flat, sharp, flat),))
+    batch = FrameBatch(("s",), ((flat, flat, flat, sharp, flat, sharp),))  # the sixth is never seen
     last, best, mean = (srcnn(weights, frame=frame) for frame in ("last", "best", "mean"))
     # The network starts as the identity: it shows what it sees.
     assert (last.restore_batch(batch) == 100).all()
     assert np.array_equal(best.restore_batch(batch)[0], to_working_size(sharp))
-    assert 60 < mean.restore_batch(batch).mean() < 200
+    seen = (4 * 100 + to_working_size(sharp).astype(float)) / 5
+    assert np.abs(mean.restore_batch(batch)[0] - seen).max() <= 1
     described = [method.descriptor for method in (last, best, mean)]
-    assert [one.frames_used for one in described] == [1, 3, 3]
+    assert [one.frames_used for one in described] == [1, 5, 5]
     assert [one.frame_policy for one in described] == [
-        "the last of the first three",
-        "the sharpest of the first three",
-        "the mean of the first three",
+        "the last of the first five",
+        "the sharpest of the first five",
+        "the mean of the first five",
     ]
+
+
+def test_classical_methods_look_at_five_frames() -> None:
+    tones = [np.full((10, 20, 3), tone, np.uint8) for tone in (0, 10, 20, 30, 40, 250)]
+    noise = np.random.default_rng(1).integers(0, 256, (10, 20, 3), dtype=np.uint8)
+    batch = FrameBatch(("s", "t"), (tuple(tones), (*tones[:4], noise, tones[5])))
+    tracks = {name: load_method(name).restore_batch(batch) for name in ("bicubic", "lanczos", "frame-mean")}
+    assert [int(images[0, 0, 0, 0]) for images in tracks.values()] == [40, 40, 20]
+    assert int(load_method("aligned-mean").restore_batch(batch.single(0))[0, 0, 0, 0]) == 20
+    assert np.array_equal(load_method("best-frame").restore_batch(batch)[1], to_working_size(noise))
+    three = FrameBatch(("s",), (tuple(tones[:3]),))
+    assert [int(load_method(name).restore_batch(three)[0, 0, 0, 0]) for name in tracks] == [20, 20, 10]

@@ -45,7 +45,7 @@ def test_real_esrgan_of_any_enlargement(upscale: int, tmp_path: Path, batch: Fra
     method = official.real_esrgan(path, frame="mean")
     assert method.descriptor.name == f"real_x{upscale}"
     assert (method.descriptor.provenance, method.descriptor.licence) == ("official", "BSD-3-Clause")
-    assert method.descriptor.frame_policy == "the mean of the first three"
+    assert method.descriptor.frame_policy == "the mean of the first five"
     restored = method.restore_batch(batch)
     assert restored.shape == (2, 112, 224, 3)
     assert np.array_equal(method.restore_batch(batch.single(1))[0], restored[1])

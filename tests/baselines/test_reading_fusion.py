@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from baselines.reading_fusion import FRAMES, ReadingFusion, reading_fusion, vote
+from baselines.reading_fusion import ReadingFusion, reading_fusion, vote
 from mdlp_bench.images import ImageU8
-from mdlp_bench.methods import FrameBatch, MethodDescriptor, load_method
+from mdlp_bench.methods import MOST_FRAMES, FrameBatch, MethodDescriptor, load_method
 from mdlp_bench.plate import grammars
 from mdlp_bench.readers import Reader, ReaderDescriptor, Reading
 
@@ -85,16 +85,16 @@ def _batch(*levels: int) -> FrameBatch:
 
 
 def test_up_to_five_frames_vote_each_once() -> None:
-    descriptor = MethodDescriptor(name="fusion", title="Fusion", output="text", frames_used=FRAMES)
+    descriptor = MethodDescriptor(name="fusion", title="Fusion", output="text", frames_used=MOST_FRAMES)
     fusion = ReadingFusion(descriptor, _Brightness())
     assert fusion.read_batch(_batch(10, 210, 220))[0].text == "A2"
-    assert FRAMES == 5
+    assert MOST_FRAMES == 5
     assert fusion.read_batch(_batch(10, 20, 30, 210, 220, 230, 240, 250))[0].text == "A0"
     assert fusion.read_batch(_batch(210))[0] == Reading("A2", (1.0, 0.6))
 
 
 def test_frames_can_be_restored_one_by_one_before() -> None:
-    descriptor = MethodDescriptor(name="fusion", title="Fusion", output="text", frames_used=FRAMES)
+    descriptor = MethodDescriptor(name="fusion", title="Fusion", output="text", frames_used=MOST_FRAMES)
     restorer = load_method("bicubic")
     fused = ReadingFusion(descriptor, _Brightness(), restorer).read_batch(_batch(210, 215, 5))  # type: ignore[arg-type]
     assert fused[0].text == "A2"

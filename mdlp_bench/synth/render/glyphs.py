@@ -19,7 +19,7 @@ from mdlp_bench.synth.exact import without_ipp
 from mdlp_bench.synth.render.han_strokes import PROVINCES as DRAWN_PROVINCES
 from mdlp_bench.synth.render.han_strokes import han_glyph
 from mdlp_bench.synth.render.raster import Field, Image, f32, resized, u8
-from mdlp_bench.synth.render.strokes import HEIGHT, WIDTH, stroke_glyph
+from mdlp_bench.synth.render.strokes import HEIGHT, WIDTH, Forms, stroke_glyph
 
 SCALE: Final = 2
 """Pixels per millimetre of the masks."""
@@ -28,6 +28,9 @@ LatinFace = Literal[
     "plate",
     "plate_energy",
     "plate_serif",
+    "plate_serif_stem",
+    "plate_square",
+    "plate_old",
     "roboto_condensed",
     "barlow_condensed",
     "barlow_semi_condensed",
@@ -36,11 +39,22 @@ LatinFace = Literal[
     "archivo_narrow",
     "overpass",
 ]
-"""Faces for digits and letters: the first three are drawn in `strokes.py`, the others are fonts in `assets/`.
+"""Faces for digits and letters: the first six are drawn in `strokes.py`, the others are fonts in `assets/`.
 
-`plate` is the face of embossed plates; `plate_energy`, that of new-energy plates and of Brazil's grey ones,
-hooks its 6 and 9; `plate_serif`, that of Mercosur plates, also has serifs on the I and a short-waisted M.
+`plate` is the face of embossed plates; `plate_energy`, that of new-energy plates, hooks its 6 and 9.
+`plate_serif`, that of Mercosur plates, also has serifs on the I and a short-waisted M; `plate_serif_stem` is
+the same with straight stems of 6 and 9. Brazil's grey plates have squarer bowls since 2008 (`plate_square`);
+earlier makers draw rounder ones, short-waisted (`plate_old`).
 """
+
+_FORMS: Final[dict[LatinFace, Forms]] = {
+    "plate": Forms(),
+    "plate_energy": Forms(hooked=True),
+    "plate_serif": Forms(hooked=True, serif=True, waist=44.0, peak=34.0),
+    "plate_serif_stem": Forms(serif=True, square=2.5, waist=52.0, peak=20.0),
+    "plate_square": Forms(hooked=True, square=3.6, waist=62.0, closed=True, barred=False),
+    "plate_old": Forms(waist=38.0, peak=40.0, closed=True, barred=False),
+}
 
 HanFace = Literal["han_medium", "han_bold", "han_plate", "han_plate_low"]
 """Faces for Chinese glyphs: two weights of one sans-serif, and the provinces as plates have them.
@@ -50,7 +64,7 @@ glyphs that are no provinces from `han_medium`.
 """
 
 LATIN_FACES: Final[tuple[LatinFace, ...]] = get_args(LatinFace)
-DRAWN_FACES: Final[tuple[LatinFace, ...]] = ("plate", "plate_energy", "plate_serif")
+DRAWN_FACES: Final[tuple[LatinFace, ...]] = tuple(_FORMS)
 HAN_FACES: Final[tuple[HanFace, ...]] = get_args(HanFace)
 DRAWN_HAN_FACES: Final[dict[str, float]] = {"han_plate": 0.0, "han_plate_low": 8.0}
 """Faces drawn in `han_strokes.py`, with the millimetres they leave free above the glyph."""
@@ -136,14 +150,7 @@ def _fitted(character: str, face: LatinFace | HanFace, flag_on_one: bool, size: 
     if face in DRAWN_FACES:
         if character == "1" and flag_on_one:
             return _flagged_one(scale, size)
-        return stroke_glyph(
-            character,
-            NOMINAL_STROKE,
-            scale,
-            hooked=face in ("plate_energy", "plate_serif"),
-            serif=face == "plate_serif",
-            size=size,
-        )
+        return stroke_glyph(character, NOMINAL_STROKE, scale, forms=_FORMS[cast(LatinFace, face)], size=size)
     if character in LATIN:
         latin = cast(LatinFace, face)
         grow_x, grow_y = _equalisation(latin)

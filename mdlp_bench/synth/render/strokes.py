@@ -7,6 +7,8 @@ were drawn from the look of plates in traffic. Coordinates are millimetres, y do
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import Final
 
@@ -26,13 +28,38 @@ _THINNER: Final = {"W": 0.78, "M": 0.92}
 Path = list[tuple[float, float]]
 
 
+@dataclass(frozen=True, slots=True)
+class Forms:
+    """How a face forms the characters that makers form differently.
+
+    Attributes:
+        hooked: The 6 and 9 have a hook instead of a straight stem.
+        serif: The I has serifs, below and at the top left, and no character has thinner strokes.
+        square: Exponent of the superellipse of all bowls: 2 is an ellipse, more is squarer.
+        waist: Millimetres from the top to where the middle of the M ends.
+        peak: Millimetres from the top to where the middle of the W begins.
+        closed: The 4 is a closed triangle on a whole stem, instead of an open corner.
+        barred: The J has a bar at the top.
+    """
+
+    hooked: bool = False
+    serif: bool = False
+    square: float = 2.0
+    waist: float = 51.0
+    peak: float = 8.0
+    closed: bool = False
+    barred: bool = True
+
+
+PLAIN: Final = Forms()
+
+
 def stroke_glyph(
     character: str,
     stroke: float,
     scale: float,
     *,
-    hooked: bool = False,
-    serif: bool = False,
+    forms: Forms = PLAIN,
     size: tuple[float, float] = (WIDTH, HEIGHT),
 ) -> Image:
     """Draw one character.
@@ -41,23 +68,15 @@ def stroke_glyph(
         character: A digit or a letter of the plate alphabet.
         stroke: Stroke width in millimetres.
         scale: Pixels per millimetre.
-        hooked: Draw 6 and 9 with a hook, as on new-energy plates, instead of a straight stem.
-        serif: Draw the I with serifs, below and at the top left, and the M with a short middle, as Mercosur
-            plates have them.
+        forms: The face's forms.
         size: Width and height of the box in millimetres; centre lines are stretched to it, strokes are not.
 
     Returns:
         The ink as uint8 [size[1] * scale, size[0] * scale], 255 on strokes; strokes end flat at the box.
     """
-    if not serif:
+    if not forms.serif:
         stroke *= _THINNER.get(character, 1.0)
-    if hooked and character in "69":
-        paths = _hooked_paths(character, stroke)
-    elif serif and character in "IM":
-        paths = _serif_paths(character, stroke)
-    else:
-        paths = _paths(character, stroke)
-    return stroked(paths, stroke, scale, size)
+    return stroked(_paths(character, stroke, forms), stroke, scale, size)
 
 
 def stroked(
@@ -91,44 +110,26 @@ def _thick(canvas: Image, points: NDArray[np.int32], width: float) -> None:
         cv2.circle(canvas, (int(joint[0]), int(joint[1])), round(width * 8), 255, -1, cv2.LINE_8, 4)
 
 
-def _arc(cx: float, cy: float, rx: float, ry: float, degrees: tuple[float, float]) -> Path:
-    """Points of an elliptic arc between two angles in degrees: 0 is right, 90 is down."""
+def _arc_of(power: float, cx: float, cy: float, rx: float, ry: float, degrees: tuple[float, float]) -> Path:
+    """Points of an arc of a superellipse (exponent 2 / power) between two angles: 0 is right, 90 is down."""
     start, stop = degrees
     steps = max(4, round(abs(stop - start) / 6))
     angles = (math.radians(start + (stop - start) * k / steps) for k in range(steps + 1))
-    return [(cx + rx * math.cos(a), cy + ry * math.sin(a)) for a in angles]
+    unit = ((math.cos(a), math.sin(a)) for a in angles)
+    return [
+        (cx + rx * math.copysign(abs(x) ** power, x), cy + ry * math.copysign(abs(y) ** power, y))
+        for x, y in unit
+    ]
 
 
-def _bowl(x: float, right: float, top: float, bottom: float) -> Path:
-    """The half ellipse from (x, top) over the right to (x, bottom)."""
-    return _arc(x, (top + bottom) / 2, right - x, (bottom - top) / 2, (-90, 90))
-
-
-def _hooked_paths(character: str, stroke: float) -> list[Path]:
-    """The centre lines of the 6 and 9 of new-energy plates."""
-    h = stroke / 2
-    cx, r = WIDTH / 2, 24.5
-    rx = cx - h
-    ry = rx * 1.05
-    if character == "6":
-        cy = HEIGHT - h - r
-        return [_arc(cx, cy, rx, r, (0, 360)), [*_arc(cx, h + ry, rx, ry, (-15, -180)), (h, cy)]]
-    cy = h + r
-    return [_arc(cx, cy, rx, r, (0, 360)), [*_arc(cx, HEIGHT - h - ry, rx, ry, (165, 0)), (WIDTH - h, cy)]]
-
-
-def _serif_paths(character: str, stroke: float) -> list[Path]:
-    """The centre lines of the I and M of Mercosur plates."""
-    h, cx = stroke / 2, WIDTH / 2
-    left, right = h, WIDTH - h
-    if character == "I":
-        return [[(cx, -9), (cx, 99)], [(8, h), (cx, h)], [(7, HEIGHT - h), (38, HEIGHT - h)]]
-    return [[(left, -9), (left, 99)], [(right, -9), (right, 99)],
-            [(left - 3, -9), (left, 0), (cx, 44), (right, 0), (right + 3, -9)]]  # fmt: skip
-
-
-def _paths(character: str, stroke: float) -> list[Path]:
+def _paths(character: str, stroke: float, forms: Forms) -> list[Path]:
     """The centre lines of one character; ends on the box's edge are cut flat by it."""
+    arc = partial(_arc_of, 2 / forms.square)
+
+    def bowl(x: float, right: float, top: float, bottom: float) -> Path:
+        """The half ellipse from (x, top) over the right to (x, bottom)."""
+        return arc(x, (top + bottom) / 2, right - x, (bottom - top) / 2, (-90, 90))
+
     h = stroke / 2
     left, right, top, bottom = h, WIDTH - h, h, HEIGHT - h
     cx = WIDTH / 2
@@ -137,34 +138,42 @@ def _paths(character: str, stroke: float) -> list[Path]:
     up, low = top + ry, bottom - ry
     match character:
         case "0" | "O":
-            return [[*_arc(cx, up, rx, ry, (180, 360)), *_arc(cx, low, rx, ry, (0, 180)), (left, up)]]
+            return [[*arc(cx, up, rx, ry, (180, 360)), *arc(cx, low, rx, ry, (0, 180)), (left, up)]]
+        case "I" if forms.serif:
+            return [[(cx, -9), (cx, 99)], [(8, top), (cx, top)], [(7, bottom), (38, bottom)]]
         case "1" | "I":
             return [[(cx, -9), (cx, 99)]]
         case "2":
             return [
-                [*_arc(cx, up, rx, ry, (190, 380)), (left + 1, bottom - 1)],
+                [*arc(cx, up, rx, ry, (190, 380)), (left + 1, bottom - 1)],
                 [(h * 0.2, bottom), (54, bottom)],
             ]
         case "3":
             r = 20.5
             return [
-                _arc(cx, top + r, rx - 1, r, (195, 430)),
-                [*_arc(cx, bottom - r - 2, rx, r + 2, (-75, 165))],
+                arc(cx, top + r, rx - 1, r, (195, 430)),
+                [*arc(cx, bottom - r - 2, rx, r + 2, (-75, 165))],
                 [(cx - 6, 42.5), (cx + 5, 42.5)],
             ]
+        case "4" if forms.closed:
+            return [[(33, -9), (33, 99)], [(31, -9), (31, 0), (left - 1, 65), (54, 65)]]
         case "4":
             return [[(29, -9), (29, 0), (left - 1, 65), (54, 65)], [(33.5, 38), (33.5, 99)]]
         case "5":
             r = 25.0
             cy = bottom - r
             return [
-                [(right + 9, top), (left + 1.5, top), (left + 1.2, 47), *_arc(cx, cy, rx, r, (224, 528))],
+                [(right + 9, top), (left + 1.5, top), (left + 1.2, 47), *arc(cx, cy, rx, r, (224, 528))],
             ]
+        case "6" if forms.hooked:
+            r = 24.5
+            cy = bottom - r
+            return [arc(cx, cy, rx, r, (0, 360)), [*arc(cx, up, rx, ry, (-15, -180)), (left, cy)]]
         case "6":
             r = 24.5
             cy = bottom - r
             return [
-                _arc(cx, cy, rx, r, (0, 360)),
+                arc(cx, cy, rx, r, (0, 360)),
                 [(35, -6), (31, 0), (18.5, 18), (9, 36), (left + 0.4, 52), (left, cy)],
             ]
         case "7":
@@ -173,14 +182,18 @@ def _paths(character: str, stroke: float) -> list[Path]:
             r = 20.0
             lower = 22.5
             return [
-                _arc(cx, top + r, rx - 1.5, r, (0, 360)),
-                _arc(cx, bottom - lower, rx, lower, (0, 360)),
+                arc(cx, top + r, rx - 1.5, r, (0, 360)),
+                arc(cx, bottom - lower, rx, lower, (0, 360)),
             ]
+        case "9" if forms.hooked:
+            r = 24.5
+            cy = top + r
+            return [arc(cx, cy, rx, r, (0, 360)), [*arc(cx, low, rx, ry, (165, 0)), (right, cy)]]
         case "9":
             r = 24.5
             cy = top + r
             return [
-                _arc(cx, cy, rx, r, (0, 360)),
+                arc(cx, cy, rx, r, (0, 360)),
                 [(10, 96), (14, 90), (26.5, 72), (36, 54), (right - 0.4, 38), (right, cy)],
             ]
         case "A":
@@ -191,17 +204,17 @@ def _paths(character: str, stroke: float) -> list[Path]:
             mid = 42.0
             return [
                 [(left, -9), (left, 99)],
-                [(left, top), (20, top), *_bowl(22, right - 1.5, top, mid), (left, mid)],
-                [(left, mid), (20, mid), *_bowl(22, right, mid, bottom), (left, bottom)],
+                [(left, top), (20, top), *bowl(22, right - 1.5, top, mid), (left, mid)],
+                [(left, mid), (20, mid), *bowl(22, right, mid, bottom), (left, bottom)],
             ]
         case "C":
-            return [[*_arc(cx, up, rx, ry, (-8, -180)), *_arc(cx, low, rx, ry, (180, 8))]]
+            return [[*arc(cx, up, rx, ry, (-8, -180)), *arc(cx, low, rx, ry, (180, 8))]]
         case "D":
             r = 20.0
             return [
                 [(left, -9), (left, 99)],
-                [(left, top), (right - r, top), *_arc(right - r, top + r + 3, r, r + 3, (-90, 0)),
-                 *_arc(right - r, bottom - r - 3, r, r + 3, (0, 90)), (left, bottom)],
+                [(left, top), (right - r, top), *arc(right - r, top + r + 3, r, r + 3, (-90, 0)),
+                 *arc(right - r, bottom - r - 3, r, r + 3, (0, 90)), (left, bottom)],
             ]  # fmt: skip
         case "E":
             return [[(left, -9), (left, 99)], [(left, top), (54, top)], [(left, 43), (39, 43)],
@@ -210,7 +223,7 @@ def _paths(character: str, stroke: float) -> list[Path]:
             return [[(left, -9), (left, 99)], [(left, top), (54, top)], [(left, 44), (39, 44)]]
         case "G":
             return [
-                [*_arc(cx, up, rx, ry, (-8, -180)), *_arc(cx, low, rx, ry, (180, 0)), (right, 50)],
+                [*arc(cx, up, rx, ry, (-8, -180)), *arc(cx, low, rx, ry, (180, 0)), (right, 50)],
                 [(24, 50), (right + h, 50)],
             ]
         case "H":
@@ -218,10 +231,8 @@ def _paths(character: str, stroke: float) -> list[Path]:
         case "J":
             r = 15.5
             x = right - 5
-            return [
-                [(16, top), (x + h, top)],
-                [(x, -9), (x, bottom - r), *_arc(x - r, bottom - r, r, r, (0, 150))],
-            ]
+            hook = [(x, -9), (x, bottom - r), *arc(x - r, bottom - r, r, r, (0, 150))]
+            return [[(16, top), (x + h, top)], hook] if forms.barred else [hook]
         case "K":
             return [
                 [(left, -9), (left, 99)],
@@ -232,7 +243,8 @@ def _paths(character: str, stroke: float) -> list[Path]:
             return [[(left, -9), (left, 99)], [(left, bottom), (54, bottom)]]
         case "M":
             return [[(left, -9), (left, 99)], [(right, -9), (right, 99)],
-                    [(left - 3.2, -9), (left, 0), (cx, 51), (right, 0), (right + 3.2, -9)]]  # fmt: skip
+                    [(left - 3.2, -9), (left, 0), (cx, forms.waist), (right, 0),
+                     (right + 3.2, -9)]]  # fmt: skip
         case "N":
             return [[(left, -9), (left, 99)], [(right, -9), (right, 99)],
                     [(left - 3, -9), (left, 0), (right, 90), (right + 3, 99)]]  # fmt: skip
@@ -240,31 +252,31 @@ def _paths(character: str, stroke: float) -> list[Path]:
             r = 24.0
             return [
                 [(left, -9), (left, 99)],
-                [(left, top), (19, top), *_bowl(19, right, top, top + 2 * r), (left, top + 2 * r)],
+                [(left, top), (19, top), *bowl(19, right, top, top + 2 * r), (left, top + 2 * r)],
             ]
         case "Q":
-            return [[*_arc(cx, up, rx, ry, (180, 360)), *_arc(cx, low, rx, ry, (0, 180)), (left, up)],
+            return [[*arc(cx, up, rx, ry, (180, 360)), *arc(cx, low, rx, ry, (0, 180)), (left, up)],
                     [(24, 66), (41, 90), (47, 99)]]  # fmt: skip
         case "R":
             r = 22.5
             return [[(left, -9), (left, 99)],
-                    [(left, top), (19, top), *_bowl(19, right, top, top + 2 * r), (left, top + 2 * r)],
+                    [(left, top), (19, top), *bowl(19, right, top, top + 2 * r), (left, top + 2 * r)],
                     [(22, top + 2 * r), (39.5, 90), (43, 99)]]  # fmt: skip
         case "S":
             r = 20.8
-            return [[*_arc(cx, top + r, rx - 0.5, r, (-12, -222)), (cx, 45),
-                     *_arc(cx, bottom - r - 1, rx, r + 1, (-42, 168))]]  # fmt: skip
+            return [[*arc(cx, top + r, rx - 0.5, r, (-12, -222)), (cx, 45),
+                     *arc(cx, bottom - r - 1, rx, r + 1, (-42, 168))]]  # fmt: skip
         case "T":
             return [[(-9, top), (54, top)], [(cx, top), (cx, 99)]]
         case "U":
-            return [[(left, -9), (left, low), *_arc(cx, low, rx, ry, (180, 0)), (right, low), (right, -9)]]
+            return [[(left, -9), (left, low), *arc(cx, low, rx, ry, (180, 0)), (right, low), (right, -9)]]
         case "V":
             return [[(h * 0.9 - 2, -9), (h * 0.9, 0), (cx - 1, 90), (cx - 1, 99)],
                     [(45 - h * 0.9 + 2, -9), (45 - h * 0.9, 0), (cx + 1, 90), (cx + 1, 99)]]  # fmt: skip
         case "W":
             a, b = h * 0.95, 12.0
             return [[(a - 0.9, -9), (a, 0), (b, 90), (b + 0.9, 99)],
-                    [(b - 1, 99), (b, 90), (cx, 8), (45 - b, 90), (46 - b, 99)],
+                    [(b - 1, 99), (b, 90), (cx, forms.peak), (45 - b, 90), (46 - b, 99)],
                     [(45.9 - a, -9), (45 - a, 0), (45 - b, 90), (44.1 - b, 99)]]  # fmt: skip
         case "X":
             return [

@@ -213,6 +213,11 @@ _FURTHER_PAINT: dict[Layout, tuple[tuple[float, tuple[Colour, Colour, Colour]], 
         (0.03, ((0.92, 0.93, 0.94), (0.92, 0.93, 0.94), (0.05, 0.42, 0.22))),
     ),
 }
+# Brazil's makers draw one face in several ways: faces with cumulative shares, the rest being the last one's.
+_LATIN_MAKERS: dict[Layout, tuple[tuple[LatinFace, ...], tuple[float, ...]]] = {
+    "brazilian": (("plate_square", "plate_old", "plate_energy", "plate"), (0.4, 0.65, 0.85)),
+    "mercosur": (("plate_serif", "plate_serif_stem", "plate_square"), (0.4, 0.85)),
+}
 # Car colours and their rough shares in traffic: white, silver, grey, black, red, blue, brown, beige, green.
 _BODY_COLOURS: tuple[tuple[float, Colour], ...] = (
     (0.34, (0.82, 0.83, 0.84)),
@@ -243,11 +248,10 @@ def sample_style(
     d = appearance.difficulty
     new_energy = layout in ("green_small", "green_large")
     latin_layout = layout in LATIN_LAYOUTS
-    drawn: LatinFace = (
-        "plate_serif" if layout == "mercosur" else "plate_energy" if new_energy or latin_layout else "plate"
-    )
-    if layout == "brazilian" and rng.random() < 0.4:  # older makers' 6 and 9 have straight stems
-        drawn = "plate"
+    drawn: LatinFace = "plate_energy" if new_energy else "plate"
+    if latin_layout:
+        makers, steps = _LATIN_MAKERS[layout]
+        drawn = makers[int(np.searchsorted(steps, rng.random(), side="right"))]
     fonts = tuple(face for face in LATIN_FACES if face not in DRAWN_FACES)
     latin = drawn if rng.random() < appearance.drawn_face else fonts[rng.integers(len(fonts))]
     # New-energy characters are printed, with thinner strokes; Brazil's are bold for their height.
