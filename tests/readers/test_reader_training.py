@@ -12,6 +12,7 @@ import torch
 from pydantic import ValidationError
 
 from mdlp_bench.errors import DataError
+from mdlp_bench.images import ImageU8
 from mdlp_bench.plate import ALPHABET, DIGITS, grammar_of, is_valid
 from mdlp_bench.readers.crnn import CrnnReader
 from mdlp_bench.readers.crnn.network import CRNN, standardise
@@ -21,8 +22,10 @@ from mdlp_bench.training import reader as reader_training
 from mdlp_bench.training.reader import ReaderTraining, train_reader
 from mdlp_bench.training.reader_data import (
     POOL_SIZE,
+    Deliver,
     _expose,
     empty_crop,
+    film,
     layout_shares,
     photograph,
     render_pool,
@@ -140,6 +143,30 @@ def test_a_photographed_training_is_another_run(tmp_path: Path, pool_folder: Pat
     assert CrnnReader(weights).descriptor.version == "tiny"
     assert list((tmp_path / "out/pool").glob("makers-*.npz"))
     assert empty_crop(render_pool(pool_folder, 1, 6), np.random.default_rng(3), photograph).shape[2] == 3
+
+
+def test_filmed_crops_mix_both_deliveries_and_have_halos(tmp_path: Path) -> None:
+    image = render_pool(tmp_path, 1, 1, {"mercosur": 1.0}, makers=True).images[0]
+    dull, halos = [], []
+    for seed in range(40):
+        plain = film(image, np.random.default_rng(seed), photographed=0.5, sharpened=0.0)
+        halo = film(image, np.random.default_rng(seed), photographed=0.5, sharpened=1.0)
+        assert halo.shape == plain.shape and halo.dtype == np.uint8
+        dull.append(plain.astype(float).std())
+        halos.append(halo.astype(float).std())
+    assert np.mean(np.array(halos) > dull) > 0.9 and np.mean(halos) > 1.1 * np.mean(dull)
+    first = [np.random.default_rng(seed) for seed in (5, 5, 5)]
+    assert np.array_equal(
+        film(image, first[0], photographed=1.0, sharpened=0.0), _after_a_draw(photograph, image, first[1])
+    )
+    assert not np.array_equal(film(image, first[2], photographed=0.0, sharpened=0.0), image)
+    mixed = _TINY.model_copy(update={"photographed": 0.5, "sharpened": 0.3}).deliver
+    assert mixed not in (vary, photograph) and _TINY.deliver is vary
+
+
+def _after_a_draw(deliver: Deliver, image: ImageU8, rng: np.random.Generator) -> ImageU8:
+    rng.random()
+    return deliver(image, rng, 1.0, 14)
 
 
 def test_an_anchor_holds_what_the_start_weights_read(pool_folder: Path, tmp_path: Path) -> None:

@@ -126,6 +126,24 @@ def test_new_energy_plates_hook_their_six_and_nine():
     assert (glyph_mask("8", "plate", 45.0) == glyph_mask("8", "plate_energy", 45.0)).all()
 
 
+def test_makers_of_latin_plates_form_characters_differently():
+    square, old, serif = (
+        {c: glyph_mask(c, face, 45.0) for c in "0469JM"}
+        for face in ("plate_square", "plate_old", "plate_serif_stem")
+    )
+    corner, below = (slice(0, 24), slice(0, 16)), (slice(76, 110), slice(37, 53))
+    assert (
+        square["0"][corner].mean() > old["0"][corner].mean() + 20
+    )  # a squarer bowl fills more of its corner
+    assert square["M"][below].mean() > old["M"][below].mean() + 60  # and its M reaches further down
+    assert (
+        square["6"][10:40, 70:].mean() > serif["6"][10:40, 70:].mean() + 40
+    )  # a hook beside a straight stem
+    stem = slice(60, 72)
+    assert old["4"][:40, stem].mean() > glyph_mask("4", "plate", 45.0)[:40, stem].mean() + 40
+    assert old["J"][:16, :50].mean() < 5 < serif["J"][:16, :50].mean()
+
+
 def test_a_licence_lies_beside_every_font():
     assets = files("mdlp_bench.synth.render") / "assets"
     names = {entry.name for entry in assets.iterdir()}
