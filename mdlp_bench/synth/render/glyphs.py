@@ -43,17 +43,17 @@ LatinFace = Literal[
 
 `plate` is the face of embossed plates; `plate_energy`, that of new-energy plates, hooks its 6 and 9.
 `plate_serif`, that of Mercosur plates, also has serifs on the I and a short-waisted M; `plate_serif_stem` is
-the same with straight stems of 6 and 9. Brazil's grey plates have squarer bowls since 2008 (`plate_square`);
+squarer with a straight stem of the 6. Brazil's grey plates have squarer bowls since 2008 (`plate_square`);
 earlier makers draw rounder ones, short-waisted (`plate_old`).
 """
 
 _FORMS: Final[dict[LatinFace, Forms]] = {
     "plate": Forms(),
-    "plate_energy": Forms(hooked=True),
-    "plate_serif": Forms(hooked=True, serif=True, waist=44.0, peak=34.0),
-    "plate_serif_stem": Forms(serif=True, square=2.5, waist=52.0, peak=20.0),
-    "plate_square": Forms(hooked=True, square=3.6, waist=62.0, closed=True, barred=False),
-    "plate_old": Forms(waist=38.0, peak=40.0, closed=True, barred=False),
+    "plate_energy": Forms("hook", "hook"),
+    "plate_serif": Forms("hook", "hook", serif=True, waist=44.0, peak=34.0),
+    "plate_serif_stem": Forms("straight", "hook", 23.0, serif=True, square=2.5, waist=48.0, peak=20.0),
+    "plate_square": Forms("hook", "hook", 23.0, square=3.6, waist=62.0, closed=True, barred=False),
+    "plate_old": Forms("straight", "straight", 21.5, waist=38.0, peak=40.0, closed=True, barred=False),
 }
 
 HanFace = Literal["han_medium", "han_bold", "han_plate", "han_plate_low"]

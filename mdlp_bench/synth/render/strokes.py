@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
-from typing import Final
+from typing import Final, Literal
 
 import cv2
 import numpy as np
@@ -28,12 +28,17 @@ _THINNER: Final = {"W": 0.78, "M": 0.92}
 Path = list[tuple[float, float]]
 
 
+Stem = Literal["bent", "straight", "hook"]
+
+
 @dataclass(frozen=True, slots=True)
 class Forms:
     """How a face forms the characters that makers form differently.
 
     Attributes:
-        hooked: The 6 and 9 have a hook instead of a straight stem.
+        six: What is above the bowl of the 6: a bent stem, a straight one, or a hook that comes back.
+        nine: The same, turned, below the bowl of the 9.
+        bowl: Half the height of these bowls in millimetres.
         serif: The I has serifs, below and at the top left, and no character has thinner strokes.
         square: Exponent of the superellipse of all bowls: 2 is an ellipse, more is squarer.
         waist: Millimetres from the top to where the middle of the M ends.
@@ -42,7 +47,9 @@ class Forms:
         barred: The J has a bar at the top.
     """
 
-    hooked: bool = False
+    six: Stem = "bent"
+    nine: Stem = "bent"
+    bowl: float = 24.5
     serif: bool = False
     square: float = 2.0
     waist: float = 51.0
@@ -165,17 +172,14 @@ def _paths(character: str, stroke: float, forms: Forms) -> list[Path]:
             return [
                 [(right + 9, top), (left + 1.5, top), (left + 1.2, 47), *arc(cx, cy, rx, r, (224, 528))],
             ]
-        case "6" if forms.hooked:
-            r = 24.5
-            cy = bottom - r
-            return [arc(cx, cy, rx, r, (0, 360)), [*arc(cx, up, rx, ry, (-15, -180)), (left, cy)]]
         case "6":
-            r = 24.5
-            cy = bottom - r
-            return [
-                arc(cx, cy, rx, r, (0, 360)),
-                [(35, -6), (31, 0), (18.5, 18), (9, 36), (left + 0.4, 52), (left, cy)],
-            ]
+            cy = bottom - forms.bowl
+            above = {
+                "bent": [(35, -6), (31, 0), (18.5, 18), (9, 36), (left + 0.4, 52), (left, cy)],
+                "straight": [(38, -7), (34, 0), (left + 1.5, 54), (left, cy)],
+                "hook": [*arc(cx, up, rx, ry, (-15, -180)), (left, cy)],
+            }
+            return [arc(cx, cy, rx, forms.bowl, (0, 360)), above[forms.six]]
         case "7":
             return [[(-9, top), (54, top)], [(right, top), (right - 1, top + 6), (17, 90), (14.5, 99)]]
         case "8":
@@ -185,17 +189,14 @@ def _paths(character: str, stroke: float, forms: Forms) -> list[Path]:
                 arc(cx, top + r, rx - 1.5, r, (0, 360)),
                 arc(cx, bottom - lower, rx, lower, (0, 360)),
             ]
-        case "9" if forms.hooked:
-            r = 24.5
-            cy = top + r
-            return [arc(cx, cy, rx, r, (0, 360)), [*arc(cx, low, rx, ry, (165, 0)), (right, cy)]]
         case "9":
-            r = 24.5
-            cy = top + r
-            return [
-                arc(cx, cy, rx, r, (0, 360)),
-                [(10, 96), (14, 90), (26.5, 72), (36, 54), (right - 0.4, 38), (right, cy)],
-            ]
+            cy = top + forms.bowl
+            beneath = {
+                "bent": [(10, 96), (14, 90), (26.5, 72), (36, 54), (right - 0.4, 38), (right, cy)],
+                "straight": [(7, 97), (11, 90), (right - 1.5, 36), (right, cy)],
+                "hook": [*arc(cx, low, rx, ry, (165, 0)), (right, cy)],
+            }
+            return [arc(cx, cy, rx, forms.bowl, (0, 360)), beneath[forms.nine]]
         case "A":
             return [[(cx - 1.5, -9), (cx - 1.5, 0), (h * 0.9, 90), (h * 0.9 - 2.2, 99)],
                     [(cx + 1.5, -9), (cx + 1.5, 0), (45 - h * 0.9, 90), (45 - h * 0.9 + 2.2, 99)],

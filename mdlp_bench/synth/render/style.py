@@ -215,8 +215,8 @@ _FURTHER_PAINT: dict[Layout, tuple[tuple[float, tuple[Colour, Colour, Colour]], 
 }
 # Brazil's makers draw one face in several ways: faces with cumulative shares, the rest being the last one's.
 _LATIN_MAKERS: dict[Layout, tuple[tuple[LatinFace, ...], tuple[float, ...]]] = {
-    "brazilian": (("plate_square", "plate_old", "plate_energy", "plate"), (0.4, 0.65, 0.85)),
-    "mercosur": (("plate_serif", "plate_serif_stem", "plate_square"), (0.4, 0.85)),
+    "brazilian": (("plate_square", "plate_old", "plate_energy", "plate"), (0.4, 0.7, 0.85)),
+    "mercosur": (("plate_serif", "plate_serif_stem", "plate_old"), (0.4, 0.9)),
 }
 # Car colours and their rough shares in traffic: white, silver, grey, black, red, blue, brown, beige, green.
 _BODY_COLOURS: tuple[tuple[float, Colour], ...] = (
@@ -255,11 +255,11 @@ def sample_style(
     fonts = tuple(face for face in LATIN_FACES if face not in DRAWN_FACES)
     latin = drawn if rng.random() < appearance.drawn_face else fonts[rng.integers(len(fonts))]
     # New-energy characters are printed, with thinner strokes; Brazil's are bold for their height.
-    lightness = -0.4 if new_energy else 0.9 if latin_layout else 0.1
+    lightness = -0.4 if new_energy else 1.2 if latin_layout else 0.1
     return PlateStyle(
         latin=latin,
         han=HAN_FACES[int(rng.random() < 0.25)],
-        stroke=_clipped(rng, lightness + appearance.stroke, 0.65, -1.8, 1.7),
+        stroke=_clipped(rng, lightness + appearance.stroke, 0.65, -1.8, 1.9 if latin_layout else 1.7),
         han_stroke=_clipped(rng, -0.25 + appearance.stroke / 2, 0.4, -0.9, 0.9),
         flag_on_one=bool(rng.random() < (0.9 if new_energy or latin_layout else 0.04)),
         shift=float(rng.uniform(0.0, 0.8)),
