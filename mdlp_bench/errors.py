@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
 from traceback import extract_tb
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeGuard, TypeVar
 
 if TYPE_CHECKING:
     from pydantic import BaseModel, ValidationError
@@ -84,11 +85,18 @@ def raised(error: BaseException) -> str:
     The place is the innermost one that is neither an installed package's nor the standard library's. Errors
     of this project say themselves what is at fault and get none.
     """
-    said = f"{type(error).__name__}: {error}".splitlines()[0].removesuffix(": ")[:500]
+    wording = first_fault(error) if _is_validation_error(error) else error
+    said = f"{type(error).__name__}: {wording}".splitlines()[0].removesuffix(": ")[:500]
     if isinstance(error, MdlpBenchError):
         return said
     calls = [call for call in extract_tb(error.__traceback__) if not _INSTALLED.search(call.filename)]
     return f"{said} ({Path(calls[-1].filename).name}, line {calls[-1].lineno})" if calls else said
+
+
+def _is_validation_error(error: BaseException) -> TypeGuard[ValidationError]:
+    # What raised it has imported pydantic.
+    pydantic = sys.modules.get("pydantic")
+    return pydantic is not None and isinstance(error, pydantic.ValidationError)
 
 
 def debugging() -> bool:
@@ -168,15 +176,15 @@ def first_fault(error: ValidationError, whole: str = "") -> str:
     return f"{where}: {message}" if where else message
 
 
-def checked(model: type[ModelT], values: Any, what: str) -> ModelT:
+def checked(model: type[ModelT], values: Any, what: str, error: type[MdlpBenchError] = DataError) -> ModelT:
     """The values as a model, e.g. thresholds that a user gave.
 
     Raises:
-        DataError: A value is not allowed; names it, behind `what`.
+        MdlpBenchError: Of type `error`: a value is not allowed; names it, behind `what`.
     """
     from pydantic import ValidationError
 
     try:
         return model.model_validate(values)
-    except ValidationError as error:
-        raise DataError(f"{what}: {first_fault(error)}") from error
+    except ValidationError as fault:
+        raise error(f"{what}: {first_fault(fault)}") from fault

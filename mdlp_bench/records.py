@@ -39,6 +39,8 @@ class Record(Frozen):
             MdlpBenchError: There is none, or it is of another schema version or damaged; of type `error`.
         """
         path = folder / cls.file_name
+        if not folder.exists():
+            raise cls.error(f"{folder}: no such folder")
         if not path.is_file():
             raise cls.error(f"{folder}: no {cls.file_name} in it; {cls.remedy}")
         content = read_json(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import importlib.util
 import sys
@@ -10,14 +11,51 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import TypeVar
 
-from mdlp_bench.errors import MdlpBenchError
+from mdlp_bench.errors import MdlpBenchError, did_you_mean, raised
 
 T = TypeVar("T")
 
 
 def is_file_spec(spec: str) -> bool:
-    """Whether `spec` has the form `file.py:name`."""
-    return ".py:" in spec
+    """Whether `spec` has the form `file.py:NAME`, or lacks the name."""
+    return ".py:" in spec or spec.endswith(".py")
+
+
+def find_in_file(spec: str, error: type[MdlpBenchError]) -> tuple[Path, str]:
+    """The file and the name in `file.py:NAME`; nothing is imported.
+
+    Args:
+        spec: What a user typed, for which `is_file_spec` holds.
+        error: What to raise.
+
+    Raises:
+        MdlpBenchError: Of type `error`: no such file, or no name; names those that the file defines.
+    """
+    file_name, _, attribute = spec.rpartition(":") if ".py:" in spec else (spec, "", "")
+    path = Path(file_name)
+    if not path.is_file():
+        raise error(f"{path}: no such file")
+    if not attribute:
+        defined = ", ".join(f"{path}:{name}" for name in _names_in(path))
+        raise error(f"{path}: say what in it is meant: {defined or f'{path}:NAME'}")
+    return path, attribute
+
+
+def _names_in(path: Path) -> list[str]:
+    """The public names that a Python file defines, in order; none of a file that cannot be parsed."""
+    try:
+        body = ast.parse(path.read_bytes()).body
+    except (SyntaxError, ValueError):
+        return []
+    found = []
+    for node in body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            found.append(node.name)
+        elif isinstance(node, ast.Assign):
+            found += [target.id for target in node.targets if isinstance(target, ast.Name)]
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            found.append(node.target.id)
+    return [name for name in dict.fromkeys(found) if not name.startswith("_")]
 
 
 def load_from_file(spec: str, error: type[MdlpBenchError]) -> object:
@@ -31,10 +69,7 @@ def load_from_file(spec: str, error: type[MdlpBenchError]) -> object:
         MdlpBenchError: Of type `error`: no such file, importing it fails, or it has no such name. Errors of
             this project's own that the file raises pass through.
     """
-    file_name, _, attribute = spec.rpartition(":")
-    path = Path(file_name)
-    if not path.is_file():
-        raise error(f"{path}: no such file")
+    path, attribute = find_in_file(spec, error)
     # The module name depends on the path, so that two files named alike do not meet in sys.modules.
     name = f"_mdlp_bench_user_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]}"
     module_spec = importlib.util.spec_from_file_location(name, path)
@@ -47,9 +82,11 @@ def load_from_file(spec: str, error: type[MdlpBenchError]) -> object:
     except MdlpBenchError:
         raise
     except Exception as reason:
-        raise error(f"{path}: importing it raised {type(reason).__name__}: {reason}") from reason
+        raise error(f"{path}: importing it raised {raised(reason)}") from reason
     if not hasattr(module, attribute):
-        raise error(f"{path}: has no {attribute!r}")
+        names = _names_in(path)
+        there = f"; there are: {', '.join(names)}" if names else ""
+        raise error(f"{path}: has no {attribute!r}{did_you_mean(attribute, names)}{there}")
     found: object = getattr(module, attribute)
     return found
 

@@ -99,7 +99,10 @@ def predict(
     from mdlp_bench.device import Compute
     from mdlp_bench.engine import engine_named
     from mdlp_bench.harness.predict import predict as run_predict
+    from mdlp_bench.methods.registry import check_method
 
+    # Wrong names are told before PyTorch is imported, which takes seconds.
+    check_method(method)
     samples = open_samples(data, split=split, order=order, labels=labels, limit=limit)
     tell_notes(samples)
     predictions = run_predict(
@@ -158,9 +161,10 @@ def score(
     from mdlp_bench.harness.score import score as run_score
 
     remote = engine == "ray"
-    scoring = Compute.for_scoring(device, precision, remote=remote)
+    ScoringPlan.check_names(reader, lpips)
     samples = open_samples(data, split=split, order=order, labels=labels, limit=limit)
     tell_notes(samples)
+    scoring = Compute.for_scoring(device, precision, remote=remote)
     plan = ScoringPlan.from_names(
         reader,
         lpips,
@@ -233,11 +237,16 @@ def bench(
     from mdlp_bench.engine import engine_named
     from mdlp_bench.harness.bench import bench as run_bench
     from mdlp_bench.harness.plan import ScoringPlan
+    from mdlp_bench.methods.registry import check_method
 
     remote = engine == "ray"
-    compute = Compute.resolve(device, precision, numerics, remote=remote)
+    names = [name for name in (part.strip() for part in methods.split(",")) if name]
+    for name in names:
+        check_method(name)
+    ScoringPlan.check_names(reader, lpips)
     samples = open_samples(data, split=split, order=order, labels=labels, limit=limit)
     tell_notes(samples)
+    compute = Compute.resolve(device, precision, numerics, remote=remote)
     plan = ScoringPlan.from_names(
         reader,
         lpips,
@@ -249,7 +258,6 @@ def bench(
         remote=remote,
         samples=samples,
     )
-    names = [name for name in (part.strip() for part in methods.split(",")) if name]
     comparison = run_bench(
         names,
         samples,
@@ -275,7 +283,9 @@ _COMPARE_EXAMPLES = """Examples:\n
 
 
 def compare(
-    runs: Annotated[list[Path], typer.Argument(help="Run folders of one data set and protocol.")],
+    runs: Annotated[
+        list[Path], typer.Argument(help="Runs of one data set and protocol, or what `bench` wrote.")
+    ],
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Also write the table: .md, .tex, .html or .csv.")
     ] = None,
@@ -337,7 +347,7 @@ def compare(
     """Compare runs: the table with intervals and tie groups, and which ranks cannot be separated."""
     from mdlp_bench.harness.compare import compare as compare_runs
     from mdlp_bench.harness.published import published_rows
-    from mdlp_bench.harness.run import Run
+    from mdlp_bench.harness.run import runs_in
     from mdlp_bench.harness.run_table import TableOptions, parse_decimals
 
     options = TableOptions(
@@ -349,7 +359,7 @@ def compare(
         published=() if published is None else published_rows(published),
         title=title,
     )
-    comparison = compare_runs([Run(folder) for folder in runs], options)
+    comparison = compare_runs(runs_in(runs), options)
     if by is not None:
         _show_breakdown(comparison, by, options.columns[0] if options.columns else "ned", out, as_json)
         return
@@ -366,7 +376,9 @@ _PLOT_EXAMPLES = """Examples:\n
 
 
 def plot(
-    runs: Annotated[list[Path], typer.Argument(help="Run folders of one data set and protocol.")],
+    runs: Annotated[
+        list[Path], typer.Argument(help="Runs of one data set and protocol, or what `bench` wrote.")
+    ],
     kind: Annotated[
         PlotKind,
         typer.Option(
@@ -385,10 +397,10 @@ def plot(
     """Draw a figure of runs for a paper."""
     from mdlp_bench.harness.compare import compare as compare_runs
     from mdlp_bench.harness.plots import plot as draw
-    from mdlp_bench.harness.run import Run
+    from mdlp_bench.harness.run import runs_in
 
     target = out or Path(f"{kind.value}.pdf")
-    draw(compare_runs([Run(folder) for folder in runs]), kind.value, target, metric=metric)
+    draw(compare_runs(runs_in(runs)), kind.value, target, metric=metric)
     typer.echo(f"wrote {target}")
 
 

@@ -266,12 +266,16 @@ def add(
     """Recompute a submission's scores, store it as an entry, and rank it."""
     from mdlp_bench.data import open_samples
     from mdlp_bench.device import Compute
+    from mdlp_bench.errors import SubmissionError
     from mdlp_bench.files import write_text
     from mdlp_bench.harness.plan import ScoringPlan
     from mdlp_bench.leaderboard.add import add as add_entry
     from mdlp_bench.leaderboard.report import report as write_report
     from mdlp_bench.leaderboard.store import Store
 
+    if not archive.is_file():
+        raise SubmissionError(f"{archive}: no such file; name the zip that `leaderboard pack` wrote")
+    ScoringPlan.check_names(reader, lpips)
     opened = Store(store)
     samples = open_samples(_test_set(data, dataset), split=split, order=order, labels=labels)
     tell_notes(samples)

@@ -159,7 +159,7 @@ class RunComparison:
         titles = {name: row_title(self, name, run) for name, run in zip(self.names, self.runs, strict=True)}
         for metric, pairs in self.inseparable().items():
             if pairs and metric == self._leading:
-                shown = ", ".join(f"{titles[better]} / {titles[worse]}" for better, worse in pairs)
+                shown = "; ".join(_told([titles[name] for name in chain]) for chain in _chains(pairs))
                 console.print(f"Not separable in {METRICS[metric].title}: {shown}", style="dim")
         for why, missing in unavailable_metrics(self.runs).items():
             console.print(f"No {missing}: {why}", style="dim", soft_wrap=True)
@@ -264,6 +264,23 @@ def _differences(first: Run, second: Run) -> list[str]:
             changed = [a.name for a, b in zip(one.readers, other.readers, strict=True) if a != b]
             found.append(f"reader {', '.join(changed)} has other weights, code or threshold")
     return found
+
+
+def _chains(pairs: Sequence[tuple[str, str]]) -> list[list[str]]:
+    """Pairs of adjacent ranks, joined where one ends with the method that the next begins with."""
+    chains: list[list[str]] = []
+    for better, worse in pairs:
+        if chains and chains[-1][-1] == better:
+            chains[-1].append(worse)
+        else:
+            chains.append([better, worse])
+    return chains
+
+
+def _told(titles: Sequence[str]) -> str:
+    if len(titles) == 2:
+        return f"{titles[0]} and {titles[1]}"
+    return f"{titles[0]} to {titles[-1]} ({len(titles)} methods, each from the next)"
 
 
 def print_table(table: ScoreTable) -> Console:

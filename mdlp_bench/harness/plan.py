@@ -17,6 +17,7 @@ from mdlp_bench.harness.scorers import (
     RegisteredScorer,
     SetFeatures,
     UserScorer,
+    checked_net,
 )
 from mdlp_bench.metrics.base import MetricInfo, UserMetric, load_metric
 from mdlp_bench.metrics.protocol import CURRENT, Protocol, protocol_named
@@ -95,6 +96,7 @@ class ScoringPlan:
         from mdlp_bench.readers import AUTO, DEFAULT_READER, PANEL, load_reader, reader_for
         from mdlp_bench.readers.reach import beyond_reach
 
+        cls.check_names(readers, lpips)
         rules = CURRENT if protocol is None else protocol_named(protocol)
         # Where a name leaves the choice open, the protocol's reader takes the first one's place.
         judge = rules.text.reader
@@ -135,6 +137,22 @@ class ScoringPlan:
                 unavailable |= dict.fromkeys(("fid", "kid"), str(error))
         asked = (tuple(names), lpips, fid, rules.id, device, aligned, tuple(metrics))
         return cls(loaded, tuple(scorers), unavailable, inception, rules, device, asked)
+
+    @staticmethod
+    def check_names(readers: Sequence[str] | None, lpips: str) -> None:
+        """Check names as `from_names` takes them; nothing is loaded.
+
+        Raises:
+            ReaderError: There is no such reader.
+            ProtocolError: There is no such LPIPS net.
+        """
+        from mdlp_bench.readers import AUTO, check_reader
+
+        for name in readers or ():
+            if name not in (AUTO, "panel"):
+                check_reader(name)
+        if lpips != "none":
+            checked_net(lpips)
 
     @property
     def user_metrics(self) -> tuple[MetricInfo, ...]:

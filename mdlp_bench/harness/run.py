@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import platform
 import subprocess
+from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -266,6 +267,26 @@ class Run:
             return pq.read_table(path)
         except (OSError, pa.ArrowException) as error:
             raise RunError(f"{path}: cannot be read ({error})") from error
+
+
+def runs_in(folders: Sequence[Path]) -> list[Run]:
+    """Open runs, and those in the folders that `bench` and `demo` write or in a folder of runs, by name.
+
+    Raises:
+        RunError: A folder is not there, or neither a run nor a folder of runs.
+    """
+    found = []
+    for folder in folders:
+        inside = [] if (folder / RunRecord.file_name).is_file() else _runs_below(folder)
+        found += [Run(path) for path in inside or [folder]]
+    return found
+
+
+def _runs_below(folder: Path) -> list[Path]:
+    for parent in (folder / "runs", folder):
+        if found := sorted(path.parent for path in parent.glob(f"*/{RunRecord.file_name}")):
+            return found
+    return []
 
 
 def write_run(

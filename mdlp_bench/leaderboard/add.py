@@ -125,7 +125,8 @@ def _placed(
         run.folder.replace(one.target)
         store.link("entry", one.target)
         added.append(Entry(one.target, record, Run(one.target)))
-    return added
+    placed = {entry.folder: entry for entry in store.entries()}
+    return [placed[entry.folder] for entry in added]
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, ClassVar, Final, Literal, Self
@@ -63,6 +63,11 @@ class Flag(BaseModel):
 
     code: FlagCode
     text: str
+
+    @property
+    def copied(self) -> str:
+        """The key of the entry that a duplicate is of, with which the text ends; nothing for other flags."""
+        return self.text.rpartition(" ")[2] if self.code == "duplicate" else ""
 
 
 class ClaimedScore(BaseModel):
@@ -199,12 +204,14 @@ class Entry:
         record: What was submitted.
         run: Its scores.
         marks: Flags that come from other entries or from a deprecation.
+        replaced: Keys of withdrawn entries of the same owner, which this one may repeat.
     """
 
     folder: Path
     record: EntryRecord
     run: Run
     marks: tuple[Flag, ...] = ()
+    replaced: frozenset[str] = frozenset()
 
     @cached_property
     def method(self) -> str:
@@ -228,8 +235,8 @@ class Entry:
 
     @property
     def flags(self) -> tuple[Flag, ...]:
-        """All flags."""
-        return self.record.flags + self.marks
+        """All flags, without those of what the owner has withdrawn and submitted again."""
+        return tuple(flag for flag in self.record.flags if flag.copied not in self.replaced) + self.marks
 
     @property
     def current(self) -> bool:
@@ -375,7 +382,8 @@ class Store:
             found.append(entry)
         found.sort(key=lambda entry: (entry.record.added, entry.key))
         newest = {(entry.method, entry.record.dataset): entry for entry in found}
-        return [_marked(entry, newest[entry.method, entry.record.dataset]) for entry in found]
+        withdrawn = [entry for entry in found if entry.marks]
+        return [_marked(entry, newest[entry.method, entry.record.dataset], withdrawn) for entry in found]
 
 
 def name_problem(form: Submission, entries: Sequence[Entry]) -> str | None:
@@ -431,8 +439,13 @@ def _deprecation(version_folder: Path) -> tuple[Flag, ...]:
     return (Flag(code="deprecated", text=f"withdrawn on {found.date}: {found.reason}"),)
 
 
-def _marked(entry: Entry, newest: Entry) -> Entry:
-    if entry.version == newest.version:
-        return entry
-    flag = Flag(code="superseded", text=f"superseded by version {newest.version}")
-    return Entry(entry.folder, entry.record, entry.run, (*entry.marks, flag))
+def _marked(entry: Entry, newest: Entry, withdrawn: Sequence[Entry]) -> Entry:
+    form, marks = entry.record.submission, entry.marks
+    if entry.version != newest.version:
+        marks += (Flag(code="superseded", text=f"superseded by version {newest.version}"),)
+    replaced = frozenset(
+        other.key
+        for other in withdrawn
+        if other.record.dataset == entry.record.dataset and form.owned_by(other.record.submission)
+    )
+    return replace(entry, marks=marks, replaced=replaced)

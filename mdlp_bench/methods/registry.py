@@ -9,16 +9,23 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import EntryPoint, entry_points
 from itertools import pairwise
 from pathlib import Path
-from typing import Final, cast
+from typing import Any, Final, cast
 
 import numpy as np
 import numpy.typing as npt
 
-from mdlp_bench.errors import MdlpBenchError, MethodError, MissingWeightsError, did_you_mean
+from mdlp_bench.errors import (
+    MdlpBenchError,
+    MethodError,
+    MissingWeightsError,
+    checked,
+    did_you_mean,
+    no_such,
+)
 from mdlp_bench.files import slugify
 from mdlp_bench.images import decode
 from mdlp_bench.methods.base import AnyMethod, FrameBatch, Method, MethodDescriptor
-from mdlp_bench.userfiles import is_file_spec, load_from_file
+from mdlp_bench.userfiles import find_in_file, is_file_spec, load_from_file
 
 ENTRY_POINT_GROUP: Final = "mdlp_bench.methods"
 TRAINABLE_GROUP: Final = "mdlp_bench.trainables"
@@ -141,6 +148,9 @@ def method(
     Returns:
         A decorator for `restore(frames: uint8 [B, N, 112, 224, 3]) -> uint8 [B, 112, 224, 3]`.
 
+    Raises:
+        MethodError: There is no such field, or a field has no such value.
+
     Example:
         >>> import mdlp_bench as mb
         >>> @mb.method(name="first-frame", frames=1)
@@ -148,10 +158,16 @@ def method(
         ...     return frames[:, 0]
     """
 
+    for word in details:
+        if word not in MethodDescriptor.model_fields:
+            words = ["name", "frames", "title", *MethodDescriptor.model_fields]
+            raise no_such("argument", word, words, MethodError, where="method")
+
     def decorate(function: RestoreFunction) -> FunctionMethod:
         own = name or function.__name__.lower().replace("_", "-")
         fields = {"name": own, "title": title or own, "frames_used": frames, **details}
-        return FunctionMethod(function, MethodDescriptor.model_validate(fields), is_named=name is not None)
+        descriptor = checked(MethodDescriptor, fields, f"method {own}", MethodError)
+        return FunctionMethod(function, descriptor, is_named=name is not None)
 
     return decorate
 
@@ -231,22 +247,48 @@ def distinct_names(specs: Sequence[str], names: Sequence[str]) -> list[str]:
     return distinct
 
 
+def check_method(spec: str) -> None:
+    """Check that there is what `load_method` would load; nothing is imported.
+
+    Raises:
+        MethodError: There is no such method or file.
+        MissingWeightsError: There is no such weight file.
+    """
+    registered = registered_methods() | registered_ablations()
+    if spec in registered or Path(spec).is_dir():
+        return
+    target, weights = _with_weights(spec)
+    if weights is not None and not weights.is_file():
+        raise MissingWeightsError(f"{weights}: no such weight file")
+    if is_file_spec(target):
+        find_in_file(target, MethodError)
+    elif weights is None:
+        raise MethodError(
+            f"no method {spec!r}{did_you_mean(spec, registered)}: give a registered name "
+            f"({', '.join(registered) or 'none installed'}), file.py:function, either with =WEIGHTS, "
+            "or a folder of restored PNGs"
+        )
+    elif target not in (entries := _that_take_weights()):
+        raise MethodError(
+            f"no method {target!r} that takes weights{did_you_mean(target, entries)}: "
+            f"give file.py:NAME or one of {', '.join(sorted(entries))}"
+        )
+
+
 def _load(spec: str) -> AnyMethod:
+    check_method(spec)
     registered = registered_methods() | registered_ablations()
     if spec in registered:
         return _instance(registered[spec].load(), spec)
     if Path(spec).is_dir():
         return FolderMethod(Path(spec))
     target, weights = _with_weights(spec)
-    if weights is not None:
-        return _of_weights(target, weights, spec)
-    if is_file_spec(spec):
-        return _from_file(spec)
-    raise MethodError(
-        f"no method {spec!r}{did_you_mean(spec, registered)}: give a registered name "
-        f"({', '.join(registered) or 'none installed'}), file.py:function, either with =WEIGHTS, "
-        "or a folder of restored PNGs"
-    )
+    return _from_file(spec) if weights is None else _of_weights(target, weights, spec)
+
+
+def _that_take_weights() -> dict[str, EntryPoint]:
+    trainables = {entry.name: entry for entry in entry_points(group=TRAINABLE_GROUP)}
+    return trainables | registered_ablations() | registered_methods()
 
 
 def _with_weights(spec: str) -> tuple[str, Path | None]:
@@ -264,20 +306,11 @@ def _instance(target: object, spec: str) -> AnyMethod:
 
 def _of_weights(target: str, weights: Path, spec: str) -> AnyMethod:
     """A registered method, trainable or network of a file, with weights; named after both."""
-    if not weights.is_file():
-        raise MissingWeightsError(f"{weights}: no such weight file")
-    entries = {e.name: e for e in entry_points(group=TRAINABLE_GROUP)}
-    entries |= registered_ablations() | registered_methods()
     if is_file_spec(target):
-        factory = load_from_file(target, MethodError)
+        factory: Any = load_from_file(target, MethodError)
         base = _name_of_file(target)
-    elif target in entries:
-        factory, base = entries[target].load(), target
     else:
-        raise MethodError(
-            f"no method {target!r} that takes weights{did_you_mean(target, entries)}: "
-            f"give file.py:NAME or one of {', '.join(sorted(entries))}"
-        )
+        factory, base = _that_take_weights()[target].load(), target
     label = weights.resolve().parent.name if weights.stem == "weights" else weights.stem
     name = slugify(f"{base}-{label}")[:80]
     if not callable(factory) or isinstance(factory, AnyMethod):

@@ -13,7 +13,7 @@ from mdlp_bench.files import sha256_file
 from mdlp_bench.images import ImageU8
 from mdlp_bench.plate import grammar_of
 from mdlp_bench.readers.base import Reader, ReaderDescriptor, Reading
-from mdlp_bench.userfiles import is_file_spec, load_from_file, registered
+from mdlp_bench.userfiles import find_in_file, is_file_spec, load_from_file, registered
 
 DEFAULT_READER: Final = "crnn"
 
@@ -95,6 +95,22 @@ def reader_names() -> list[str]:
     return list(READERS | registered(ENTRY_POINT_GROUP))
 
 
+def check_reader(spec: str) -> None:
+    """Check that there is what `load_reader` would load; nothing is imported.
+
+    Raises:
+        ReaderError: There is no such reader or file.
+    """
+    known = reader_names()
+    if is_file_spec(spec):
+        find_in_file(spec, ReaderError)
+    elif spec not in known and not spec.startswith(("fast-plate-ocr:", "onnx:")):
+        raise ReaderError(
+            f"no reader {spec!r}{did_you_mean(spec, known)}: give one of {', '.join(known)}, onnx:PATH "
+            "or file.py:function"
+        )
+
+
 def load_reader(spec: str = DEFAULT_READER) -> Reader:
     """Load a reader.
 
@@ -114,6 +130,7 @@ def load_reader(spec: str = DEFAULT_READER) -> Reader:
         >>> mb.load_reader("crnn").read([mb.render("京P20S75", difficulty=0.0).image])[0].text
         '京P20S75'
     """
+    check_reader(spec)
     if spec in READERS:
         module, _, factory = READERS[spec].partition(":")
         return cast(Reader, getattr(importlib.import_module(module), factory)())
@@ -127,13 +144,7 @@ def load_reader(spec: str = DEFAULT_READER) -> Reader:
         from mdlp_bench.readers.onnx_ctc import load_onnx
 
         return load_onnx(Path(spec.removeprefix("onnx:")))
-    if is_file_spec(spec):
-        return _from_file(spec)
-    known = reader_names()
-    raise ReaderError(
-        f"no reader {spec!r}{did_you_mean(spec, known)}: give one of {', '.join(known)}, onnx:PATH "
-        "or file.py:function"
-    )
+    return _from_file(spec)
 
 
 def _from_file(spec: str) -> Reader:

@@ -126,3 +126,51 @@ def test_raised_names_the_place_but_not_of_our_own_errors() -> None:
     except ValueError as error:
         assert re.search(r"ValueError: invalid .* \(test_messages\.py, line \d+\)$", raised(error))
     assert raised(MdlpBenchError("a.png: missing")) == "MdlpBenchError: a.png: missing"
+
+
+WRONG = [
+    ("bench DATA -m bicubik -o out", "did you mean 'bicubic'?"),
+    ("bench DATA -m my.py -o out", "my.py: say what in it is meant: my.py:restore, my.py:Other"),
+    ("bench DATA -m bicubic=none.pth -o out", "none.pth: no such weight file"),
+    ("bench DATA -m bicubic --reader crn -o out", "did you mean 'crnn'?"),
+    ("bench DATA -m bicubic --lpips skweeze -o out", "did you mean 'squeeze'?"),
+    ("bench DAT -m bicubic -o out", "DAT: no such file or folder"),
+    ("predict none.py:restore DATA -o out", "none.py: no such file"),
+    ("score preds DAT -o out", "DAT: no such file or folder"),
+    ("score preds DATA --reader my.py -o out", "my.py: say what in it is meant"),
+    ("compare out/run", "out/run: no such folder"),
+    ("leaderboard add none.zip DATA", "none.zip: no such file; name the zip"),
+]
+
+
+def test_wrong_names_are_told_before_pytorch_is_imported(tmp_path: Path) -> None:
+    (tmp_path / "my.py").write_text("SIZE: int = 3\ndef restore(f): ...\nclass Other: ...\ndef _no(): ...\n")
+    (tmp_path / "my.py").write_text("import os\ndef restore(f): ...\nclass Other: ...\ndef _no(): ...\n")
+    (tmp_path / "DATA").mkdir()
+    code = (
+        "import sys\nfrom mdlp_bench.cli.main import app\nfrom mdlp_bench.errors import MdlpBenchError\n"
+        "for command in sys.argv[1:]:\n"
+        "    try:\n        app(command.split())\n"
+        "    except MdlpBenchError as error:\n"
+        "        print(error, '| torch' if 'torch' in sys.modules else '')\n"
+    )
+    command = [sys.executable, "-c", code, *(wrong for wrong, _ in WRONG)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=120, check=True)
+    for (wrong, said), line in zip(WRONG, done.stdout.splitlines(), strict=True):
+        assert said in line and "| torch" not in line, (wrong, line)
+
+
+def test_names_in_files_are_suggested_and_wrong_arguments_are_one_line(mine: str, tmp_path: Path) -> None:
+    with pytest.raises(MethodError, match=r"has no 'alwys' \(did you mean 'always'\?\); there are: always, "):
+        load_method(f"{mine}:alwys")
+    with pytest.raises(ReaderError, match=r"say what in it is meant: .*mine\.py:always, "):
+        load_reader(mine)
+    decorated = tmp_path / "decorated.py"
+    decorated.write_text("import mdlp_bench as mb\n@mb.method(frame=3)\ndef restore(f): ...\n")
+    with pytest.raises(MethodError, match=r"no argument 'frame' \(did you mean 'frames'\?\)"):
+        load_method(f"{decorated}:restore")
+    decorated.write_text("import mdlp_bench as mb\n@mb.method(frames='many')\ndef restore(f): ...\n")
+    with pytest.raises(MethodError, match=r"^method restore: frames_used: .* valid integer") as found:
+        load_method(f"{decorated}:restore")
+    assert "\n" not in str(found.value)
+    decorated.write_text("from mdlp_bench.plate import PlateRegion\n")

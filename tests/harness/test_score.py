@@ -17,7 +17,7 @@ from mdlp_bench.harness.bench import bench
 from mdlp_bench.harness.compare import compare
 from mdlp_bench.harness.plan import ScoringPlan
 from mdlp_bench.harness.predict import predict
-from mdlp_bench.harness.run import MetricSummary, Run
+from mdlp_bench.harness.run import MetricSummary, Run, runs_in
 from mdlp_bench.harness.score import score
 from mdlp_bench.harness.scorers import FidelityScorer
 from mdlp_bench.harness.tables import RENDERERS
@@ -453,13 +453,31 @@ def test_a_second_reader_has_columns_of_its_own_and_its_agreement_is_told(
     for suffix in RENDERERS:
         comparison.write_table(tmp_path / f"table{suffix}")
         written = (tmp_path / f"table{suffix}").read_text(encoding="utf-8")
-        heading = {".csv": "ned@upside-down", ".tex": r"NED\\Bright"}.get(suffix, "NED, Bright")
+        own = {".csv": "ned@upside-down", ".tex": r"NED\\Bright", ".html": "NED, <span>Bright"}
+        heading = own.get(suffix, "NED, Bright")
         assert heading in written
     assert set(groups) == set(names) and all(groups.values())
     comparison.print()
     shown = capsys.readouterr().out
     assert "Order of the methods by upside-down and by bright: Kendall's tau 1.00 [" in shown
-    assert "Not separable in NED: " in shown  # the readings are as good as random
+    # The readings are as good as random.
+    assert "Not separable in NED: " in shown and "(3 methods, each from the next)" in shown
     # The mirrored image has the same mean colour, so both readers read the same.
     assert comparison.agreement["upside-down"].value == pytest.approx(1.0)
     assert comparison.to_json()["reader_agreement"]["upside-down"]["kendall_tau"] == pytest.approx(1.0)
+
+
+def test_runs_are_opened_by_folder_by_the_folder_of_a_bench_and_by_a_folder_of_runs(
+    make_samples: Make, tmp_path: Path
+) -> None:
+    samples = make_samples(2)
+    found = predict(load_method("bicubic"), samples, tmp_path / "out" / "predictions" / "bicubic")
+    folder = tmp_path / "out" / "runs" / "bicubic"
+    score([found], samples, [folder], ScoringPlan((BrightReader(),), (FidelityScorer(),)))
+    for given in (folder, folder.parent, tmp_path / "out"):
+        assert [run.folder for run in runs_in([given])] == [folder]
+    assert len(runs_in([folder, folder.parent])) == 2
+    with pytest.raises(RunError, match="no such folder"):
+        runs_in([tmp_path / "run"])
+    with pytest.raises(RunError, match="no run"):
+        runs_in([tmp_path / "out" / "predictions"])

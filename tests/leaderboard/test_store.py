@@ -141,6 +141,27 @@ def test_submissions_added_together_are_scored_in_one_pass_and_flagged_against_o
     assert list(check_store(store).lines()) == [] and add_all(store, [], samples, plan) == []
 
 
+def test_an_entry_may_repeat_what_its_owner_has_withdrawn_and_nothing_else(
+    readable: Make, submit: Submit, plan: ScoringPlan, tmp_path: Path
+) -> None:
+    samples, store = readable(4), Store(tmp_path / "lb")
+    before, after, other = (
+        submit(samples, method=f"Method {name}") for name in ("early", "late", "of others")
+    )
+    stranger = submit(samples, method="Stranger", contact="stranger@example.org")
+    add(store, before, samples, plan)
+    assert "duplicate" in codes(add(store, after, samples, plan))
+    deprecate(store, "method-early", "1.0", "another name")
+    renamed = next(entry for entry in store.entries() if entry.method == "method-late")
+    # The order of withdrawing and adding does not matter, and the stored record keeps what was noticed.
+    assert "duplicate" not in codes(renamed) and any(f.code == "duplicate" for f in renamed.record.flags)
+    copied = {flag.copied for flag in add(store, other, samples, plan).flags} - {""}
+    assert copied == {"method-late@1.0"}
+    copied = {flag.copied for flag in add(store, stranger, samples, plan).flags} - {""}
+    assert copied == {"method-early@1.0", "method-late@1.0", "method-of-others@1.0"}
+    assert list(check_store(store).lines()) == []
+
+
 def test_the_check_finds_every_kind_of_damage(
     readable: Make, submit: Submit, plan: ScoringPlan, tmp_path: Path
 ) -> None:

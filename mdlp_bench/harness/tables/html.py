@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from html import escape
 
-from mdlp_bench.harness.tables.table import CellText, Column, RowText, ScoreTable
+from mdlp_bench.harness.tables.table import CellText, Column, RowText, ScoreTable, group_widths
 
 _STYLE = """
 :root { color-scheme: light dark; font-family: system-ui, sans-serif; line-height: 1.4; }
 body { margin: 1.5rem; }
 .scroll { overflow-x: auto; }
+caption span { display: block; position: sticky; left: 0; max-width: calc(100vw - 3rem); width: max-content; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 caption { text-align: left; padding-bottom: .5rem; }
 th, td { padding: .25rem .6rem; vertical-align: top; text-align: right; }
@@ -17,19 +18,23 @@ small { display: block; opacity: .8; white-space: nowrap; }
 table.wide { font-size: .8rem; }
 table.wide :is(th, td) { padding-inline: .25rem; }
 table.wide small { font-size: .7rem; white-space: normal; }
-table.wide thead button::after { content: ""; }
+table.wide thead button > span::after { content: ""; }
 table.wide thead button:hover { text-decoration: underline; }
-tr > th:first-child { text-align: left; }
+tr > th:first-child { text-align: left; position: sticky; left: 0; background: Canvas; }
+sup { display: inline-block; text-align: left; line-height: 0; }
 thead th { border-block: 2px solid; border-bottom-width: 1px; vertical-align: bottom; }
 thead button { all: unset; cursor: pointer; }
 thead button:focus-visible { outline: 2px solid; outline-offset: 2px; }
-thead button::after { content: " \\2195"; opacity: .55; }
-[aria-sort=ascending] button::after { content: " \\25b4"; opacity: 1; }
-[aria-sort=descending] button::after { content: " \\25be"; opacity: 1; }
+thead button span { white-space: nowrap; }
+thead i { font-style: normal; }
+thead button > span::after { content: " \\2195"; opacity: .55; font-weight: normal; font-size: .75em; }
+[aria-sort=ascending] button > span::after { content: " \\25b4"; opacity: 1; }
+[aria-sort=descending] button > span::after { content: " \\25be"; opacity: 1; }
 tbody { border-bottom: 1px solid; }
 tbody th { font-weight: normal; }
 tbody th[scope=rowgroup] { font-style: italic; }
 table > tbody:last-child { border-bottom-width: 2px; }
+@media (max-width: 40rem) { body { margin: 1rem; } tr > th:first-child { max-width: 8rem; } }
 .hidden { position: absolute; clip-path: inset(50%); width: 1px; height: 1px; overflow: hidden; }
 """.strip()
 
@@ -68,8 +73,12 @@ def to_html(table: ScoreTable) -> str:
     """
     heads = "".join(map(_heading, table.columns))
     bodies = []
-    for section in table.sections():
-        lines = [f"<tr>{_label(row)}{''.join(map(_cell, row.cells))}</tr>" for row in section.rows]
+    sections = table.sections()
+    is_wide = len(table.columns) >= _WIDE
+    # In a wide table the letters may stand on a line of their own.
+    widths = [0] * len(table.columns) if is_wide else group_widths(sections)
+    for section in sections:
+        lines = [f"<tr>{_label(row)}{''.join(map(_cell, row.cells, widths))}</tr>" for row in section.rows]
         if section.title:
             width = len(table.columns) + 1
             lines.insert(0, f'<tr><th scope="rowgroup" colspan="{width}">{section.title}</th></tr>')
@@ -80,7 +89,7 @@ def to_html(table: ScoreTable) -> str:
             f'<li id="note-{number}">{escape(reason)}</li>' for number, reason in enumerate(reasons, start=1)
         )
         notes.append("\n".join(["<ol>", *items, "</ol>"]))
-    wide = ' class="wide"' if len(table.columns) >= _WIDE else ""
+    wide = ' class="wide"' if is_wide else ""
     parts = [
         "<!doctype html>",
         '<html lang="en">',
@@ -89,8 +98,8 @@ def to_html(table: ScoreTable) -> str:
         f"<style>\n{_STYLE}\n</style></head>",
         "<body><main>",
         '<div class="scroll" role="region" aria-labelledby="scores" tabindex="0">',
-        f'<table{wide}><caption id="scores">{escape(table.caption())}</caption>',
-        f'<thead><tr><th scope="col"><button>Method</button></th>{heads}</tr></thead>',
+        f'<table{wide}><caption id="scores"><span>{escape(table.caption())}</span></caption>',
+        f'<thead><tr><th scope="col"><button><span>Method</span></button></th>{heads}</tr></thead>',
         *bodies,
         "</table></div>",
         *notes,
@@ -101,14 +110,23 @@ def to_html(table: ScoreTable) -> str:
 
 def _heading(column: Column) -> str:
     if column.higher_is_better is None:
-        return f'<th scope="col"><button>{escape(column.heading)}</button></th>'
-    title = escape(column.heading.removesuffix(column.arrow))
+        return f'<th scope="col"><button>{_ending(column.heading)}</button></th>'
     first = "descending" if column.higher_is_better else "ascending"
     direction = _DIRECTIONS[column.higher_is_better]
     return (
-        f'<th scope="col" data-first="{first}"><button>{title}<span aria-hidden="true">{column.arrow}</span>'
-        f'<span class="hidden">{direction}</span></button></th>'
+        f'<th scope="col" data-first="{first}"><button>'
+        f"{_ending(column.heading.removesuffix(column.arrow).strip(), column.arrow, direction)}</button></th>"
     )
+
+
+def _ending(title: str, arrow: str = "", direction: str = "") -> str:
+    """A heading whose last word stays on one line with the marks behind it."""
+    start, _, end = title.rpartition(" ")
+    words = f"{escape(start)} " if start else ""
+    if not arrow:
+        return f"{words}<span>{escape(end)}</span>"
+    marks = f'<i aria-hidden="true">{arrow}</i><i class="hidden">{direction}</i>'
+    return f"{words}<span>{escape(end)} {marks}</span>"
 
 
 def _label(row: RowText) -> str:
@@ -116,7 +134,8 @@ def _label(row: RowText) -> str:
     return f'<th scope="row" data-value="{escape(row.name)}">{escape(row.name)}{note}</th>'
 
 
-def _cell(cell: CellText) -> str:
+def _cell(cell: CellText, width: int) -> str:
+    """A cell whose letters take `width` characters, so that the digits of a column stand in line."""
     if cell.footnote is not None:
         number = cell.footnote
         link = f'<sup><a href="#note-{number}" aria-label="note {number}">{number}</a></sup>'
@@ -126,9 +145,9 @@ def _cell(cell: CellText) -> str:
         "second": f'<u>{cell.value}</u><span class="hidden"> second</span>',
         None: cell.value,
     }[cell.mark]
-    group = (
-        f'<wbr><sup><span class="hidden">tie group </span>{escape(cell.group)}</sup>' if cell.group else ""
-    )
+    letters = f'<span class="hidden">tie group </span>{escape(cell.group)}' if cell.group else ""
+    room = f' style="min-width: {width}ch"' if width else ""
+    group = f"<wbr><sup{room}>{letters}</sup>" if letters or width else ""
     half_width = f" {escape(cell.half_width)}" if cell.half_width else ""
     interval = f"<small>{escape(cell.interval)}</small>" if cell.interval else ""
     sorts_by = f' data-value="{escape(cell.value)}"' if cell.value != "–" else ""

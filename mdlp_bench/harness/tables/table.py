@@ -155,6 +155,12 @@ class Section:
     rows: tuple[RowText, ...]
 
 
+def group_widths(sections: Sequence[Section]) -> list[int]:
+    """By column, the number of letters of its longest tie group."""
+    rows = [row.cells for section in sections for row in section.rows]
+    return [max(len(cell.group) for cell in column) for column in zip(*rows, strict=True)]
+
+
 class ScoreTable(FrozenFinite):
     """Scores of methods, with what is needed to read them.
 
