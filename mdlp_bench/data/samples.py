@@ -76,10 +76,27 @@ class Problem:
     split: str | None = None
     rejected: bool = True
 
+    @classmethod
+    def of_sample(
+        cls, code: ProblemCode, sample_id: str, split: str | None, message: str, *, rejected: bool = True
+    ) -> Problem:
+        """A problem of one sample, which the message then names."""
+        return cls(code, f"sample {sample_id}: {message}", sample_id, split, rejected)
+
     @property
     def is_defect(self) -> bool:
         """Whether somebody should fix something (see `NOTES`)."""
         return self.code not in NOTES
+
+
+def check_known(name: str, wanted: Collection[str], known: Collection[str | None]) -> None:
+    """Test that a data set knows all of these sample ids.
+
+    Raises:
+        DataError: It does not; names the first of those that it lacks.
+    """
+    if missing := sorted(set(wanted).difference(known)):
+        raise DataError(f"{name}: no sample {missing[0]!r} ({len(missing)} of the ids are not there)")
 
 
 class Samples(ABC):

@@ -16,7 +16,6 @@ from mdlp_bench.metrics import distribution, text
 from mdlp_bench.metrics.abstaining import COVERAGES, accepted, risk_coverage
 from mdlp_bench.metrics.base import METRICS, MetricInfo
 
-_MIN_FOR_DISTANCE: Final = 8
 _ABSTAINING: Final = (*(f"risk_{percent}" for percent in COVERAGES), "aurc", "aurc_mean")
 
 
@@ -59,7 +58,7 @@ def summarise_distances(
     reason = None
     if restored is None or gt is None:
         reason = "the reader gives no features, or there is no ground truth"
-    elif len(gt) < _MIN_FOR_DISTANCE:
+    elif len(gt) < distribution.FEWEST_SAMPLES:
         reason = f"{len(gt)} samples with ground truth are too few for a distance between sets"
     if restored is None or gt is None or reason is not None:
         return {name: unavailable(name, str(reason)) for name in (frechet_name, kernel_name)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -14,6 +14,7 @@ from mdlp_bench import plate
 from mdlp_bench.curate.audit.findings import AuditConfig
 from mdlp_bench.curate.audit.near import Hashes, Signatures, describe
 from mdlp_bench.data.samples import Problem, Samples
+from mdlp_bench.engine import Loaded
 from mdlp_bench.errors import DataError
 from mdlp_bench.files import sha256_bytes
 from mdlp_bench.images import ImageU8, decode
@@ -61,11 +62,12 @@ class Examined:
 
 
 def examine_ids(
-    samples: Samples, sample_ids: Collection[str], config: AuditConfig, reader: Reader | None
-) -> Iterator[Examined | Problem]:
-    """Examine these candidates, or say why a sample cannot be loaded."""
-    for item in samples.load(sample_ids):
-        yield item if isinstance(item, Problem) else examine(item, config, reader)
+    samples: Samples, config: AuditConfig, readers: Loaded[list[Reader]], sample_ids: Collection[str]
+) -> list[Examined | Problem]:
+    """Examine these candidates, with a reader if there is one, or say why a sample cannot be loaded."""
+    reader = readers.value[0] if readers.value else None
+    found = samples.load(sample_ids)
+    return [item if isinstance(item, Problem) else examine(item, config, reader) for item in found]
 
 
 def examine(sample: Sample, config: AuditConfig, reader: Reader | None = None) -> Examined:
@@ -152,12 +154,8 @@ def _order_faults(sample: Sample, frames: Sequence[ImageU8], gt: ImageU8 | None)
     sharpest = max(map(comparable_sharpness, frames))
     of_gt = comparable_sharpness(gt)
     if sharpest > of_gt:
-        faults.append(
-            (
-                "misordered",
-                f"{name}: a frame has sharpness {sharpest:.0f}, the ground truth {of_gt:.0f}",
-            )
-        )
+        found = f"a frame has sharpness {sharpest:.0f}, the ground truth {of_gt:.0f}"
+        faults.append(("misordered", f"{name}: {found}"))
     return faults
 
 

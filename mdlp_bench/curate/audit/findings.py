@@ -115,6 +115,13 @@ class Finding:
     sample_ids: tuple[str, ...] = ()
     splits: tuple[str, ...] = ()
 
+    @classmethod
+    def of(
+        cls, code: str, message: str, sample_ids: tuple[str, ...] = (), splits: tuple[str, ...] = ()
+    ) -> Finding:
+        """A finding of a check, as grave as the check says."""
+        return cls(code, CHECKS[code].severity, message, sample_ids, splits)
+
 
 class Audit(Frozen):
     """The result of `audit`.

@@ -143,8 +143,8 @@ class _Columns(NumberTable):
 
     # The options -----------------------------------------------------------------------------------------
 
-    def by_name(self) -> Ordered:
-        return Ordered(tuple(self.names), tuple(range(len(self.names))))
+    def by_name(self, note: str | None = None) -> Ordered:
+        return Ordered(tuple(self.names), tuple(range(len(self.names))), note)
 
     def by_number(self, number: int) -> Ordered:
         for i in self.rows():
@@ -262,10 +262,7 @@ class _Columns(NumberTable):
         keys = sorted(reading.keys)
         for (earlier, later), (left, right) in zip(pairwise(keys), pairwise(reading.order), strict=True):
             if earlier == later:
-                raise DataError(
-                    f"frames {printable(left)} and {printable(right)} carry the same number; rename or "
-                    "remove one, or choose the order with --order"
-                )
+                raise _same_number(left, right)
         whole = indexed and all(not tail and 0 <= value <= _INT32_MAX for value, tail in keys)
         indices = tuple(value for value, _ in keys) if whole else tuple(range(len(keys)))
         return Ordered(reading.order, indices, reading.note)
@@ -279,7 +276,7 @@ class _Columns(NumberTable):
     def _without_numbers(self) -> Ordered:
         named = next(n for n, found in zip(self.names, self.matches, strict=True) if not found)
         note = f"frame {printable(named)} has no number in its name, so the names give the order"
-        return Ordered(tuple(self.names), tuple(range(len(self.names))), f"{note}; --order FILE takes a list")
+        return self.by_name(f"{note}; --order FILE takes a list")
 
     def _same_numbers(self) -> Ordered:
         """No number tells the names apart: an error where they are equal, else the order of the names."""
@@ -288,12 +285,16 @@ class _Columns(NumberTable):
             for i in self.rows():
                 values = tuple(value_of(match.group()) for match in self.matches[i])
                 if (other := seen.setdefault(values, self.names[i])) != self.names[i]:
-                    raise DataError(
-                        f"frames {printable(other)} and {printable(self.names[i])} carry the same number; "
-                        "rename or remove one, or choose the order with --order"
-                    )
+                    raise _same_number(other, self.names[i])
         note = "the numbers in the names of the frames repeat, so they are in the order of their names"
-        return Ordered(tuple(self.names), tuple(range(len(self.names))), f"{note}; --order FILE takes a list")
+        return self.by_name(f"{note}; --order FILE takes a list")
+
+
+def _same_number(first: str, second: str) -> DataError:
+    return DataError(
+        f"frames {printable(first)} and {printable(second)} carry the same number; rename or remove one, or "
+        "choose the order with --order"
+    )
 
 
 def _places(path: Path) -> dict[str, int]:

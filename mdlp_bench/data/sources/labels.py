@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final, Generic, TypeVar
 
 from mdlp_bench import plate
-from mdlp_bench.data.samples import Problem
+from mdlp_bench.data.samples import Problem, ProblemCode
 from mdlp_bench.data.sources.names import printable, read_file, sample_id_of
 from mdlp_bench.data.sources.text_table import (
     IMAGE_NAMES,
@@ -157,8 +157,8 @@ class LabelLists:
         """The note about a sample that they give no text, where they are about its split."""
         if self.splits.isdisjoint({None, split}):
             return []
-        message = f"sample {sample_id}: no text in the label lists"
-        return [Problem("text-missing", message, sample_id, split, rejected=False)]
+        message = "no text in the label lists"
+        return [Problem.of_sample("text-missing", sample_id, split, message, rejected=False)]
 
 
 def _unread_lists(folder: Path) -> list[Problem]:
@@ -308,8 +308,8 @@ def check_text(
     """
     place = f"sample {sample_id}, {where}" if where else f"sample {sample_id}"
 
-    def note(code: str, message: str) -> list[Problem]:
-        return [Problem(code, f"{place}: {message}", sample_id, split, rejected=False)]  # type: ignore[arg-type]
+    def note(code: ProblemCode, message: str) -> list[Problem]:
+        return [Problem(code, f"{place}: {message}", sample_id, split, rejected=False)]
 
     if _INDICES.fullmatch(text.strip()):
         message = (

@@ -43,12 +43,11 @@ def open_lpblur(path: Path) -> FileSamples:
             gt = sharp_folder / partner if partner else None
             entries.append(FileEntry(sample_id, split, "lpblur", (blur_folder / name,), (0,), gt))
             if partner is None:
-                message = f"sample {sample_id}: no sharp image of this name"
-                problems.append(Problem("missing-gt", message, sample_id, split, rejected=False))
+                message = "no sharp image of this name"
+                problems.append(Problem.of_sample("missing-gt", sample_id, split, message, rejected=False))
         for stem in sharp:
             sample_id = sample_id_of(split, printable(stem))
-            message = f"sample {sample_id}: no blurred image of this name"
-            problems.append(Problem("no-frames", message, sample_id, split))
+            problems.append(Problem.of_sample("no-frames", sample_id, split, "no blurred image of this name"))
     labelled, notes = _label(path, modes, entries)
     return FileSamples(path.resolve().name, labelled, problems + notes, read_quarantine(path))
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from mdlp_bench.data.manifest import read_quarantine
 from mdlp_bench.data.samples import Problem
-from mdlp_bench.data.sources.base import FileEntry, FileSamples, RejectedError, order_note, stray_files
+from mdlp_bench.data.sources.base import FileEntry, FileSamples, RejectedError, stray_files
 from mdlp_bench.data.sources.frame_order import AUTO, OrderRule, order_frames
 from mdlp_bench.data.sources.labels import LabelKeys, LabelLists, LabelRow, check_text
 from mdlp_bench.data.sources.names import (
@@ -101,19 +101,19 @@ def _scan_split(split: str, folder: Path, order: OrderRule) -> tuple[dict[_Key, 
             frames, indices, notes = _frames(inputs / name, sample_id, split, order)
             gt, gt_notes = _ground_truth(gt_root / name, split) if name in gt_groups else (None, [])
         except RejectedError as error:
-            problems.append(Problem(error.code, f"sample {sample_id}: {error}", sample_id, split))
+            problems.append(Problem.of_sample(error.code, sample_id, split, str(error)))
             continue
         problems += notes + gt_notes
         if has_gt and gt is None:
-            message = f"sample {sample_id}: no ground truth in {printable(str(gt_root / name))}"
-            problems.append(Problem("missing-gt", message, sample_id, split, rejected=False))
+            message = f"no ground truth in {printable(str(gt_root / name))}"
+            problems.append(Problem.of_sample("missing-gt", sample_id, split, message, rejected=False))
         entries[_Key(split, group)] = FileEntry(
             sample_id, split, "mdlp", frames, indices, gt, track_id=f"{split}-{group}"
         )
     for name in sorted(gt_groups.difference(listing.folders), key=natural_key):
         sample_id = sample_id_of(split, printable(name))
-        message = f"sample {sample_id}: ground truth without a folder of frames in {printable(str(inputs))}"
-        problems.append(Problem("no-frames", message, sample_id, split))
+        message = f"ground truth without a folder of frames in {printable(str(inputs))}"
+        problems.append(Problem.of_sample("no-frames", sample_id, split, message))
     return entries, problems
 
 
@@ -129,7 +129,7 @@ def _frames(
         raise RejectedError("frame-order", str(error)) from error
     notes = stray_files(replace(listing, images=()), folder, split)
     if ordered.note is not None:
-        notes.append(order_note(sample_id, split, ordered.note))
+        notes.append(Problem.of_sample("order-unclear", sample_id, split, ordered.note, rejected=False))
     return tuple(folder / name for name in ordered.names), ordered.indices, notes
 
 

@@ -142,7 +142,8 @@ def _clock_fields(table: NumberTable, first: int) -> _ClockFields | None:
         if any(len(w) > 3 if not parts else len(w) != 2 or int(w) > 59 for w in wholes):
             break
         if not parts:
-            short_hour, long_hour = (any(map(odd, wholes)) for odd in (_is_short, _is_long))
+            short_hour = any(len(w) == 1 for w in wholes)
+            long_hour = any(len(w) > 2 or int(w) > 59 for w in wholes)
         parts.append([int(w) for w in wholes])
         stop += 1
         if any("." in d for d in digits):
@@ -207,14 +208,6 @@ def _halves(table: NumberTable, stop: int) -> list[str]:
     """`am` or `pm` behind a clock, by name; empty where neither stands there."""
     found = (_HALF.match(table.stems[i], table.matches[i][stop - 1].end()) for i in table.rows())
     return ["" if match is None else match[1].lower() for match in found]
-
-
-def _is_short(field: str) -> bool:
-    return len(field) == 1
-
-
-def _is_long(field: str) -> bool:
-    return len(field) > 2 or int(field) > 59
 
 
 def _start_of_day(seconds: Sequence[int], period: int, share: int = 4) -> int | None:
