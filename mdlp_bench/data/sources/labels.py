@@ -12,10 +12,11 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from mdlp_bench import plate
 from mdlp_bench.data.samples import Problem, ProblemCode
+from mdlp_bench.data.sources.base import FileEntry
 from mdlp_bench.data.sources.names import printable, read_file, sample_id_of
 from mdlp_bench.data.sources.text_table import (
     IMAGE_NAMES,
@@ -28,10 +29,13 @@ from mdlp_bench.data.sources.text_table import (
     read_lines,
 )
 from mdlp_bench.errors import DataError, PlateError
-from mdlp_bench.schema import TEXT_ORIGINS, TextOrigin
+from mdlp_bench.schema import DOMAINS, TEXT_ORIGINS, TextOrigin
 
 LABEL_FILES: Final = ("labels.csv", "labels.txt", "labels.tsv", "plate_info.txt")
 """Names of label lists; in any case, and `label` may stand for `labels`."""
+
+EXTRA_COLUMNS: Final = ("plate_id", "track_id", "text_origin", "domain", "source", "layout", "recipe")
+"""Columns of the sample that a list with a header may have beside key and text."""
 
 _KEY_NAMES: Final = (
     "group", "group_id", "track", "track_id", "name", *IMAGE_NAMES, "sample_id", "sample", "id", "image_id",
@@ -288,6 +292,46 @@ def origin_of(row: LabelRow) -> TextOrigin:
     """Where the text of a line comes from: its column `text_origin`, else a label."""
     given = row.extra.get("text_origin")
     return given if given in TEXT_ORIGINS else "label"
+
+
+def with_texts(
+    entries: Mapping[K, FileEntry], rows: Mapping[K, LabelRow], lists: LabelLists
+) -> tuple[dict[K, FileEntry], list[Problem]]:
+    """Give entries the texts and further columns of their lines.
+
+    Args:
+        entries: What may be labelled.
+        rows: The line of each that has one (see `LabelKeys.match`).
+        lists: The lists that the lines are of.
+
+    Returns:
+        The entries, and notes about odd and missing texts.
+    """
+    labelled = dict(entries)
+    problems: list[Problem] = []
+    for key, entry in entries.items():
+        row = rows.get(key)
+        if row is not None:
+            labelled[key], notes = _with_row(entry, row)
+        problems += notes if row is not None and row.text else lists.missing(entry.sample_id, entry.split)
+    return labelled, problems
+
+
+def _with_row(entry: FileEntry, row: LabelRow) -> tuple[FileEntry, list[Problem]]:
+    text, layout, problems = check_text(row.text, entry.sample_id, entry.split, row.where)
+    extra = {name: value for name in EXTRA_COLUMNS if (value := row.extra.get(name))}
+    for name, allowed in (("domain", DOMAINS), ("text_origin", TEXT_ORIGINS)):
+        if extra.get(name, allowed[0]) not in allowed:
+            message = f"{row.where}: {name} is {extra.pop(name)!r}, not one of {', '.join(allowed)}"
+            problems.append(Problem("label", message, entry.sample_id, entry.split, rejected=False))
+    given = row.extra.get("sample_id")
+    if given and given == sample_id_of(given):
+        extra["sample_id"] = given
+    elif given:
+        message = f"{row.where}: {given!r} cannot be a sample id (letters, digits, _ - . only)"
+        problems.append(Problem("label", message, entry.sample_id, entry.split, rejected=False))
+    values: dict[str, Any] = {"text": text, "text_origin": "label", "layout": layout} | extra
+    return replace(entry, **values), problems
 
 
 def check_text(

@@ -32,7 +32,7 @@ from mdlp_bench.data.manifest import read_quarantine
 from mdlp_bench.data.parquet import has_sample_columns, reading_parquet
 from mdlp_bench.data.samples import Problem
 from mdlp_bench.data.sources.base import LazySamples, RejectedError, image_of
-from mdlp_bench.data.sources.labels import check_text
+from mdlp_bench.data.sources.labels import EXTRA_COLUMNS, check_text
 from mdlp_bench.data.sources.names import natural_key, printable, read_file, sample_id_of
 from mdlp_bench.data.sources.text_table import (
     IMAGE_NAMES,
@@ -64,16 +64,7 @@ GT_COLUMNS: Final = (
 )  # fmt: skip
 TABLE_SUFFIXES: Final = (".csv", ".tsv", ".txt", ".parquet")
 _BLOCK: Final = 8192
-_OPTIONAL: Final = (
-    "plate_id",
-    "track_id",
-    "domain",
-    "source",
-    "text_origin",
-    "layout",
-    "recipe",
-    "degradation",
-)
+_OPTIONAL: Final = (*EXTRA_COLUMNS, "degradation")
 
 
 class Rows(Protocol):
