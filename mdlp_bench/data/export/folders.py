@@ -6,6 +6,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 from mdlp_bench.data.export.target import (
     Names,
