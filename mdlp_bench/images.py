@@ -36,7 +36,7 @@ _EXIF_MARKS: Final = (b"Exif\0\0", b"eXIf", b"EXIF", b"Raw profile type", b"tiff
 _RAW_APP1: Final = "Raw profile type APP1"
 """How older versions of ImageMagick store EXIF in a PNG."""
 
-# Crops have hundreds of pixels a side, scenes thousands; a larger header is an attack or a mistake.
+# Crops have hundreds of pixels per side, scenes thousands; a larger header is an attack or a mistake.
 MAX_PIXELS: Final = 64_000_000
 
 LUMA: Final = np.array([0.299, 0.587, 0.114], np.float32)
@@ -47,8 +47,8 @@ def decode(content: bytes, name: str) -> ImageU8:
     """Decode one image as uint8 RGB [H, W, 3].
 
     JPEG, PNG, BMP and WebP are read. Grey images become three equal channels, a fully opaque alpha channel is
-    dropped, EXIF rotation is applied. All else that would need a guess is
-    refused, and what a header claims is checked before anything is decoded.
+    dropped, EXIF rotation is applied. Everything that would need a guess is refused, and what a header claims
+    is checked before anything is decoded.
 
     Args:
         content: The encoded bytes.
@@ -83,7 +83,7 @@ def check_rgb(image: object, name: str = "") -> None:
     """Refuse what is not a uint8 RGB image [H, W, 3] with pixels in it.
 
     Args:
-        image: What is to be an image.
+        image: What to check.
         name: What to call it in the error; left out when empty.
 
     Raises:
@@ -163,7 +163,7 @@ def _check_container(content: bytes, name: str) -> None:
 
 
 def _jpeg_size(content: bytes, name: str) -> tuple[int, int]:
-    """Width and height from the frame header; the picture must end, whatever lies behind its end."""
+    """Width and height from the frame header; the picture must end, whatever follows its end."""
     position = 2
     size: tuple[int, int] | None = None
     while position + 9 < len(content) and content[position] == 0xFF:

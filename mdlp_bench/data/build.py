@@ -264,7 +264,7 @@ class _KnownIds:
 
 @dataclass(slots=True)
 class _Totals:
-    """The totals for a manifest; they take some forty bytes per row."""
+    """The totals for a manifest; they take about forty bytes per row."""
 
     shards: list[Shard] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)

@@ -80,7 +80,7 @@ class Inspection(Frozen):
 
 
 class _Tally:
-    """Counts of one split; memory does not grow with the number of samples but for the plate ids."""
+    """Counts of one split; memory does not grow with the number of samples, except for the plate ids."""
 
     def __init__(self) -> None:
         self.samples = self.with_gt = self.with_text = 0

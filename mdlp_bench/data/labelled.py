@@ -168,7 +168,7 @@ def with_labels(samples: Samples, path: Path) -> LabelledSamples:
 def without_unreadable(samples: ParquetSamples) -> Samples:
     """Leave out texts such as `#####`, which earlier versions wrote into Parquet; each is a note."""
     table = samples.texts()
-    # Ordinary plates need no second look; most of a set are such.
+    # Ordinary plates, most of a set, need no second look.
     ordinary = pc.match_substring_regex(table.column("text"), _ORDINARY)
     four = pc.match_substring(table.column("text"), "XXXX")
     odd = table.filter(pc.fill_null(pc.or_(pc.invert(ordinary), four), False))

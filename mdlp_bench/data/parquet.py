@@ -49,7 +49,7 @@ _CACHED_BYTES = 256_000_000
 
 @dataclass(frozen=True, slots=True)
 class _File:
-    """One Parquet file, the columns it has, and where its rows stand in the whole."""
+    """One Parquet file, the columns it has, and the place of its rows in the data set."""
 
     path: Path
     columns: tuple[str, ...]
@@ -343,7 +343,7 @@ class _Places:
         self._sorted: tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64]] | None = None
 
     def of(self, wanted: Collection[str]) -> npt.NDArray[np.int64]:
-        """The positions, ascending, at which these ids stand (more than one where an id is repeated)."""
+        """The positions of these ids, ascending; an id that is repeated has several."""
         if self._sorted is None:
             hashes = hash_strings(self._ids)
             order = np.argsort(hashes, kind="stable")

@@ -224,7 +224,7 @@ class Samples(ABC):
     def __getitem__(self, index: SupportsIndex | slice) -> Sample | Samples:
         if isinstance(index, slice):
             if index.step is not None and index.step < 0:
-                raise DataError(f"{self.name}: samples keep their order; take a slice with a positive step")
+                raise DataError(f"{self.name}: samples keep their order; use a slice with a positive step")
             return self.select(sample_ids=self.sample_ids[index])
         position, count = operator.index(index), len(self)
         if not -count <= position < count:

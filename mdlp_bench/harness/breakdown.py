@@ -61,7 +61,7 @@ BY: Final = MappingProxyType(
         "position": "position of the character",
     }
 )
-"""What scores can be broken down by, and how tables call it."""
+"""What scores can be broken down by, and what tables call it."""
 
 
 def height_class(height: int) -> str:

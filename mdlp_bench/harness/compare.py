@@ -54,10 +54,10 @@ class RunComparison:
     """Runs side by side.
 
     Attributes:
-        names: How the runs are called: the method's name, and the folder's where two share it.
+        names: What the runs are called: the method's name, with the folder's where two share it.
         runs: The runs, in the order given.
         bootstrap: Resamples of the plates.
-        ranking: Places of the runs that are no oracles; None when there is none.
+        ranking: Places of the runs that are not oracles; None when there is none.
         chance: By text metric, what the texts of other plates would get (see `metrics.text.chance_scores`).
         agreement: For each reader but the first, Kendall's tau between the orders of the methods by its NED
             and by the first reader's, with the interval over plates.

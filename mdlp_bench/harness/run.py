@@ -135,8 +135,8 @@ class PredictionsRecord(_Record):
     def identity(self) -> dict[str, Any]:
         """What must be equal for a folder to be resumed: all that the stored pictures depend on.
 
-        Finished predictions stay those of their method when the software moves on; unfinished ones do not go
-        on with other software.
+        Finished predictions stay those of their method when the software moves on; unfinished ones do not
+        continue with other software.
         """
         kept = ("method", "dataset", "seed", "batch_size", "shard_size", "precision", "numerics")
         found = {name: self.model_dump(mode="json", include={name})[name] for name in kept}

@@ -37,7 +37,7 @@ _COST_UNITS: Final = {"ms_per_image": 1.0, "parameters": 1e6, "macs": 1e9, "peak
 _LPIPS: Final = ("lpips", "lpips_squeeze", "lpips_vgg")
 _FROM_WEIGHTS: Final = (*_LPIPS, "fid", "kid")
 _NOTES: Final = {"ground-truth": "ceiling", "input": "floor"}
-# Names of files and addresses help whoever scored, but not whoever reads the table.
+# Names of files and addresses help the person who scored, not the reader of the table.
 _LOCAL: Final = re.compile(r"https?://|(?:^|[\s(])(?:~|[A-Za-z]:)?[/\\]\w")
 _NO_WEIGHTS: Final = "not computed: the network's weights were not at hand when the run was scored"
 
@@ -52,7 +52,8 @@ class TableOptions:
         sort: The column by which rows are sorted, best first; `given` for the order of the runs, None for the
             ranking.
         intervals: How confidence intervals are shown.
-        decimals: Digits behind the point: one number for every column, or by column; others keep their own.
+        decimals: Digits after the decimal point: one number for all columns, or by column; the others keep
+            their own.
         bounds: Whether ceiling, floor (ground truth and degraded input) and chance are shown.
         published: Rows quoted from papers, shown apart and never ranked (`published.published_rows`); their
             cells of other columns are left out.
@@ -221,7 +222,7 @@ def _seeds_note(run: Run) -> str:
 
 
 def _public(reason: str | None) -> str | None:
-    """A reason without the paths and addresses of whoever scored."""
+    """A reason without the paths and addresses of the person who scored."""
     return _NO_WEIGHTS if reason and _LOCAL.search(reason) else reason
 
 

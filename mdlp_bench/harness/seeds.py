@@ -24,7 +24,7 @@ def combine_seeds(runs: Sequence[Run], out: Path) -> Run:
     `seed_agreement` says in which samples all seeds are read as the same text.
 
     Args:
-        runs: Of one method on one data set, scored alike, one per seed.
+        runs: The runs of one method on one data set, scored in the same way, one per seed.
         out: The run folder.
 
     Raises:
@@ -39,7 +39,9 @@ def combine_seeds(runs: Sequence[Run], out: Path) -> Run:
     first = records[0]
     for run in runs[1:]:
         if run.record.method != first.method or run.record.comparable != first.comparable:
-            raise RunError(f"{run.folder} and {runs[0].folder}: not two seeds of one method, scored alike")
+            raise RunError(
+                f"{run.folder} and {runs[0].folder}: not two seeds of one method, scored in the same way"
+            )
     tables = [run.per_sample() for run in runs]
     if any(table["sample_id"] != tables[0]["sample_id"] for table in tables):
         raise RunError(f"{runs[0].folder}: its samples are not those of its other seeds; score them again")

@@ -35,7 +35,7 @@ class MetricInfo:
             or without one a value that no usable output reaches. None for metrics of sets and costs.
         best: The value of a perfect output; None where there is none.
         unit: Unit, or an empty string.
-        decimals: Digits behind the point in tables.
+        decimals: Digits after the decimal point in tables.
         level: `sample` (one value per image, averaged) or `set` (one value per test set).
         source: Paper or definition.
         is_share: Whether a sample's value is a share of something, within [0, 1].
@@ -217,7 +217,7 @@ def metric(
         title: Heading in tables; default `name`.
         best: The value of a perfect output, where there is one.
         unit: Unit, e.g. `dB`.
-        decimals: Digits behind the point in tables.
+        decimals: Digits after the decimal point in tables.
         source: Paper or definition.
 
     Returns:

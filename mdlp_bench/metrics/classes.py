@@ -283,7 +283,7 @@ class _ReaderDistance(_Distance):
     def _features(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         found = self.reader.features([to_working_size(image) for image in images])
         if found is None:
-            raise DataError("the reader gives no features; take another one, e.g. crnn")
+            raise DataError("the reader gives no features; use another one, e.g. crnn")
         return found
 
 

@@ -118,13 +118,13 @@ MDLP_V2: Final = Protocol(
     text=TextRules(cer_cap=2.0, failed="worst"),
     bootstrap=BootstrapRules(shares="clopper-pearson", correction="cr2"),
 )
-"""As the first, but: failed samples get the worst values, shares exact limits, unequal plates CR2."""
+"""As the first, but failed samples get the worst values, shares get exact limits and plates CR2."""
 
 PROTOCOLS: Final = MappingProxyType({protocol.id: protocol for protocol in (MDLP_V1, MDLP_V2)})
 """All protocols by id. They share their image rules; `WORKING_SIZE` and the metrics' constants are theirs."""
 
 CURRENT: Final = MDLP_V1
-"""The protocol of new runs where nothing else is asked for."""
+"""The protocol of new runs unless another one is asked for."""
 
 WORKING_SIZE: Final = (CURRENT.resize.height, CURRENT.resize.width)
 """Height and width at which images are compared."""
@@ -144,7 +144,7 @@ def protocol_named(name: str) -> Protocol:
 def to_working_size(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Bring one RGB image, uint8 [H, W, 3], to the working size by the rule of `ResizeRules`.
 
-    The aspect ratio is not kept (the field stretches plates). An image that has the size already is
+    The aspect ratio is not kept (the field stretches plates). An image that already has the size is
     returned as it is.
 
     Returns:

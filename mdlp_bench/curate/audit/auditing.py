@@ -61,7 +61,7 @@ def audit(
         samples: Any samples; all splits of a data set, or leaks between them cannot be seen.
         config: Thresholds.
         reader: Name or path of a reader (see `load_reader`) that labels are compared with.
-        engine: Where; the result does not depend on it.
+        engine: Where the work is done; the result does not depend on it.
 
     Raises:
         DataError: There are no samples, or the data set as a whole cannot be read.

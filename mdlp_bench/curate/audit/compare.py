@@ -101,7 +101,7 @@ class Columns:
 
 
 def compare(columns: Columns, config: AuditConfig) -> Iterator[Finding]:
-    """Every finding that takes more than one sample to see."""
+    """Every finding that needs more than one sample."""
     yield from shared_identities(columns)
     exact = exact_duplicates(columns)
     for members in exact:

@@ -95,7 +95,7 @@ def examine(sample: Sample, config: AuditConfig, reader: Reader | None = None) -
         faults.append(("gt-worse", f"sample {sample_id}: {same}"))
     layout = sample.layout
     if text and not plate.is_valid(text) and (layout is None or layout in plate.LAYOUTS):
-        faults.append(("label-grammar", f"sample {sample_id}: {text!r} is no plate of the grammar"))
+        faults.append(("label-grammar", f"sample {sample_id}: {text!r} is not a plate of any grammar"))
     if reader is not None and text and gt is not None:
         faults += _reading_faults(sample_id, text, gt, frames, reader, config)
     largest = gt if gt is not None else max(frames, key=lambda f: f.shape[0] * f.shape[1], default=None)

@@ -44,7 +44,7 @@ def ground_truth_scores(frames: Sequence[Measured], config: PairingConfig) -> li
     Frames of the last `late_share` of the track (at least one frame, and none of the first `n_frames`) score
     the weighted mean of: height over the greatest height among them; square root of Tenengrad over the
     greatest among them; reading confidence, when there is a reader. The root makes the sharpness a gradient
-    magnitude, so that height and sharpness fall off alike.
+    magnitude, so that height and sharpness fall off in the same way.
     """
     late = [p for p in range(first_late(len(frames), config), len(frames)) if frames[p].measures is not None]
     tallest = max((frames[p].height for p in late), default=0)

@@ -56,13 +56,13 @@ def pair(
         tracks: Folder or table (see `mdlp_bench.curate.tracks`).
         out: Folder to write; must be new, empty or an unfinished build of the same tracks.
         config: Thresholds.
-        readers: Names or paths of readers (see `load_reader`); their vote is the text where no label is.
+        readers: Names or paths of readers (see `load_reader`); they vote on the text where there is no label.
         order: How the names of frames are read (see `open_tracks`).
         labels: A label list whose texts count (see `open_tracks`).
-        limit: Only the first tracks, this many.
+        limit: Use only this many tracks, the first ones.
         name: Name of the data set (default: that of the tracks).
         version: Version of the data set.
-        engine: Where; the bytes do not depend on it.
+        engine: Where the work is done; the bytes do not depend on it.
 
     Returns:
         The report.

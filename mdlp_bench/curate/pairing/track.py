@@ -172,7 +172,7 @@ class _TrackPairing:
         label = self.track.text
         if label is not None:
             if not plate.is_valid(label):
-                self._note("text-grammar", f"label {label!r} is no plate")
+                self._note("text-grammar", f"label {label!r} is not a plate")
             if self.consensus and self.consensus.text != label and self._sure(self.consensus):
                 agreed = f"{self.consensus.text} ({self.consensus.confidence:.2f})"
                 self._note("label-disagrees", f"labelled {label}, the readers agree on {agreed}")
@@ -183,7 +183,7 @@ class _TrackPairing:
             confidence = f"{self.consensus.confidence:.2f}; {self.config.min_text_confidence:g} is needed"
             return None, None, f"the readers agree on {self.consensus.text!r} with confidence {confidence}"
         if not plate.is_valid(self.consensus.text):
-            return None, None, f"the readers agree on {self.consensus.text!r}, which is no plate"
+            return None, None, f"the readers agree on {self.consensus.text!r}, which is not a plate"
         return self.consensus.text, "reader", None
 
     def _sure(self, consensus: Consensus) -> bool:

@@ -30,7 +30,7 @@ class ResplitSamples(Samples):
 
     @property
     def fingerprint(self) -> str:
-        """See `Samples`; the split is no part of it."""
+        """See `Samples`; the split is not part of it."""
         return self._chosen.fingerprint
 
     @property

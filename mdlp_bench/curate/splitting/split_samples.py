@@ -51,7 +51,8 @@ def split_dataset(
         engine: Where shards are written; the bytes do not depend on it.
 
     Raises:
-        DataError: The ratios are no shares, a column cannot be split by, or as in `write_parquet`.
+        DataError: The ratios are not shares of a whole, a column cannot be split by, or as in
+            `write_parquet`.
         MdlpBenchError: The folder cannot be written.
     """
     rule = rule or SplitRule()

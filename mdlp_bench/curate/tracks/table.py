@@ -171,7 +171,7 @@ def _table_track(rows: Sequence[Mapping[str, Any]], track_id: str, base: Path) -
     for row in rows:
         index = _number(row["frame_index"], "frame_index")
         if index != int(index) or not 0 <= index < 2**31:
-            raise DataError(f"frame_index {row['frame_index']!r} is no frame number")
+            raise DataError(f"frame_index {row['frame_index']!r} is not a frame number")
         if int(index) in by_index:
             raise RejectedError(
                 "frame-order", f"frame {int(index)} occurs twice, so the order is unknown; number the frames"

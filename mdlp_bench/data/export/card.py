@@ -80,7 +80,7 @@ def hub_split(split: str) -> str:
 
 
 def size_category(samples: int) -> str:
-    """The hub's class of sizes for so many samples, e.g. `10K<n<100K`."""
+    """The hub's class of sizes for a number of samples, e.g. `10K<n<100K`."""
     return next((name for limit, name in _SIZES if samples < limit), "1B<n<10B")
 
 

@@ -42,7 +42,7 @@ def export_identity(layout: str, samples: Samples, **options: Any) -> dict[str, 
 
 
 class Names:
-    """Gives everything a distinct name, also where a file system does not tell `A` from `a`.
+    """Gives everything a distinct name, even on file systems that do not tell `A` from `a`.
 
     Names of Windows' devices (`con`, `aux`) are not given.
 

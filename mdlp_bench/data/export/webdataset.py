@@ -22,8 +22,8 @@ def export_webdataset(samples: Samples, out: Path) -> int:
     """Write `<split>-<number>.tar` with `<key>.frame<n>.<ext>`, `<key>.gt.<ext>` and `<key>.json` per sample.
 
     The key is the sample id without dots (a dot would end the key). Where two ids would share one, also where
-    case does not count, the later gets some digits of a hash behind it: `renamed.csv` lists these, and every
-    `.json` has the sample id. Times and owners are zero, so equal samples give equal tars.
+    case does not count, the later one gets a few digits of a hash appended: `renamed.csv` lists these, and
+    every `.json` has the sample id. Times and owners are zero, so equal samples give equal tars.
 
     Args:
         samples: Any samples.

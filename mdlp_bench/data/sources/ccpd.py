@@ -283,7 +283,7 @@ def _unused(lists: Mapping[str, _Listed], used: Collection[str]) -> list[Problem
     if not missing:
         return []
     name, listed = missing[0]
-    message = f"{listed.where}: {printable(name)} is no scene here, and so are {len(missing):,} lines in all"
+    message = f"{listed.where}: {printable(name)} names no scene here; {len(missing):,} lines do so in all"
     return [Problem("split-list", message, rejected=False)]
 
 

@@ -1,10 +1,11 @@
 """The order of the frames of a folder, from their names: one rule for every source.
 
 A name holds numbers (`frame_012_conf87` holds 12 and 87; 58.125 is one number). Numbers that are the same in
-every name say nothing. Of the others the one that counts is, in this order: the one that a word names as a
-counter (`frame`, `img`), a clock time, the one whose values form a run (1, 2, 3), the one with leading zeros,
-one with even steps (10, 20, 30), the first. A number that a word names as something else (`conf`, `x`) never
-counts. Where another number or reading gives another order, the result carries a note; `--order` chooses.
+every name say nothing. Among the others, the first of these decides: the number that a word names as a
+counter (`frame`, `img`), a clock time, the number whose values form a run (1, 2, 3), the number with leading
+zeros, a number with even steps (10, 20, 30), the first number. A number that a word names as something else
+(`conf`, `x`) never decides. Where another number gives another order, the result carries a note; `--order`
+chooses.
 """
 
 from __future__ import annotations
@@ -117,7 +118,7 @@ def _plain(names: Sequence[str]) -> Ordered | None:
     if len(numbers) < len(names) or any(len(digits) in (6, 9) or len(digits) > 9 for _, digits, _ in found):
         return None
     indices = sorted(numbers)
-    # So may four, in an hour around midnight.
+    # So may four digits, within an hour of midnight.
     if indices[0] < 100 and 2300 <= indices[-1] < 2400 and {len(digits) for _, digits, _ in found} == {4}:
         return None
     return Ordered(tuple(numbers[index] for index in indices), tuple(indices))
@@ -228,7 +229,7 @@ class _Columns(NumberTable):
         """Whether numbers with a point are two numbers (1.9, 1.10); None where that makes no difference."""
         tails = {p: {d.partition(".")[2] for d in self.digits(p)} for p in positions}
         unequal = [found for found in tails.values() if len(set(map(len, found))) > 1]
-        # Who writes 1.10 as a decimal also writes 1.90.
+        # Whoever writes 1.10 as a decimal also writes 1.90.
         return any(tail.endswith("0") for found in unequal for tail in found) if unequal else None
 
     def _varying(self) -> list[int]:

@@ -184,7 +184,7 @@ def _files_in(folder: Path) -> list[Path]:
 
 
 def _is_turned(rows: Sequence[LabelRow]) -> bool:
-    """Whether the texts stand in front of the names."""
+    """Whether the texts come before the names."""
     fronts = all(plate.grammar_of(row.key) is not None for row in rows)
     return bool(rows) and fronts and not any(plate.grammar_of(row.text) is not None for row in rows)
 
@@ -195,9 +195,9 @@ K = TypeVar("K", bound=Hashable)
 class LabelKeys(Generic[K]):
     """Finds what the lines of label lists mean.
 
-    A key may be a name or a path from any machine; what stands in it in front of a name counts where it is a
+    A key may be a name or a path from any machine; the part of a path before the name counts where it is a
     split. A name that fits exactly counts more than one that differs in case, in Unicode's normal form, or in
-    zeros in front of a number, which Excel takes away.
+    leading zeros, which Excel removes.
 
     Args:
         rows: Lines, each with the split that its list is about (None: all).
@@ -213,12 +213,12 @@ class LabelKeys(Generic[K]):
         self._like: dict[tuple[int, str], list[tuple[str | None, K]]] = defaultdict(list)
 
     def add(self, thing: K, *names: str, parts: Iterable[str] = (), split: str | None = None) -> None:
-        """Take in something that may be labelled.
+        """Add something that may be labelled.
 
         Args:
-            thing: What the lines are to give a text.
-            names: Its names, those that count most first.
-            parts: Names of things in it, which count least and all alike.
+            thing: What may get a text.
+            names: Its names, the ones that count most first.
+            parts: Names of things in it, which count least, and all equally.
             split: Its split.
         """
         self._kinds = max(self._kinds, len(names) + 1)
@@ -347,7 +347,7 @@ def check_text(
 
     Returns:
         The normalised text, the layout when the text leaves only one, and a note. The text is None when it is
-        empty, unreadable (`#####`) or a vector of indices. A text that is no plate is kept: a label may be
+        empty, unreadable (`#####`) or a vector of indices. A text that is not a plate is kept: a label may be
         right and the grammar incomplete.
     """
     place = f"sample {sample_id}, {where}" if where else f"sample {sample_id}"

@@ -87,7 +87,7 @@ class Rows(Protocol):
 
     @property
     def problems(self) -> Sequence[Problem]:
-        """What is wrong with lines that are no rows."""
+        """What is wrong with lines that are not rows."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,7 +60,7 @@ HanFace = Literal["han_medium", "han_bold", "han_plate", "han_plate_low"]
 """Faces for Chinese glyphs: two weights of one sans-serif, and the provinces as plates have them.
 
 The latter are drawn in `han_strokes.py`, in full height and a little smaller than the letters; they take the
-glyphs that are no provinces from `han_medium`.
+glyphs that are not provinces from `han_medium`.
 """
 
 LATIN_FACES: Final[tuple[LatinFace, ...]] = get_args(LatinFace)
@@ -73,7 +73,7 @@ NOMINAL_STROKE: Final = 8.5
 """Stroke width of digits and letters, in millimetres, before `style.stroke` changes it."""
 
 LATIN: Final = frozenset(DIGITS + LETTERS + "IO")
-"""Digits and letters; the I and the O stand on Latin plates only."""
+"""Digits and letters; the I and the O occur on Latin plates only."""
 
 _PAD: Final = 4 * SCALE
 _QUANTUM: Final = 16.0  # steps of the stored distance per millimetre

@@ -1,4 +1,4 @@
-"""Linear blurs: an operator for each kernel family."""
+"""Linear blurs: one operator per kernel family."""
 
 from __future__ import annotations
 
