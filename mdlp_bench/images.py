@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import io
 import struct
-from typing import Final, Literal
+from typing import Final, Literal, TypeVar
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from mdlp_bench.errors import DataError
+
+_Pixel = TypeVar("_Pixel", np.uint8, np.float32)
 
 ImageU8 = npt.NDArray[np.uint8]
 """uint8 RGB [H, W, 3]; batches are [B, H, W, 3], frames [B, N, H, W, 3]."""
@@ -96,6 +98,27 @@ def check_rgb(image: object, name: str = "") -> None:
     else:
         found = type(image).__name__
     raise DataError(f"{name and f'{name}: '}expected a uint8 [H, W, 3] image, got {found}")
+
+
+def stretched(
+    image: npt.NDArray[_Pixel], size: tuple[int, int], grow: int = cv2.INTER_CUBIC
+) -> npt.NDArray[_Pixel]:
+    """Bring an image [H, W] or [H, W, 3] to a height and width by the rule of the protocol.
+
+    Axes that shrink are averaged over areas first; then axes that grow are interpolated.
+
+    Args:
+        image: The image; one that already has the size is returned as it is.
+        size: Height and width.
+        grow: OpenCV's interpolation of axes that grow.
+    """
+    height, width = size
+    smaller = (min(image.shape[0], height), min(image.shape[1], width))
+    if smaller != image.shape[:2]:
+        image = np.asarray(cv2.resize(image, smaller[::-1], interpolation=cv2.INTER_AREA), image.dtype)
+    if smaller != (height, width):
+        image = np.asarray(cv2.resize(image, (width, height), interpolation=grow), image.dtype)
+    return image
 
 
 def encode(image: ImageU8, kind: Literal["png", "jpg", "webp"] = "png", quality: int = 95) -> bytes:

@@ -6,14 +6,13 @@ import json
 from types import MappingProxyType
 from typing import Final, Literal
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from mdlp_bench.errors import ProtocolError, no_such
 from mdlp_bench.files import sha256_bytes
 from mdlp_bench.frozen import Frozen
-from mdlp_bench.images import check_rgb
+from mdlp_bench.images import check_rgb, stretched
 
 LpipsNet = Literal["alex", "squeeze", "vgg"]
 
@@ -154,10 +153,4 @@ def to_working_size(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         DataError: Not uint8, not [H, W, 3], or empty.
     """
     check_rgb(image)
-    height, width = WORKING_SIZE
-    smaller = (min(image.shape[1], width), min(image.shape[0], height))
-    if smaller != (image.shape[1], image.shape[0]):
-        image = np.asarray(cv2.resize(image, smaller, interpolation=cv2.INTER_AREA), np.uint8)
-    if image.shape[:2] != WORKING_SIZE:
-        image = np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_CUBIC), np.uint8)
-    return image
+    return stretched(image, WORKING_SIZE)

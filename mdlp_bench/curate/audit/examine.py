@@ -17,7 +17,7 @@ from mdlp_bench.data.samples import Problem, Samples
 from mdlp_bench.engine import Loaded
 from mdlp_bench.errors import DataError
 from mdlp_bench.files import sha256_bytes
-from mdlp_bench.images import ImageU8, decode
+from mdlp_bench.images import ImageU8, decode, stretched
 from mdlp_bench.metrics.protocol import WORKING_SIZE
 from mdlp_bench.quality.measures import tenengrad, unsteady
 from mdlp_bench.quality.statistics import luminance
@@ -118,11 +118,7 @@ def examine(sample: Sample, config: AuditConfig, reader: Reader | None = None) -
 
 def comparable_sharpness(image: ImageU8) -> float:
     """Tenengrad at the working size after a Gaussian of 1.5 px, so that noise does not pass for detail."""
-    luma = luminance(image)
-    height, width = WORKING_SIZE
-    smaller = (min(luma.shape[1], width), min(luma.shape[0], height))
-    luma = np.asarray(cv2.resize(luma, smaller, interpolation=cv2.INTER_AREA), np.float32)
-    luma = np.asarray(cv2.resize(luma, (width, height), interpolation=cv2.INTER_CUBIC), np.float32)
+    luma = stretched(luminance(image), WORKING_SIZE)
     return tenengrad(np.asarray(cv2.GaussianBlur(luma, (0, 0), _SMOOTHING), np.float32))
 
 
