@@ -114,17 +114,6 @@ def glyph_mask(
 
 
 @cache
-def has_glyph(character: str, face: LatinFace | HanFace) -> bool:
-    """Whether the face draws this character (and not an empty box in its place)."""
-    if face in DRAWN_FACES:
-        return character in LATIN
-    if face in DRAWN_HAN_FACES:
-        return has_glyph(character, "han_medium")
-    drawn, missing = _ink(face, character), _ink(face, "\uffff")
-    return drawn.shape != missing.shape or bool((drawn != missing).any())
-
-
-@cache
 def _font(face: str) -> ImageFont.FreeTypeFont:
     with as_file(files("mdlp_bench.synth.render") / "assets" / f"{face}.ttf") as path:
         return ImageFont.truetype(str(path), 90 * SCALE * _FINE)
