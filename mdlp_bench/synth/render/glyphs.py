@@ -139,7 +139,7 @@ def _fitted(character: str, face: LatinFace | HanFace, flag_on_one: bool, size: 
     if face in DRAWN_FACES:
         if character == "1" and flag_on_one:
             return _flagged_one(scale, size)
-        return stroke_glyph(character, NOMINAL_STROKE, scale, forms=_FORMS[cast(LatinFace, face)], size=size)
+        return stroke_glyph(character, NOMINAL_STROKE, scale, forms=_FORMS[face], size=size)
     if character in LATIN:
         latin = cast(LatinFace, face)
         grow_x, grow_y = _equalisation(latin)
