@@ -50,6 +50,7 @@ class World:
             "CCPD2019": _ccpd,
             "TRACKS": _tracks,
             "LRLPR": _lrlpr,
+            "UFPR": _ufpr,
             "parts": self._parts,
             "out": self._bench,
             "demo": self._bench,
@@ -116,6 +117,18 @@ def _tracks(path: Path) -> None:
             small = cv2.resize(crop, (2 * height, height), interpolation=cv2.INTER_AREA)
             (path / name / f"img_{number}.png").write_bytes(encode(np.asarray(small, np.uint8)))
     _write(path / "labels.csv", "\n".join(labels) + "\n")
+
+
+def _ufpr(path: Path) -> None:
+    """Two tracks in the layout of UFPR-SR-Plates."""
+    for sample in render_samples(9, 2, layouts=dict.fromkeys(LATIN_LAYOUTS, 1.0), size=(56, 112)):
+        folder = path / f"plate-{sample.index:06d}"
+        folder.mkdir(parents=True)
+        for number in range(1, 6):
+            small = cv2.resize(sample.image, (40 + number, 20), interpolation=cv2.INTER_AREA)
+            (folder / f"lr-{number:03d}.png").write_bytes(encode(np.asarray(small, np.uint8)))
+            (folder / f"hr-{number:03d}.png").write_bytes(encode(sample.image))
+        _write(folder / f"plate-{sample.index:06d}_{sample.text}.txt", sample.text)
 
 
 def _lrlpr(path: Path) -> None:
