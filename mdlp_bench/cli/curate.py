@@ -253,6 +253,8 @@ def audit_data(
     else:
         _print_audit(found)
         tell_readers(texts_read(texts), sum(text is not None for text in texts))
+    if html is not None:
+        typer.echo(f"report: {html}", err=as_json)
     if fix:
         typer.echo(f"{counted(len(listed), 'sample')} put on the quarantine list of {folder}", err=as_json)
     if found.leaks:

@@ -138,6 +138,8 @@ WRONG = [
     ("predict none.py:restore DATA -o out", "none.py: no such file"),
     ("score preds DAT -o out", "DAT: no such file or folder"),
     ("score preds DATA --reader my.py -o out", "my.py: say what in it is meant"),
+    ("plot out/runs/a --kind ned-coat", "no plot 'ned-coat' (did you mean 'ned-cost'?)"),
+    ("compare out/runs/a --intervals smal", "(did you mean 'small'?)"),
     ("compare out/run", "out/run: no such folder"),
     ("leaderboard add none.zip DATA", "none.zip: no such file; name the zip"),
 ]

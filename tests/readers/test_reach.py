@@ -75,6 +75,6 @@ def test_inspect_and_audit_say_which_readers_can_read_a_set(shared_dir: Path) ->
     data = str(shared_dir / "real" / "lrlpr")
     for command in (["data", "inspect", data], ["data", "audit", data]):
         shown = CliRunner().invoke(app, command)
-        assert "texts that readers can know: all by crnn-latin, crnn-latin-grammar" in shown.output
+        assert "texts within the alphabets of readers: all by crnn-latin, crnn-latin-grammar" in shown.output
         parsed = json.loads(CliRunner().invoke(app, [*command, "--json"]).stdout)
         assert parsed["texts_read"]["crnn-latin"] == 1 and parsed["texts_read"]["clpr"] == 0

@@ -15,6 +15,7 @@ from mdlp_bench.curate.tracks.folder import open_folder
 from mdlp_bench.curate.tracks.labelled import with_labels
 from mdlp_bench.curate.tracks.table import open_table
 from mdlp_bench.curate.tracks.track import BadTrack, FrameRef, Track, TrackSet
+from mdlp_bench.data.sources import mdlp
 from mdlp_bench.data.sources.frame_order import AUTO, OrderRule
 from mdlp_bench.data.sources.names import printable
 from mdlp_bench.data.sources.table import TABLE_SUFFIXES
@@ -33,9 +34,15 @@ def open_tracks(path: Path, order: str | None = None, labels: Path | None = None
         labels: A label list (track,text) whose texts replace those beside the tracks.
 
     Raises:
-        DataError: There are none, the folder, table or list cannot be read, or no line fits a track.
+        DataError: There are none, the folder, table or list cannot be read, no line fits a track, or the
+            folder is a data set in the layout of MDLP.
     """
     if path.is_dir():
+        if mdlp.recognise(path):
+            raise DataError(
+                f"{printable(str(path))}: frames and ground truths are paired already (the official layout "
+                "of MDLP); `data split` and `data audit` take it as it is"
+            )
         tracks = open_folder(path, AUTO if order is None else OrderRule.parse(order))
     elif path.is_file() and path.suffix.lower() in TABLE_SUFFIXES:
         if order is not None:

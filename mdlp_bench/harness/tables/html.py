@@ -9,7 +9,9 @@ from mdlp_bench.harness.tables.table import CellText, Column, RowText, ScoreTabl
 _STYLE = """
 :root { color-scheme: light dark; font-family: system-ui, sans-serif; line-height: 1.4; }
 body { margin: 1.5rem; }
-.scroll { overflow-x: auto; }
+.scroll { overflow-x: auto; --edge: color-mix(in srgb, CanvasText 30%, transparent);
+  background: linear-gradient(to left, Canvas 40%, transparent) 100% / 2rem 100% no-repeat local,
+    linear-gradient(to left, var(--edge), transparent) 100% / .7rem 100% no-repeat; }
 caption span { display: block; position: sticky; left: 0; max-width: calc(100vw - 3rem); width: max-content; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 caption { text-align: left; padding-bottom: .5rem; }

@@ -80,7 +80,7 @@ class Faults:
 
     def error(self, name: str) -> SubmissionError:
         """The faults as one error of one line."""
-        lines = list(self.lines())
+        lines = [line.removeprefix(f"{name}: ") for line in self.lines()]
         more = f" (and {len(lines) - 1:,} more; `mdlp-bench leaderboard validate` lists all)"
         return SubmissionError(f"{name}: {lines[0]}{more if len(lines) > 1 else ''}")
 

@@ -218,6 +218,7 @@ def test_the_same_plate_across_splits_of_real_figures_is_a_leak(shared_dir: Path
     assert {"plate-leak", "near-duplicate-leak"} <= set(found["counts"])
     assert set(read_quarantine(folder)) == {"val-0031"}
     again = runner.invoke(app, ["data", "audit", str(folder), "--html", str(tmp_path / "a.html")])
+    assert f"report: {tmp_path / 'a.html'}" in again.output.replace("\n", "")
     assert again.exit_code == 0, again.output
     assert (tmp_path / "a.html").is_file()
 

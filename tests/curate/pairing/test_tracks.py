@@ -137,6 +137,13 @@ def test_a_table_that_is_none_is_refused_in_one_line(tmp_path: Path, content: by
         assert name in str(caught.value) and "\n" not in str(caught.value)
 
 
+def test_what_is_paired_already_is_no_folder_of_tracks(tmp_path: Path) -> None:
+    for part in ("inputs", "gt"):
+        (tmp_path / "MDLP" / "train" / part / "0001").mkdir(parents=True)
+    with pytest.raises(DataError, match="MDLP: frames and ground truths are paired already"):
+        open_tracks(tmp_path / "MDLP")
+
+
 def test_nothing_to_pair(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     for path in (tmp_path / "empty", tmp_path / "missing", tmp_path / "x.txt"):
