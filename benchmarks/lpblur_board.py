@@ -61,7 +61,7 @@ def main() -> None:
     whole = open_samples(chosen.lpblur, split="test")
     ids = [sample_id for sample_id in whole.sample_ids if sample_id.partition("-")[2] in restored]
     samples = whole.select(sample_ids=ids)
-    store, plan = Store(out / "leaderboard"), ScoringPlan.from_names(["crnn"], "none", aligned=False)
+    store, plan = Store(out / "leaderboard"), ScoringPlan.from_names(None, "none", aligned=False)
     about = "Real blurred plates, one frame each; the pairs that LPDGAN's authors have restored."
     make_board(store, "LPBlur", samples, plan.readers, about=about, source="the repository of LPDGAN")
 

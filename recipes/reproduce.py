@@ -66,7 +66,7 @@ RESULTS_SEED = 4001
 """Of the plates of the results: used for no choice, of weights, recipes or options."""
 FURTHER_SEED = 4000
 """Added to the pool's seeds for plates of the test split in the pool's degradations."""
-READERS = ("crnn", "ppocrv4", "clpr")
+READERS = ("panel",)
 
 
 @app.command(epilog=_RESULTS_EXAMPLES)

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from mdlp_bench.harness.statistics import Estimate
 
 _EXAMPLES = """Examples:\n
-  mdlp-bench calibrate crnn\n
+  mdlp-bench calibrate crnn-2\n
   mdlp-bench calibrate onnx:mine.onnx --plates 5000
 
-  mdlp-bench calibrate crnn --runs out/runs --error-rate 0.05"""
+  mdlp-bench calibrate crnn-2 --runs out/runs --error-rate 0.05"""
 
 
 def register(app: typer.Typer) -> None:
@@ -75,7 +75,7 @@ def calibrate(
 def _calibrate_methods(reader: str, folders: list[Path], error_rate: float, as_json: bool) -> None:
     from mdlp_bench.harness.calibration import calibrate_method, find_runs
 
-    found = [calibrate_method(run, reader, error_rate) for run in find_runs(folders)]
+    found = [calibrate_method(run, reader, error_rate) for run in find_runs(folders, reader)]
     if as_json:
         typer.echo(json.dumps([one.model_dump(mode="json") for one in found], ensure_ascii=False, indent=2))
         return

@@ -1,4 +1,4 @@
-"""What lets a million rows fit into memory: rows kept in a temporary file, strings kept as hashes."""
+"""What makes a million rows fit: rows that wait in a temporary file, strings that stay as hashes."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Spill:
     about the order of appending reads everything once.
 
     Args:
-        schema: The schema of every block.
+        schema: Of every block.
     """
 
     def __init__(self, schema: pa.Schema) -> None:

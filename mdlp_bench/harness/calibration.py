@@ -9,7 +9,7 @@ import numpy as np
 
 from mdlp_bench.errors import RunError
 from mdlp_bench.frozen import Frozen
-from mdlp_bench.harness.run import Run, RunRecord, float_column
+from mdlp_bench.harness.run import Run, RunRecord
 from mdlp_bench.harness.score import reading_confidences
 from mdlp_bench.harness.statistics import ClusterBootstrap, Estimate
 from mdlp_bench.metrics.text import confident_from
@@ -37,17 +37,21 @@ class MethodCalibration(Frozen):
     believed_from: float | None
 
 
-def find_runs(folders: Sequence[Path]) -> list[Run]:
-    """The runs in folders and below them, oracles left out.
+def find_runs(folders: Sequence[Path], reader: str) -> list[Run]:
+    """The runs in folders and below them that a reader scored, oracles left out.
 
     Raises:
         RunError: There is none.
     """
+    where = ", ".join(map(str, folders))
     paths = sorted(path.parent for folder in folders for path in folder.rglob(RunRecord.file_name))
-    runs = [run for run in map(Run, paths) if not run.is_oracle]
+    runs = [run for run in map(Run, paths) if run.record.method.provenance != "oracle"]
     if not runs:
-        raise RunError(f"{', '.join(map(str, folders))}: no run of a method in it; score predictions first")
-    return runs
+        raise RunError(f"{where}: no run of a method in it; score predictions first")
+    names = {one.name: None for run in runs for one in run.record.readers}
+    if reader not in names:
+        raise RunError(f"{where}: no run is scored by {reader}, all by {', '.join(names)}")
+    return [run for run in runs if reader in (one.name for one in run.record.readers)]
 
 
 def calibrate_method(run: Run, reader: str, error_rate: float = 0.01) -> MethodCalibration:
@@ -59,21 +63,19 @@ def calibrate_method(run: Run, reader: str, error_rate: float = 0.01) -> MethodC
         error_rate: Share of wrong readings that the method's own threshold allows.
 
     Raises:
-        RunError: The run was not scored by the reader, no sample has a text, or the reader has no threshold.
+        RunError: No sample has a text, or the reader has no threshold.
     """
     record = run.record
-    names = [one.name for one in record.readers]
-    if reader not in names:
-        raise RunError(f"{run.folder}: not scored by {reader}, but by {', '.join(names)}")
-    position = names.index(reader)
+    position = [one.name for one in record.readers].index(reader)
     threshold = record.readers[position].believed_from
     if threshold is None:
         raise RunError(f"{run.folder}: {reader} has no threshold (see mdlp-bench calibrate)")
     table = run.per_sample()
-    name = record.column("read_confidence", position)
-    columns = {name: table[name].to_pylist(), "error": table["error"].to_pylist()}
-    confidences = reading_confidences(record, columns, name)
-    right = float_column(table, record.column("acc", position))
+    columns = {
+        name: table[name].to_pylist() for name in (record.column("read_confidence", position), "error")
+    }
+    confidences = reading_confidences(record, columns, record.column("read_confidence", position))
+    right = np.asarray(table[record.column("acc", position)].to_numpy(zero_copy_only=False), np.float64)
     known = ~np.isnan(right)
     if not known.any():
         raise RunError(f"{run.folder}: no sample has a text")

@@ -118,7 +118,7 @@ class ScoringPlan:
                     logger.warning("%s", beyond)
         scorers: list[ImageScorer[Any]] = [FidelityScorer()]
         if aligned:
-            scorers.append(RegisteredScorer())
+            scorers.append(RegisteredScorer(rules.registration))
         users = [load_metric(one) if isinstance(one, str) else one for one in metrics]
         unavailable = {}
         if lpips != "none":

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from mdlp_bench.errors import ProtocolError, one_of
 from mdlp_bench.metrics import fidelity, registered
 from mdlp_bench.metrics.base import UserMetric
-from mdlp_bench.metrics.protocol import LpipsNet
+from mdlp_bench.metrics.protocol import CURRENT, LpipsNet, RegistrationRules
 
 if TYPE_CHECKING:
     from mdlp_bench.metrics.perceptual import LpipsTarget
@@ -75,12 +75,15 @@ class RegisteredScorer(ImageScorer[None]):
 
     metrics = ("psnr_aligned", "ssim_aligned", "registered")
 
+    def __init__(self, rules: RegistrationRules | None = CURRENT.registration) -> None:
+        self.rules = rules
+
     def prepare(self, gt: Images) -> None:
         """Nothing is shared between methods."""
 
     def score(self, restored: Images, gt: Images, prepared: None) -> Mapping[str, Scores]:
         """See `ImageScorer.score`."""
-        found = registered.aligned_scores(restored, gt)
+        found = registered.aligned_scores(restored, gt, self.rules)
         return {
             "psnr_aligned": found.psnr,
             "ssim_aligned": found.ssim,

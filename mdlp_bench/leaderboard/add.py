@@ -68,7 +68,8 @@ def add_all(
         store: The store.
         archives: The submissions; no two of one method and version.
         samples: The test set.
-        plan: Readers and image scorers, the same as of the entries on the board.
+        plan: Readers and image scorers, the same as of the entries on the board, and the protocol, which the
+            forms must name.
         engine: Where samples are scored; the entries do not depend on it.
 
     Raises:
@@ -82,7 +83,7 @@ def add_all(
     with tempfile.TemporaryDirectory(prefix="mdlp-bench-") as work:
         taken: list[_Taken] = []
         for number, archive in enumerate(archives):
-            one = _take(store, slug, archive, samples, Path(work) / str(number))
+            one = _take(store, slug, archive, samples, Path(work) / str(number), plan.protocol.id)
             if any(one.target == other.target for other in taken):
                 raise _versions_stay(one.target, one.submission)
             taken.append(one)
@@ -147,8 +148,8 @@ class _Taken:
         return self.predictions.form
 
 
-def _take(store: Store, slug: str, archive: Path, samples: Samples, work: Path) -> _Taken:
-    predictions = read_submission(archive, samples, work)
+def _take(store: Store, slug: str, archive: Path, samples: Samples, work: Path, protocol: str) -> _Taken:
+    predictions = read_submission(archive, samples, work, (protocol,))
     target = store.entry_folder(predictions.form, slug)
     if target.exists():
         raise _versions_stay(target, predictions.form)

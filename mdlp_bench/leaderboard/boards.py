@@ -23,8 +23,9 @@ from mdlp_bench.harness.statistics import (
 )
 from mdlp_bench.harness.statistics.comparison import common_samples
 from mdlp_bench.harness.statistics.ranking import borda_keys, lexicographic_ranks, rank_bounds
-from mdlp_bench.leaderboard.store import DatasetCard, Entry, Store, reader_key
+from mdlp_bench.leaderboard.store import DatasetCard, Entry, Store, protocol_suffix, reader_key
 from mdlp_bench.metrics.base import METRICS, MetricInfo
+from mdlp_bench.metrics.protocol import PROTOCOLS
 from mdlp_bench.metrics.text import chance_scores
 from mdlp_bench.readers.base import ReaderDescriptor
 
@@ -155,7 +156,7 @@ class Board:
 
 
 def boards(store: Store) -> list[Board]:
-    """All boards of a store, computed again from the per-sample scores.
+    """All boards of a store, computed again from the per-sample scores; those of new protocols come first.
 
     Superseded and withdrawn entries are not ranked. Entries marked as ablations stand on a board of their
     own, with the method that they are parts of. Methods that give text without a picture stand on text-only
@@ -174,7 +175,10 @@ def boards(store: Store) -> list[Board]:
                 groups.setdefault(key, []).append(entry)
     rankers: dict[tuple[str, str], _Ranker] = {}
     found: list[Board] = []
-    for (dataset, rules, reader), entries in sorted(groups.items()):
+    newest = [*reversed(PROTOCOLS)]
+    by_age = {key: newest.index(entries[0].protocol) for key, entries in groups.items()}
+    for key in sorted(groups, key=lambda key: (key[0], by_age[key], key[2])):
+        (dataset, rules, reader), entries = key, groups[key]
         ranker = rankers.setdefault((dataset, rules), _Ranker(store.card(dataset)))
         whole = [entry for entry in entries if entry.record.submission.ablation_of is None]
         restoring = [entry for entry in whole if entry.record.submission.output == "image"]
@@ -237,6 +241,7 @@ class _Ranker:
             for i, entry in enumerate(entries)
         ]
         descriptor = next(r for r in entries[0].run.record.readers if reader_key(r) == reader)
+        protocol = entries[0].protocol
         parts = [
             self.card.slug,
             slugify(reader),
@@ -245,13 +250,13 @@ class _Ranker:
         ]
         suffix = {"main": "", "text-only": ", text only", "ablation": f", ablation of {target}"}[kind]
         return Board(
-            slug="-".join(parts),
+            slug="-".join(parts) + protocol_suffix(protocol),
             title=f"{self.card.name}{suffix}",
             kind=kind,
             target=target,
             card=self.card,
             reader=descriptor,
-            protocol=entries[0].run.record.protocol,
+            protocol=protocol,
             metrics=tuple(metrics),
             rows=tuple(sorted(rows, key=lambda row: (row.place.rank, row.entry.key))),
             chance=self._chance_of(entries[0]),
@@ -420,5 +425,6 @@ def find_boards(found: Iterable[Board], entry: Entry) -> list[tuple[Board, Board
         (board, row)
         for board in found
         for row in board.rows
-        if row.entry.key == entry.key and board.card.slug == entry.record.dataset
+        if row.entry.key == entry.key
+        and (board.card.slug, board.protocol) == (entry.record.dataset, entry.protocol)
     ]

@@ -68,7 +68,8 @@ def add_references(
         for path, record in records.items():
             if record.method.provenance == "oracle":
                 continue
-            form = reference_form(record, _run_of(folder, record, samples), _whole(record.method, whole))
+            run = _run_of(folder, record, samples, plan)
+            form = reference_form(record, run, _whole(record.method, whole))
             first = taken.setdefault(form.slug, path)
             if first != path:
                 raise SubmissionError(f"{path}: has the title of {first}; give one of them another")
@@ -148,13 +149,14 @@ def _bibtex(method: MethodDescriptor) -> str | None:
     )
 
 
-def _run_of(folder: Path, record: PredictionsRecord, samples: Samples) -> Run | None:
-    """The scores of a method on exactly these samples, when the bench has them."""
+def _run_of(folder: Path, record: PredictionsRecord, samples: Samples, plan: ScoringPlan) -> Run | None:
+    """The scores of a method on exactly these samples by the plan's rules, when the bench has them."""
     path = folder / "runs" / record.method.name
     if not (path / RunRecord.file_name).is_file():
         return None
     run = Run(path)
-    return run if run.record.dataset.fingerprint == samples.fingerprint else None
+    same = run.record.dataset.fingerprint == samples.fingerprint
+    return run if same and run.record.protocol == plan.protocol.id else None
 
 
 def _whole(method: MethodDescriptor, whole: MethodDescriptor | None) -> MethodDescriptor | None:

@@ -281,11 +281,15 @@ def derive_flags(
         if inputs.sum() >= _SHARE * len(table):
             note("equals-input", f"{int(inputs.sum()):,} of {len(table):,} pictures equal a degraded input")
     own = frozenset(table[OUTPUT_HASH].to_pylist()) if OUTPUT_HASH in table.column_names else frozenset()
-    for other in others:
+    # Entries of one version under several protocols are one method.
+    for other in (
+        one for one in others if (one.method, one.version) != (submission.slug, submission.version)
+    ):
         text = _copied(submission, table, own, other, complete)
         if text is not None:
             note("duplicate", text)
-    for text in (*_above_the_ceiling(run, card), *(_far_ahead(run, others) if complete else ())):
+    ranked = [one for one in others if one.protocol == submission.protocol]
+    for text in (*_above_the_ceiling(run, card), *(_far_ahead(run, ranked) if complete else ())):
         note("too-good", text)
     return DerivedFlags(tuple(flags), frozenset(decided))
 

@@ -22,6 +22,7 @@ from mdlp_bench.leaderboard.dataset_cards import bound, thumbnail, without_texts
 from mdlp_bench.leaderboard.store import THUMBNAILS, Entry, Store
 from mdlp_bench.leaderboard.submission.faults import Faults
 from mdlp_bench.leaderboard.submission.validate import read_submission
+from mdlp_bench.metrics.protocol import PROTOCOLS
 
 if TYPE_CHECKING:
     from mdlp_bench.data.samples import Samples
@@ -73,7 +74,7 @@ def recompute(store: Store, samples: Samples, archives: Path) -> tuple[int, Faul
     for path in (path for digest, path in by_hash.items() if digest not in named):
         try:
             with tempfile.TemporaryDirectory(prefix="mdlp-bench-") as work:
-                form = read_submission(path, samples, Path(work) / "pictures").form
+                form = read_submission(path, samples, Path(work) / "pictures", PROTOCOLS).form
         except MdlpBenchError:
             continue  # of another data set, or refused when it was submitted
         faults.add(
@@ -91,7 +92,7 @@ def _problems(entry: Entry, path: Path, samples: Samples, texts: bool) -> Iterat
         if stored != here.descriptor:
             raise ProtocolError(f"its reader {stored.name} is another one here; install the version it names")
     with tempfile.TemporaryDirectory(prefix="mdlp-bench-") as work:
-        predictions = read_submission(path, samples, Path(work) / "pictures")
+        predictions = read_submission(path, samples, Path(work) / "pictures", (record.protocol,))
         if predictions.form != entry.record.submission:
             yield "its form is not that of its archive"
         (run,) = score([predictions], samples, [Path(work) / "run"], plan)

@@ -1,5 +1,7 @@
 """The append-only store: entries in `entries/<method>/<version>/<data set>/`, cards of data sets, a chain.
 
+A method and version has an entry for each protocol; the folders of later ones than the first end in its id.
+
 A writer holds the store's lock, and each written folder gets a line in the chain (`chain`).
 """
 
@@ -21,6 +23,7 @@ from mdlp_bench.files import FileLock, cannot_write, slugify
 from mdlp_bench.harness.run import Run
 from mdlp_bench.leaderboard import chain
 from mdlp_bench.leaderboard.submission.form import Submission, read_name
+from mdlp_bench.metrics.protocol import MDLP_V1
 from mdlp_bench.readers.base import ReaderDescriptor
 from mdlp_bench.records import Record
 
@@ -229,6 +232,11 @@ class Entry:
         return f"{self.method}@{self.version}"
 
     @property
+    def protocol(self) -> str:
+        """The id of the protocol that it was scored under."""
+        return self.record.submission.protocol
+
+    @property
     def title(self) -> str:
         """The name as shown."""
         return self.record.submission.method
@@ -279,7 +287,8 @@ class Store:
 
     def entry_folder(self, submission: Submission, dataset: str) -> Path:
         """The folder of an entry with this form."""
-        return self.root / ENTRIES / submission.slug / submission.version / dataset
+        name = dataset + protocol_suffix(submission.protocol)
+        return self.root / ENTRIES / submission.slug / submission.version / name
 
     def dataset_folder(self, slug: str) -> Path:
         """The folder of a data set's card and pictures."""
@@ -381,9 +390,12 @@ class Store:
                 raise RunError(f"{folder}: holds {entry.key} on {entry.record.dataset}; move it back")
             found.append(entry)
         found.sort(key=lambda entry: (entry.record.added, entry.key))
-        newest = {(entry.method, entry.record.dataset): entry for entry in found}
+        newest = {(entry.method, entry.record.dataset, entry.protocol): entry for entry in found}
         withdrawn = [entry for entry in found if entry.marks]
-        return [_marked(entry, newest[entry.method, entry.record.dataset], withdrawn) for entry in found]
+        return [
+            _marked(entry, newest[entry.method, entry.record.dataset, entry.protocol], withdrawn)
+            for entry in found
+        ]
 
 
 def name_problem(form: Submission, entries: Sequence[Entry]) -> str | None:
@@ -417,6 +429,11 @@ def name_problem(form: Submission, entries: Sequence[Entry]) -> str | None:
 def dataset_slug(name: str, fingerprint: str) -> str:
     """A data set's name in paths: readable, and different for different samples."""
     return f"{slugify(name)}-{fingerprint[:8]}"
+
+
+def protocol_suffix(protocol: str) -> str:
+    """What tells a protocol in names of folders and pages; nothing for the first one, the oldest names."""
+    return "" if protocol == MDLP_V1.id else f"--{protocol}"
 
 
 def reader_key(reader: ReaderDescriptor) -> str:

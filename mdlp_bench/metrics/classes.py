@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -26,9 +26,10 @@ from torch import Tensor
 from mdlp_bench.errors import DataError, MissingDependencyError
 from mdlp_bench.metrics import functional
 from mdlp_bench.metrics.base import METRICS
-from mdlp_bench.metrics.distribution import FEWEST_SAMPLES, frechet_distance, kernel_distance
+from mdlp_bench.metrics.distribution import frechet_distance, kernel_distance
 from mdlp_bench.metrics.functional import Range, to_uint8
 from mdlp_bench.metrics.protocol import CURRENT, LpipsNet, to_working_size
+from mdlp_bench.metrics.text import text_scores
 
 try:
     from torchmetrics import Metric
@@ -48,6 +49,9 @@ if TYPE_CHECKING:
 
         def features(self, images: Crops) -> npt.NDArray[np.float32] | None:
             """Features, float32 [B, D]."""
+
+
+_MIN_FOR_DISTANCE: Final = 8
 
 
 class _Mean(Metric):  # type: ignore[misc, unused-ignore]
@@ -224,10 +228,13 @@ class Accuracy(_TextMean):
 
 
 class CER(_TextMean):
-    """Mean character error rate, lower is better."""
+    """Mean character error rate, lower is better; as in the protocol a reading has at most 2."""
 
     name = "cer"
-    _score = staticmethod(functional.cer)
+
+    @staticmethod
+    def _score(preds: Sequence[str], target: Sequence[str]) -> npt.NDArray[np.float64]:
+        return text_scores(preds, target, CURRENT.text.cer_cap)["cer"]
 
 
 class _Distance(Metric):  # type: ignore[misc, unused-ignore]
@@ -270,7 +277,7 @@ class _Distance(Metric):  # type: ignore[misc, unused-ignore]
             else np.empty((0, 1))
             for s in (self.preds, self.target)
         ]
-        if min(map(len, sets)) < FEWEST_SAMPLES:
+        if min(map(len, sets)) < _MIN_FOR_DISTANCE:
             return torch.tensor(float("nan"))
         return torch.tensor(type(self)._distance(*sets), dtype=torch.float64)
 
@@ -283,7 +290,7 @@ class _ReaderDistance(_Distance):
     def _features(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         found = self.reader.features([to_working_size(image) for image in images])
         if found is None:
-            raise DataError("the reader gives no features; use another one, e.g. crnn")
+            raise DataError("the reader gives no features; take another one, e.g. crnn")
         return found
 
 

@@ -10,18 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mdlp_bench.errors import DataError
-from mdlp_bench.metrics.protocol import MDLP_V1
+from mdlp_bench.metrics.protocol import CURRENT
 
 Images = NDArray[np.uint8]
 Scores = NDArray[np.float64]
 Floats = NDArray[np.float32]
 
 _PEAK: Final = 255.0
-_C1: Final = (MDLP_V1.ssim.k1 * _PEAK) ** 2
-_C2: Final = (MDLP_V1.ssim.k2 * _PEAK) ** 2
-_RADIUS: Final = MDLP_V1.ssim.window // 2
+_C1: Final = (CURRENT.ssim.k1 * _PEAK) ** 2
+_C2: Final = (CURRENT.ssim.k2 * _PEAK) ** 2
+_RADIUS: Final = CURRENT.ssim.window // 2
 _OFFSETS: Final = np.arange(-_RADIUS, _RADIUS + 1)
-_WEIGHTS: Final = np.exp(-0.5 * (_OFFSETS / MDLP_V1.ssim.sigma) ** 2)
+_WEIGHTS: Final = np.exp(-0.5 * (_OFFSETS / CURRENT.ssim.sigma) ** 2)
 _TAPS: Final = (_WEIGHTS / _WEIGHTS.sum()).astype(np.float32)
 _BUFFERS: Final = 5
 VALID: Final = (slice(_RADIUS, -_RADIUS), slice(_RADIUS, -_RADIUS))
@@ -100,7 +100,7 @@ def psnr(preds: Images, target: Images) -> Scores:
 def psnr_of_mse(mse: Scores) -> Scores:
     """PSNR in dB of mean squared errors of 8-bit values, capped as the protocol says."""
     with np.errstate(divide="ignore"):
-        return np.asarray(np.minimum(10.0 * np.log10(_PEAK**2 / mse), MDLP_V1.psnr_cap_db))
+        return np.asarray(np.minimum(10.0 * np.log10(_PEAK**2 / mse), CURRENT.psnr_cap_db))
 
 
 def ssim(preds: Images, target: Images | SsimTarget) -> Scores:
@@ -216,10 +216,10 @@ def check_images(images: Images, what: str) -> None:
             else type(images).__name__
         )
         raise DataError(f"{what}: images must be uint8 [B, H, W, 3], found {found}")
-    if min(images.shape[1:3]) < MDLP_V1.ssim.window:
+    if min(images.shape[1:3]) < CURRENT.ssim.window:
         raise DataError(
             f"{what}: images of {images.shape[1]} x {images.shape[2]} are smaller than the SSIM window of "
-            f"{MDLP_V1.ssim.window} pixels; bring them to the working size first"
+            f"{CURRENT.ssim.window} pixels; bring them to the working size first"
         )
 
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from mdlp_bench.errors import DataError
 from mdlp_bench.files import sha256_bytes
 from mdlp_bench.metrics.fidelity import Images, Scores, check_images
-from mdlp_bench.metrics.protocol import MDLP_V1, LpipsNet
+from mdlp_bench.metrics.protocol import CURRENT, LpipsNet
 from mdlp_bench.metrics.weights import BACKBONES, backbone_file, damaged, refuse_not_finite
 
 # Images at a time. What a batch computes should stay in a CPU's caches; a GPU wants more to do.
@@ -60,7 +60,7 @@ class Lpips:
         linear_sha256: Of the package's file with the weights of the channels.
     """
 
-    def __init__(self, net: LpipsNet = MDLP_V1.lpips_net, device: str | torch.device = "cpu") -> None:
+    def __init__(self, net: LpipsNet = CURRENT.lpips_net, device: str | torch.device = "cpu") -> None:
         """Load the network.
 
         Args:
@@ -71,7 +71,7 @@ class Lpips:
             MissingWeightsError: The backbone's weights are not in torch hub's cache and cannot be downloaded.
         """
         path, self.backbone_sha256 = backbone_file(BACKBONES[net])
-        linear = resources.files("lpips").joinpath("weights", f"v{MDLP_V1.lpips_version}", f"{net}.pth")
+        linear = resources.files("lpips").joinpath("weights", f"v{CURRENT.lpips_version}", f"{net}.pth")
         self.linear_sha256 = sha256_bytes(linear.read_bytes())
         self.net: LpipsNet = net
         self.name = "lpips" if net == "alex" else f"lpips_{net}"
@@ -170,4 +170,4 @@ def _load(net: LpipsNet) -> Any:
         warnings.simplefilter("ignore")
         from lpips import LPIPS
 
-        return LPIPS(net=net, version=MDLP_V1.lpips_version, verbose=False).eval()
+        return LPIPS(net=net, version=CURRENT.lpips_version, verbose=False).eval()

@@ -6,13 +6,14 @@ import json
 from types import MappingProxyType
 from typing import Final, Literal
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from mdlp_bench.errors import ProtocolError, no_such
 from mdlp_bench.files import sha256_bytes
 from mdlp_bench.frozen import Frozen
-from mdlp_bench.images import check_rgb, stretched
+from mdlp_bench.images import check_rgb
 
 LpipsNet = Literal["alex", "squeeze", "vgg"]
 
@@ -45,6 +46,18 @@ class SsimRules(Frozen):
     covariance: Literal["population"] = "population"
     region: Literal["valid"] = "valid"
     channels: Literal["mean of R, G, B"] = "mean of R, G, B"
+
+
+class RegistrationRules(Frozen):
+    """How outputs are registered before the aligned scores: first at half resolution, then at full.
+
+    Attributes:
+        translation: The most iterations of the translation, at half resolution.
+        affine: The most iterations of the affine map, at each resolution.
+    """
+
+    translation: int = 20
+    affine: int = 12
 
 
 class TextRules(Frozen):
@@ -93,6 +106,8 @@ class Protocol(Frozen):
     ssim: SsimRules = SsimRules()
     lpips_net: LpipsNet = "alex"
     lpips_version: Literal["0.1"] = "0.1"
+    registration: RegistrationRules | None = None
+    """None: at full resolution alone, with at most 50 iterations of each map."""
     text: TextRules = TextRules()
     failed_image: Literal["black"] = "black"
     """The picture of a failed sample for metrics that compare sets (FID, KID, FRD, KRD)."""
@@ -114,16 +129,18 @@ MDLP_V1: Final = Protocol(id="mdlp-v1")
 
 MDLP_V2: Final = Protocol(
     id="mdlp-v2",
-    text=TextRules(cer_cap=2.0, failed="worst"),
+    registration=RegistrationRules(),
+    text=TextRules(reader="crnn-2", cer_cap=2.0, failed="worst"),
     bootstrap=BootstrapRules(shares="clopper-pearson", correction="cr2"),
 )
-"""As the first, but failed samples get the worst values, shares get exact limits and plates CR2."""
+"""As the first, but: a reader that abstains where there is no plate, the worst values for failed samples,
+exact limits of shares, CR2 for unequal plates, and registration that starts at half resolution."""
 
 PROTOCOLS: Final = MappingProxyType({protocol.id: protocol for protocol in (MDLP_V1, MDLP_V2)})
 """All protocols by id. They share their image rules; `WORKING_SIZE` and the metrics' constants are theirs."""
 
-CURRENT: Final = MDLP_V1
-"""The protocol of new runs unless another one is asked for."""
+CURRENT: Final = MDLP_V2
+"""The protocol of new runs where nothing else is asked for."""
 
 WORKING_SIZE: Final = (CURRENT.resize.height, CURRENT.resize.width)
 """Height and width at which images are compared."""
@@ -143,7 +160,7 @@ def protocol_named(name: str) -> Protocol:
 def to_working_size(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Bring one RGB image, uint8 [H, W, 3], to the working size by the rule of `ResizeRules`.
 
-    The aspect ratio is not kept (the field stretches plates). An image that already has the size is
+    The aspect ratio is not kept (the field stretches plates). An image that has the size already is
     returned as it is.
 
     Returns:
@@ -153,4 +170,10 @@ def to_working_size(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         DataError: Not uint8, not [H, W, 3], or empty.
     """
     check_rgb(image)
-    return stretched(image, WORKING_SIZE)
+    height, width = WORKING_SIZE
+    smaller = (min(image.shape[1], width), min(image.shape[0], height))
+    if smaller != (image.shape[1], image.shape[0]):
+        image = np.asarray(cv2.resize(image, smaller, interpolation=cv2.INTER_AREA), np.uint8)
+    if image.shape[:2] != WORKING_SIZE:
+        image = np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_CUBIC), np.uint8)
+    return image

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from mdlp_bench.errors import DataError
 from mdlp_bench.metrics.fidelity import Images, Scores, check_pair, psnr, psnr_of_mse, ssim, ssim_maps
-from mdlp_bench.metrics.protocol import MDLP_V1, WORKING_SIZE
+from mdlp_bench.metrics.protocol import CURRENT, WORKING_SIZE, RegistrationRules
 
 Floats = NDArray[np.float32]
 
@@ -24,7 +24,8 @@ MAX_DISPLACEMENT: Final = 12
 pixels), so that no character can be laid over its neighbour."""
 
 _SMOOTHING: Final = 5
-_CRITERIA: Final = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 50, 1e-4)
+_ITERATIONS: Final = 50
+_PRECISION: Final = 1e-4
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,19 +46,24 @@ class AlignedScores:
     displacement: Scores
 
 
-def aligned_scores(preds: Images, target: Images) -> AlignedScores:
+def aligned_scores(
+    preds: Images, target: Images, rules: RegistrationRules | None = CURRENT.registration
+) -> AlignedScores:
     """Register each output to its ground truth, then PSNR and SSIM over the pixels both show.
 
     The best whole-pixel shift within `MAX_DISPLACEMENT` (normalised correlation) starts a translation, and
     that an affine map, both by maximising the enhanced correlation coefficient of the smoothed luminances
-    (Evangelidis and Psarakis, IEEE TPAMI 30(10), 2008). The affine map is used when it converges and moves no
-    corner farther than the bound, else the translation under the same conditions; when neither holds, or the
-    map correlates worse than leaving the output where it is, the sample is not registered and gets its plain
-    scores. The output is resampled bicubically; pixels (for SSIM: windows) that leave it are not counted.
+    (Evangelidis and Psarakis, IEEE TPAMI 30(10), 2008). Rules say that this is done at half resolution, and
+    that the affine map found there is refined at full resolution. The affine map is used when it converges
+    and moves no corner farther than the bound, else the translation under the same conditions; when neither
+    holds, or the map correlates worse than leaving the output where it is, the sample is not registered and
+    gets its plain scores. The output is resampled bicubically; pixels (for SSIM: windows) that leave it are
+    not counted.
 
     Args:
         preds: Restored images of the working size, uint8 [B, 112, 224, 3].
         target: Ground truth of the same shape.
+        rules: Of a protocol; default the current one's. None registers at full resolution alone.
 
     Raises:
         DataError: Wrong type, shape or size.
@@ -67,7 +73,7 @@ def aligned_scores(preds: Images, target: Images) -> AlignedScores:
     psnrs, ssims = np.empty(len(preds)), np.empty(len(preds))
     displacements = np.full(len(preds), np.nan)
     for index, (pred, gt) in enumerate(zip(preds, target, strict=True)):
-        warp = register(pred, gt)
+        warp = register(pred, gt, rules)
         if warp is None:
             psnrs[index], ssims[index] = psnr(pred[None], gt[None])[0], ssim(pred[None], gt[None])[0]
         else:
@@ -76,39 +82,76 @@ def aligned_scores(preds: Images, target: Images) -> AlignedScores:
     return AlignedScores(psnrs, ssims, ~np.isnan(displacements), displacements)
 
 
-def register(pred: Images, target: Images) -> Floats | None:
+def register(
+    pred: Images, target: Images, rules: RegistrationRules | None = CURRENT.registration
+) -> Floats | None:
     """The affine map from ground truth to output coordinates, [2, 3]; None when registration fails.
 
     Args:
         pred: Restored image of the working size, uint8 [112, 224, 3].
         target: Ground truth of the same shape.
+        rules: As for `aligned_scores`.
     """
     moving, fixed = _luminance(pred), _luminance(target)
     if np.ptp(moving) == 0.0 or np.ptp(fixed) == 0.0:
         return None
-    for warp in _candidates(moving, fixed):
+    for warp in _at_full_resolution(moving, fixed) if rules is None else _from_half(moving, fixed, rules):
         if _displacement(warp) <= MAX_DISPLACEMENT and _improves(warp, moving, fixed):
             return warp
     return None
 
 
-def _candidates(moving: Floats, fixed: Floats) -> list[Floats]:
+def _at_full_resolution(moving: Floats, fixed: Floats) -> list[Floats]:
     """The affine map and the translation, best first; empty when neither converges."""
-    margin = MAX_DISPLACEMENT
+    start = _best_shift(moving, fixed, MAX_DISPLACEMENT)
+    translation = _refined(moving, fixed, start, cv2.MOTION_TRANSLATION, _ITERATIONS)
+    start = start if translation is None else translation
+    affine = _refined(moving, fixed, start, cv2.MOTION_AFFINE, _ITERATIONS)
+    return [warp for warp in (affine, translation) if warp is not None]
+
+
+def _from_half(moving: Floats, fixed: Floats, rules: RegistrationRules) -> list[Floats]:
+    """The same maps, both found at half resolution; the affine one is refined at full resolution."""
+    small, small_fixed = _halved(moving), _halved(fixed)
+    start = _best_shift(small, small_fixed, MAX_DISPLACEMENT // 2)
+    translation = _refined(small, small_fixed, start, cv2.MOTION_TRANSLATION, rules.translation)
+    start = start if translation is None else translation
+    coarse = _refined(small, small_fixed, start, cv2.MOTION_AFFINE, rules.affine)
+    start = _doubled(start if coarse is None else coarse)
+    affine = _refined(moving, fixed, start, cv2.MOTION_AFFINE, rules.affine)
+    found = (affine, None if translation is None else _doubled(translation))
+    return [warp for warp in found if warp is not None]
+
+
+def _best_shift(moving: Floats, fixed: Floats, margin: int) -> Floats:
+    """The whole-pixel shift of at most `margin` pixels that correlates best, as an affine map."""
     inner = moving[margin:-margin, margin:-margin]
     response = cv2.matchTemplate(fixed, inner, cv2.TM_CCOEFF_NORMED)
     row, column = np.unravel_index(int(np.argmax(response)), response.shape)
-    warp = np.array([[1, 0, margin - column], [0, 1, margin - row]], np.float32)
-    found: list[Floats] = []
-    for motion in (cv2.MOTION_TRANSLATION, cv2.MOTION_AFFINE):
-        try:
-            # Already smoothed, hence the filter size of 1.
-            _, refined = cv2.findTransformECC(fixed, moving, warp.copy(), motion, _CRITERIA, np.array([]), 1)
-        except cv2.error:  # OpenCV's way to say that the iterations do not converge
-            continue
-        warp = np.asarray(refined, np.float32)
-        found.insert(0, warp)
-    return found
+    return np.array([[1, 0, margin - column], [0, 1, margin - row]], np.float32)
+
+
+def _refined(moving: Floats, fixed: Floats, warp: Floats, motion: int, iterations: int) -> Floats | None:
+    """A map that maximises the correlation, from a first one; None when the iterations do not converge."""
+    criteria = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, iterations, _PRECISION)
+    try:
+        # Already smoothed, hence the filter size of 1.
+        _, found = cv2.findTransformECC(fixed, moving, warp.copy(), motion, criteria, np.array([]), 1)
+    except cv2.error:  # OpenCV's way to say that the iterations do not converge
+        return None
+    return np.asarray(found, np.float32)
+
+
+def _halved(image: Floats) -> Floats:
+    height, width = WORKING_SIZE
+    return np.asarray(cv2.resize(image, (width // 2, height // 2), interpolation=cv2.INTER_AREA), np.float32)
+
+
+def _doubled(warp: Floats) -> Floats:
+    """A map between images of half the size as one between whole images; pixel centres are whole numbers."""
+    linear = warp[:, :2].astype(np.float64)
+    centre = np.array([0.5, 0.5])
+    return np.column_stack([linear, 2 * warp[:, 2] + centre - linear @ centre]).astype(np.float32)
 
 
 def _improves(warp: Floats, moving: Floats, fixed: Floats) -> bool:
@@ -127,7 +170,7 @@ def _scores_after(warp: Floats, pred: Images, target: Images) -> tuple[float, fl
     moved = np.asarray(_apply(warp, pred), np.uint8)
     inside = _inside(warp)
     errors = moved[inside].astype(np.float64) - target[inside]
-    window = np.ones((MDLP_V1.ssim.window, MDLP_V1.ssim.window), np.uint8)
+    window = np.ones((CURRENT.ssim.window, CURRENT.ssim.window), np.uint8)
     whole = cv2.erode(inside.astype(np.uint8), window, borderType=cv2.BORDER_CONSTANT, borderValue=0) > 0
     similarity = ssim_maps(moved[None], target[None])[0][:, whole]
     return float(psnr_of_mse(np.array([np.mean(errors**2)]))[0]), float(similarity.mean())

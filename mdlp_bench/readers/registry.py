@@ -15,7 +15,7 @@ from mdlp_bench.plate import grammar_of
 from mdlp_bench.readers.base import Reader, ReaderDescriptor, Reading
 from mdlp_bench.userfiles import find_in_file, is_file_spec, load_from_file, registered
 
-DEFAULT_READER: Final = "crnn"
+DEFAULT_READER: Final = "crnn-2"
 
 READERS: Final[dict[str, str]] = {
     "crnn": "mdlp_bench.readers.crnn:load_greedy",
@@ -35,9 +35,9 @@ READERS: Final[dict[str, str]] = {
 AUTO: Final = "auto"
 """What stands for the bundled reader that knows most of a data set's texts (see `reader_for`)."""
 
-_BY_GRAMMAR: Final = {"chinese": "crnn", "brazilian": "crnn-latin", "mercosur": "crnn-latin"}
+_BY_GRAMMAR: Final = {"chinese": DEFAULT_READER, "brazilian": "crnn-latin", "mercosur": "crnn-latin"}
 
-PANEL: Final = ("crnn", "ppocrv4", "clpr")
+PANEL: Final = (DEFAULT_READER, "ppocrv4", "clpr")
 """The readers of `--reader panel`: independent networks, trained by different people on different data."""
 
 ENTRY_POINT_GROUP: Final = "mdlp_bench.readers"
@@ -145,11 +145,6 @@ def load_reader(spec: str = DEFAULT_READER) -> Reader:
 
         return load_onnx(Path(spec.removeprefix("onnx:")))
     return _from_file(spec)
-
-
-def load_readers(specs: Iterable[str]) -> list[Reader]:
-    """`load_reader` of each."""
-    return [load_reader(spec) for spec in specs]
 
 
 def _from_file(spec: str) -> Reader:

@@ -17,7 +17,7 @@ ENTRIES = Path(__file__).parents[2] / "leaderboard" / "entries"
 
 
 def test_what_is_believed_and_wrong_follows_from_the_samples() -> None:
-    (run,) = find_runs([ENTRIES / "lp-diff"])
+    (run,) = find_runs([ENTRIES / "lp-diff"], "crnn")
     table = run.per_sample().to_pydict()
     believed = np.array(table["read_confidence"]) >= run.record.readers[0].believed_from
     wrong = 1 - np.array(table["acc"])
@@ -30,9 +30,9 @@ def test_what_is_believed_and_wrong_follows_from_the_samples() -> None:
 
 
 def test_a_methods_own_threshold_allows_its_error_rate() -> None:
-    found = [calibrate_method(run, "crnn", 0.4) for run in find_runs([ENTRIES])]
+    found = [calibrate_method(run, "crnn", 0.4) for run in find_runs([ENTRIES], "crnn")]
     assert any(one.believed_from is not None for one in found)
-    for one, run in zip(found, find_runs([ENTRIES]), strict=True):
+    for one, run in zip(found, find_runs([ENTRIES], "crnn"), strict=True):
         if one.believed_from is not None:
             table = run.per_sample().to_pydict()
             sure = np.array(table["read_confidence"]) >= one.believed_from
@@ -41,10 +41,10 @@ def test_a_methods_own_threshold_allows_its_error_rate() -> None:
 
 def test_what_is_missing_is_named(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="no run of a method"):
-        find_runs([tmp_path])
-    (run,) = find_runs([ENTRIES / "bicubic"])
-    with pytest.raises(RunError, match="not scored by clpr, but by crnn"):
-        calibrate_method(run, "clpr")
+        find_runs([tmp_path], "crnn")
+    with pytest.raises(RunError, match="no run is scored by clpr, all by crnn"):
+        find_runs([ENTRIES / "bicubic"], "clpr")
+    (run,) = find_runs([ENTRIES / "bicubic"], "crnn")
     found = calibrate_method(run, "crnn")
     assert found.believed.high is not None and found.believed.high > found.believed.value
 

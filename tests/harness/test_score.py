@@ -208,15 +208,18 @@ def test_runs_of_two_protocols_are_not_compared_but_each_among_themselves(
         assert protocol.id in comparison.table.protocol
         assert comparison.bootstrap.exact_shares == (protocol is MDLP_V2)
         assert comparison.bootstrap.clusters.correction == ("cr1" if protocol is MDLP_V1 else "cr2")
-    with pytest.raises(ProtocolError, match="cannot be ranked together"):
-        compare([Run(tmp_path / f"bicubic-{protocol.id}") for protocol in (MDLP_V1, MDLP_V2)])
+    old, new = (tmp_path / f"bicubic-{protocol.id}" for protocol in (MDLP_V1, MDLP_V2))
+    for pair in ((old, new), (new, old)):
+        with pytest.raises(ProtocolError, match="cannot be ranked together: protocol mdlp-v") as refused:
+            compare([Run(folder) for folder in pair])
+        assert f"under mdlp-v2: mdlp-bench score PREDICTIONS DATA -o {old}" in str(refused.value)
 
 
 def test_a_run_under_other_rules_of_a_known_protocol_is_refused(make_samples: Make, tmp_path: Path) -> None:
     samples = make_samples(rows=readable_rows(4))
     (run,) = scored(samples, tmp_path, "bicubic")
     run.record.model_copy(update={"protocol_sha256": "0" * 64}).write(run.folder)
-    with pytest.raises(ProtocolError, match="mdlp-v1 with other rules"):
+    with pytest.raises(ProtocolError, match="mdlp-v2 with other rules"):
         compare([Run(run.folder)])
     run.record.model_copy(update={"protocol": "mdlp-v9"}).write(run.folder)
     with pytest.raises(ProtocolError, match="no protocol 'mdlp-v9'"):
@@ -246,7 +249,7 @@ def test_records_are_strict_json_and_say_why_a_column_is_missing(make_samples: M
         json.loads((run.folder / name).read_text(encoding="utf-8"), parse_constant=refuse)
     assert run.summary["lpips"].unavailable == "its weights are not here"
     assert run.summary["psnr"].mean is None and run.summary["psnr"].unavailable is not None
-    assert run.record.protocol == "mdlp-v1" and run.record.weights == {"reader bright": "0" * 64}
+    assert run.record.protocol == "mdlp-v2" and run.record.weights == {"reader bright": "0" * 64}
 
 
 def test_predictions_of_other_data_are_refused(make_samples: Make, tmp_path: Path) -> None:
@@ -440,7 +443,7 @@ class UpsideDownReader(BrightReader):
 def test_a_second_reader_has_columns_of_its_own_and_its_agreement_is_told(
     make_samples: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    samples = make_samples(rows=readable_rows(8))
+    samples = make_samples(rows=readable_rows(24))
     plan = ScoringPlan((BrightReader(), UpsideDownReader()), (FidelityScorer(),))
     names = ["bicubic", "lanczos", "frame-mean"]
     found = [predict(load_method(name), samples, tmp_path / "p" / name) for name in names]

@@ -48,7 +48,7 @@ def cell(value: float, low: float | None = None, high: float | None = None, grou
 
 
 def small(*rows: Row, columns: tuple[Column, ...] = (NED,)) -> ScoreTable:
-    return ScoreTable(columns=columns, rows=rows, protocol="mdlp-v1", dataset="d", n=4, n_plates=1)
+    return ScoreTable(columns=columns, rows=rows, protocol="mdlp-v2", dataset="d", n=4, n_plates=1)
 
 
 def method(name: str, **values: float) -> Row:
@@ -104,7 +104,7 @@ def table() -> ScoreTable:
     return ScoreTable(
         columns=(PSNR, LPIPS, NED, FRAMES),
         rows=rows,
-        protocol="mdlp-v1",
+        protocol="mdlp-v2",
         dataset="mdlp_figures/val",
         n=36,
         n_plates=35,
@@ -192,7 +192,7 @@ class TestModel:
 
     def test_legend_explains_only_what_is_there(self) -> None:
         assert small(method("a", ned=1)).legend() == []
-        assert small(method("a", ned=1)).caption() == "Protocol mdlp-v1, dataset d: 4 samples, 1 plate."
+        assert small(method("a", ned=1)).caption() == "Protocol mdlp-v2, dataset d: 4 samples, 1 plate."
 
     @pytest.mark.parametrize(
         "build",

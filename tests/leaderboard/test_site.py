@@ -23,7 +23,7 @@ from mdlp_bench.harness.statistics import ClusterBootstrap, paired_differences
 from mdlp_bench.leaderboard.boards import boards
 from mdlp_bench.leaderboard.report import report
 from mdlp_bench.leaderboard.site import build_site, serve
-from mdlp_bench.leaderboard.site.data import script_json
+from mdlp_bench.leaderboard.site.data import page_name, script_json
 from mdlp_bench.leaderboard.store import Store
 from mdlp_bench.methods import load_method
 from mdlp_bench.readers import Reader
@@ -206,7 +206,7 @@ def test_the_sample_browser_slides_and_colours(built: tuple[Store, Path], visit:
     store, _ = built
     card = boards(store)[0].card
     sample = card.browsed[3]
-    link = f"samples/{card.slug}.html#sample={sample.sample_id}&a=alpha--1.0&b=gamma--1.0"
+    link = f"samples/{card.slug}.html#sample={sample.sample_id}&a=alpha--1.0--mdlp-v2&b=gamma--1.0--mdlp-v2"
     browser = visit(link, READY)
     sizes = "return [...document.querySelectorAll('.view img')].map(i => i.complete && i.naturalWidth)"
     from selenium.webdriver.support.ui import WebDriverWait
@@ -237,8 +237,8 @@ def test_a_method_of_texts_is_browsed_without_a_picture(
 ) -> None:
     store, site = built
     card = boards(store)[0].card
-    assert not (site / "img" / card.slug / "delta--1.0").exists()
-    browser = visit(f"samples/{card.slug}.html#a=delta--1.0&b=alpha--1.0", READY)
+    assert not (site / "img" / card.slug / "delta--1.0--mdlp-v2").exists()
+    browser = visit(f"samples/{card.slug}.html#a=delta--1.0--mdlp-v2&b=alpha--1.0--mdlp-v2", READY)
     shown = "return [...document.querySelectorAll('#slider p')].map(p => getComputedStyle(p).display)"
     assert browser.execute_script(shown) == ["none", "block"]  # the right side lies below the left one
     entry = next(entry for entry in store.entries() if entry.title == "Delta")
@@ -247,7 +247,7 @@ def test_a_method_of_texts_is_browsed_without_a_picture(
     )
     at = entry.table["sample_id"].to_pylist().index(card.browsed[0].sample_id)
     assert read == entry.table["read_text"][at].as_py()
-    page = (site / "methods" / card.slug / "delta--1.0.html").read_text(encoding="utf-8")
+    page = (site / "methods" / card.slug / "delta--1.0--mdlp-v2.html").read_text(encoding="utf-8")
     assert "a text without a picture" in page and "Text only" in page
 
 
@@ -255,7 +255,9 @@ def test_two_methods_are_compared_as_by_the_statistics(
     built: tuple[Store, Path], visit: Callable[..., Any]
 ) -> None:
     store, _ = built
-    browser = visit(f"compare/{slug(store)}.html#a=alpha--1.0&b=beta--1.0&metric=psnr", READY)
+    browser = visit(
+        f"compare/{slug(store)}.html#a=alpha--1.0--mdlp-v2&b=beta--1.0--mdlp-v2&metric=psnr", READY
+    )
     cells = browser.execute_script(
         "return [...document.querySelectorAll('tr[data-metric=psnr] td')].map(c => c.textContent)"
     )
@@ -286,7 +288,7 @@ def test_the_compare_page_begins_with_two_methods_that_restore_pictures(
     store, _ = built
     browser = visit(f"compare/{slug(store)}.html", READY)
     chosen = [browser.find_element("id", name).get_attribute("value") for name in ("a", "b")]
-    rows = {f"{row.entry.method}--{row.entry.version}": row.entry for row in boards(store)[0].rows}
+    rows = {page_name(row.entry): row.entry for row in boards(store)[0].rows}
     assert len(set(chosen)) == 2
     assert all(rows[name].record.submission.output == "image" for name in chosen)
 
@@ -371,7 +373,7 @@ def test_axe_has_no_serious_finding_in_light_and_dark(
     card = boards(store)[0].card.slug
     paths = {
         "board": f"boards/{slug(store)}.html",
-        "method": f"methods/{card}/alpha--1.0.html",
+        "method": f"methods/{card}/alpha--1.0--mdlp-v2.html",
         "samples": f"samples/{card}.html",
         "compare": f"compare/{slug(store)}.html",
         "published": "boards/mdlp-published.html",
@@ -396,7 +398,7 @@ def test_pages_fit_a_phone(built: tuple[Store, Path], visit: Callable[..., Any],
         for path in (
             "index.html",
             f"boards/{slug(store)}.html",
-            f"methods/{card}/alpha--1.0.html",
+            f"methods/{card}/alpha--1.0--mdlp-v2.html",
             f"samples/{card}.html",
         ):
             visit(path)

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
+import zipfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -27,10 +29,11 @@ from mdlp_bench.leaderboard.add import add, add_all, deprecate
 from mdlp_bench.leaderboard.boards import boards
 from mdlp_bench.leaderboard.bundled_entries import add_references
 from mdlp_bench.leaderboard.chain import CHAIN, append, read_chain
+from mdlp_bench.leaderboard.site.build import build_site
 from mdlp_bench.leaderboard.store import Entry, Store, reader_key
 from mdlp_bench.leaderboard.store_integrity import check_store
 from mdlp_bench.methods import load_method
-from mdlp_bench.metrics.protocol import to_working_size
+from mdlp_bench.metrics.protocol import MDLP_V1, to_working_size
 from mdlp_bench.metrics.text import ned
 from mdlp_bench.synth.build import synthesise_rendered
 from mdlp_bench.synth.degrade import load_recipe
@@ -107,6 +110,45 @@ def test_copies_of_truth_and_input_and_scores_above_the_ceiling_are_flagged(
     above = add(store, submit(black, f"{dark}:restore", method="Dark"), black, plan)
     assert "too-good" in codes(above)
     assert list(check_store(store).lines()) == []
+
+
+def test_one_version_has_an_entry_for_each_protocol(
+    readable: Make, submit: Submit, plan: ScoringPlan, tmp_path: Path
+) -> None:
+    samples, store = readable(12), Store(tmp_path / "lb")
+    archive = submit(samples, "bicubic")
+    older = tmp_path / "older.zip"
+    with zipfile.ZipFile(archive) as source, zipfile.ZipFile(older, "w") as target:
+        for name in source.namelist():
+            content = source.read(name)
+            target.writestr(name, content.replace(b"mdlp-v2", b"mdlp-v1") if ".yaml" in name else content)
+    with pytest.raises(
+        SubmissionError, match="'mdlp-v1' is not the protocol of new entries; score the predic"
+    ):
+        add(store, older, samples, plan)
+    first = add(store, older, samples, dataclasses.replace(plan, protocol=MDLP_V1))
+    second = add(store, archive, samples, plan)
+    assert (first.folder.name, second.folder.name) == (
+        first.record.dataset,
+        f"{first.record.dataset}--mdlp-v2",
+    )
+    assert second.flags == first.flags, "the same pictures under another protocol are no copy"
+    assert "duplicate" not in {flag.code for flag in second.flags}
+    found = boards(store)
+    assert [(board.protocol, len(board.rows)) for board in found if board.kind == "main"] == [
+        ("mdlp-v2", 1),
+        ("mdlp-v1", 1),
+    ]
+    assert all(entry.current for entry in store.entries())
+    assert list(check_store(store).lines()) == []
+    build_site(store, tmp_path / "site")
+    pages = sorted(path.name for path in (tmp_path / "site" / "methods").glob("*/*.html"))
+    assert pages == ["method-bicubic--1.0--mdlp-v2.html", "method-bicubic--1.0.html"]
+    old = next(board for board in found if board.protocol == "mdlp-v1" and board.kind == "main")
+    page = (tmp_path / "site" / "boards" / f"{old.slug}.html").read_text(encoding="utf-8")
+    assert "new entries are scored under mdlp-v2" in page
+    with pytest.raises(SubmissionError, match="new version"):
+        add(store, archive, samples, plan)
 
 
 def test_a_failed_add_leaves_nothing(

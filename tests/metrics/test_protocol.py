@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from mdlp_bench.errors import DataError, ProtocolError
 from mdlp_bench.metrics.base import METRICS
-from mdlp_bench.metrics.protocol import MDLP_V1, MDLP_V2, Protocol, protocol_named, to_working_size
+from mdlp_bench.metrics.protocol import CURRENT, MDLP_V1, MDLP_V2, Protocol, protocol_named, to_working_size
 
 
 def image(height: int, width: int) -> np.ndarray:
@@ -28,14 +28,16 @@ def test_fingerprint_depends_on_every_rule_and_nothing_else() -> None:
     assert len({p.fingerprint() for p in [MDLP_V1, *changed]}) == 4
 
 
-def test_fingerprint_of_mdlp_v1_is_settled() -> None:
-    # Published runs carry it: a change of the rules needs a new id, not a new value here.
+def test_fingerprints_are_settled() -> None:
+    # Published runs carry them: a change of the rules needs a new id, not a new value here.
     assert MDLP_V1.fingerprint() == "f217714ffee37ad3048ffe06302bc7485e31e66a9a48abd2c25c5b43ae96a2cf"
+    assert MDLP_V2.fingerprint() == "83cfb23cd95c312690a677a189359636f29076ee0bea3c445ff5d939002687b9"
 
 
 def test_protocols_are_found_by_id_and_differ_in_what_the_second_changes() -> None:
     assert protocol_named("mdlp-v1") is MDLP_V1 and protocol_named("mdlp-v2") is MDLP_V2
-    assert MDLP_V1.fingerprint() != MDLP_V2.fingerprint()
+    assert CURRENT is MDLP_V2
+    assert (MDLP_V1.text.reader, MDLP_V2.text.reader) == ("crnn", "crnn-2")
     assert (MDLP_V1.resize, MDLP_V1.ssim, MDLP_V1.psnr_cap_db) == (
         MDLP_V2.resize,
         MDLP_V2.ssim,

@@ -12,7 +12,6 @@ import pytest
 from mdlp_bench.data.samples import Samples
 from mdlp_bench.harness.plan import ScoringPlan
 from mdlp_bench.images import ImageU8
-from mdlp_bench.metrics.protocol import MDLP_V2
 from mdlp_bench.readers.base import Reader
 from mdlp_bench.readers.crnn.weights import bundled_weights
 from mdlp_bench.readers.registry import load_reader
@@ -43,12 +42,12 @@ def test_the_second_reader_reads_nothing_where_there_is_no_plate(second: Reader)
     assert bundled_weights("crnn-2").stat().st_size <= 4_000_000
 
 
-def test_the_reader_of_a_protocol_takes_the_first_place(monkeypatch: pytest.MonkeyPatch) -> None:
-    text = MDLP_V2.text.model_copy(update={"reader": "crnn-2"})
-    rules = MDLP_V2.model_copy(update={"text": text})
-    monkeypatch.setattr("mdlp_bench.harness.plan.protocol_named", lambda name: rules)
-    plan = ScoringPlan.from_names([], "none", aligned=False, protocol="mdlp-v2")
-    assert [reader.descriptor.name for reader in plan.readers] == ["crnn-2"]
+@pytest.mark.parametrize(
+    ("protocol", "reader"), [(None, "crnn-2"), ("mdlp-v2", "crnn-2"), ("mdlp-v1", "crnn")]
+)
+def test_the_reader_of_a_protocol_takes_the_first_place(protocol: str | None, reader: str) -> None:
     samples = cast(Samples, SimpleNamespace(column=lambda name: ["京P20S75"]))
-    plan = ScoringPlan.from_names(["auto"], "none", aligned=False, protocol="mdlp-v2", samples=samples)
-    assert [reader.descriptor.name for reader in plan.readers] == ["crnn-2"]
+    for names in ([], ["auto"]):
+        plan = ScoringPlan.from_names(names, "none", aligned=False, protocol=protocol, samples=samples)
+        assert [one.descriptor.name for one in plan.readers] == [reader]
+    assert load_reader().descriptor.name == "crnn-2"

@@ -95,11 +95,11 @@ def test_readers_are_found_without_importing_torch_or_onnxruntime() -> None:
 @pytest.mark.parametrize(
     ("texts", "name"),
     [
-        (["京P20S75", "BAI8068", "粤B12345"], "crnn"),
+        (["京P20S75", "BAI8068", "粤B12345"], "crnn-2"),
         (["bai-8068", "TAM0I70", "京P20S75", None, "?"], "crnn-latin"),
-        (["?", None, ""], "crnn"),
-        ([], "crnn"),
-        (["BAI8068", "京P20S75"], "crnn"),
+        (["?", None, ""], "crnn-2"),
+        ([], "crnn-2"),
+        (["BAI8068", "京P20S75"], "crnn-2"),
     ],
 )
 def test_auto_is_the_reader_that_knows_most_texts(texts: list[str | None], name: str) -> None:

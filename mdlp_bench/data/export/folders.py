@@ -10,16 +10,19 @@ from typing import Any
 
 from mdlp_bench.data.export.target import (
     Names,
-    exporting,
+    check_splits,
+    export_identity,
     is_portable,
     write_once,
     write_table,
 )
 from mdlp_bench.data.samples import Samples
 from mdlp_bench.data.sources.frame_order import order_frames
-from mdlp_bench.data.sources.labels import EXTRA_COLUMNS
+from mdlp_bench.data.sources.mdlp import EXTRA_COLUMNS
 from mdlp_bench.data.sources.names import IMAGE_SUFFIXES, sample_id_of
 from mdlp_bench.errors import DataError
+from mdlp_bench.output_folder import unfinished
+from mdlp_bench.progress import progress_bar
 from mdlp_bench.schema import EncodedImage, Sample
 
 
@@ -43,7 +46,8 @@ def export_mdlp(samples: Samples, out: Path) -> int:
     columns = ["sample_id", *EXTRA_COLUMNS]
     lines: list[list[str]] = [["split", "group", "text", *columns]]
     groups: dict[str, Names] = defaultdict(Names)
-    with exporting("mdlp", samples, out) as bar:
+    check_splits(samples)
+    with unfinished(out, export_identity("mdlp", samples)), progress_bar(len(samples), "Exporting") as bar:
         for sample in bar.over(samples):
             _check_frames(sample)
             split = sample_id_of(sample.split)
@@ -77,7 +81,8 @@ def export_lrlpr(samples: Samples, out: Path) -> int:
     """
     numbers: Counter[str] = Counter()
     folders: dict[str, str] = {}
-    with exporting("lrlpr", samples, out) as bar:
+    check_splits(samples)
+    with unfinished(out, export_identity("lrlpr", samples)), progress_bar(len(samples), "Exporting") as bar:
         for sample in bar.over(samples):
             _check_frames(sample)
             place = _track_folder(sample, numbers, folders)
@@ -87,8 +92,11 @@ def export_lrlpr(samples: Samples, out: Path) -> int:
                 write_once(folder / f"lr-{number:03d}{image.suffix}", image.content)
             if sample.gt is not None:
                 write_once(folder / f"hr-001{sample.gt.suffix}", sample.gt.content)
-            facts = {"plate_layout": sample.layout, "plate_text": sample.text}
-            annotation: dict[str, Any] = facts | {"corners": {}}
+            annotation: dict[str, Any] = {
+                "plate_layout": sample.layout,
+                "plate_text": sample.text,
+                "corners": {},
+            }
             content = json.dumps(annotation, ensure_ascii=False, indent=2) + "\n"
             write_once(folder / "annotations.json", content.encode())
         write_table(out / "tracks.csv", [("track", "sample_id"), *folders.items()])

@@ -15,7 +15,7 @@ import jinja2
 from mdlp_bench.errors import SubmissionError
 from mdlp_bench.files import write_text
 from mdlp_bench.harness.published import CAUTION, PUBLISHED, SOURCE
-from mdlp_bench.leaderboard.boards import Board, BoardRow, boards
+from mdlp_bench.leaderboard.boards import Board, BoardRow, boards, find_boards
 from mdlp_bench.leaderboard.dataset_cards import SHOWN_FRAMES
 from mdlp_bench.leaderboard.site.breakdown import breakdown
 from mdlp_bench.leaderboard.site.data import (
@@ -28,6 +28,7 @@ from mdlp_bench.leaderboard.site.data import (
 )
 from mdlp_bench.leaderboard.store import THUMBNAILS, Entry, Store, reader_key
 from mdlp_bench.metrics.base import METRICS
+from mdlp_bench.metrics.protocol import CURRENT
 
 MARKER: Final = ".mdlp-bench-site"
 _PACKAGE: Final = "mdlp_bench.leaderboard.site"
@@ -92,6 +93,7 @@ class _Builder:
             page_name=page_name,
             metrics=METRICS,
             reader_key=reader_key,
+            current_protocol=CURRENT.id,
         )
 
     def build(self) -> int:
@@ -165,7 +167,7 @@ class _Builder:
             entry=entry,
             form=entry.record.submission,
             card=self._store.card(entry.record.dataset),
-            standing=[one for one in placed if one[0].card.slug == here and one[1].entry.key == entry.key],
+            standing=find_boards(self._boards, entry),
             parts=breakdown(entry, keys[0]),
             reader=entry.run.record.readers[0],
             others=same,
@@ -192,17 +194,13 @@ class _Builder:
             if entry.record.submission.output == "image":
                 _publish(entry.folder / THUMBNAILS, shown, pictures / name)
         readers = {reader_key(r): r.title for entry in entries for r in entry.run.record.readers}
-        current = [entry for entry in entries if entry.current]
-        data = script_json(
-            {
-                "dataset": slug,
-                "readers": readers,
-                "methods": [
-                    [page_name(e), e.title, e.version, e.record.submission.output]
-                    for e in self._ordered(slug, current)
-                ],
-            }
-        )
+        current = self._ordered(slug, [entry for entry in entries if entry.current])
+        versions = [f"{e.version}{'' if e.protocol == CURRENT.id else f', {e.protocol}'}" for e in current]
+        methods = [
+            [page_name(e), e.title, version, e.record.submission.output]
+            for e, version in zip(current, versions, strict=True)
+        ]
+        data = script_json({"dataset": slug, "readers": readers, "methods": methods})
         if card.browsed:
             self._page("samples.html", f"samples/{slug}.html", card=card, data=data)
 
@@ -220,10 +218,14 @@ class _Builder:
         ]
 
     def _ordered(self, slug: str, entries: list[Entry]) -> list[Entry]:
-        """Entries by their place on the data set's first board."""
+        """Entries of the newest protocol first, by their place on the data set's first board."""
         first = next(board for board in self._boards if board.card.slug == slug)
         places = {row.entry.key: row.place.rank for row in first.rows}
-        return sorted(entries, key=lambda entry: (places.get(entry.key, len(places) + 1), entry.key))
+
+        def order(entry: Entry) -> tuple[bool, int, str]:
+            return entry.protocol != first.protocol, places.get(entry.key, len(places) + 1), entry.key
+
+        return sorted(entries, key=order)
 
 
 def _publish(source: Path, names: Iterable[str], target: Path) -> None:

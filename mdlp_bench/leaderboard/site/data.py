@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from mdlp_bench.leaderboard.boards import RANKED, TEXT_METRICS, Board, BoardRow, column
-from mdlp_bench.leaderboard.store import DatasetCard, Entry, reader_key
+from mdlp_bench.leaderboard.store import DatasetCard, Entry, protocol_suffix, reader_key
 from mdlp_bench.metrics.base import METRICS
 from mdlp_bench.metrics.text import frames_show, matched_positions
 from mdlp_bench.plate import normalise
@@ -20,7 +20,7 @@ _EXTRA_DIGITS: Final = 2  # per-sample values have this many more digits than ta
 
 def page_name(entry: Entry) -> str:
     """An entry's name in addresses."""
-    return f"{entry.method}--{entry.version}"
+    return f"{entry.method}--{entry.version}{protocol_suffix(entry.protocol)}"
 
 
 def script_json(value: Any) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Collection
 from functools import cache
 from typing import Annotated, Any, Final, Literal
 
@@ -266,8 +267,15 @@ def _bibtex_problem(text: str) -> str | None:
     return f"uses the command \\{printable(unknown[0])}" if unknown else None
 
 
-def parse_submission(content: bytes, faults: Faults) -> Submission | None:
+def parse_submission(
+    content: bytes, faults: Faults, protocols: Collection[str] = (CURRENT.id,)
+) -> Submission | None:
     """Read `submission.yaml`; every fault goes to `faults`.
+
+    Args:
+        content: The file.
+        faults: Takes what is wrong.
+        protocols: Those that its claimed scores may follow.
 
     Returns:
         The form, or None when there are faults.
@@ -284,12 +292,13 @@ def parse_submission(content: bytes, faults: Faults) -> Submission | None:
         for one in error.errors(include_url=False):
             _note(one, faults)
         return None
-    if found.protocol != CURRENT.id:
+    if found.protocol not in protocols:
         faults.add(
             "protocol",
             f"{SUBMISSION_FILE}: protocol",
-            f"{found.protocol!r} is not the protocol of this leaderboard",
-            f"score under {CURRENT.id} and submit again",
+            f"{found.protocol!r} is not the protocol of new entries",
+            f"score the predictions under {' or '.join(protocols)} (mdlp-bench score PREDICTIONS DATA "
+            "-o RUN) and pack them with --run RUN",
         )
     if found.bibtex is not None and (citation := _bibtex_problem(found.bibtex)) is not None:
         faults.add(

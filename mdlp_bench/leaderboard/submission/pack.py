@@ -29,7 +29,7 @@ from mdlp_bench.leaderboard.submission.readings import write_readings
 from mdlp_bench.leaderboard.submission.readme_txt import readme_for
 from mdlp_bench.leaderboard.submission.validate import ids_by_stem, validate
 from mdlp_bench.methods.base import Output
-from mdlp_bench.metrics.protocol import WORKING_SIZE
+from mdlp_bench.metrics.protocol import CURRENT, WORKING_SIZE
 from mdlp_bench.readers.base import Reading
 from mdlp_bench.yaml_text import dump_yaml
 
@@ -251,7 +251,16 @@ def _accepted(name: str, read: Callable[[str], Any], typed: str) -> Any:
 
 
 def claimed_scores(run: Run) -> dict[str, float]:
-    """The scores of a run as the claims of a form."""
+    """The scores of a run as the claims of a form.
+
+    Raises:
+        SubmissionError: They follow another protocol than new entries.
+    """
+    if run.record.protocol != CURRENT.id:
+        raise SubmissionError(
+            f"{run.folder}: scored under {run.record.protocol}, new entries under {CURRENT.id}; score the "
+            "predictions again: mdlp-bench score PREDICTIONS DATA -o RUN"
+        )
     means = {name: run.summary[name].mean for name in _CLAIMABLE if name in run.summary}
     return {name: round(mean, 6) for name, mean in means.items() if mean is not None}
 

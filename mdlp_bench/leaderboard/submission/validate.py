@@ -27,7 +27,7 @@ from mdlp_bench.leaderboard.submission.png import PngError, read_png
 from mdlp_bench.leaderboard.submission.readings import parse_readings
 from mdlp_bench.leaderboard.submission.readme_txt import check_agreement, parse_readme
 from mdlp_bench.methods.base import Output
-from mdlp_bench.metrics.protocol import WORKING_SIZE
+from mdlp_bench.metrics.protocol import CURRENT, WORKING_SIZE
 from mdlp_bench.readers.base import Reading
 
 if TYPE_CHECKING:
@@ -127,16 +127,19 @@ def validate(path: Path, sample_ids: Collection[str] | None = None) -> Report:
     Returns:
         The form and all faults.
     """
-    return _read(path, sample_ids, lambda sample_id, image: None)
+    return _read(path, sample_ids, lambda sample_id, image: None, (CURRENT.id,))
 
 
-def read_submission(path: Path, samples: Samples, folder: Path) -> SubmittedPredictions:
+def read_submission(
+    path: Path, samples: Samples, folder: Path, protocols: Collection[str] = (CURRENT.id,)
+) -> SubmittedPredictions:
     """Read a submission of a test set.
 
     Args:
         path: The zip file.
         samples: The test set.
         folder: An empty or new folder for the decoded pictures.
+        protocols: Those that the form may name.
 
     Raises:
         SubmissionError: The archive has faults; the first is named.
@@ -149,7 +152,7 @@ def read_submission(path: Path, samples: Samples, folder: Path) -> SubmittedPred
     def take(sample_id: str, image: ImageU8) -> None:
         pictures[places[sample_id]] = image
 
-    report = _read(path, ids, take)
+    report = _read(path, ids, take, protocols)
     if not report.valid or report.submission is None:
         raise report.faults.error(path.name)
     pictures.flush()
@@ -161,7 +164,7 @@ def _pixels(folder: Path, n: int, mode: str) -> np.memmap[tuple[int, ...], np.dt
     return np.memmap(folder / "pictures.u8", np.uint8, mode, shape=(n, *WORKING_SIZE, 3))  # type: ignore[call-overload, no-any-return]
 
 
-def _read(path: Path, sample_ids: Collection[str] | None, take: Take) -> Report:
+def _read(path: Path, sample_ids: Collection[str] | None, take: Take, protocols: Collection[str]) -> Report:
     report = Report(path)
     archive = open_archive(path, report.faults)
     if archive is None:
@@ -169,7 +172,7 @@ def _read(path: Path, sample_ids: Collection[str] | None, take: Take) -> Report:
     with archive:
         report.ignored = archive.ignored
         report.sha256 = archive.sha256()
-        output = _check_forms(archive, report)
+        output = _check_forms(archive, report, protocols)
         if output == "text":
             _take_readings(archive, report, sample_ids)
         else:
@@ -177,12 +180,12 @@ def _read(path: Path, sample_ids: Collection[str] | None, take: Take) -> Report:
     return report
 
 
-def _check_forms(archive: Archive, report: Report) -> Output:
+def _check_forms(archive: Archive, report: Report, protocols: Collection[str]) -> Output:
     """Check the form, the readme and the names; what the archive's method gives."""
     faults = report.faults
     if SUBMISSION_FILE in archive.members:
         content = archive.read(SUBMISSION_FILE, faults)
-        report.submission = None if content is None else parse_submission(content, faults)
+        report.submission = None if content is None else parse_submission(content, faults, protocols)
     elif SUBMISSION_FILE not in archive.refused:
         faults.add(
             "yaml",

@@ -24,7 +24,7 @@ class CrnnConfig(BaseModel):
         temperature: Divides the logits before the softmax, fitted so that confidences are calibrated.
         believed_from: For each decoding its `ReaderDescriptor.believed_from`.
         grammars: Names of the plate grammars whose texts it was trained on (see `mdlp_bench.plate.grammars`).
-        askew: Read every crop also a little leaning and climbing to both sides, and average what is seen.
+        askew: Read every crop also a little askew to both sides, and average what is seen.
         version: Of the weights.
     """
 
@@ -94,16 +94,6 @@ def standardise(images: Tensor) -> Tensor:
     mean = values.mean(dim=(1, 2, 3), keepdim=True)
     deviation = values.std(dim=(1, 2, 3), keepdim=True, correction=0)
     return (values - mean) / (deviation + 4.0)
-
-
-def askew(images: Tensor, lean: float, climb: float) -> Tensor:
-    """Standardised images, float [B, 3, H, W], sheared by shares of their width and height, of the same size.
-
-    Columns keep their places: what is seen in them can be averaged with what is seen of the upright images.
-    """
-    matrix = images.new_tensor([[1.0, lean, 0.0], [climb, 1.0, 0.0]]).expand(len(images), 2, 3)
-    grid = nn.functional.affine_grid(matrix, list(images.shape), align_corners=False)
-    return nn.functional.grid_sample(images, grid, "bicubic", "border", align_corners=False)
 
 
 def _stage(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, Literal, Self, get_args
 
@@ -12,10 +12,10 @@ import numpy.typing as npt
 import torch
 
 from mdlp_bench.files import sha256_file
-from mdlp_bench.images import ImageU8, stretched
+from mdlp_bench.images import ImageU8
 from mdlp_bench.plate import grammars
 from mdlp_bench.readers.base import Reader, ReaderDescriptor, Reading
-from mdlp_bench.readers.crnn.network import INPUT_HEIGHT, askew, standardise
+from mdlp_bench.readers.crnn.network import INPUT_HEIGHT, standardise
 from mdlp_bench.readers.crnn.weights import bundled_weights, load_crnn
 from mdlp_bench.readers.ctc import align, greedy, prefix_beam, softmax
 
@@ -25,8 +25,8 @@ Decoding = Literal["greedy", "beam", "grammar"]
 DECODINGS: Final[tuple[Decoding, ...]] = get_args(Decoding)
 
 _BATCH: Final = 64
-_SHEARS: Final = ((0.0, 0.0), (0.07, 0.0), (-0.07, 0.0), (0.0, 0.12), (0.0, -0.12))
-"""Lean and climb of the views of a reader that looks askew too."""
+_SHEARS: Final = ((0.07, -0.12), (-0.07, 0.12))
+"""Lean and climb of the views of a reader that looks askew too, beside the upright one."""
 _BEAM: Final = 16
 # Classes this improbable at a column never decide a beam of 16.
 _BEAM_FLOOR: Final = 1e-6
@@ -60,7 +60,7 @@ class CrnnReader(Reader):
             ReaderError: The file is no CRNN.
         """
         path = weights or bundled_weights()
-        self.network = load_crnn(path)
+        self.network = load_crnn(path).to(memory_format=torch.channels_last)
         self.config = self.network.config
         self.decoding = decoding
         self._device = torch.device("cpu")
@@ -108,26 +108,20 @@ class CrnnReader(Reader):
     @torch.inference_mode()
     def _see(self, images: Sequence[ImageU8]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float32]]:
         """Class probabilities [B, T, C] and features [B, D]."""
-        shears = _SHEARS if self.config.askew else _SHEARS[:1]
+        shears = _SHEARS if self.config.askew else ()
         classes = len(self.config.alphabet) + 1
-        logits = np.zeros((len(shears), len(images), self.config.width // 4, classes), np.float32)
+        probabilities = np.zeros((len(images), self.config.width // 4, classes))
         features = np.zeros((len(images), self.config.feature_size), np.float32)
-        done = 0
-        for batch in self._batches(images):
-            chosen = slice(done, done + len(batch))
-            for view, (lean, climb) in enumerate(shears):
-                columns = self.network.encode(askew(batch, lean, climb) if view else batch)
-                logits[view, chosen] = self.network.classes(columns).cpu().numpy()
-                if view == 0:
-                    features[chosen] = columns.mean(1).cpu().numpy()
-            done += len(batch)
-        seen = [softmax(view, self.config.temperature) for view in logits]
-        return np.mean(seen, axis=0) if len(seen) > 1 else seen[0], features
-
-    def _batches(self, images: Sequence[ImageU8]) -> Iterator[torch.Tensor]:
         for start in range(0, len(images), _BATCH):
             crops = [prepare(image, self.config.width) for image in images[start : start + _BATCH]]
-            yield standardise(torch.from_numpy(np.stack(crops)).to(self._device))
+            views = [*crops, *(askew(crop, *shear) for shear in shears for crop in crops)]
+            batch = standardise(torch.from_numpy(np.stack(views)).to(self._device))
+            columns = self.network.encode(batch)
+            seen = softmax(self.network.classes(columns).cpu().numpy(), self.config.temperature)
+            chosen = slice(start, start + len(crops))
+            probabilities[chosen] = seen.reshape(-1, len(crops), *seen.shape[1:]).mean(axis=0)
+            features[chosen] = columns[: len(crops)].mean(1).cpu().numpy()
+        return probabilities, features
 
     def _decode(self, probabilities: npt.NDArray[np.float64]) -> Reading:
         if self.decoding == "greedy":
@@ -162,4 +156,25 @@ def prepare(image: ImageU8, width: int, rows: int = INPUT_HEIGHT) -> ImageU8:
 
     Each axis that shrinks is averaged over areas, each that grows is interpolated linearly.
     """
-    return stretched(image, (rows, width), cv2.INTER_LINEAR)
+    height, columns = image.shape[:2]
+    smaller = (min(columns, width), min(height, rows))
+    if smaller != (columns, height):
+        image = np.asarray(cv2.resize(image, smaller, interpolation=cv2.INTER_AREA), np.uint8)
+    if smaller != (width, rows):
+        image = np.asarray(cv2.resize(image, (width, rows), interpolation=cv2.INTER_LINEAR), np.uint8)
+    return image
+
+
+def askew(image: ImageU8, lean: float, climb: float) -> ImageU8:
+    """A crop, uint8 RGB [H, W, 3], sheared about its centre; the size stays.
+
+    From edge to edge it leans by a share of its width and climbs by a share of its height. Columns keep their
+    places, so what is seen in them can be averaged with what is seen of the upright crop.
+    """
+    height, width = image.shape[:2]
+    across, down = lean * width / height, climb * height / width
+    middle, centre = (width - 1) / 2, (height - 1) / 2
+    matrix = np.array([[1, across, -across * centre], [down, 1, -down * middle]])
+    flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
+    seen = cv2.warpAffine(image, matrix, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(seen, np.uint8)
