@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from baselines.classical import sharpness
 from baselines.weights import bundled, described_weights
-from mdlp_bench.images import ImageU8
+from mdlp_bench.images import ImageU8, stretched
 from mdlp_bench.methods import MOST_FRAMES, FrameBatch, MethodDescriptor
 from mdlp_bench.methods.network import NetworkMethod, Restore, View
 from mdlp_bench.methods.weights import load_network
@@ -51,7 +51,8 @@ def single_image_view(policy: FramePolicy, size: tuple[int, int]) -> View:
     """The input of a single-image network: one image per sample, at a height and width."""
 
     def view(batch: FrameBatch) -> npt.NDArray[np.uint8]:
-        return np.stack([resize(single_image(frames[:MOST_FRAMES], policy), size) for frames in batch.native])
+        images = [single_image(frames[:MOST_FRAMES], policy) for frames in batch.native]
+        return np.stack([stretched(image, size) for image in images])
 
     return view
 
@@ -130,16 +131,3 @@ class TrainedMethod(Generic[NetworkT]):
         )
         restore = self.restore(network, **options)
         return NetworkMethod(descriptor, network, restore, view=single_image_view(frame, WORKING_SIZE))
-
-
-def resize(image: ImageU8, size: tuple[int, int]) -> ImageU8:
-    """Bring an image uint8 [H, W, 3] to a size by the protocol's rule: shrink by areas, grow bicubically."""
-    import cv2
-
-    height, width = size
-    smaller = (min(image.shape[1], width), min(image.shape[0], height))
-    if smaller != (image.shape[1], image.shape[0]):
-        image = np.asarray(cv2.resize(image, smaller, interpolation=cv2.INTER_AREA), np.uint8)
-    if smaller != (width, height):
-        image = np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_CUBIC), np.uint8)
-    return image

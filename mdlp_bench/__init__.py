@@ -40,35 +40,17 @@ if TYPE_CHECKING:
     from mdlp_bench.metrics.base import metric
     from mdlp_bench.readers import load_reader
 
-_HOMES = {
-    "Leaderboard": "mdlp_bench.api_leaderboard",
-    "MdlpBenchError": "mdlp_bench.errors",
-    "Method": "mdlp_bench.methods",
-    "audit": "mdlp_bench.api_data",
-    "bench": "mdlp_bench.api",
-    "compare": "mdlp_bench.api",
-    "degrade": "mdlp_bench.api",
-    "export": "mdlp_bench.api_data",
-    "gap_study": "mdlp_bench.api_data",
-    "list_methods": "mdlp_bench.api",
-    "load_method": "mdlp_bench.methods",
-    "load_network": "mdlp_bench.api",
-    "load_reader": "mdlp_bench.readers",
-    "method": "mdlp_bench.methods",
-    "metric": "mdlp_bench.metrics.base",
-    "metrics": "mdlp_bench",
-    "open": "mdlp_bench.api",
-    "pack": "mdlp_bench.api_leaderboard",
-    "pair": "mdlp_bench.api_data",
-    "plot": "mdlp_bench.api",
-    "predict": "mdlp_bench.api",
-    "render": "mdlp_bench.api",
-    "sample_figure": "mdlp_bench.harness.figure",
-    "score": "mdlp_bench.api",
-    "split": "mdlp_bench.api_data",
-    "synthesise": "mdlp_bench.api_data",
-    "train": "mdlp_bench.api",
+_NAMES = {
+    "mdlp_bench.api": "bench compare degrade list_methods load_network open plot predict render score train",
+    "mdlp_bench.api_data": "audit export gap_study pair split synthesise",
+    "mdlp_bench.api_leaderboard": "Leaderboard pack",
+    "mdlp_bench.errors": "MdlpBenchError",
+    "mdlp_bench.harness.figure": "sample_figure",
+    "mdlp_bench.methods": "Method load_method method",
+    "mdlp_bench.metrics.base": "metric",
+    "mdlp_bench.readers": "load_reader",
 }
+_HOMES = {name: module for module, names in _NAMES.items() for name in names.split()}
 
 __all__ = [
     "Leaderboard",
@@ -102,10 +84,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name == "metrics":
+        return import_module("mdlp_bench.metrics")
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    if _HOMES[name] == __name__:
-        return import_module(f"{__name__}.{name}")
     return getattr(import_module(_HOMES[name]), name)
 
 

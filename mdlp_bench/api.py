@@ -71,10 +71,10 @@ def predict(
     numerics: str | None = None,
     engine: Engine = SERIAL,
 ) -> _predict.Predictions:
-    """Restore every sample with a method, or what `load_method` finds under its name, into the folder `out`.
+    """Restore every sample with a method, or with the one that `load_method` finds, into the folder `out`.
 
-    Device, precision and numerics are those of `mdlp_bench.device.Compute.resolve`; further arguments see
-    `mdlp_bench.harness.predict.predict`.
+    Device, precision and numerics are those of `mdlp_bench.device.Compute.resolve`; for the other arguments
+    see `mdlp_bench.harness.predict.predict`.
 
     Raises:
         MdlpBenchError: As in `mdlp_bench.harness.predict.predict`, or the device is not there.
@@ -125,7 +125,7 @@ def score(
         fid: Also FID and KID, when Inception's weights are there.
         protocol: Id of the protocol, default the current one.
         metrics: Further metrics: made by `mb.metric`, or names or `file.py:NAME`.
-        aligned: Also PSNR and SSIM after registration, two thirds of the time.
+        aligned: Also PSNR and SSIM after registration, which takes two thirds of the time.
         device: Where LPIPS, the CRNN and Inception compute: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
         engine: Where samples are scored.
 
@@ -247,7 +247,7 @@ def compare(
         sort: Column by which rows are sorted, best first; `"given"` for the order of `runs`; default the
             ranking.
         intervals: `"small"` ([low, high] in small type), `"plus-minus"` or `"none"`.
-        decimals: Digits behind the point, for every column or by column.
+        decimals: Digits after the decimal point, for every column or by column.
         bounds: Whether ceiling and floor are shown.
         published: `"mdlp"`, `"mdlp-ablation"` or a CSV file with rows quoted from papers, shown apart.
         title: The first sentence of the caption.
@@ -395,16 +395,16 @@ def load_network(name: str, *, device: str = "cpu") -> nn.Module:
 def degrade(
     image: ImageU8, recipe: str | Path = "surveillance", *, frames: int = 3, seed: int = 0, name: str = "0"
 ) -> tuple[ImageU8, ...]:
-    """Degrade a ground truth into consecutive frames, as a camera would record it coming nearer.
+    """Degrade a ground truth into consecutive frames, as a camera would record a plate that comes nearer.
 
     `mdlp_bench.synth.degrade.degrade_triplet` also gives every parameter that was drawn.
 
     Args:
         image: uint8 RGB [H, W, 3].
         recipe: A named recipe or a YAML file.
-        frames: How many.
-        seed: Of all draws, together with `name`.
-        name: Another name gives another draw.
+        frames: Number of frames.
+        seed: Seed of all draws, together with `name`.
+        name: Another name gives other draws.
 
     Returns:
         The frames, oldest first, uint8 RGB [h, w, 3] each; the later ones are larger.
@@ -437,7 +437,7 @@ def render(
     Args:
         text: Its text; default a random one.
         layout: Its layout, e.g. `blue`; default one that fits the text.
-        seed: Of the looks, and of the text where none is given.
+        seed: Seed of the looks, and of the text where none is given.
         difficulty: 0 gives clean and frontal plates, 1 the full range of traffic.
         size: Height and width in pixels.
 
@@ -445,7 +445,7 @@ def render(
         The plate: `image` is uint8 RGB [H, W, 3]; `text`, `layout`, `style`, `corners`.
 
     Raises:
-        DataError: The text is no plate of the layout, or an argument is out of range.
+        DataError: The text is not a plate of the layout, or an argument is out of range.
 
     Example:
         >>> import mdlp_bench as mb
@@ -462,7 +462,7 @@ def render(
     text = normalise(text)
     fitting = [one for one in _render.DEFAULT_LAYOUTS if layout in (None, one) and is_valid(text, one)]
     if not fitting:
-        raise DataError(f"{text!r} is no plate of {layout or 'any layout that is rendered'}")
+        raise DataError(f"{text!r} is not a plate of {layout or 'any layout that is rendered'}")
     style = _render.sample_style(np.random.default_rng(seed), fitting[0], appearance=appearance)
     crop = _render.render_scene_crop(text, fitting[0], style, size)
     return _render.RenderedSample(0, text, fitting[0], style, crop.image, crop.corners)

@@ -48,11 +48,11 @@ def synthesise(
         recipe: A named recipe or a YAML file.
         plates: How many plates to render, or samples whose ground truths are degraded.
         frames: Degraded frames per sample.
-        provinces: Of rendered plates: `uniform`, or `ccpd` (88 % 皖).
-        split: Render plates of this split alone.
+        provinces: Provinces of rendered plates: `uniform`, or `ccpd` (88 % 皖).
+        split: Render only plates of this split.
         ratios: Shares of the splits.
-        seed: Of plates and degradation.
-        engine: Where; the bytes do not depend on it.
+        seed: Seed of plates and degradation.
+        engine: Where the work is done; the bytes do not depend on it.
 
     Returns:
         The data set, opened.
@@ -99,11 +99,11 @@ def pair(
         out: The folder to write, with `pairing.html` beside the data.
         config: Thresholds and policy, e.g. `{"policy": "official", "n_frames": 5}`
             (see `mdlp_bench.curate.pairing.PairingConfig`).
-        readers: Readers that vote on the text where no label is.
+        readers: Readers that vote on the text where there is no label.
         order: How the names of frames are read (see `mb.open`).
-        limit: Only the first tracks, this many.
+        limit: Use only this many tracks, the first ones.
         name: Name of the data set, default that of the tracks.
-        engine: Where; the bytes do not depend on it.
+        engine: Where the work is done; the bytes do not depend on it.
 
     Raises:
         DataError: There are no tracks, none gives a triplet, or a threshold is not allowed.
@@ -141,14 +141,14 @@ def split(
         samples: Any samples.
         out: The folder to write.
         ratios: Share of each split.
-        seed: Of the hash that decides.
+        seed: Seed of the hash that decides.
         search: Try this many seeds and take the one that balances the strata best.
         by: Columns whose values stay together.
-        keep: Keep the splits that there are; move only plates that leak, whole.
-        engine: Where; the bytes do not depend on it.
+        keep: Keep the existing splits and move only plates that leak, each as a whole.
+        engine: Where the work is done; the bytes do not depend on it.
 
     Raises:
-        DataError: The ratios are no shares, or a column cannot be split by.
+        DataError: The ratios are not shares of a whole, or a column cannot be split by.
 
     Example:
         >>> import mdlp_bench as mb
@@ -175,7 +175,7 @@ def audit(
         samples: All splits of a data set.
         config: Thresholds (see `mdlp_bench.curate.audit.AuditConfig`).
         reader: A reader that labels are compared with.
-        engine: Where; the result does not depend on it.
+        engine: Where the work is done; the result does not depend on it.
 
     Raises:
         DataError: There are no samples, or a threshold is not allowed.
@@ -208,7 +208,7 @@ def export(
         to: `parquet`, `decoded` (bitmaps in Parquet), `huggingface` (a repository folder with a card),
             `mdlp`, `lrlpr` or `webdataset`.
         name: Name of the data set, in Parquet and the card.
-        version: Version of the data set, there too.
+        version: Version of the data set, in the same places.
         engine: Where shards of Parquet are written; the bytes do not depend on it.
 
     Returns:
@@ -254,11 +254,11 @@ def gap_study(
 
     Args:
         real: The real data set, of any layout.
-        synthetic: `FOLDER`, `FOLDER@RECIPE` (its ground truths, degraded) or `render@RECIPE`, each.
+        synthetic: Each is `FOLDER`, `FOLDER@RECIPE` (its ground truths, degraded) or `render@RECIPE`.
         out: The folder of the report.
-        samples: Of each set, at most about so many; whole plates.
-        reader: For NED and the distances in its features; None leaves them out.
-        seed: Of everything random.
+        samples: About how many samples of each set are used at most; plates stay whole.
+        reader: Gives NED and the distances in its features; None leaves them out.
+        seed: Seed of everything random.
         engine: Where frames are measured.
         settings: Further fields of `mdlp_bench.gap.report_model.StudySettings`, e.g. `permutations=999`.
 

@@ -31,8 +31,8 @@ def pack(
     Args:
         predictions: What `mb.predict` returned, its folder, or a folder of `<sample_id>.png`.
         out: The zip file to write.
-        form: A form's YAML file, or its fields (`mdlp_bench.leaderboard.submission.form.Submission`). What
-            the predictions say of their method need not be among the fields.
+        form: A form's YAML file, or its fields (`mdlp_bench.leaderboard.submission.form.Submission`). Fields
+            that the predictions already state about their method may be left out.
         run: With fields: the run whose scores are claimed.
 
     Raises:

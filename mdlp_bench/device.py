@@ -38,7 +38,7 @@ class Compute:
         if self.numerics == "exact" and (self.device, self.precision) != ("cpu", "fp32"):
             raise MdlpBenchError(
                 f"exact numerics are those of the CPU in fp32, not of {self.device} in {self.precision}; "
-                "take batched numerics"
+                "use batched numerics"
             )
 
     @classmethod
@@ -50,7 +50,7 @@ class Compute:
         *,
         remote: bool = False,
     ) -> Self:
-        """Resolve the words of a user on this machine.
+        """Resolve what a user asked for on this machine.
 
         Args:
             device: `auto` (a GPU when there is one), `cpu`, `cuda`, `cuda:N` or `mps`.
@@ -69,7 +69,7 @@ class Compute:
         elif not _DEVICE.fullmatch(device):
             raise _unknown(device)
         elif ":" in device:
-            raise MdlpBenchError(f"device {device}: a cluster assigns its GPUs itself; take --device cuda")
+            raise MdlpBenchError(f"device {device}: a cluster assigns its GPUs itself; use --device cuda")
         wanted = numerics or ("exact" if (device, precision) == ("cpu", "fp32") else "batched")
         # Both are checked where they are stored.
         return cls(device, cast("Precision", precision), cast("Numerics", wanted))
@@ -116,7 +116,7 @@ def check_device(name: str) -> None:
     count = torch.cuda.device_count() if kind == "cuda" else int(torch.backends.mps.is_available())
     if count <= int(number or 0):
         there = f"{count} CUDA device{'s' if count > 1 else ''} and the CPU" if count else "the CPU"
-        raise MdlpBenchError(f"device {name}: not on this machine, which has {there}; take --device auto")
+        raise MdlpBenchError(f"device {name}: not on this machine, which has {there}; use --device auto")
 
 
 def _best() -> str:

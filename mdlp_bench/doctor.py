@@ -69,14 +69,14 @@ def examine() -> list[Check]:
 
 
 def _system() -> Iterator[Check]:
-    yield Check(group="system", name=_DISTRIBUTION, found=mdlp_bench.__version__)
-    yield Check(group="system", name="python", found=f"{platform.python_version()} ({sys.executable})")
-    yield Check(group="system", name="platform", found=f"{platform.system()} {platform.machine()}")
-    yield Check(group="system", name="device", found=_device())
+    yield _check("system", _DISTRIBUTION, mdlp_bench.__version__)
+    yield _check("system", "python", f"{platform.python_version()} ({sys.executable})")
+    yield _check("system", "platform", f"{platform.system()} {platform.machine()}")
+    yield _check("system", "device", _device())
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     limit = os.environ.get("OMP_NUM_THREADS")
     threads = f", OMP_NUM_THREADS={limit}" if limit else ""
-    yield Check(group="system", name="threads", found=f"{cores} usable cores{threads}")
+    yield _check("system", "threads", f"{cores} usable cores{threads}")
 
 
 def _device() -> str:
@@ -111,35 +111,29 @@ def _packages() -> Iterator[Check]:
     try:
         wanted = [Requirement(line) for line in requires(_DISTRIBUTION) or ()]
     except PackageNotFoundError:
-        yield Check(
-            group="packages", name=_DISTRIBUTION, status="fault",
-            found="not installed, only importable: no registered methods", remedy="pip install --editable .",
-        )  # fmt: skip
+        missing = "not installed, only importable: no registered methods"
+        yield _check("packages", _DISTRIBUTION, missing, "pip install --editable .")
         return
     for requirement in wanted:
         if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
             continue
         found = _version(requirement.name)
         fits = found is not None and requirement.specifier.contains(found, prereleases=True)
-        yield Check(
-            group="packages",
-            name=requirement.name,
-            status="ok" if fits else "fault",
-            found=found or "not installed",
-            remedy=None if fits else f"pip install '{requirement}'",
-        )
+        remedy = None if fits else f"pip install '{requirement}'"
+        yield _check("packages", requirement.name, found or "not installed", remedy)
     twins = sorted(
         name
         for dist in distributions()
         if (name := (dist.name or "").lower()) in ("opencv-python", "opencv-contrib-python")
     )
     if twins:
-        yield Check(
-            group="packages", name="opencv", status="fault",
-            found=f"{twins[0]} lies over opencv-python-headless: two builds in one folder",
-            remedy=f"pip uninstall -y {' '.join(twins)} && "
+        yield _check(
+            "packages",
+            "opencv",
+            f"{twins[0]} lies over opencv-python-headless: two builds in one folder",
+            f"pip uninstall -y {' '.join(twins)} && "
             "pip install --force-reinstall --no-deps opencv-python-headless",
-        )  # fmt: skip
+        )
 
 
 def _weights() -> Iterator[Check]:
@@ -148,24 +142,17 @@ def _weights() -> Iterator[Check]:
         folders = spec.submodule_search_locations if spec is not None else None
         path = Path(folders[0] if folders else package) / file
         problem = _fault_of_safetensors(path)
-        yield Check(
-            group="weights",
-            name=purpose,
-            status="fault" if problem else "ok",
-            found=f"{path}: {problem or _size(path)}",
-            remedy=f"reinstall mdlp-bench (in a checkout: git checkout -- {path})" if problem else None,
-        )
+        remedy = f"reinstall mdlp-bench (in a checkout: git checkout -- {path})" if problem else None
+        yield _check("weights", purpose, f"{path}: {problem or _size(path)}", remedy)
     folder = cache_folder()
     for backbone in BACKBONES.values():
         path = folder / backbone.file_name
-        there = path.is_file()
-        yield Check(
-            group="weights",
-            name=backbone.purpose,
-            status="ok" if there else "note",
-            found=f"{path}: {_size(path)}" if there else "not downloaded yet; fetched when first used",
-            remedy=None if there else f"without network: save {backbone.url} as {path}",
-        )
+        if path.is_file():
+            yield _check("weights", backbone.purpose, f"{path}: {_size(path)}")
+        else:
+            found = "not downloaded yet; fetched when first used"
+            remedy = f"without network: save {backbone.url} as {path}"
+            yield _check("weights", backbone.purpose, found, remedy, lacking="note")
 
 
 def _fault_of_safetensors(path: Path) -> str | None:
@@ -185,14 +172,10 @@ def _fault_of_safetensors(path: Path) -> str | None:
 
 def _optional() -> Iterator[Check]:
     for distribution, purpose, remedy in _OPTIONAL:
-        found = _version(distribution)
-        yield Check(
-            group="optional",
-            name=distribution,
-            status="ok" if found else "note",
-            found=found or f"not installed; for {purpose}",
-            remedy=None if found else remedy,
-        )
+        if found := _version(distribution):
+            yield _check("optional", distribution, found)
+        else:
+            yield _check("optional", distribution, f"not installed; for {purpose}", remedy, lacking="note")
 
 
 def _folders() -> Iterator[Check]:
@@ -210,13 +193,10 @@ def _folders() -> Iterator[Check]:
                 pass
             (there / ".mdlp-bench-doctor").unlink()
         except MdlpBenchError:
-            yield Check(
-                group="folders", name=name, status="fault", found=f"{folder}: not writable",
-                remedy=_remedy(name),
-            )  # fmt: skip
+            yield _check("folders", name, f"{folder}: not writable", _remedy(name))
         else:
             free = shutil.disk_usage(there).free / 2**30
-            yield Check(group="folders", name=name, found=f"{folder}: {free:,.0f} GB free")
+            yield _check("folders", name, f"{folder}: {free:,.0f} GB free")
 
 
 def _remedy(name: str) -> str:
@@ -228,6 +208,11 @@ def _remedy(name: str) -> str:
     if name not in variable:
         return "change to a folder of your own, or give -o an absolute path"
     return f"set {variable[name]} to a folder of your own"
+
+
+def _check(group: str, name: str, found: str, remedy: str | None = None, lacking: Status = "fault") -> Check:
+    """One checked item; with a remedy, its status is `lacking`."""
+    return Check(group=group, name=name, status=lacking if remedy else "ok", found=found, remedy=remedy)
 
 
 def _version(distribution: str) -> str | None:

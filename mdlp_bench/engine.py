@@ -33,8 +33,8 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 Loadable = TypeVar("Loadable")
 
-# Chunks a worker that are out or finished and not yet asked for: enough to keep it busy, few enough to keep
-# memory flat.
+# Chunks per worker that are being worked on, or finished and not yet asked for: enough to keep the worker
+# busy, few enough to keep memory flat.
 _AHEAD: Final = 3
 
 _DIED: Final = (
@@ -56,7 +56,7 @@ class Engine(ABC):
             function: Depends on its item alone. With workers it is pickled, and unpickled once on each of
                 them; what must not travel (networks) goes into a `Loaded`.
             items: Read only as far ahead as the workers need, in this process.
-            chunk: Items a worker is given at a time; more for quick ones.
+            chunk: Items that a worker is given at a time; use more where an item is quick.
 
         Yields:
             The results, in the order of the items, whatever the number of workers.
@@ -125,7 +125,7 @@ class LocalEngine(Engine):
         source = chain(first, source)
         pending: deque[Future[list[Result]]] = deque()
         context = _process_context()
-        # The other end closes with this process, however that ends, and the workers end too.
+        # The other end closes when this process ends, in whatever way, and then the workers end too.
         parent, held = context.Pipe(duplex=False)
         given = (_pickled(function, pickle.dumps), dict(os.environ), parent)
         pool = ProcessPoolExecutor(self.workers, context, _set_up_process, given)
@@ -175,7 +175,7 @@ class RayEngine(Engine):
         ray = _connected_ray()
         workers, share = self._shares(ray.cluster_resources())
         pickled = _pickled(function, ray.cloudpickle.dumps)
-        # In a tuple a reference is passed on as it is, for the worker to fetch the function only once.
+        # In a tuple a reference is passed on as it is, so the worker fetches the function only once.
         shared = (ray.put(pickled),)
         task = ray.remote(num_cpus=1, num_gpus=share)(_work_on_ray)
         source = chunks(items, chunk)
@@ -212,7 +212,7 @@ class RayEngine(Engine):
             return self.workers or max(1, int(resources.get("CPU", 1))), 0.0
         gpus = int(resources.get("GPU", 0))
         if not gpus:
-            raise MdlpBenchError("Ray: the cluster has no GPU; take --device cpu")
+            raise MdlpBenchError("Ray: the cluster has no GPU; use --device cpu")
         workers = self.workers or gpus
         # Ray counts in steps of a ten-thousandth; rounded down, all tasks fit.
         return workers, min(1.0, int(10_000 * gpus / workers) / 10_000)
@@ -296,7 +296,7 @@ def _process_context() -> BaseContext:
     return context
 
 
-# What all tasks of a worker process share: whose work it does, how the function came, and the function.
+# The state of a worker process: whose work it does, the pickled function and the function.
 _owner: str | None = None
 _given: bytes = b""
 _function: Callable[[Any], Any] | None = None

@@ -83,7 +83,7 @@ def raised(error: BaseException) -> str:
     """What somebody's code raised and where, on one line: `ValueError: too small (my_method.py, line 8)`.
 
     The place is the innermost one that is neither an installed package's nor the standard library's. Errors
-    of this project say themselves what is at fault and get none.
+    of this project name the fault themselves and get no place.
     """
     wording = first_fault(error) if _is_validation_error(error) else error
     said = f"{type(error).__name__}: {wording}".splitlines()[0].removesuffix(": ")[:500]
@@ -180,7 +180,7 @@ def checked(model: type[ModelT], values: Any, what: str, error: type[MdlpBenchEr
     """The values as a model, e.g. thresholds that a user gave.
 
     Raises:
-        MdlpBenchError: Of type `error`: a value is not allowed; names it, behind `what`.
+        MdlpBenchError: Of type `error`: a value is not allowed; the message names it after `what`.
     """
     from pydantic import ValidationError
 

@@ -151,7 +151,7 @@ def write_text(target: Path, content: str) -> None:
 
 
 def write_json(target: Path, content: Any) -> None:
-    """Write strict JSON (no NaN, UTF-8, sorted as given, final line end) atomically.
+    """Write strict JSON (no NaN, UTF-8, keys in the order given, final line end) atomically.
 
     Raises:
         ValueError: `content` holds a NaN or an infinity: a programming error, callers map them to null.
@@ -203,7 +203,7 @@ def sha256_file(path: Path) -> str:
 
 
 def file_state(path: Path) -> tuple[str, int, int]:
-    """Name, size in bytes and time of a file's last change in ns: what tells cheaply that it was changed.
+    """Name, size in bytes and time of the last change in ns of a file: a cheap way to see that it changed.
 
     Size and time of a file that cannot be seen are -1.
     """

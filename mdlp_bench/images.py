@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import io
 import struct
-from typing import Final, Literal
+from typing import Final, Literal, TypeVar
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from mdlp_bench.errors import DataError
+
+_Pixel = TypeVar("_Pixel", np.uint8, np.float32)
 
 ImageU8 = npt.NDArray[np.uint8]
 """uint8 RGB [H, W, 3]; batches are [B, H, W, 3], frames [B, N, H, W, 3]."""
@@ -36,7 +38,7 @@ _EXIF_MARKS: Final = (b"Exif\0\0", b"eXIf", b"EXIF", b"Raw profile type", b"tiff
 _RAW_APP1: Final = "Raw profile type APP1"
 """How older versions of ImageMagick store EXIF in a PNG."""
 
-# Crops have hundreds of pixels a side, scenes thousands; a larger header is an attack or a mistake.
+# Crops have hundreds of pixels per side, scenes thousands; a larger header is an attack or a mistake.
 MAX_PIXELS: Final = 64_000_000
 
 LUMA: Final = np.array([0.299, 0.587, 0.114], np.float32)
@@ -47,8 +49,8 @@ def decode(content: bytes, name: str) -> ImageU8:
     """Decode one image as uint8 RGB [H, W, 3].
 
     JPEG, PNG, BMP and WebP are read. Grey images become three equal channels, a fully opaque alpha channel is
-    dropped, EXIF rotation is applied. All else that would need a guess is
-    refused, and what a header claims is checked before anything is decoded.
+    dropped, EXIF rotation is applied. Everything that would need a guess is refused, and what a header claims
+    is checked before anything is decoded.
 
     Args:
         content: The encoded bytes.
@@ -83,7 +85,7 @@ def check_rgb(image: object, name: str = "") -> None:
     """Refuse what is not a uint8 RGB image [H, W, 3] with pixels in it.
 
     Args:
-        image: What is to be an image.
+        image: What to check.
         name: What to call it in the error; left out when empty.
 
     Raises:
@@ -96,6 +98,27 @@ def check_rgb(image: object, name: str = "") -> None:
     else:
         found = type(image).__name__
     raise DataError(f"{name and f'{name}: '}expected a uint8 [H, W, 3] image, got {found}")
+
+
+def stretched(
+    image: npt.NDArray[_Pixel], size: tuple[int, int], grow: int = cv2.INTER_CUBIC
+) -> npt.NDArray[_Pixel]:
+    """Bring an image [H, W] or [H, W, 3] to a height and width by the rule of the protocol.
+
+    Axes that shrink are averaged over areas first; then axes that grow are interpolated.
+
+    Args:
+        image: The image; one that already has the size is returned as it is.
+        size: Height and width.
+        grow: OpenCV's interpolation of axes that grow.
+    """
+    height, width = size
+    smaller = (min(image.shape[0], height), min(image.shape[1], width))
+    if smaller != image.shape[:2]:
+        image = np.asarray(cv2.resize(image, smaller[::-1], interpolation=cv2.INTER_AREA), image.dtype)
+    if smaller != (height, width):
+        image = np.asarray(cv2.resize(image, (width, height), interpolation=grow), image.dtype)
+    return image
 
 
 def encode(image: ImageU8, kind: Literal["png", "jpg", "webp"] = "png", quality: int = 95) -> bytes:
@@ -163,7 +186,7 @@ def _check_container(content: bytes, name: str) -> None:
 
 
 def _jpeg_size(content: bytes, name: str) -> tuple[int, int]:
-    """Width and height from the frame header; the picture must end, whatever lies behind its end."""
+    """Width and height from the frame header; the picture must end, whatever follows its end."""
     position = 2
     size: tuple[int, int] | None = None
     while position + 9 < len(content) and content[position] == 0xFF:

@@ -1,4 +1,4 @@
-"""Output folders: one writer at a time, resumed by the same call alone, without leftovers when finished."""
+"""Output folders: one writer at a time, resumed only by the same call, without leftovers when finished."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def unfinished(folder: Path, identity: Mapping[str, Any]) -> Iterator[bool]:
 
 
 def check_identity(folder: Path, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
-    """Test that earlier work was begun as it would be begun now.
+    """Test that earlier work was begun with the identity that it would have now.
 
     Args:
         folder: Where it lies, for the message.

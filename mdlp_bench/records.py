@@ -1,4 +1,4 @@
-"""Versioned JSON records: a pydantic model a file, refused in one line when missing or not understood."""
+"""Versioned JSON records: one pydantic model per file, refused in one line when missing or not understood."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mdlp_bench.frozen import Frozen
 
 
 class Record(Frozen):
-    """A file of a folder.
+    """A JSON file in a folder.
 
     Subclasses have a field `schema_version: Literal[n] = n`, whose default is what this program reads.
 

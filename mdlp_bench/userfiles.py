@@ -70,7 +70,7 @@ def load_from_file(spec: str, error: type[MdlpBenchError]) -> object:
             this project's own that the file raises pass through.
     """
     path, attribute = find_in_file(spec, error)
-    # The module name depends on the path, so that two files named alike do not meet in sys.modules.
+    # The module name depends on the path, so that two files of one name do not clash in sys.modules.
     name = f"_mdlp_bench_user_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]}"
     module_spec = importlib.util.spec_from_file_location(name, path)
     if module_spec is None or module_spec.loader is None:

@@ -21,7 +21,7 @@ class PlainLoader(yaml.SafeLoader):
     """`SafeLoader` with the plain values of YAML 1.2 that refuses a key given twice. `<<` is text."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """A mapping, unless a key stands in it twice."""
+        """A mapping, unless a key occurs in it twice."""
         seen: set[str] = set()
         for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
             if key.value in seen:

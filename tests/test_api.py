@@ -107,7 +107,7 @@ def test_files_that_both_define_restore_are_benchmarked_together(
 def test_render_and_degrade_refuse_what_they_cannot_draw() -> None:
     assert mb.render("京p20·s75").text == "京P20S75"
     assert mb.render(layout="black", seed=4).layout == "black"
-    with pytest.raises(DataError, match="no plate of blue"):
+    with pytest.raises(DataError, match="not a plate of blue"):
         mb.render("hello", layout="blue")
     with pytest.raises(DataError, match="difficulty is 2"):
         mb.render(difficulty=2)

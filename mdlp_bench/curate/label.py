@@ -33,6 +33,7 @@ from mdlp_bench.images import ImageU8
 from mdlp_bench.plate import CHINESE, grammar_of, grammars, is_unreadable, normalise
 from mdlp_bench.progress import progress_bar
 from mdlp_bench.readers.base import Reader, Reading
+from mdlp_bench.readers.registry import load_readers
 from mdlp_bench.report import picture, write_report
 from mdlp_bench.schema import Sample
 
@@ -178,7 +179,7 @@ def label(
     config = config or LabelConfig()
     if len(set(readers)) < 2:
         raise DataError("labels need the votes of at least two readers; give --readers crnn,ppocrv4,clpr")
-    loaded = Loaded(_load, tuple(readers))
+    loaded = Loaded(load_readers, tuple(readers))
     names = tuple(f"{r.descriptor.name} {r.descriptor.version}" for r in loaded.value)
     _claim(out, samples, names, config.sharp_share)
     lines, unused = match_labels(samples, answers) if answers is not None else ({}, [])
@@ -225,12 +226,6 @@ def label(
     write_json(out / REPORT, report.model_dump(mode="json"))
     _write_page(out / PAGE, report, samples, plates, config)
     return report
-
-
-def _load(specs: Sequence[str]) -> list[Reader]:
-    from mdlp_bench.readers.registry import load_reader
-
-    return [load_reader(spec) for spec in specs]
 
 
 def _claim(out: Path, samples: Samples, readers: Sequence[str], sharp_share: float) -> None:

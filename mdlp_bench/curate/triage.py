@@ -48,7 +48,7 @@ class Triage(Frozen):
     """All samples of a data set by one reader.
 
     Attributes:
-        reader: The reader's name; another reader may judge otherwise.
+        reader: The reader's name; another reader may judge differently.
         counts: Samples by split and verdict.
     """
 
@@ -75,7 +75,7 @@ def triage(samples: Samples, reader: Reader) -> Triage:
 
     Args:
         samples: The data set.
-        reader: Who judges.
+        reader: The reader that judges.
 
     Raises:
         DataError: A picture cannot be decoded, or a sample has no text and the reader no threshold.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import PurePath
 from typing import Final
@@ -11,14 +11,12 @@ from typing import Final
 import cv2
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 from mdlp_bench.data.manifest import digest_of, fingerprint
-from mdlp_bench.data.samples import Problem, Samples, WrappedSamples
-from mdlp_bench.errors import DataError
+from mdlp_bench.data.samples import Samples, WrappedSamples
 from mdlp_bench.images import decode
 from mdlp_bench.metrics.protocol import WORKING_SIZE, to_working_size
-from mdlp_bench.schema import IMAGE_COLUMNS, SAMPLE_SCHEMA, EncodedImage, Sample, record_batch, samples_of
+from mdlp_bench.schema import IMAGE_COLUMNS, EncodedImage, Sample
 
 _PIXELS: Final = WORKING_SIZE[0] * WORKING_SIZE[1] * 3
 _HEADER: Final = struct.pack(
@@ -38,6 +36,8 @@ class DecodedSamples(WrappedSamples):
         base: The samples.
     """
 
+    changes = IMAGE_COLUMNS
+
     def __init__(self, base: Samples) -> None:
         super().__init__(base, f"{base.name}-decoded")
 
@@ -46,32 +46,11 @@ class DecodedSamples(WrappedSamples):
         """See `Samples`."""
         return fingerprint(map(digest_of, self))
 
-    def load(self, sample_ids: Collection[str]) -> Iterator[Sample | Problem]:
-        """See `Samples`."""
-        for found in self._base.load(sample_ids):
-            if isinstance(found, Problem):
-                yield found
-                continue
-            try:
-                yield _decoded(found)
-            except DataError as error:
-                yield Problem("broken-image", str(error), found.sample_id, found.split)
-
-    def __iter__(self) -> Iterator[Sample]:
-        yield from map(_decoded, self._base)
-
-    def sample_at(self, position: int) -> Sample:
-        """See `Samples`."""
-        return _decoded(self._base[position])
-
-    def batches(self, size: int = 128, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
-        """See `Samples`."""
-        wanted = list(SAMPLE_SCHEMA.names if columns is None else columns)
-        if IMAGE_COLUMNS.isdisjoint(wanted):
-            yield from self._base.batches(size, wanted)
-            return
-        for batch in self._base.batches(size):
-            yield record_batch(list(map(_decoded, samples_of(batch)))).select(wanted)
+    def changed(self, sample: Sample) -> Sample:
+        """See `WrappedSamples`."""
+        images = [_bitmap(image, name) for name, image in sample.named_images()]
+        gt = None if sample.gt is None else images.pop()
+        return replace(sample, frames=tuple(images), gt=gt)
 
     def select(
         self, *, split: str | None = None, sample_ids: Collection[str] | None = None
@@ -92,12 +71,6 @@ def pixels_of_bitmap(content: memoryview) -> npt.NDArray[np.uint8] | None:
     if len(content) != len(_HEADER) + _PIXELS or content[: len(_HEADER)] != _HEADER:
         return None
     return np.frombuffer(content, np.uint8, offset=len(_HEADER)).reshape(*WORKING_SIZE, 3)
-
-
-def _decoded(sample: Sample) -> Sample:
-    images = [_bitmap(image, name) for name, image in sample.named_images()]
-    gt = None if sample.gt is None else images.pop()
-    return replace(sample, frames=tuple(images), gt=gt)
 
 
 def _bitmap(image: EncodedImage, name: str) -> EncodedImage:

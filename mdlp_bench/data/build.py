@@ -11,7 +11,7 @@ finished shard; the same call continues, and the result is the same to the byte.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
@@ -37,10 +37,9 @@ from mdlp_bench.data.shards import (
     ShardContent,
     ShardRecord,
     ShardWriter,
-    check_candidates,
     check_content,
-    check_origin,
     finished,
+    made_of,
     read_record,
     safe,
 )
@@ -77,6 +76,7 @@ def write_parquet(
     rendered_under: str | None = None,
     engine: Engine = SERIAL,
     shard_rows: int = SHARD_ROWS,
+    beside: Callable[[Manifest], None] | None = None,
 ) -> Manifest:
     """Write samples as a Parquet folder.
 
@@ -95,6 +95,7 @@ def write_parquet(
         rendered_under: See `Manifest`.
         engine: Where shards are written; the bytes do not depend on it (used for `Samples` only).
         shard_rows: Candidates per shard.
+        beside: Called with the manifest to write further files; the build is finished when it returns.
 
     Returns:
         The manifest.
@@ -104,62 +105,27 @@ def write_parquet(
         MdlpBenchError: The folder cannot be written, or another process is writing into it.
     """
     out = Path(out)
-    identity = build_identity(
-        samples, name=name, version=version, supersedes=supersedes, made_by=made_by, shard_rows=shard_rows
-    )
-    with unfinished(out, identity | {"rendered under": rendered_under}):
-        return write_shards(
-            samples,
-            out,
-            name=name,
-            version=version,
-            supersedes=supersedes,
-            rendered_under=rendered_under,
-            engine=engine,
-            shard_rows=shard_rows,
-        )
-
-
-def build_identity(
-    samples: Samples | Iterable[Sample | Mapping[str, Any]],
-    *,
-    name: str | None = None,
-    version: str = "1.0.0",
-    supersedes: str | None = None,
-    made_by: Mapping[str, Any] | None = None,
-    shard_rows: int = SHARD_ROWS,
-) -> dict[str, Any]:
-    """What the bytes of a build depend on, apart from the samples, which are compared shard by shard.
-
-    Args: see `write_parquet`.
-    """
-    return {
+    # What the bytes depend on, apart from the samples, which are compared shard by shard.
+    identity = {
         "data": {"name": name, "version": version, "supersedes": supersedes},
         "samples": samples.name if isinstance(samples, Samples) else None,
         "rows per shard": shard_rows,
         "made by": None if made_by is None else dict(made_by),
         "software": {"mdlp-bench": mdlp_bench.__version__, "pyarrow": pa.__version__},
+        "rendered under": rendered_under,
     }
-
-
-def write_shards(
-    samples: Samples | Iterable[Sample | Mapping[str, Any]],
-    out: Path,
-    *,
-    name: str | None = None,
-    version: str = "1.0.0",
-    supersedes: str | None = None,
-    rendered_under: str | None = None,
-    engine: Engine = SERIAL,
-    shard_rows: int = SHARD_ROWS,
-) -> Manifest:
-    """`write_parquet` in a folder that the caller guards with `unfinished`, and may add further files to."""
-    if isinstance(samples, Samples):
-        records = _build(samples, out, engine, shard_rows)
-        return _finish(out, records, name or samples.name, version, supersedes, rendered_under)
-    with progress_bar(None, "Writing") as bar:
-        records = _build_rows(bar.over(samples), out, shard_rows)
-        return _finish(out, records, name or out.resolve().name, version, supersedes, rendered_under)
+    with unfinished(out, identity):
+        if isinstance(samples, Samples):
+            records = _build(samples, out, engine, shard_rows)
+            manifest = _finish(out, records, name or samples.name, version, supersedes, rendered_under)
+        else:
+            with progress_bar(None, "Writing") as bar:
+                records = _build_rows(bar.over(samples), out, shard_rows)
+                own = name or out.resolve().name
+                manifest = _finish(out, records, own, version, supersedes, rendered_under)
+        if beside is not None:
+            beside(manifest)
+        return manifest
 
 
 def build_shard(samples: Samples, out: Path, task: ShardTask) -> int:
@@ -173,9 +139,11 @@ def build_shard(samples: Samples, out: Path, task: ShardTask) -> int:
     """
     origin = samples.origin(task.candidates)
     if record := finished(out, task.split, task.number):
-        check_candidates(record, task.candidates, out)
+        if record.candidates != task.candidates:
+            raise made_of(record, out, "other samples")
         if origin is not None:
-            check_origin(record, origin, out)
+            if record.origin != origin:
+                raise made_of(record, out, "other files: images or labels have changed since")
         else:
             content = ShardContent()
             for item in samples.load(task.candidates):
@@ -227,7 +195,8 @@ def _build_rows(
         candidates = tuple(ready.ids)
         known.add(split, number, candidates)
         if ready.record and isinstance(ready.sink, ShardContent):
-            check_candidates(ready.record, candidates, out)
+            if ready.record.candidates != candidates:
+                raise made_of(ready.record, out, "other samples")
             check_content(ready.record, ready.sink, out)
         elif isinstance(ready.sink, ShardWriter):
             ready.sink.finish(candidates)
@@ -295,7 +264,7 @@ class _KnownIds:
 
 @dataclass(slots=True)
 class _Totals:
-    """The totals for a manifest; they take some forty bytes per row."""
+    """The totals for a manifest; they take about forty bytes per row."""
 
     shards: list[Shard] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
@@ -336,7 +305,8 @@ def _finish(
                 continue
             totals.add(record)
             writer.write_batch(pa.RecordBatch.from_pylist(list(record.index), INDEX_SCHEMA))
-    problems = sorted(totals.problems, key=_problem_order)
+    # The order must not depend on whether a problem was met while listing or while reading.
+    problems = sorted(totals.problems, key=lambda p: (p.split or "", p.sample_id or "", p.code, p.message))
     if not totals.shards:
         reason = f"; the first problem: {totals.problems[0].message}" if problems else ""
         raise DataError(f"{out}: there is no sound sample to write{reason}")
@@ -355,11 +325,6 @@ def _finish(
     )
     write_json(out / MANIFEST, manifest.model_dump())
     return manifest
-
-
-def _problem_order(problem: Problem) -> tuple[str, str, str, str]:
-    """A sort key; the order must not depend on whether a problem was met while listing or reading."""
-    return problem.split or "", problem.sample_id or "", problem.code, problem.message
 
 
 def _records(out: Path, shards: Mapping[str, int], listed: tuple[Problem, ...]) -> Iterator[ShardRecord]:

@@ -71,11 +71,6 @@ class LabelledSamples(WrappedSamples):
         """See `Samples`."""
         return (*self._own(self._base.listing_problems()), *self._notes)
 
-    def load(self, sample_ids: Collection[str]) -> Iterator[Sample | Problem]:
-        """See `Samples`."""
-        for item in self._base.load(sample_ids):
-            yield item if isinstance(item, Problem) else self._labelled(item)
-
     def origin(self, sample_ids: Collection[str]) -> str | None:
         """See `Samples`."""
         inner = self._base.origin(sample_ids)
@@ -83,18 +78,21 @@ class LabelledSamples(WrappedSamples):
         return None if inner is None else sha256_bytes(repr((inner, texts)).encode())
 
     def batches(self, size: int = 128, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
-        """See `Samples`."""
+        """See `Samples`; images are read only where they are asked for."""
         wanted = SAMPLE_SCHEMA.names if columns is None else list(columns)
         if set(wanted).isdisjoint(_CHANGED):
             yield from self._base.batches(size, wanted)
             return
-        needed = list(dict.fromkeys((*wanted, "sample_id", *_CHANGED)))
-        for batch in self._base.batches(size, needed):
-            yield self._changed(batch).select(wanted)
-
-    def sample_at(self, position: int) -> Sample:
-        """See `Samples`."""
-        return self._labelled(self._base.sample_at(position))
+        names = ("sample_id", *_CHANGED)
+        for batch in self._base.batches(size, list(dict.fromkeys((*wanted, *names)))):
+            rows = zip(*(batch.column(name).to_pylist() for name in names), strict=True)
+            values = [self._values(*row) for row in rows]
+            changed = batch
+            for place, name in enumerate(_CHANGED):
+                column = pa.array((row[place] for row in values), pa.string())
+                field = SAMPLE_SCHEMA.field(name)
+                changed = changed.set_column(changed.schema.get_field_index(name), field, column)
+            yield changed.select(wanted)
 
     def select(self, *, split: str | None = None, sample_ids: Collection[str] | None = None) -> Samples:
         """See `Samples`."""
@@ -108,7 +106,8 @@ class LabelledSamples(WrappedSamples):
         replaced = ("text-missing", "text-unreadable", "text-grammar")
         return [p for p in problems if p.code not in replaced or p.sample_id not in self._texts]
 
-    def _labelled(self, sample: Sample) -> Sample:
+    def changed(self, sample: Sample) -> Sample:
+        """See `WrappedSamples`."""
         found = self._values(sample.sample_id, *(getattr(sample, name) for name in _CHANGED))
         values: dict[str, Any] = dict(zip(_CHANGED, found, strict=True))
         return replace(sample, **values)
@@ -125,15 +124,6 @@ class LabelledSamples(WrappedSamples):
         return (
             given.text, given.origin, given.layout or layout, plate_id if known else given.text or sample_id,
         )  # fmt: skip
-
-    def _changed(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        names = ("sample_id", *_CHANGED)
-        rows = zip(*(batch.column(name).to_pylist() for name in names), strict=True)
-        changed = [self._values(*row) for row in rows]
-        for place, name in enumerate(_CHANGED):
-            column = pa.array((row[place] for row in changed), pa.string())
-            batch = batch.set_column(batch.schema.get_field_index(name), SAMPLE_SCHEMA.field(name), column)
-        return batch
 
 
 def match_labels(samples: Samples, path: Path) -> tuple[dict[str, LabelRow], list[Problem]]:
@@ -178,7 +168,7 @@ def with_labels(samples: Samples, path: Path) -> LabelledSamples:
 def without_unreadable(samples: ParquetSamples) -> Samples:
     """Leave out texts such as `#####`, which earlier versions wrote into Parquet; each is a note."""
     table = samples.texts()
-    # Ordinary plates need no second look; most of a set are such.
+    # Ordinary plates, most of a set, need no second look.
     ordinary = pc.match_substring_regex(table.column("text"), _ORDINARY)
     four = pc.match_substring(table.column("text"), "XXXX")
     odd = table.filter(pc.fill_null(pc.or_(pc.invert(ordinary), four), False))

@@ -146,7 +146,7 @@ def digest_of(sample: Sample) -> str:
 def fingerprint(digests: Iterable[str]) -> str:
     """SHA-256 over row digests in sorted order: neither storage nor order changes it."""
     total = sha256()
-    # Thirty-two bytes per row instead of a string; both sort alike.
+    # Thirty-two bytes per row instead of a string; both sort in the same order.
     ordered = np.sort(np.fromiter((bytes.fromhex(digest) for digest in digests), "S32"))
     for start in range(0, len(ordered), _HASHED_AT_ONCE):
         total.update(ordered[start : start + _HASHED_AT_ONCE].tobytes().hex().encode())

@@ -29,12 +29,12 @@ def open_samples(
     Args:
         path: A folder or file of any layout in `mdlp_bench.data.sources.SOURCES`, or `hf://owner/name`.
         split: Take this split only.
-        source: The layout's name; without it the folder is looked at.
+        source: The layout's name; by default it is recognised from the folder.
         order: How the names of frames are read: `name`, `number:K`, `time` or the path of a list (see
             `mdlp_bench.data.sources.frame_order`).
-        labels: A label list (sample_id,text) whose texts count instead of those of the data set, such as
-            `mdlp-bench data label` writes.
-        limit: Take this many samples only, from all splits alike, the first ones of each: for a quick try.
+        labels: A label list (sample_id,text) whose texts replace those of the data set, e.g. one that
+            `mdlp-bench data label` wrote.
+        limit: Use only this many samples, the first ones of every split in turn: for a quick try.
 
     Returns:
         Samples; broken ones are left out and reported in `.problems`.
@@ -48,7 +48,7 @@ def open_samples(
     source = source or layout_of(path)
     if order is not None and not SOURCES[source].named_frames:
         raise DataError(
-            f"{printable(name)}: the layout {source} says itself which frame is which; leave --order out"
+            f"{printable(name)}: the layout {source} itself says which frame is which; leave --order out"
         )
     samples = SOURCES[source].open(name, split, AUTO if order is None else OrderRule.parse(order))
     if split is not None and not samples.name.endswith(f"/{split}"):

@@ -28,7 +28,7 @@ from mdlp_bench.data.manifest import (
     read_manifest,
     read_quarantine,
 )
-from mdlp_bench.data.samples import Problem, Samples
+from mdlp_bench.data.samples import Problem, Samples, check_known
 from mdlp_bench.data.sources.names import natural_key, printable
 from mdlp_bench.data.temp_table import Strings, hash_strings
 from mdlp_bench.errors import DataError, no_such, reason
@@ -44,12 +44,12 @@ from mdlp_bench.schema import (
 )
 
 _CACHED_BYTES = 256_000_000
-"""The number of row groups that random access keeps."""
+"""How much of the row groups that were read last random access keeps."""
 
 
 @dataclass(frozen=True, slots=True)
 class _File:
-    """One Parquet file, the columns it has, and where its rows stand in the whole."""
+    """One Parquet file, the columns it has, and the place of its rows in the data set."""
 
     path: Path
     columns: tuple[str, ...]
@@ -169,11 +169,7 @@ class ParquetSamples(Samples):
             found = found[self._kept[found]]
             if len(found) < len(wanted):
                 present = set(self._ids.take(pa.array(found)).to_pylist())
-                present |= {p.sample_id for p in self._problems if p.sample_id is not None}
-                if missing := sorted(wanted - present):
-                    raise DataError(
-                        f"{self.name}: no sample {missing[0]!r} ({len(missing)} of the ids are not there)"
-                    )
+                check_known(self.name, wanted, present | {p.sample_id for p in self._problems})
             asked = np.zeros_like(self._kept)
             asked[found] = True
             chosen._kept &= asked
@@ -201,12 +197,10 @@ class ParquetSamples(Samples):
         """The columns sample_id, split and text; without reading shards when there is a manifest."""
         columns = ["sample_id", "split", "text"]
         if self.manifest is not None:
-            with _reading(self.path / INDEX):
+            with reading_parquet(self.path / INDEX):
                 found = pq.read_table(self.path / INDEX, columns=columns)
         else:
-            found = pa.Table.from_batches(
-                [_conform(self._columns(file, columns), columns, file.path) for file in self._files]
-            )
+            found = self._columns(columns)
         return found.filter(pa.array(self._kept))
 
     def _index_rows(self, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
@@ -215,7 +209,7 @@ class ParquetSamples(Samples):
             return
         path = self.path / INDEX
         start = 0
-        with _reading(path), _parquet(path) as parquet:
+        with reading_parquet(path), _parquet(path) as parquet:
             for batch in parquet.iter_batches(columns=columns):
                 kept = pa.array(self._kept[start : start + batch.num_rows])
                 start += batch.num_rows
@@ -228,7 +222,7 @@ class ParquetSamples(Samples):
             if not kept.any():
                 continue
             present = [name for name in columns if name in file.columns]
-            with _reading(file.path), _parquet(file.path) as parquet:
+            with reading_parquet(file.path), _parquet(file.path) as parquet:
                 start = 0
                 for number in range(parquet.metadata.num_row_groups):
                     stop = start + parquet.metadata.row_group(number).num_rows
@@ -247,20 +241,21 @@ class ParquetSamples(Samples):
                 raise DataError(f"{path}: missing; build the data set again")
             if sha256_file(path) != self.manifest.index_sha256:
                 raise DataError(f"{path}: not the index that {MANIFEST} names; copy the data set again")
-            with _reading(path):
+            with reading_parquet(path):
                 index = pq.read_table(path, columns=["sample_id", "split"]).combine_chunks()
             self._check_sizes(index.num_rows)
             return _flat(index.column("sample_id")), _flat(index.column("split"))
-        names = ["sample_id", "split"]
-        index = pa.Table.from_batches(
-            [_conform(self._columns(file, names), names, file.path) for file in self._files]
-        )
+        index = self._columns(["sample_id", "split"])
         return _flat(index.column("sample_id")), _flat(index.column("split"))
 
-    def _columns(self, file: _File, names: Sequence[str]) -> pa.Table:
-        """The columns that a file has, of those named."""
-        with _reading(file.path), _parquet(file.path) as parquet:
-            return parquet.read(columns=[name for name in names if name in file.columns], use_threads=False)
+    def _columns(self, names: Sequence[str]) -> pa.Table:
+        """Columns of all rows."""
+        parts = []
+        for file in self._files:
+            present = [name for name in names if name in file.columns]
+            with reading_parquet(file.path), _parquet(file.path) as parquet:
+                parts.append(_conform(parquet.read(columns=present, use_threads=False), names, file.path))
+        return pa.Table.from_batches(parts)
 
     def _check_sizes(self, index_rows: int) -> None:
         shards = self.manifest.shards if self.manifest else ()
@@ -278,8 +273,8 @@ class ParquetSamples(Samples):
         for position, sample_id in enumerate(self._ids.to_pylist()):
             if sample_id in seen:
                 self._kept[position] = False
-                message = f"sample {sample_id}: a second row has this id; only the first is used, rename one"
-                self._problems.append(Problem("duplicate-id", message, sample_id, splits[position]))
+                what = "a second row has this id; only the first is used, rename one"
+                self._problems.append(Problem.of_sample("duplicate-id", sample_id, splits[position], what))
             seen.add(sample_id)
 
     def _leave_out_quarantined(self, quarantine: Mapping[str, str]) -> None:
@@ -289,8 +284,8 @@ class ParquetSamples(Samples):
         self._kept &= ~listed
         for position in np.flatnonzero(listed):
             sample_id, split = self._ids[position].as_py(), self._splits[position].as_py()
-            message = f"sample {sample_id}: in quarantine ({quarantine[sample_id]})"
-            self._problems.append(Problem("quarantined", message, sample_id, split))
+            what = f"in quarantine ({quarantine[sample_id]})"
+            self._problems.append(Problem.of_sample("quarantined", sample_id, split, what))
 
 
 class _RowGroups:
@@ -318,7 +313,7 @@ class _RowGroups:
     def _starts_of(self, number: int) -> list[int]:
         if number not in self._starts:
             path = self._files[number].path
-            with _reading(path), _parquet(path) as parquet:
+            with reading_parquet(path), _parquet(path) as parquet:
                 sizes = [parquet.metadata.row_group(g).num_rows for g in range(parquet.num_row_groups)]
             self._starts[number] = [0, *accumulate(sizes[:-1])]
         return self._starts[number]
@@ -327,7 +322,7 @@ class _RowGroups:
         if (batch := self._kept.pop((number, group), None)) is None:
             file = self._files[number]
             present = [name for name in SAMPLE_SCHEMA.names if name in file.columns]
-            with _reading(file.path), _parquet(file.path) as parquet:
+            with reading_parquet(file.path), _parquet(file.path) as parquet:
                 table = parquet.read_row_group(group, columns=present, use_threads=False)
                 batch = _conform(table, SAMPLE_SCHEMA.names, file.path)
         self._kept[number, group] = batch
@@ -348,7 +343,7 @@ class _Places:
         self._sorted: tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64]] | None = None
 
     def of(self, wanted: Collection[str]) -> npt.NDArray[np.int64]:
-        """The positions, ascending, at which these ids stand (more than one where an id is repeated)."""
+        """The positions of these ids, ascending; an id that is repeated has several."""
         if self._sorted is None:
             hashes = hash_strings(self._ids)
             order = np.argsort(hashes, kind="stable")
@@ -393,7 +388,7 @@ def _open_files(paths: Sequence[Path]) -> list[_File]:
     files: list[_File] = []
     start = 0
     for path in paths:
-        with _reading(path), _parquet(path) as parquet:
+        with reading_parquet(path), _parquet(path) as parquet:
             columns, rows = tuple(parquet.schema_arrow.names), parquet.metadata.num_rows
         if missing := sorted(REQUIRED - set(columns)):
             raise DataError(f"{printable(str(path))}: no column {missing[0]!r}; it holds no sample rows")
@@ -407,8 +402,12 @@ def _parquet(path: Path) -> pq.ParquetFile:
 
 
 @contextmanager
-def _reading(path: Path) -> Iterator[None]:
-    """Turn errors of Arrow and the system during reading into one line that names the file."""
+def reading_parquet(path: Path) -> Iterator[None]:
+    """Turn what Arrow and the system raise while a file is read into one line that names it.
+
+    Raises:
+        DataError: The file is missing or no readable Parquet file.
+    """
     name = printable(str(path))
     try:
         yield

@@ -3,13 +3,13 @@
 Each plate is hashed to a number in [0, 1) that falls into one split's share. So no plate is ever in two
 splits and adding or removing data never moves a plate.
 
-True stratification cannot be had at the same time: to fill a quota of each stratum exactly, a plate's place
-must depend on the other plates of its stratum, and one more plate can then move it. What a hash gives is
-stratification in expectation: it is independent of layout, province and degradation, so every stratum of n
+Exact stratification is not possible at the same time: to fill a quota of each stratum exactly, the place of
+a plate must depend on the other plates of its stratum, and one more plate can then move it. A hash
+stratifies in expectation: it is independent of layout, province and degradation, so every stratum of n
 plates is split like n draws with the ratios as probabilities, and its shares deviate by no more than the
-binomial tolerance sqrt(p (1 - p) / n). Two things come on top, neither of which moves a plate later:
+binomial tolerance sqrt(p (1 - p) / n). Two things are added, and neither moves a plate later:
 `mdlp_bench.curate.splitting` reports every stratum's deviation against that tolerance, and for the first
-version of a data set it can search a few seeds for the best balanced one, which is then kept for ever.
+version of a data set it can search a few seeds for the best balanced one, which is then kept.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ def split_of(identity: str, ratios: Mapping[str, float] = DEFAULT_RATIOS, seed: 
     """The split of a plate.
 
     Args:
-        identity: The plate id (or whatever else must not be torn apart).
+        identity: The plate id (or anything else that must stay together).
         ratios: Share of each split, summing to 1; the order matters, equal mappings give equal splits.
         seed: Another seed gives an independent split.
 
     Raises:
-        DataError: The ratios are no shares.
+        DataError: The ratios are not shares of a whole.
     """
     return next(iter(splits_of([identity], ratios, seed)))
 
@@ -47,7 +47,7 @@ def splits_of(
     """`split_of` of many plates.
 
     Raises:
-        DataError: The ratios are no shares.
+        DataError: The ratios are not shares of a whole.
     """
     check_ratios(ratios)
     shared = [(name, share) for name, share in ratios.items() if share > 0]

@@ -35,7 +35,7 @@ def rectify(image: ImageU8, corners: Corners, margin: float = 0.04) -> ImageU8:
         uint8 RGB [h (1 + 2 margin), w (1 + 2 margin), 3].
 
     Raises:
-        DataError: The corners are no upright convex quadrilateral in the image.
+        DataError: The corners are not an upright convex quadrilateral in the image.
     """
     quad = np.asarray(corners, np.float64)
     _check_quad(quad, image.shape[1], image.shape[0])

@@ -13,7 +13,7 @@ import pyarrow as pa
 from pydantic import SkipValidation
 
 from mdlp_bench.errors import DataError
-from mdlp_bench.schema import PLAIN_COLUMNS, SAMPLE_SCHEMA, Sample, check_columns, samples_of
+from mdlp_bench.schema import PLAIN_COLUMNS, SAMPLE_SCHEMA, Sample, check_columns, record_batch, samples_of
 
 if TYPE_CHECKING:
     import datasets
@@ -76,10 +76,27 @@ class Problem:
     split: str | None = None
     rejected: bool = True
 
+    @classmethod
+    def of_sample(
+        cls, code: ProblemCode, sample_id: str, split: str | None, message: str, *, rejected: bool = True
+    ) -> Problem:
+        """A problem of one sample, which the message then names."""
+        return cls(code, f"sample {sample_id}: {message}", sample_id, split, rejected)
+
     @property
     def is_defect(self) -> bool:
         """Whether somebody should fix something (see `NOTES`)."""
         return self.code not in NOTES
+
+
+def check_known(name: str, wanted: Collection[str], known: Collection[str | None]) -> None:
+    """Test that a data set knows all of these sample ids.
+
+    Raises:
+        DataError: It does not; names the first of those that it lacks.
+    """
+    if missing := sorted(set(wanted).difference(known)):
+        raise DataError(f"{name}: no sample {missing[0]!r} ({len(missing)} of the ids are not there)")
 
 
 class Samples(ABC):
@@ -207,7 +224,7 @@ class Samples(ABC):
     def __getitem__(self, index: SupportsIndex | slice) -> Sample | Samples:
         if isinstance(index, slice):
             if index.step is not None and index.step < 0:
-                raise DataError(f"{self.name}: samples keep their order; take a slice with a positive step")
+                raise DataError(f"{self.name}: samples keep their order; use a slice with a positive step")
             return self.select(sample_ids=self.sample_ids[index])
         position, count = operator.index(index), len(self)
         if not -count <= position < count:
@@ -285,17 +302,57 @@ class Samples(ABC):
 
 
 class WrappedSamples(Samples):
-    """Samples derived from other samples; all that a subclass does not override is taken from the base.
+    """Samples that are each made of one of other samples, with the same ids, in the same order.
 
     Args:
         base: The original samples.
         name: The name of the derived samples.
+
+    Attributes:
+        changes: The columns that `changed` may alter.
     """
+
+    changes: Collection[str] = SAMPLE_SCHEMA.names
 
     def __init__(self, base: Samples, name: str) -> None:
         self.name = name
         self.manifest = base.manifest
         self._base = base
+
+    @abstractmethod
+    def changed(self, sample: Sample) -> Sample:
+        """The derived sample.
+
+        Raises:
+            DataError: It cannot be made; names the sample.
+        """
+
+    def load(self, sample_ids: Collection[str]) -> Iterator[Sample | Problem]:
+        """See `Samples`."""
+        for item in self._base.load(sample_ids):
+            if isinstance(item, Problem):
+                yield item
+                continue
+            try:
+                yield self.changed(item)
+            except DataError as error:
+                yield Problem("broken-image", str(error), item.sample_id, item.split)
+
+    def __iter__(self) -> Iterator[Sample]:
+        yield from map(self.changed, self._base)
+
+    def sample_at(self, position: int) -> Sample:
+        """See `Samples`."""
+        return self.changed(self._base.sample_at(position))
+
+    def batches(self, size: int = 128, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+        """See `Samples`."""
+        wanted = list(SAMPLE_SCHEMA.names if columns is None else columns)
+        if set(wanted).isdisjoint(self.changes):
+            yield from self._base.batches(size, wanted)
+            return
+        for batch in self._base.batches(size):
+            yield record_batch(list(map(self.changed, samples_of(batch)))).select(wanted)
 
     def check_shards(self) -> Iterator[Problem]:
         """See `Samples`."""

@@ -207,16 +207,6 @@ def read_record(out: Path, split: str, number: int) -> ShardRecord:
     return record
 
 
-def check_candidates(record: ShardRecord, candidates: tuple[str, ...], out: Path) -> None:
-    """Test that a shard was made from these candidates.
-
-    Raises:
-        DataError: It was not.
-    """
-    if record.candidates != candidates:
-        raise _other(record, out, "other samples")
-
-
 def check_content(record: ShardRecord, content: ShardContent, out: Path) -> None:
     """Test that a shard was made from these rows, column for column.
 
@@ -229,22 +219,13 @@ def check_content(record: ShardRecord, content: ShardContent, out: Path) -> None
             for was, now in zip(record.index, content.index, strict=False)
             if was["digest"] != now["digest"]
         ]
-        raise _other(
+        raise made_of(
             record, out, f"sample {changed[0]} with other images or text" if changed else "other rows"
         )
 
 
-def check_origin(record: ShardRecord, origin: str, out: Path) -> None:
-    """Test that the files a shard was made from are unchanged.
-
-    Raises:
-        DataError: They are not.
-    """
-    if record.origin != origin:
-        raise _other(record, out, "other files: images or labels have changed since")
-
-
-def _other(record: ShardRecord, out: Path, what: str) -> DataError:
+def made_of(record: ShardRecord, out: Path, what: str) -> DataError:
+    """The error to raise for a shard that was made of something else than this build."""
     return DataError(
         f"{out}: holds an unfinished build of {what} (seen in {record.shard.path}); "
         "delete the folder or choose another one"

@@ -1,4 +1,4 @@
-"""What makes a million rows fit: rows that wait in a temporary file, strings that stay as hashes."""
+"""What lets a million rows fit into memory: rows kept in a temporary file, strings kept as hashes."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Spill:
     about the order of appending reads everything once.
 
     Args:
-        schema: Of every block.
+        schema: The schema of every block.
     """
 
     def __init__(self, schema: pa.Schema) -> None:

@@ -13,8 +13,7 @@ import pyarrow as pa
 
 from mdlp_bench.errors import RunError, no_such
 from mdlp_bench.harness.compare import RunComparison
-from mdlp_bench.harness.run import Run
-from mdlp_bench.harness.run_table import row_title
+from mdlp_bench.harness.run import float_column
 from mdlp_bench.harness.statistics import ClusterBootstrap, MetricScores, rank_methods
 from mdlp_bench.harness.tables import Cell, Column, Row, ScoreTable
 from mdlp_bench.metrics.base import METRICS, MetricInfo
@@ -62,7 +61,7 @@ BY: Final = MappingProxyType(
         "position": "position of the character",
     }
 )
-"""What scores can be broken down by, and how tables call it."""
+"""What scores can be broken down by, and what tables call it."""
 
 
 def height_class(height: int) -> str:
@@ -134,12 +133,10 @@ def breakdown(comparison: RunComparison, by: str, metric: str = "ned") -> ScoreT
     if not shown:
         raise RunError(f"no sample has what a breakdown by {BY[by]} needs")
     by_title = {
-        row_title(comparison, name, run): Row(
-            name=row_title(comparison, name, run),
-            kind="bound" if _is_oracle(run) else "method",
-            cells=rows[name],
+        title: Row(
+            name=title, kind="bound" if comparison.by_name[name].is_oracle else "method", cells=rows[name]
         )
-        for name, run in zip(comparison.names, comparison.runs, strict=True)
+        for name, title in comparison.titles.items()
     }
     return comparison.table.model_copy(
         update={
@@ -160,7 +157,7 @@ def _info(comparison: RunComparison, tables: list[pa.Table], metric: str) -> Met
 
 def _by_part(tables: list[pa.Table], by: str, metric: str) -> dict[str, FloatArray]:
     """By part, the values [n, runs] of its samples, NaN for all others."""
-    values = np.stack([np.asarray(t[metric].to_numpy(zero_copy_only=False), float) for t in tables], axis=1)
+    values = np.stack([float_column(table, metric) for table in tables], axis=1)
     found = {}
     for name, rows in parts(tables[0], by).items():
         found[name] = np.full_like(values, np.nan)
@@ -186,7 +183,7 @@ def _cells(
 ) -> dict[str, Cell]:
     """The cells of one part's column, by run; only methods get tie-group letters."""
     found = {}
-    methods = [i for i, run in enumerate(comparison.runs) if not _is_oracle(run)]
+    methods = [i for i, run in enumerate(comparison.runs) if not run.is_oracle]
     scored = [i for i in range(values.shape[1]) if not np.isnan(values[:, i]).all()]
     for i in scored:
         estimate = bootstrap.interval(values[:, i], is_share=info.is_share)
@@ -200,7 +197,3 @@ def _cells(
         for entry in ranking.entries:
             found[entry.name] = found[entry.name].model_copy(update={"group": entry.group})
     return found
-
-
-def _is_oracle(run: Run) -> bool:
-    return run.record.method.provenance == "oracle"

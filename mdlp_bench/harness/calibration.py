@@ -9,7 +9,7 @@ import numpy as np
 
 from mdlp_bench.errors import RunError
 from mdlp_bench.frozen import Frozen
-from mdlp_bench.harness.run import Run, RunRecord
+from mdlp_bench.harness.run import Run, RunRecord, float_column
 from mdlp_bench.harness.score import reading_confidences
 from mdlp_bench.harness.statistics import ClusterBootstrap, Estimate
 from mdlp_bench.metrics.text import confident_from
@@ -45,7 +45,7 @@ def find_runs(folders: Sequence[Path], reader: str) -> list[Run]:
     """
     where = ", ".join(map(str, folders))
     paths = sorted(path.parent for folder in folders for path in folder.rglob(RunRecord.file_name))
-    runs = [run for run in map(Run, paths) if run.record.method.provenance != "oracle"]
+    runs = [run for run in map(Run, paths) if not run.is_oracle]
     if not runs:
         raise RunError(f"{where}: no run of a method in it; score predictions first")
     names = {one.name: None for run in runs for one in run.record.readers}
@@ -71,11 +71,10 @@ def calibrate_method(run: Run, reader: str, error_rate: float = 0.01) -> MethodC
     if threshold is None:
         raise RunError(f"{run.folder}: {reader} has no threshold (see mdlp-bench calibrate)")
     table = run.per_sample()
-    columns = {
-        name: table[name].to_pylist() for name in (record.column("read_confidence", position), "error")
-    }
-    confidences = reading_confidences(record, columns, record.column("read_confidence", position))
-    right = np.asarray(table[record.column("acc", position)].to_numpy(zero_copy_only=False), np.float64)
+    name = record.column("read_confidence", position)
+    columns = {name: table[name].to_pylist(), "error": table["error"].to_pylist()}
+    confidences = reading_confidences(record, columns, name)
+    right = float_column(table, record.column("acc", position))
     known = ~np.isnan(right)
     if not known.any():
         raise RunError(f"{run.folder}: no sample has a text")

@@ -11,16 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
-from mdlp_bench.errors import ProtocolError, RunError, no_such
-from mdlp_bench.harness.run import Run
+from mdlp_bench.errors import ProtocolError, RunError, one_of
+from mdlp_bench.harness.run import Run, float_column
 from mdlp_bench.harness.run_table import (
     DEFAULT_TABLE,
     PANEL_METRICS,
     TableOptions,
-    row_title,
     run_table,
     unavailable_metrics,
 )
@@ -44,16 +42,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 RANKING_METRICS: Final = (
-    "ned",
-    "acc",
-    "cer",
-    "psnr",
-    "ssim",
-    "lpips",
-    "lpips_squeeze",
-    "lpips_vgg",
-    "hallucination",
-)
+    "ned", "acc", "cer", "psnr", "ssim", "lpips", "lpips_squeeze", "lpips_vgg", "hallucination",
+)  # fmt: skip
 """What methods are ranked and grouped by; the overall order is by the first of these that was measured."""
 
 _FILE_WIDTH: Final = 200
@@ -64,10 +54,10 @@ class RunComparison:
     """Runs side by side.
 
     Attributes:
-        names: How the runs are called: the method's name, and the folder's where two share it.
+        names: What the runs are called: the method's name, with the folder's where two share it.
         runs: The runs, in the order given.
         bootstrap: Resamples of the plates.
-        ranking: Places of the runs that are no oracles; None when there is none.
+        ranking: Places of the runs that are not oracles; None when there is none.
         chance: By text metric, what the texts of other plates would get (see `metrics.text.chance_scores`).
         agreement: For each reader but the first, Kendall's tau between the orders of the methods by its NED
             and by the first reader's, with the interval over plates.
@@ -99,6 +89,20 @@ class RunComparison:
         return table.model_copy(update={"label": "supplement"})
 
     @cached_property
+    def by_name(self) -> Mapping[str, Run]:
+        """The runs by their names."""
+        return dict(zip(self.names, self.runs, strict=True))
+
+    @cached_property
+    def titles(self) -> Mapping[str, str]:
+        """By name, what a run is called in tables: its method's title, or its name where two share that."""
+        titles = [run.record.method.title for run in self.runs]
+        return {
+            name: title if name == run.name and titles.count(title) == 1 else name
+            for (name, run), title in zip(self.by_name.items(), titles, strict=True)
+        }
+
+    @cached_property
     def groups(self) -> Mapping[str, Mapping[str, str]]:
         """By metric and name, the letters of the tie groups."""
         if self.ranking is None:
@@ -107,10 +111,7 @@ class RunComparison:
 
     def best_first(self) -> list[Run]:
         """The ranked runs by their overall place; oracles are left out."""
-        if self.ranking is None:
-            return []
-        by_name = dict(zip(self.names, self.runs, strict=True))
-        return [by_name[place.name] for place in self.ranking.overall]
+        return [] if self.ranking is None else [self.by_name[place.name] for place in self.ranking.overall]
 
     def inseparable(self) -> dict[str, tuple[tuple[str, str], ...]]:
         """For each metric, the pairs (better, worse) on adjacent ranks that the data cannot tell apart."""
@@ -133,12 +134,9 @@ class RunComparison:
             RunError: There is no such run or metric.
             StatisticsError: Too few plates to test with.
         """
-        by_name = dict(zip(self.names, self.runs, strict=True))
         columns = []
         for name in (first, second):
-            if name not in by_name:
-                raise no_such("run", name, by_name, RunError)
-            table = by_name[name].per_sample()
+            table = self.by_name[one_of("run", name, self.names, RunError)].per_sample()
             if metric not in table.column_names:
                 raise RunError(f"{name}: has no values per sample of {metric!r}")
             columns.append(table[metric].to_numpy())
@@ -156,10 +154,9 @@ class RunComparison:
     def print(self) -> None:
         """Show the table, the ranks that cannot be separated and the readers' agreement on the terminal."""
         console = print_table(self.table)
-        titles = {name: row_title(self, name, run) for name, run in zip(self.names, self.runs, strict=True)}
         for metric, pairs in self.inseparable().items():
-            if pairs and metric == self._leading:
-                shown = "; ".join(_told([titles[name] for name in chain]) for chain in _chains(pairs))
+            if pairs and self.ranking is not None and metric == self.ranking.metrics[0].metric:
+                shown = "; ".join(_told([self.titles[name] for name in chain]) for chain in _chains(pairs))
                 console.print(f"Not separable in {METRICS[metric].title}: {shown}", style="dim")
         for why, missing in unavailable_metrics(self.runs).items():
             console.print(f"No {missing}: {why}", style="dim", soft_wrap=True)
@@ -187,7 +184,7 @@ class RunComparison:
                     "tie_groups": {metric: found[name] for metric, found in groups.items() if name in found},
                     "summary": {key: value.model_dump(mode="json") for key, value in run.summary.items()},
                 }
-                for name, run in zip(self.names, self.runs, strict=True)
+                for name, run in self.by_name.items()
             ],
             "chance": dict(self.chance),
             "reader_agreement": {
@@ -198,10 +195,6 @@ class RunComparison:
                 metric: [list(p) for p in pairs] for metric, pairs in self.inseparable().items()
             },
         }
-
-    @property
-    def _leading(self) -> str | None:
-        return None if self.ranking is None else self.ranking.metrics[0].metric
 
 
 def compare(runs: Sequence[Run], options: TableOptions = DEFAULT_TABLE) -> RunComparison:
@@ -332,12 +325,14 @@ def _width(console: Console, table: ScoreTable) -> int:
 def _rank(
     runs: Sequence[Run], names: Sequence[str], tables: Sequence[pa.Table], bootstrap: ClusterBootstrap
 ) -> Ranking | None:
-    ranked = [i for i, run in enumerate(runs) if run.record.method.provenance != "oracle"]
+    ranked = [i for i, run in enumerate(runs) if not run.is_oracle]
     metrics = []
     further = [f"{name}@{reader.name}" for reader in runs[0].record.readers[1:] for name in PANEL_METRICS]
     of_users = (info.name for run in runs for info in run.record.metrics)
     for name in dict.fromkeys((*RANKING_METRICS, *further, *of_users)):
-        values = np.stack([_column(tables[i], name) for i in ranked], axis=1) if ranked else np.empty((0, 0))
+        values = (
+            np.stack([float_column(tables[i], name) for i in ranked], axis=1) if ranked else np.empty((0, 0))
+        )
         if values.size and not np.isnan(values).all():
             info = METRICS[name.partition("@")[0]]
             spreads = [runs[i].summary[name].seeds if name in runs[i].summary else None for i in ranked]
@@ -355,25 +350,19 @@ def _agreement(
     ranked = [
         table
         for run, table in zip(runs, tables, strict=True)
-        if run.record.method.provenance != "oracle" and run.record.method.output == "image"
+        if not run.is_oracle and run.record.method.output == "image"
     ]
     found = {}
     record = runs[0].record
     for position, reader in enumerate(record.readers[1:], start=1):
         first, second = (
-            np.stack([_column(table, name) for table in ranked], axis=1) if ranked else np.empty((0, 0))
+            np.stack([float_column(table, name) for table in ranked], axis=1) if ranked else np.empty((0, 0))
             for name in ("ned", record.column("ned", position))
         )
         # Without an order in either (one method, or all equal) there is nothing to agree on.
         with suppress(StatisticsError):
             found[reader.name] = rank_correlation(bootstrap, first, second)
     return found
-
-
-def _column(table: pa.Table, name: str) -> npt.NDArray[np.float64]:
-    if name not in table.column_names:
-        return np.full(len(table), np.nan)
-    return np.asarray(table[name].to_numpy(zero_copy_only=False), np.float64)
 
 
 def _names(runs: Sequence[Run]) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from rapidfuzz.distance import Levenshtein
@@ -121,15 +121,8 @@ def draw(rows: Sequence[FigureRow], texts: Mapping[str, str | None], order: Sequ
     )
     font = glyph_font()
     for axes_row, row in zip(grid, rows, strict=True):
-        axes_row[0].text(
-            -0.06,
-            0.5,
-            textwrap.fill(row.label, 16),
-            transform=axes_row[0].transAxes,
-            ha="right",
-            va="center",
-            fontsize=8,
-        )
+        label = textwrap.fill(row.label, 16)
+        _write(axes_row[0], -0.06, 0.5, label, ha="right", va="center", fontsize=8)
         for axes, name in zip(axes_row, order, strict=True):
             _draw_cell(axes, row.cells[name], texts[name], font)
     with atomic_path(out) as temporary:
@@ -143,16 +136,7 @@ def _draw_cell(axes: Axes, cell: Cell, text: str | None, font: FontProperties) -
         spine.set_visible(False)
     if cell.image is None:
         colour = WRONG if cell.missing == "failed" else NEUTRAL
-        axes.text(
-            0.5,
-            0.5,
-            cell.missing,
-            transform=axes.transAxes,
-            ha="center",
-            va="center",
-            fontsize=7,
-            color=colour,
-        )
+        _write(axes, 0.5, 0.5, cell.missing, va="center", fontsize=7, color=colour)
         axes.set_facecolor("#eeeeee")
     else:
         axes.imshow(cell.image, aspect="auto", interpolation="nearest")
@@ -164,26 +148,16 @@ def _draw_cell(axes: Axes, cell: Cell, text: str | None, font: FontProperties) -
     for index, (character, is_right) in enumerate(zip(cell.reading, right, strict=True)):
         colour = NEUTRAL if is_right is None else RIGHT if is_right else WRONG
         x = left + step * index
-        axes.text(
-            x,
-            -0.05,
-            character,
-            transform=axes.transAxes,
-            ha="center",
-            va="top",
-            color=colour,
-            fontsize=7,
-            fontproperties=None if character.isascii() else font,
-        )
+        face = None if character.isascii() else font
+        _write(axes, x, -0.05, character, va="top", color=colour, fontsize=7, fontproperties=face)
         if is_right is False:
-            axes.plot(
-                [x - 0.04, x + 0.04],
-                [-0.3, -0.3],
-                transform=axes.transAxes,
-                color=WRONG,
-                lw=0.8,
-                clip_on=False,
-            )
+            ends = [x - 0.04, x + 0.04]
+            axes.plot(ends, [-0.3, -0.3], transform=axes.transAxes, color=WRONG, lw=0.8, clip_on=False)
+
+
+def _write(axes: Axes, x: float, y: float, text: str, **style: Any) -> None:
+    """Write a text at a place given in shares of the cell."""
+    axes.text(x, y, text, transform=axes.transAxes, **({"ha": "center"} | style))
 
 
 def correct_positions(reading: str, text: str) -> list[bool]:

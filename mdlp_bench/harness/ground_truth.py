@@ -1,4 +1,4 @@
-"""What scoring finds in the samples themselves, whatever the method, kept between runs.
+"""What scoring finds in the samples themselves, for any method; kept between runs.
 
 Readings and features of the ground truths and readings of the frames depend on the data set, the weights and
 the code alone. They are kept in `$MDLP_BENCH_CACHE`, by default `~/.cache/mdlp-bench`, as one file per data
@@ -101,7 +101,7 @@ def read_cache(path: Path | None) -> Collected | None:
 
 
 def write_cache(path: Path | None, found: Collected) -> None:
-    """Write what was found; a folder that cannot be written is logged and is no error."""
+    """Write what was found; a folder that cannot be written is logged and is not an error."""
     if path is None:
         return
     columns = {name: [_plain(value) for value in values] for name, values in found.columns.items()}

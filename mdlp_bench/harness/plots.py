@@ -19,8 +19,7 @@ import numpy.typing as npt
 from mdlp_bench.errors import MdlpBenchError, RunError, no_such
 from mdlp_bench.files import atomic_path
 from mdlp_bench.harness.compare import RunComparison
-from mdlp_bench.harness.run import Run
-from mdlp_bench.harness.run_table import row_title
+from mdlp_bench.harness.run import Run, float_column
 from mdlp_bench.harness.statistics import ClusterBootstrap, pareto_front
 from mdlp_bench.metrics.abstaining import risk_coverage
 from mdlp_bench.metrics.base import METRICS, MetricInfo
@@ -134,7 +133,9 @@ def _layout_bars(comparison: RunComparison, info: MetricInfo) -> Figure:
     table = comparison.runs[0].per_sample().sort_by("sample_id")
     layouts = np.array([name or "unknown" for name in table["layout"].to_pylist()], object)
     plates = np.array(table["plate_id"].to_pylist())
-    columns = [(title, _column(run, info)) for title, run in methods]
+    columns = [
+        (title, float_column(run.per_sample().sort_by("sample_id"), info.name)) for title, run in methods
+    ]
     known = ~np.isnan(np.stack([values for _, values in columns], axis=1)).all(axis=1)
     for name in set(layouts.tolist()):
         if len(set(plates[known & (layouts == name)].tolist())) < _FEW_PLATES:
@@ -156,10 +157,9 @@ def _layout_bars(comparison: RunComparison, info: MetricInfo) -> Figure:
         stacked = np.stack([values[chosen] for _, values in columns], axis=1)
         found = bootstrap.intervals(stacked, info.is_share)
         values = np.array([one.value for one in found])
-        limits = [(one.low, one.high) for one in found]
         errors = [
-            [0.0 if low is None else value - low for value, (low, _) in zip(values, limits, strict=True)],
-            [0.0 if high is None else high - value for value, (_, high) in zip(values, limits, strict=True)],
+            [0.0 if one.low is None else one.value - one.low for one in found],
+            [0.0 if one.high is None else one.high - one.value for one in found],
         ]
         axes.barh(places, values, height=0.7, color="#9cc6e0", edgecolor=_ACCENT, lw=0.6)
         axes.errorbar(values, places, xerr=np.maximum(errors, 0), fmt="none", ecolor="#222222", lw=0.7)
@@ -182,14 +182,8 @@ def _risk_coverage(comparison: RunComparison, info: MetricInfo) -> Figure:
         raise RunError("no run has readings with confidences and texts to hold them against")
     figure, axes = _figure(_COLUMN, 3.3)
     for index, (title, (coverage, risk)) in enumerate(curves[:_CURVES]):
-        axes.plot(
-            coverage,
-            risk,
-            color=_COLOURS[index],
-            ls=_DASHES[index % len(_DASHES)],
-            lw=1.2,
-            label=title,
-        )
+        dashes = _DASHES[index % len(_DASHES)]
+        axes.plot(coverage, risk, color=_COLOURS[index], ls=dashes, lw=1.2, label=title)
     axes.set_xlim(0, 1)
     axes.set_ylim(bottom=0)
     axes.set_xlabel("coverage (share of readings accepted)")
@@ -203,16 +197,12 @@ def _rank(comparison: RunComparison, info: MetricInfo) -> Figure:
     del info  # places are overall
     if comparison.ranking is None:
         raise RunError("there is no method to rank")
-    by_name = {
-        name: row_title(comparison, name, run)
-        for name, run in zip(comparison.names, comparison.runs, strict=True)
-    }
     overall = comparison.ranking.overall
     figure, axes = _figure(_COLUMN, 0.75 + 0.19 * len(overall))
     places = np.arange(len(overall))
     axes.hlines(places, [one.low for one in overall], [one.high for one in overall], color=_ACCENT, lw=2.2)
     axes.plot([one.rank for one in overall], places, "o", color=_ACCENT, mfc="white", ms=4.5)
-    axes.set_yticks(places, [by_name[one.name] for one in overall])
+    axes.set_yticks(places, [comparison.titles[one.name] for one in overall])
     axes.invert_yaxis()
     axes.set_xlim(0.5, len(overall) + 0.5)
     axes.locator_params(axis="x", integer=True, nbins=7, steps=[1, 2, 5, 10])
@@ -230,9 +220,8 @@ KINDS: Final[Mapping[str, Callable[[RunComparison, MetricInfo], Figure]]] = Mapp
 
 def _methods(comparison: RunComparison) -> Iterator[tuple[str, Run]]:
     """Titles and runs of the ranked methods, best first."""
-    names = {id(run): name for name, run in zip(comparison.names, comparison.runs, strict=True)}
-    for run in comparison.best_first():
-        yield row_title(comparison, names[id(run)], run), run
+    for place in comparison.ranking.overall if comparison.ranking is not None else ():
+        yield comparison.titles[place.name], comparison.by_name[place.name]
 
 
 def _mean(run: Run, metric: str) -> float | None:
@@ -244,16 +233,9 @@ def _bounds(comparison: RunComparison, metric: str, line: Callable[..., Any]) ->
     """Ceiling and floor as dotted lines."""
     for run in comparison.runs:
         value = _mean(run, metric)
-        if run.record.method.provenance == "oracle" and value is not None:
+        if run.is_oracle and value is not None:
             dashes = "-." if run.name == "ground-truth" else ":"
             line(value, color=_BOUND, lw=0.8, ls=dashes, label=run.record.method.title.lower())
-
-
-def _column(run: Run, info: MetricInfo) -> npt.NDArray[np.float64]:
-    table = run.per_sample().sort_by("sample_id")
-    if info.name not in table.column_names:
-        return np.full(len(table), np.nan)
-    return np.asarray(table[info.name].to_numpy(zero_copy_only=False), np.float64)
 
 
 def _curve(run: Run) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]] | None:
@@ -261,7 +243,7 @@ def _curve(run: Run) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]] 
     name = next((n for n in ("read_lowest", "read_confidence") if n in table.column_names), None)
     if name is None or "acc" not in table.column_names:
         return None
-    right, sure = (np.asarray(table[n].to_numpy(zero_copy_only=False), np.float64) for n in ("acc", name))
+    right, sure = float_column(table, "acc"), float_column(table, name)
     known = ~np.isnan(right) & ~np.isnan(sure)
     if not known.any():
         return None

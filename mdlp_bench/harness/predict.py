@@ -143,7 +143,7 @@ def predict(
     """Restore every sample and store the images, or the texts of a text method, in `out`.
 
     A sample on which the method raises is kept with its error (it scores as the floor). A job that was
-    stopped goes on where it was when called again with the same arguments, and ends with the same bytes.
+    stopped continues where it was when it is called again with the same arguments, and gives the same bytes.
 
     Args:
         method: A method, or its name for `load_method`. Every worker of an engine loads a named method by

@@ -9,11 +9,14 @@ from __future__ import annotations
 import platform
 import subprocess
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, ClassVar, Final, Literal, Self
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import ValidationError
@@ -32,14 +35,8 @@ from mdlp_bench.records import Record
 
 # Packages that can change a score; the others would be noise in the record.
 _PACKAGES: Final = (
-    "mdlp-bench",
-    "numpy",
-    "opencv-python-headless",
-    "torch",
-    "lpips",
-    "onnxruntime",
-    "pyarrow",
-)
+    "mdlp-bench", "numpy", "opencv-python-headless", "torch", "lpips", "onnxruntime", "pyarrow",
+)  # fmt: skip
 
 
 class _Record(Record):
@@ -138,8 +135,8 @@ class PredictionsRecord(_Record):
     def identity(self) -> dict[str, Any]:
         """What must be equal for a folder to be resumed: all that the stored pictures depend on.
 
-        Finished predictions stay those of their method when the software moves on; unfinished ones do not go
-        on with other software.
+        Finished predictions stay those of their method when the software moves on; unfinished ones do not
+        continue with other software.
         """
         kept = ("method", "dataset", "seed", "batch_size", "shard_size", "precision", "numerics")
         found = {name: self.model_dump(mode="json", include={name})[name] for name in kept}
@@ -256,6 +253,11 @@ class Run:
         """The method's name."""
         return self.record.method.name
 
+    @property
+    def is_oracle(self) -> bool:
+        """Whether the method sees the ground truth or nothing: a bound, never ranked."""
+        return self.record.method.provenance == "oracle"
+
     def per_sample(self) -> pa.Table:
         """The per-sample scores.
 
@@ -289,6 +291,13 @@ def _runs_below(folder: Path) -> list[Path]:
     return []
 
 
+def float_column(table: pa.Table, name: str) -> npt.NDArray[np.float64]:
+    """A column of a per-sample table, float64 [n]; NaN for nulls, and in a column that is not there."""
+    if name not in table.column_names:
+        return np.full(len(table), np.nan)
+    return np.asarray(table[name].to_numpy(zero_copy_only=False), np.float64)
+
+
 def write_run(
     folder: Path, record: RunRecord, per_sample: pa.Table, summary: dict[str, MetricSummary]
 ) -> Run:
@@ -305,38 +314,23 @@ def write_run(
 @cache
 def _git_state() -> tuple[str | None, bool | None]:
     """Commit and dirtiness of the checkout this package lies in; None when installed from a wheel."""
-    here = Path(__file__).parent
-    command = ["git", "-C", str(here)]
+    here = Path(__file__)
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(here.parent), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+
     try:
-        tracked: Any = subprocess.run(
-            [*command, "ls-files", "--error-unmatch", Path(__file__).name],
-            capture_output=True,
-            timeout=10,
-            check=False,
-        )
-        if tracked.returncode != 0:
-            return None, None
-        commit = subprocess.run(
-            [*command, "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10, check=True
-        )
-        status = subprocess.run(
-            [*command, "status", "--porcelain", "-uno"],
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=True,
-        )
+        git("ls-files", "--error-unmatch", here.name)
+        return git("rev-parse", "HEAD"), bool(git("status", "--porcelain", "-uno"))
     except (OSError, subprocess.SubprocessError):
         return None, None
-    return commit.stdout.strip(), bool(status.stdout.strip())
 
 
 @cache
 def _package_versions() -> dict[str, str]:
     found = {}
     for package in _PACKAGES:
-        try:
+        with suppress(PackageNotFoundError):
             found[package] = version(package)
-        except PackageNotFoundError:
-            continue
     return found

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from mdlp_bench.errors import RunError, no_such
 from mdlp_bench.harness.run import MetricSummary, Run
 from mdlp_bench.harness.statistics.comparison import FEWEST_PLATES
-from mdlp_bench.harness.tables import Cell, Column, Intervals, Row, ScoreTable
+from mdlp_bench.harness.tables import Cell, Column, Intervals, Row, RowKind, ScoreTable
 from mdlp_bench.metrics.base import METRICS
 
 if TYPE_CHECKING:
@@ -23,27 +23,10 @@ PANEL_METRICS: Final = ("ned", "acc")
 """Metrics that every table also shows for each further reader, after those of the first."""
 
 ALL_COLUMNS: Final = (
-    "ned",
-    "ned_alnum",
-    "acc",
-    "cer",
-    "hallucination",
-    "wrong_if_believed",
-    "seed_agreement",
-    "risk_50",
-    "risk_20",
-    "aurc",
-    "invented",
-    "psnr",
-    "psnr_aligned",
-    "ssim",
-    "ssim_aligned",
-    "lpips",
-    "lpips_squeeze",
-    "lpips_vgg",
-    "fid",
-    "frd",
-)
+    "ned", "ned_alnum", "acc", "cer", "hallucination", "wrong_if_believed", "seed_agreement", "risk_50",
+    "risk_20", "aurc", "invented", "psnr", "psnr_aligned", "ssim", "ssim_aligned", "lpips", "lpips_squeeze",
+    "lpips_vgg", "fid", "frd",
+)  # fmt: skip
 """The measured columns of the full table, in order; costs follow."""
 
 NOISY: Final = 0.1
@@ -54,7 +37,7 @@ _COST_UNITS: Final = {"ms_per_image": 1.0, "parameters": 1e6, "macs": 1e9, "peak
 _LPIPS: Final = ("lpips", "lpips_squeeze", "lpips_vgg")
 _FROM_WEIGHTS: Final = (*_LPIPS, "fid", "kid")
 _NOTES: Final = {"ground-truth": "ceiling", "input": "floor"}
-# Names of files and addresses help whoever scored, but not whoever reads the table.
+# Names of files and addresses help the person who scored, not the reader of the table.
 _LOCAL: Final = re.compile(r"https?://|(?:^|[\s(])(?:~|[A-Za-z]:)?[/\\]\w")
 _NO_WEIGHTS: Final = "not computed: the network's weights were not at hand when the run was scored"
 
@@ -69,7 +52,8 @@ class TableOptions:
         sort: The column by which rows are sorted, best first; `given` for the order of the runs, None for the
             ranking.
         intervals: How confidence intervals are shown.
-        decimals: Digits behind the point: one number for every column, or by column; others keep their own.
+        decimals: Digits after the decimal point: one number for all columns, or by column; the others keep
+            their own.
         bounds: Whether ceiling, floor (ground truth and degraded input) and chance are shown.
         published: Rows quoted from papers, shown apart and never ranked (`published.published_rows`); their
             cells of other columns are left out.
@@ -98,10 +82,7 @@ def run_table(comparison: RunComparison, options: TableOptions) -> ScoreTable:
     wanted = _columns(comparison.runs, options.columns)
     sort = None if options.sort in (None, "given") else _named(comparison.runs, str(options.sort))
     usual = _usual_conditions(comparison.runs)
-    rows = tuple(
-        _row(comparison, name, run, usual)
-        for name, run in zip(comparison.names, comparison.runs, strict=True)
-    )
+    rows = tuple(_row(comparison, name, run, usual) for name, run in comparison.by_name.items())
     if "ground-truth" not in (run.name for run in comparison.runs):
         rows += _ceiling_row(comparison.runs[0])
     rows += _chance_row(comparison)
@@ -144,11 +125,10 @@ def _columns(runs: Sequence[Run], wanted: Sequence[str] | None) -> list[str]:
         return list(dict.fromkeys(names))
     if wanted is not None:
         return [key for key in _with_panel(runs[0], (*ALL_COLUMNS, *of_users, *COSTS)) if key in measured]
-    found = {key: key for key in _with_panel(runs[0], COMPACT) if key in measured}
     # The net that the runs have, whichever it is: the heading names it.
-    nets = [key for key in _LPIPS if key in measured]
-    chosen = [nets[0] if key == "lpips" and nets else found.get(key) for key in _with_panel(runs[0], COMPACT)]
-    return [key for key in (*chosen, *of_users) if key is not None] or sorted(measured)
+    net = next((key for key in _LPIPS if key in measured), "lpips")
+    usual = (net if key == "lpips" else key for key in _with_panel(runs[0], COMPACT))
+    return [*(key for key in usual if key in measured), *of_users] or sorted(measured)
 
 
 def _with_panel(run: Run, keys: Sequence[str]) -> list[str]:
@@ -201,13 +181,6 @@ def _column(run: Run, key: str, decimals: int | Mapping[str, int]) -> Column:
     return column.model_copy(update={"key": key, "title": title, "decimals": given})
 
 
-def row_title(comparison: RunComparison, name: str, run: Run) -> str:
-    """What a run is called in tables: its method's title, or its name where two runs share a method."""
-    titles = [one.record.method.title for one in comparison.runs]
-    title = run.record.method.title
-    return title if name == run.name and titles.count(title) == 1 else name
-
-
 def _usual_conditions(runs: Sequence[Run]) -> str:
     """The conditions under which most runs were timed; among equally frequent ones the first."""
     found = [run.record.cost.conditions for run in runs if run.record.cost is not None]
@@ -223,8 +196,7 @@ def _row(comparison: RunComparison, name: str, run: Run, usual: str) -> Row:
         else:
             group = groups.get(key, {}).get(name, "")
             cells[key] = Cell(value=found.mean, low=found.low, high=found.high, group=group)
-    oracle = run.record.method.provenance == "oracle"
-    if not oracle:
+    if not run.is_oracle:
         cells |= {key: Cell(value=value) for key, value in _costs(run).items()}
     cost, noise = run.record.cost, ""
     if cost is not None and "ms_per_image" in cells:
@@ -238,9 +210,8 @@ def _row(comparison: RunComparison, name: str, run: Run, usual: str) -> Row:
     text_only = "text only" if run.record.method.output == "text" else ""
     parts = (_NOTES.get(run.name, ""), text_only, _seeds_note(run), failed, noise)
     note = "; ".join(part for part in parts if part)
-    return Row(
-        name=row_title(comparison, name, run), kind="bound" if oracle else "method", cells=cells, note=note
-    )
+    kind: RowKind = "bound" if run.is_oracle else "method"
+    return Row(name=comparison.titles[name], kind=kind, cells=cells, note=note)
 
 
 def _seeds_note(run: Run) -> str:
@@ -251,7 +222,7 @@ def _seeds_note(run: Run) -> str:
 
 
 def _public(reason: str | None) -> str | None:
-    """A reason without the paths and addresses of whoever scored."""
+    """A reason without the paths and addresses of the person who scored."""
     return _NO_WEIGHTS if reason and _LOCAL.search(reason) else reason
 
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from mdlp_bench.errors import RunError
-from mdlp_bench.harness.run import MetricSummary, Run, write_run
-from mdlp_bench.harness.statistics import ClusterBootstrap, Estimate, SeedSpread
+from mdlp_bench.harness.run import MetricSummary, Run, float_column, write_run
+from mdlp_bench.harness.statistics import ClusterBootstrap, SeedSpread
+from mdlp_bench.harness.summarise import estimated
 from mdlp_bench.metrics.base import METRICS
 
 
@@ -23,7 +24,7 @@ def combine_seeds(runs: Sequence[Run], out: Path) -> Run:
     `seed_agreement` says in which samples all seeds are read as the same text.
 
     Args:
-        runs: Of one method on one data set, scored alike, one per seed.
+        runs: The runs of one method on one data set, scored in the same way, one per seed.
         out: The run folder.
 
     Raises:
@@ -38,7 +39,9 @@ def combine_seeds(runs: Sequence[Run], out: Path) -> Run:
     first = records[0]
     for run in runs[1:]:
         if run.record.method != first.method or run.record.comparable != first.comparable:
-            raise RunError(f"{run.folder} and {runs[0].folder}: not two seeds of one method, scored alike")
+            raise RunError(
+                f"{run.folder} and {runs[0].folder}: not two seeds of one method, scored in the same way"
+            )
     tables = [run.per_sample() for run in runs]
     if any(table["sample_id"] != tables[0]["sample_id"] for table in tables):
         raise RunError(f"{runs[0].folder}: its samples are not those of its other seeds; score them again")
@@ -53,23 +56,24 @@ def combine_seeds(runs: Sequence[Run], out: Path) -> Run:
     means["seed_agreement"] = np.where(known, (texts == texts[0]).all(axis=0).astype(float), np.nan)
     for name, values in means.items():
         if not np.isnan(values).all():
-            info = METRICS[name.partition("@")[0]]
-            estimate = bootstrap.interval(values, is_share=info.is_share)
-            summary[name] = _entry(
-                estimate,
-                summary.get(name),
-                info.higher_is_better,
-                bootstrap.confidence,
-                is_share=info.is_share,
-            )
+            is_share = METRICS[name.partition("@")[0]].is_share
+            estimate = bootstrap.interval(values, is_share=is_share)
+            # The column `seed_agreement` has no entry of the seeds.
+            of_seeds = summary.get(name)
+            if of_seeds is None:
+                summary[name] = estimated(name, estimate, 0)
+                continue
+            estimate = estimate.widened(of_seeds.seeds, bootstrap.confidence, is_share=is_share)
+            kept = {"ceiling": of_seeds.ceiling, "seeds": of_seeds.seeds}
+            summary[name] = estimated(name, estimate, of_seeds.n_failed).model_copy(update=kept)
     columns = {name: tables[0][name] for name in tables[0].column_names}
     columns |= {name: pa.array(values, pa.float64(), from_pandas=True) for name, values in means.items()}
     record = first.model_copy(update={"seeds": seeds})
     return write_run(out, record, pa.table(columns), summary)
 
 
-def _mean_over_seeds(tables: Sequence[pa.Table], name: str) -> np.ndarray[Any, np.dtype[np.float64]]:
-    values = np.stack([np.asarray(t[name].to_numpy(zero_copy_only=False), np.float64) for t in tables])
+def _mean_over_seeds(tables: Sequence[pa.Table], name: str) -> npt.NDArray[np.float64]:
+    values = np.stack([float_column(table, name) for table in tables])
     counted = (~np.isnan(values)).sum(axis=0)
     return np.where(counted > 0, np.nansum(values, axis=0) / np.maximum(counted, 1), np.nan)
 
@@ -90,28 +94,4 @@ def _combined(found: Sequence[MetricSummary], n_runs: int) -> MetricSummary:
             "n_failed": max(one.n_failed for one in found),
             "seeds": SeedSpread.of(means),
         }
-    )
-
-
-def _entry(
-    estimate: Estimate,
-    of_seeds: MetricSummary | None,
-    higher_is_better: bool,
-    confidence: float,
-    *,
-    is_share: bool,
-) -> MetricSummary:
-    """The entry of a per-sample metric from the means over seeds."""
-    spread = None if of_seeds is None else of_seeds.seeds
-    widened = estimate.widened(spread, confidence, is_share=is_share)
-    return MetricSummary(
-        mean=widened.value,
-        low=widened.low,
-        high=widened.high,
-        n=widened.n or 0,
-        n_plates=widened.n_plates or 0,
-        n_failed=0 if of_seeds is None else of_seeds.n_failed,
-        higher_is_better=higher_is_better,
-        ceiling=None if of_seeds is None else of_seeds.ceiling,
-        seeds=spread,
     )

@@ -16,7 +16,6 @@ from mdlp_bench.metrics import distribution, text
 from mdlp_bench.metrics.abstaining import COVERAGES, accepted, risk_coverage
 from mdlp_bench.metrics.base import METRICS, MetricInfo
 
-_MIN_FOR_DISTANCE: Final = 8
 _ABSTAINING: Final = (*(f"risk_{percent}" for percent in COVERAGES), "aurc", "aurc_mean")
 
 
@@ -40,7 +39,7 @@ def summarise_columns(
     is_share = [_info(name).is_share for name in measured]
     intervals = bootstrap.intervals(np.stack([columns[name] for name in measured], axis=1), is_share)
     for name, interval in zip(measured, intervals, strict=True):
-        summary[name] = _estimated(name, interval, n_failed)
+        summary[name] = estimated(name, interval, n_failed)
     return summary
 
 
@@ -59,7 +58,7 @@ def summarise_distances(
     reason = None
     if restored is None or gt is None:
         reason = "the reader gives no features, or there is no ground truth"
-    elif len(gt) < _MIN_FOR_DISTANCE:
+    elif len(gt) < distribution.FEWEST_SAMPLES:
         reason = f"{len(gt)} samples with ground truth are too few for a distance between sets"
     if restored is None or gt is None or reason is not None:
         return {name: unavailable(name, str(reason)) for name in (frechet_name, kernel_name)}
@@ -111,7 +110,7 @@ def summarise_abstaining(
         column = np.full(len(wrong), np.nan)
         column[known] = np.where(accepted(lowest[known], percent / 100), wrong[known], np.nan)
         name = f"risk_{percent}"
-        found[name] = _estimated(name, bootstrap.interval(column, is_share=True), counts.n_failed)
+        found[name] = estimated(name, bootstrap.interval(column, is_share=True), counts.n_failed)
     for name, scores in (("aurc", lowest), ("aurc_mean", mean)):
         area = risk_coverage(scores[known], wrong[known]).area()
         resampled = [
@@ -140,7 +139,8 @@ def worst_value(name: str) -> float:
     return worst
 
 
-def _estimated(name: str, estimate: Estimate, n_failed: int) -> MetricSummary:
+def estimated(name: str, estimate: Estimate, n_failed: int) -> MetricSummary:
+    """The entry of a metric with its interval."""
     counts = Counts(estimate.n or 0, estimate.n_plates or 0, n_failed)
     return _entry(name, counts, estimate.value, estimate.low, estimate.high)
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
-import pyarrow as pa
-
 from mdlp_bench.data.manifest import digest_of, fingerprint
-from mdlp_bench.data.samples import Problem, Samples, WrappedSamples
-from mdlp_bench.schema import SAMPLE_SCHEMA, Sample, record_batch, samples_of
+from mdlp_bench.data.samples import Samples, WrappedSamples
+from mdlp_bench.schema import Sample
 
 
 class BoardSamples(WrappedSamples):
@@ -27,6 +25,7 @@ class BoardSamples(WrappedSamples):
     ) -> None:
         super().__init__(base, name)
         self._known = dict(known or {})
+        self.changes = ("text", "text_origin", "plate_id", "layout") if known else ()
         self._fingerprint: str | None = None
 
     @property
@@ -37,30 +36,13 @@ class BoardSamples(WrappedSamples):
             self._fingerprint = own
         return self._fingerprint
 
-    def load(self, sample_ids: Collection[str]) -> Iterator[Sample | Problem]:
-        """See `Samples`."""
-        for found in self._base.load(sample_ids):
-            yield found if isinstance(found, Problem) else self._labelled(found)
-
-    def sample_at(self, position: int) -> Sample:
-        """See `Samples`."""
-        return self._labelled(self._base[position])
-
-    def batches(self, size: int = 128, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
-        """See `Samples`."""
-        wanted = list(SAMPLE_SCHEMA.names if columns is None else columns)
-        if not self._known:
-            yield from self._base.batches(size, wanted)
-            return
-        for batch in self._base.batches(size):
-            yield record_batch(list(map(self._labelled, samples_of(batch)))).select(wanted)
-
     def select(self, *, split: str | None = None, sample_ids: Collection[str] | None = None) -> BoardSamples:
         """See `Samples`."""
         chosen = self._base.select(split=split, sample_ids=sample_ids)
         return BoardSamples(chosen, self.name, self._known)
 
-    def _labelled(self, sample: Sample) -> Sample:
+    def changed(self, sample: Sample) -> Sample:
+        """See `WrappedSamples`."""
         known = self._known.get(sample.sample_id)
         if known is None:
             return sample

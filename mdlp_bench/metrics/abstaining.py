@@ -74,9 +74,9 @@ def risk_coverage(
 
 
 def accepted(confidences: npt.ArrayLike, coverage: float) -> npt.NDArray[np.bool_]:
-    """[n] the readings that a threshold accepts which lets at least the share `coverage` (in (0, 1]) through.
+    """[n] the readings above the highest threshold that accepts at least the share `coverage`, in (0, 1].
 
-    The threshold is the highest such one; readings as sure as the last one accepted are accepted with it.
+    Readings as sure as the last one accepted are accepted with it.
     """
     scores = np.asarray(confidences, np.float64)
     count = max(1, int(np.ceil(coverage * len(scores) - 1e-9)))

@@ -35,7 +35,7 @@ class MetricInfo:
             or without one a value that no usable output reaches. None for metrics of sets and costs.
         best: The value of a perfect output; None where there is none.
         unit: Unit, or an empty string.
-        decimals: Digits behind the point in tables.
+        decimals: Digits after the decimal point in tables.
         level: `sample` (one value per image, averaged) or `set` (one value per test set).
         source: Paper or definition.
         is_share: Whether a sample's value is a share of something, within [0, 1].
@@ -62,233 +62,95 @@ _EDIT = "Levenshtein distance"
 _RISK = "share of wrong readings by coverage, ordered by the lowest character confidence"
 _AURC = "Geifman et al., ICLR 2019, area under the risk-coverage curve; confidence"
 
-_METRICS: Final[dict[str, MetricInfo]] = {
-    "psnr": MetricInfo("psnr", "PSNR", True, 0.0, 100.0, "dB", 2, "sample", "10 log10(255^2 / MSE), capped"),
-    "ssim": MetricInfo("ssim", "SSIM", True, -1.0, 1.0, "", 3, "sample", _WANG),
-    "psnr_aligned": MetricInfo(
-        "psnr_aligned", "PSNR (aligned)", True, 0.0, 100.0, "dB", 2, "sample", f"PSNR {_ECC}"
-    ),
-    "ssim_aligned": MetricInfo(
-        "ssim_aligned", "SSIM (aligned)", True, -1.0, 1.0, "", 3, "sample", f"SSIM {_ECC}"
-    ),
-    "registered": MetricInfo(
-        "registered",
-        "Registered",
-        True,
-        0.0,
-        1.0,
-        "",
-        3,
-        "sample",
-        "share of outputs that could be aligned",
-        is_share=True,
-    ),
-    "lpips": MetricInfo("lpips", "LPIPS", False, 1.0, 0.0, "", 3, "sample", f"{_ZHANG}, AlexNet"),
-    "lpips_squeeze": MetricInfo(
-        "lpips_squeeze",
-        "LPIPS (squeeze)",
-        False,
-        1.0,
-        0.0,
-        "",
-        3,
-        "sample",
-        f"{_ZHANG}, SqueezeNet 1.1",
-    ),
-    "lpips_vgg": MetricInfo(
-        "lpips_vgg", "LPIPS (vgg)", False, 1.0, 0.0, "", 3, "sample", f"{_ZHANG}, VGG-16"
-    ),
-    "fid": MetricInfo("fid", "FID", False, None, 0.0, "", 1, "set", f"{_HEUSEL}; torchvision's Inception v3"),
-    "kid": MetricInfo(
-        "kid", "KID", False, None, 0.0, "", 4, "set", f"{_BINKOWSKI}; torchvision's Inception v3"
-    ),
-    "frd": MetricInfo(
-        "frd", "FRD", False, None, 0.0, "", 2, "set", "Fréchet distance of the reader's features"
-    ),
-    "krd": MetricInfo(
-        "krd", "KRD", False, None, 0.0, "", 4, "set", "kernel distance of the reader's features"
-    ),
-    "ned": MetricInfo(
-        "ned",
-        "NED",
-        False,
-        1.0,
-        0.0,
-        "",
-        3,
-        "sample",
-        f"{_EDIT} / length of the longer text",
-        is_share=True,
-    ),
-    "ned_gt": MetricInfo(
-        "ned_gt",
-        "NED (gt)",
-        False,
-        1.0,
-        0.0,
-        "",
-        3,
-        "sample",
-        f"{_EDIT} / length of ground truth, <= 1",
-        is_share=True,
-    ),
-    "acc": MetricInfo(
-        "acc", "ACC", True, 0.0, 1.0, "", 3, "sample", "share of plates read without error", is_share=True
-    ),
-    "cer": MetricInfo("cer", "CER", False, 2.0, 0.0, "", 3, "sample", f"{_EDIT} / length of ground truth"),
-    "within_1": MetricInfo(
-        "within_1", "≥ n-1 right", True, 0.0, 1.0, "", 3, "sample", f"{_EDIT} <= 1", is_share=True
-    ),
-    "within_2": MetricInfo(
-        "within_2", "≥ n-2 right", True, 0.0, 1.0, "", 3, "sample", f"{_EDIT} <= 2", is_share=True
-    ),
-    "ned_alnum": MetricInfo(
-        "ned_alnum",
-        "NED (A-Z 0-9)",
-        False,
-        1.0,
-        0.0,
-        "",
-        3,
-        "sample",
-        "NED without the region sign",
-        is_share=True,
-    ),
-    "ned_gt_alnum": MetricInfo(
-        "ned_gt_alnum",
-        "NED (gt, A-Z 0-9)",
-        False,
-        1.0,
-        0.0,
-        "",
-        3,
-        "sample",
-        "NED (gt) without the region sign",
-        is_share=True,
-    ),
-    "acc_alnum": MetricInfo(
-        "acc_alnum",
-        "ACC (A-Z 0-9)",
-        True,
-        0.0,
-        1.0,
-        "",
-        3,
-        "sample",
-        "ACC without the region sign",
-        is_share=True,
-    ),
-    "cer_alnum": MetricInfo(
-        "cer_alnum", "CER (A-Z 0-9)", False, 2.0, 0.0, "", 3, "sample", "CER without the region sign"
-    ),
-    "within_1_alnum": MetricInfo(
-        "within_1_alnum",
-        "≥ n-1 right (A-Z 0-9)",
-        True,
-        0.0,
-        1.0,
-        "",
-        3,
-        "sample",
-        f"{_EDIT} <= 1 without the region sign",
-        is_share=True,
-    ),
-    "within_2_alnum": MetricInfo(
-        "within_2_alnum",
-        "≥ n-2 right (A-Z 0-9)",
-        True,
-        0.0,
-        1.0,
-        "",
-        3,
-        "sample",
-        f"{_EDIT} <= 2 without the region sign",
-        is_share=True,
-    ),
-    "hallucination": MetricInfo(
-        "hallucination",
-        "Hallucination",
-        False,
-        1.0,
-        0.0,
-        "",
-        3,
-        "sample",
-        "confident, valid and wrong readings",
-        is_share=True,
-    ),
-    "seed_agreement": MetricInfo(
+
+def _of_sample(
+    name: str,
+    title: str,
+    worst: float,
+    best: float,
+    source: str,
+    *,
+    unit: str = "",
+    decimals: int = 3,
+    is_share: bool = False,
+) -> MetricInfo:
+    return MetricInfo(name, title, best > worst, worst, best, unit, decimals, "sample", source, is_share)
+
+
+def _share_right(name: str, title: str, source: str) -> MetricInfo:
+    return _of_sample(name, title, 0.0, 1.0, source, is_share=True)
+
+
+def _share_wrong(name: str, title: str, source: str) -> MetricInfo:
+    return _of_sample(name, title, 1.0, 0.0, source, is_share=True)
+
+
+def _of_set(name: str, title: str, source: str, *, decimals: int = 3) -> MetricInfo:
+    return MetricInfo(name, title, False, None, 0.0, "", decimals, "set", source)
+
+
+def _cost(name: str, title: str, unit: str, decimals: int, source: str) -> MetricInfo:
+    return MetricInfo(name, title, False, None, None, unit, decimals, "set", source)
+
+
+_ALL: Final = (
+    _of_sample("psnr", "PSNR", 0.0, 100.0, "10 log10(255^2 / MSE), capped", unit="dB", decimals=2),
+    _of_sample("ssim", "SSIM", -1.0, 1.0, _WANG),
+    _of_sample("psnr_aligned", "PSNR (aligned)", 0.0, 100.0, f"PSNR {_ECC}", unit="dB", decimals=2),
+    _of_sample("ssim_aligned", "SSIM (aligned)", -1.0, 1.0, f"SSIM {_ECC}"),
+    _share_right("registered", "Registered", "share of outputs that could be aligned"),
+    _of_sample("lpips", "LPIPS", 1.0, 0.0, f"{_ZHANG}, AlexNet"),
+    _of_sample("lpips_squeeze", "LPIPS (squeeze)", 1.0, 0.0, f"{_ZHANG}, SqueezeNet 1.1"),
+    _of_sample("lpips_vgg", "LPIPS (vgg)", 1.0, 0.0, f"{_ZHANG}, VGG-16"),
+    _of_set("fid", "FID", f"{_HEUSEL}; torchvision's Inception v3", decimals=1),
+    _of_set("kid", "KID", f"{_BINKOWSKI}; torchvision's Inception v3", decimals=4),
+    _of_set("frd", "FRD", "Fréchet distance of the reader's features", decimals=2),
+    _of_set("krd", "KRD", "kernel distance of the reader's features", decimals=4),
+    _share_wrong("ned", "NED", f"{_EDIT} / length of the longer text"),
+    _share_wrong("ned_gt", "NED (gt)", f"{_EDIT} / length of ground truth, <= 1"),
+    _share_right("acc", "ACC", "share of plates read without error"),
+    _of_sample("cer", "CER", 2.0, 0.0, f"{_EDIT} / length of ground truth"),
+    _share_right("within_1", "≥ n-1 right", f"{_EDIT} <= 1"),
+    _share_right("within_2", "≥ n-2 right", f"{_EDIT} <= 2"),
+    _share_wrong("ned_alnum", "NED (A-Z 0-9)", "NED without the region sign"),
+    _share_wrong("ned_gt_alnum", "NED (gt, A-Z 0-9)", "NED (gt) without the region sign"),
+    _share_right("acc_alnum", "ACC (A-Z 0-9)", "ACC without the region sign"),
+    _of_sample("cer_alnum", "CER (A-Z 0-9)", 2.0, 0.0, "CER without the region sign"),
+    _share_right("within_1_alnum", "≥ n-1 right (A-Z 0-9)", f"{_EDIT} <= 1 without the region sign"),
+    _share_right("within_2_alnum", "≥ n-2 right (A-Z 0-9)", f"{_EDIT} <= 2 without the region sign"),
+    _share_wrong("hallucination", "Hallucination", "confident, valid and wrong readings"),
+    _share_right(
         "seed_agreement",
         "Same text",
-        True,
-        0.0,
-        1.0,
-        "",
-        3,
-        "sample",
         "share of samples in which the outputs of all seeds are read as one text",
-        is_share=True,
     ),
-    "invented": MetricInfo(
+    _share_wrong(
         "invented",
         "Not in the frames",
-        False,
-        1.0,
-        0.0,
-        "",
-        3,
-        "sample",
         "share of characters read that are wrong and that the same reader reads in no frame",
-        is_share=True,
     ),
-    "wrong_if_believed": MetricInfo(
+    _share_wrong(
         "wrong_if_believed",
         "P(wrong | believed)",
-        False,
-        1.0,
-        0.0,
-        "",
-        3,
-        "sample",
         "share of wrong readings among those of at least the reader's confidence threshold",
-        is_share=True,
     ),
-    "risk_100": MetricInfo(
-        "risk_100", "Wrong at 100 %", False, None, 0.0, "", 3, "set", f"{_RISK}, all readings"
-    ),
-    "risk_50": MetricInfo(
-        "risk_50", "Wrong at 50 %", False, None, 0.0, "", 3, "set", f"{_RISK}, the surest half"
-    ),
-    "risk_20": MetricInfo(
-        "risk_20", "Wrong at 20 %", False, None, 0.0, "", 3, "set", f"{_RISK}, the surest fifth"
-    ),
-    "aurc": MetricInfo("aurc", "AURC", False, None, 0.0, "", 3, "set", f"{_AURC}, lowest character"),
-    "aurc_mean": MetricInfo(
-        "aurc_mean", "AURC (mean)", False, None, 0.0, "", 3, "set", f"{_AURC}, mean of the characters"
-    ),
-    "ece": MetricInfo("ece", "ECE", False, None, 0.0, "", 3, "set", "Guo et al., ICML 2017, eq. 3, 15 bins"),
-    "confidence_gap": MetricInfo(
-        "confidence_gap",
-        "Confidence gap",
-        True,
-        None,
-        1.0,
-        "",
-        3,
-        "set",
+    _of_set("risk_100", "Wrong at 100 %", f"{_RISK}, all readings"),
+    _of_set("risk_50", "Wrong at 50 %", f"{_RISK}, the surest half"),
+    _of_set("risk_20", "Wrong at 20 %", f"{_RISK}, the surest fifth"),
+    _of_set("aurc", "AURC", f"{_AURC}, lowest character"),
+    _of_set("aurc_mean", "AURC (mean)", f"{_AURC}, mean of the characters"),
+    _of_set("ece", "ECE", "Guo et al., ICML 2017, eq. 3, 15 bins"),
+    MetricInfo(
+        "confidence_gap", "Confidence gap", True, None, 1.0, "", 3, "set",
         "ICPR 2026 LRLPR: mean right - mean wrong",
     ),
-    "parameters": MetricInfo(
-        "parameters", "Parameters", False, None, None, "M", 2, "set", "weights of the method"
-    ),
-    "macs": MetricInfo("macs", "MACs", False, None, None, "G", 2, "set", "multiply-accumulates an image"),
-    "ms_per_image": MetricInfo(
-        "ms_per_image", "Time", False, None, None, "ms", 1, "set", "median, one image a call"
-    ),
-    "peak_memory": MetricInfo(
-        "peak_memory", "Memory", False, None, None, "MB", 0, "set", "peak of the first call"
-    ),
-}
+    _cost("parameters", "Parameters", "M", 2, "weights of the method"),
+    _cost("macs", "MACs", "G", 2, "multiply-accumulates per image"),
+    _cost("ms_per_image", "Time", "ms", 1, "median, one image per call"),
+    _cost("peak_memory", "Memory", "MB", 0, "peak of the first call"),
+)  # fmt: skip
+
+_METRICS: Final = {info.name: info for info in _ALL}
 
 METRICS: Final[Mapping[str, MetricInfo]] = MappingProxyType(_METRICS)
 """Every metric by name, in the order of tables; those of users come last."""
@@ -355,7 +217,7 @@ def metric(
         title: Heading in tables; default `name`.
         best: The value of a perfect output, where there is one.
         unit: Unit, e.g. `dB`.
-        decimals: Digits behind the point in tables.
+        decimals: Digits after the decimal point in tables.
         source: Paper or definition.
 
     Returns:

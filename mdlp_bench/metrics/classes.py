@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -26,7 +26,7 @@ from torch import Tensor
 from mdlp_bench.errors import DataError, MissingDependencyError
 from mdlp_bench.metrics import functional
 from mdlp_bench.metrics.base import METRICS
-from mdlp_bench.metrics.distribution import frechet_distance, kernel_distance
+from mdlp_bench.metrics.distribution import FEWEST_SAMPLES, frechet_distance, kernel_distance
 from mdlp_bench.metrics.functional import Range, to_uint8
 from mdlp_bench.metrics.protocol import CURRENT, LpipsNet, to_working_size
 from mdlp_bench.metrics.text import text_scores
@@ -49,9 +49,6 @@ if TYPE_CHECKING:
 
         def features(self, images: Crops) -> npt.NDArray[np.float32] | None:
             """Features, float32 [B, D]."""
-
-
-_MIN_FOR_DISTANCE: Final = 8
 
 
 class _Mean(Metric):  # type: ignore[misc, unused-ignore]
@@ -277,7 +274,7 @@ class _Distance(Metric):  # type: ignore[misc, unused-ignore]
             else np.empty((0, 1))
             for s in (self.preds, self.target)
         ]
-        if min(map(len, sets)) < _MIN_FOR_DISTANCE:
+        if min(map(len, sets)) < FEWEST_SAMPLES:
             return torch.tensor(float("nan"))
         return torch.tensor(type(self)._distance(*sets), dtype=torch.float64)
 
@@ -290,7 +287,7 @@ class _ReaderDistance(_Distance):
     def _features(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         found = self.reader.features([to_working_size(image) for image in images])
         if found is None:
-            raise DataError("the reader gives no features; take another one, e.g. crnn")
+            raise DataError("the reader gives no features; use another one, e.g. crnn")
         return found
 
 

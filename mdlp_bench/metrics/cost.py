@@ -1,4 +1,4 @@
-"""The cost of a method: parameters, multiply-accumulates, time and memory, measured alike for all."""
+"""The cost of a method: parameters, multiply-accumulates, time and memory, measured the same way for all."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def measure_cost(restore_one: Callable[[], object], device: str = "cpu") -> Cost
 
 
 def _timings(call: Callable[[], object], *, on_cuda: bool) -> tuple[list[float], int]:
-    """Seconds of a call, each the mean of so many calls in a row, until the latest ones are steady."""
+    """Timings in seconds until the latest ones are steady, and of how many calls each is the mean."""
     started = time.perf_counter()
     each = max(1, math.ceil(_SHORTEST_S / max(_timed(call, 1, on_cuda=on_cuda), 1e-6)))
     times: list[float] = []
@@ -126,7 +126,7 @@ def count_parameters(module: nn.Module) -> int:
 
 
 def _timed(call: Callable[[], object], times: int, *, on_cuda: bool) -> float:
-    """Seconds per call of so many calls in a row."""
+    """Seconds per call, over a number of calls in a row."""
     if on_cuda:
         torch.cuda.synchronize()
     start, waited = time.perf_counter(), _waited()

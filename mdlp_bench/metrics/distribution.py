@@ -16,6 +16,9 @@ from mdlp_bench.errors import DataError
 
 Features = NDArray[np.floating[Any]]
 
+FEWEST_SAMPLES: Final = 8
+"""Samples of each set below which no distance is reported."""
+
 _BLOCK_ROWS: Final = 1024
 
 

@@ -37,7 +37,7 @@ class InceptionFeatures:
             download: Fetch the weights (104 MB) when torch hub's cache does not have them.
 
         Raises:
-            MissingWeightsError: The weights are not there and cannot, or shall not, be downloaded.
+            MissingWeightsError: The weights are not there and cannot, or must not, be downloaded.
         """
         from torchvision.models import inception_v3
 

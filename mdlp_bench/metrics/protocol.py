@@ -6,14 +6,13 @@ import json
 from types import MappingProxyType
 from typing import Final, Literal
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from mdlp_bench.errors import ProtocolError, no_such
 from mdlp_bench.files import sha256_bytes
 from mdlp_bench.frozen import Frozen
-from mdlp_bench.images import check_rgb
+from mdlp_bench.images import check_rgb, stretched
 
 LpipsNet = Literal["alex", "squeeze", "vgg"]
 
@@ -140,7 +139,7 @@ PROTOCOLS: Final = MappingProxyType({protocol.id: protocol for protocol in (MDLP
 """All protocols by id. They share their image rules; `WORKING_SIZE` and the metrics' constants are theirs."""
 
 CURRENT: Final = MDLP_V2
-"""The protocol of new runs where nothing else is asked for."""
+"""The protocol of new runs unless another one is asked for."""
 
 WORKING_SIZE: Final = (CURRENT.resize.height, CURRENT.resize.width)
 """Height and width at which images are compared."""
@@ -160,7 +159,7 @@ def protocol_named(name: str) -> Protocol:
 def to_working_size(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Bring one RGB image, uint8 [H, W, 3], to the working size by the rule of `ResizeRules`.
 
-    The aspect ratio is not kept (the field stretches plates). An image that has the size already is
+    The aspect ratio is not kept (the field stretches plates). An image that already has the size is
     returned as it is.
 
     Returns:
@@ -170,10 +169,4 @@ def to_working_size(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         DataError: Not uint8, not [H, W, 3], or empty.
     """
     check_rgb(image)
-    height, width = WORKING_SIZE
-    smaller = (min(image.shape[1], width), min(image.shape[0], height))
-    if smaller != (image.shape[1], image.shape[0]):
-        image = np.asarray(cv2.resize(image, smaller, interpolation=cv2.INTER_AREA), np.uint8)
-    if image.shape[:2] != WORKING_SIZE:
-        image = np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_CUBIC), np.uint8)
-    return image
+    return stretched(image, WORKING_SIZE)

@@ -79,7 +79,7 @@ def within(preds: Sequence[str], targets: Sequence[str], wrong: int) -> Scores:
     """1 for each reading at most `wrong` edits from its target, else 0; float64 [B], higher is better.
 
     `wrong=1` is the share of plates with at least n-1 of n characters right. Edits rather than positions are
-    counted, so one dropped character does not spoil those behind it, and a character too many is an error.
+    counted, so one dropped character does not spoil those after it, and a character too many is an error.
 
     Raises:
         DataError: The sequences differ in length, or a target is empty.

@@ -73,7 +73,7 @@ def backbone_file(backbone: Backbone, *, download: bool = True) -> tuple[Path, s
     another SHA-256. Runs record it, so it shows which file was used.
 
     Raises:
-        MissingWeightsError: It is not there and cannot, or without `download` shall not, be downloaded.
+        MissingWeightsError: It is not there and cannot, or without `download` must not, be downloaded.
     """
     path = cache_folder() / backbone.file_name
     if not is_cached(backbone):

@@ -1,8 +1,8 @@
 """Plate texts: the grammar of mainland Chinese plates (GA 36-2018), and parsing by every known grammar.
 
 A Chinese plate reads: one province glyph, one letter of the issuing authority, a serial number. The letters
-I and O are never used. New-energy plates carry one character more: small vehicles a letter in front of the
-digits (`沪AD12345`), large vehicles a letter behind them (`沪A12345D`). Other countries' grammars are data:
+I and O are never used. New-energy plates carry one character more: small vehicles a letter before the
+digits (`沪AD12345`), large vehicles a letter after them (`沪A12345D`). Other countries' grammars are data:
 see `mdlp_bench.plate.grammar`.
 """
 
@@ -80,7 +80,7 @@ CHINESE: Final = Grammar(
 """The grammar of GA 36-2018."""
 
 UNREADABLE_MARKS: Final = "#?*□■▢◻◼×✕✗�"
-"""Characters that people write for an unreadable one; they are kept, so that the text is no plate."""
+"""Characters that people write for an unreadable one; they are kept, so that the text is not a plate."""
 
 _LETTERS_AS_DOTS: Final = "\u119e\ua78f\u4e36\u30fc\u1160\u115f"
 """Characters of a letter category that stand for a dot or a dash, or are invisible (in NFKC)."""
@@ -154,7 +154,8 @@ def normalise(text: str) -> str:
 def is_unreadable(text: str) -> bool:
     """Whether a label says that the plate, or a character of it, cannot be read: `#####`, `京A12*45`, `无牌`.
 
-    Four `X` in a row say so too where the text is no plate. An empty text says nothing and is not unreadable.
+    Four `X` in a row say so too where the text is not a plate. An empty text says nothing, so it is not
+    unreadable.
     """
     plain = normalise(text)
     if not plain:
@@ -178,7 +179,7 @@ def parse(text: str, layout: str | None = None) -> Plate:
         layout: Demand this layout.
 
     Raises:
-        PlateError: The text is no plate (of that layout); the message says which character is at fault.
+        PlateError: The text is not a plate (of that layout); the message says which character is at fault.
     """
     plain = normalise(text)
     layouts = _layouts_of(plain)

@@ -52,7 +52,7 @@ class Template:
 
     @property
     def pattern(self) -> str:
-        """A regular expression for the whole text, which Python and JavaScript read alike."""
+        """A regular expression for the whole text, which Python and JavaScript read in the same way."""
         digits = f"(?=(?:[^0-9]*[0-9]){{{self.min_digits}}})" if self.min_digits else ""
         return "^" + digits + "".join(f"[{re.escape(allowed)}]" for allowed in self.places) + "$"
 
@@ -67,7 +67,7 @@ class Grammar:
         layouts: The templates of each layout.
         region: The glyphs, neither letters nor digits, that say where a plate comes from or what it is for;
             text metrics are also given without them. Empty where plates have none.
-        separators: Characters people write between groups; they are no part of the text.
+        separators: Characters people write between groups; they are not part of the text.
     """
 
     name: str
@@ -77,7 +77,7 @@ class Grammar:
     separators: str = ""
 
     def layouts_of(self, text: str) -> tuple[str, ...]:
-        """The layouts whose templates a normalised text fits; none when it is no plate of the grammar."""
+        """The layouts whose templates a normalised text fits; none when it is not a plate of the grammar."""
         return tuple(
             name for name, templates in self.layouts.items() if any(t.matches(text) for t in templates)
         )

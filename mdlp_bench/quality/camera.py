@@ -15,11 +15,11 @@ import numpy.typing as npt
 
 from mdlp_bench.images import LUMA, ImageU8
 from mdlp_bench.quality.dct import dct_matrix
-from mdlp_bench.quality.statistics import FloatPlane, luminance
+from mdlp_bench.quality.statistics import FloatPlane, gradients, hann_window, luminance
 
 # Frames of a track differ in size; they are laid over one another at this one (height, width).
 _COMMON: Final = (32, 64)
-_MARGIN: Final = 3
+_INNER: Final = (slice(3, -3), slice(3, -3))
 
 # Low frequencies of the luminance table of the JPEG standard (ITU-T T.81, K.1); encoders scale it by quality.
 _LUMA_STEPS: Final = ((16, 11, 10, 16), (12, 12, 14, 19), (14, 13, 16, 24), (14, 17, 22, 29))
@@ -89,7 +89,7 @@ def detail_direction(luma: FloatPlane) -> tuple[float, float]:
     the first number, blur along the falling diagonal (down to the right) the second. A plate's own strokes
     give both an offset, so compare images of the same kind. (0, 0) for a flat image.
     """
-    dx, dy = (cv2.Sobel(luma, cv2.CV_32F, x, y, scale=1 / 8) for x, y in ((1, 0), (0, 1)))
+    dx, dy = gradients(luma)
     jxx, jyy, jxy = (float((a * b).mean()) for a, b in ((dx, dx), (dy, dy), (dx, dy)))
     trace = jxx + jyy
     return ((jyy - jxx) / trace, -2 * jxy / trace) if trace > 1e-9 else (0.0, 0.0)
@@ -103,8 +103,7 @@ def detail_along(luma: FloatPlane) -> tuple[float, float]:
     loses the second. (0, 0) for a flat image.
     """
     height, width = luma.shape
-    window = np.hanning(height + 2)[1:-1, None] * np.hanning(width + 2)[None, 1:-1]
-    power = np.abs(np.fft.fft2((luma - luma.mean()) * window)) ** 2
+    power = np.abs(np.fft.fft2((luma - luma.mean()) * hann_window(height, width))) ** 2
     total = float(power.sum())
     if total < 1e-9:
         return (0.0, 0.0)
@@ -195,10 +194,9 @@ def temporal_statistics(frames: Sequence[ImageU8]) -> TemporalStatistics | None:
             flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
             borderMode=cv2.BORDER_REPLICATE,
         )
-        inner = (slice(_MARGIN, -_MARGIN), slice(_MARGIN, -_MARGIN))
         shifts.append(math.hypot(dx / width, dy / width))
         moved = np.asarray(undone, np.float32)
-        changes.append(1 - _cosine(_centred(before[inner]), _centred(moved[inner])))
+        changes.append(1 - _cosine(_centred(before[_INNER]), _centred(moved[_INNER])))
         # Phase correlation misleads where little moves.
         flickers.append(min(_flicker(before, after), _flicker(before, moved)))
     growth = [b.shape[1] / a.shape[1] for a, b in pairwise(frames)]
@@ -207,13 +205,12 @@ def temporal_statistics(frames: Sequence[ImageU8]) -> TemporalStatistics | None:
 
 def _flicker(before: FloatPlane, after: FloatPlane) -> float:
     """Residual of the difference after a least-squares fit of small affine motion, gain and offset."""
-    middle = (before + after) / 2
-    dx, dy = (cv2.Sobel(middle, cv2.CV_32F, x, y, scale=1 / 8) for x, y in ((1, 0), (0, 1)))
+    middle = np.asarray((before + after) / 2, np.float32)
+    dx, dy = gradients(middle)
     y, x = (np.linspace(-1, 1, length, dtype=np.float32) for length in _COMMON)
     terms = [dx, dy, x * dx, x * dy, y[:, None] * dx, y[:, None] * dy, middle, np.ones_like(middle)]
-    inner = (slice(_MARGIN, -_MARGIN), slice(_MARGIN, -_MARGIN))
-    design = np.stack([np.asarray(term[inner], np.float64).ravel() for term in terms], axis=1)
-    wanted = np.asarray((after - before)[inner], np.float64).ravel()
+    design = np.stack([np.asarray(term[_INNER], np.float64).ravel() for term in terms], axis=1)
+    wanted = np.asarray((after - before)[_INNER], np.float64).ravel()
     weights = np.linalg.lstsq(design, wanted)[0]
     return float((wanted - design @ weights).std() / math.sqrt(2))
 

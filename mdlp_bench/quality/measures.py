@@ -9,13 +9,16 @@ from typing import Final
 import cv2
 import numpy as np
 
-from mdlp_bench.errors import DataError
-from mdlp_bench.images import ImageU8, check_rgb
+from mdlp_bench.images import ImageU8
 from mdlp_bench.metrics.protocol import to_working_size
-from mdlp_bench.quality.statistics import FloatPlane, blockiness, luminance, noise_sigma
-
-SMALLEST_SIDE: Final = 6
-"""Pixels below which there is nothing to measure."""
+from mdlp_bench.quality.statistics import (
+    FloatPlane,
+    blockiness,
+    gradients,
+    luminance,
+    measurable_size,
+    noise_sigma,
+)
 
 _DARK, _BRIGHT = 2, 253
 
@@ -36,8 +39,8 @@ class FrameMeasures:
         contrast: Standard deviation of the luminance / 255, range [0, 0.5].
         exposure: Mean luminance / 255, range [0, 1].
         clipped: Share of pixels that are black or white beyond recovery, range [0, 1].
-        noise: Standard deviation of the noise, grey levels (`degrade.statistics.noise_sigma`).
-        blockiness: Step across the JPEG grid over steps elsewhere (`degrade.statistics.blockiness`).
+        noise: Standard deviation of the noise, grey levels (`quality.statistics.noise_sigma`).
+        blockiness: Step across the JPEG grid over steps elsewhere (`quality.statistics.blockiness`).
     """
 
     width: int
@@ -60,10 +63,7 @@ def measure_frame(image: ImageU8) -> FrameMeasures:
     Raises:
         DataError: Not uint8 RGB, or smaller than 6 pixels in a direction.
     """
-    check_rgb(image)
-    height, width = image.shape[:2]
-    if min(height, width) < SMALLEST_SIDE:
-        raise DataError(f"{width} x {height} px are too few to be measured ({SMALLEST_SIDE} a side)")
+    height, width = measurable_size(image)
     luma = luminance(image)
     working = luminance(to_working_size(image))
     return FrameMeasures(
@@ -103,8 +103,7 @@ def unsteady(sizes: Sequence[tuple[int, int]], tolerance: float = 0.2) -> str | 
 
 def tenengrad(luma: FloatPlane) -> float:
     """Mean of Gx^2 + Gy^2 with Sobel / 8 (Tenenbaum 1970; Krotkov 1988), for luminance [H, W] of 0-255."""
-    dx = cv2.Sobel(luma, cv2.CV_32F, 1, 0, scale=1 / 8)
-    dy = cv2.Sobel(luma, cv2.CV_32F, 0, 1, scale=1 / 8)
+    dx, dy = gradients(luma)
     return float((dx**2 + dy**2).mean())
 
 

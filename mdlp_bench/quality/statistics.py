@@ -16,7 +16,8 @@ from mdlp_bench.images import LUMA, ImageU8, check_rgb
 
 FloatPlane = npt.NDArray[np.float32]
 
-_SMALLEST: Final = 6
+SMALLEST_SIDE: Final = 6
+"""Pixels below which there is nothing to measure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +55,7 @@ def frame_statistics(image: ImageU8) -> FrameStatistics:
     Raises:
         DataError: Not uint8 RGB, or smaller than 6 pixels in a direction.
     """
-    check_rgb(image)
-    height, width = image.shape[:2]
-    if min(height, width) < _SMALLEST:
-        raise DataError(f"an image of {width} x {height} px is too small for statistics ({_SMALLEST} px)")
+    height, width = measurable_size(image)
     luma = luminance(image)
     return FrameStatistics(
         width=width,
@@ -81,15 +79,40 @@ def statistics_table(images: Iterable[ImageU8]) -> Mapping[str, npt.NDArray[np.f
     return {name: np.array([getattr(row, name) for row in rows], np.float64) for name in STATISTIC_NAMES}
 
 
+def measurable_size(image: ImageU8) -> tuple[int, int]:
+    """Height and width of a uint8 RGB image that is large enough to be measured.
+
+    Raises:
+        DataError: Not uint8 RGB, or smaller than 6 pixels in a direction.
+    """
+    check_rgb(image)
+    height, width = image.shape[:2]
+    if min(height, width) < SMALLEST_SIDE:
+        raise DataError(
+            f"{width} x {height} px are too few to be measured; at least {SMALLEST_SIDE} per side are needed"
+        )
+    return height, width
+
+
 def luminance(image: ImageU8) -> FloatPlane:
     """BT.601 luma [H, W], 0-255."""
     return np.asarray(image.astype(np.float32) @ LUMA)
 
 
+def gradients(luma: FloatPlane) -> tuple[FloatPlane, FloatPlane]:
+    """Derivatives along x and y by Sobel filters, grey levels per pixel, [H, W] each."""
+    dx, dy = (cv2.Sobel(luma, cv2.CV_32F, x, y, scale=1 / 8) for x, y in ((1, 0), (0, 1)))
+    return np.asarray(dx, np.float32), np.asarray(dy, np.float32)
+
+
+def hann_window(height: int, width: int) -> npt.NDArray[np.float64]:
+    """A Hann window [H, W] without zeros at the border."""
+    return np.hanning(height + 2)[1:-1, None] * np.hanning(width + 2)[None, 1:-1]
+
+
 def sharpness(luma: FloatPlane) -> float:
-    """Mean Sobel gradient magnitude (Sobel / 8 is the derivative per pixel)."""
-    dx = cv2.Sobel(luma, cv2.CV_32F, 1, 0, scale=1 / 8)
-    dy = cv2.Sobel(luma, cv2.CV_32F, 0, 1, scale=1 / 8)
+    """Mean magnitude of the gradient, grey levels per pixel."""
+    dx, dy = gradients(luma)
     return float(np.sqrt(dx**2 + dy**2).mean())
 
 
@@ -129,8 +152,7 @@ def spectrum_slope(luma: FloatPlane) -> float:
     that high frequencies do not outvote low ones. 0 for a flat image.
     """
     height, width = luma.shape
-    window = np.hanning(height + 2)[1:-1, None] * np.hanning(width + 2)[None, 1:-1]
-    power = np.abs(np.fft.rfft2((luma - luma.mean()) * window)) ** 2
+    power = np.abs(np.fft.rfft2((luma - luma.mean()) * hann_window(height, width))) ** 2
     radius = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None, :])
     edges = np.geomspace(0.05, 0.5, 9)
     ring = np.digitize(radius, edges) - 1

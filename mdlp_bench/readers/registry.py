@@ -147,6 +147,11 @@ def load_reader(spec: str = DEFAULT_READER) -> Reader:
     return _from_file(spec)
 
 
+def load_readers(specs: Iterable[str]) -> list[Reader]:
+    """`load_reader` of each."""
+    return [load_reader(spec) for spec in specs]
+
+
 def _from_file(spec: str) -> Reader:
     file_name, _, attribute = spec.rpartition(":")
     path = Path(file_name)

@@ -11,9 +11,10 @@ from typing import Any, Final
 import cv2
 import numpy as np
 
+from mdlp_bench.errors import DataError
 from mdlp_bench.files import write_text
 from mdlp_bench.frozen import Frozen
-from mdlp_bench.images import ImageU8, encode
+from mdlp_bench.images import ImageU8, decode, encode
 
 THUMBNAIL_HEIGHT: Final = 56
 _MAX_ASPECT: Final = 4
@@ -37,13 +38,11 @@ class Card:
     remarks: tuple[str, ...] = field(default=())
 
 
-def picture(image: ImageU8 | None, caption: str, height: int = THUMBNAIL_HEIGHT) -> Picture:
+def picture(image: ImageU8, caption: str, height: int = THUMBNAIL_HEIGHT) -> Picture:
     """A picture of uint8 RGB [H, W, 3] at a height in pixels, at most four times as wide.
 
     It is enlarged without smoothing, so that its pixels can be judged.
     """
-    if image is None:
-        return Picture(None, caption)
     rows, columns = image.shape[:2]
     scale = min(height / rows, _MAX_ASPECT * height / columns)
     size = (max(1, round(columns * scale)), max(1, round(rows * scale)))
@@ -51,6 +50,14 @@ def picture(image: ImageU8 | None, caption: str, height: int = THUMBNAIL_HEIGHT)
     small = np.asarray(cv2.resize(image, size, interpolation=kind), np.uint8)
     content = base64.b64encode(encode(small, "jpg", quality=_JPEG_QUALITY)).decode("ascii")
     return Picture(f"data:image/jpeg;base64,{content}", caption)
+
+
+def picture_of(content: bytes, caption: str) -> Picture:
+    """The picture of an encoded image; one that cannot be shown where the image is broken."""
+    try:
+        return picture(decode(content, caption), caption)
+    except DataError:
+        return Picture(None, caption)
 
 
 class Histogram(Frozen):

@@ -86,12 +86,12 @@ def synthesise_rendered(
         recipe: How to degrade.
         n: Plates.
         out: Folder to write (see `write_parquet`).
-        seed: Of plates and degradation.
+        seed: Seed of plates and degradation.
         n_frames: Frames per sample.
         provinces: See `rendered_sample`.
         ratios: Shares of the plate-disjoint splits.
-        only: Draw plates of this split alone.
-        engine: Where; the bytes do not depend on it.
+        only: Draw only plates of this split.
+        engine: Where the work is done; the bytes do not depend on it.
 
     Raises:
         DataError: `n` is below 1, no plate can fall into the split, or as in `write_parquet`.
@@ -141,10 +141,10 @@ def synthesise_samples(
         recipe: How to degrade.
         out: Folder to write (see `write_parquet`).
         n: Take the first `n` only.
-        seed: Of the degradation.
+        seed: Seed of the degradation.
         n_frames: Frames per sample.
         ratios: Shares of the plate-disjoint splits.
-        engine: Where; the bytes do not depend on it.
+        engine: Where the work is done; the bytes do not depend on it.
 
     Raises:
         DataError: There are fewer than `n` samples, one has no ground truth, or as in `write_parquet`.

@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from baselines.single_image import resize, single_image
+from baselines.single_image import single_image
 from baselines.srcnn_method import srcnn
 from baselines.weights import bundled
 from mdlp_bench.errors import MissingWeightsError
 from mdlp_bench.files import sha256_file
+from mdlp_bench.images import stretched
 from mdlp_bench.methods import FrameBatch, Method, load_method
 from mdlp_bench.metrics.protocol import to_working_size
 from mdlp_bench.training.registry import load_trainable
@@ -106,8 +107,8 @@ def test_frame_policies() -> None:
     assert single_image([flat, sharp, flat], "best") is sharp
     assert single_image([flat, flat + 20], "mean").shape == (112, 224, 3)
     assert int(single_image([flat, flat + 20], "mean")[0, 0, 0]) == 100
-    assert resize(sharp, (28, 56)).shape == (28, 56, 3)
-    assert resize(sharp, (5, 40)).shape == (5, 40, 3)
+    assert stretched(sharp, (28, 56)).shape == (28, 56, 3)
+    assert stretched(sharp, (5, 40)).shape == (5, 40, 3)
 
 
 def test_a_trained_method_sees_the_frame_it_is_told(tmp_path: Path) -> None:

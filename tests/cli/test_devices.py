@@ -127,7 +127,7 @@ def test_ray_workers_take_their_shares_of_gpus() -> None:
     for workers, wanted in ((None, (2, 1.0)), (1, (1, 1.0)), (6, (6, 0.3333)), (8, (8, 0.25))):
         assert RayEngine(workers, gpu=True)._shares(cluster) == wanted
     assert RayEngine()._shares(cluster) == (16, 0.0)
-    with pytest.raises(MdlpBenchError, match="no GPU; take --device cpu"):
+    with pytest.raises(MdlpBenchError, match="no GPU; use --device cpu"):
         RayEngine(gpu=True)._shares({"CPU": 4.0})
 
 

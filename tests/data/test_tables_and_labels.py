@@ -465,7 +465,7 @@ def test_split_lists_of_any_dialect(tmp_path: Path) -> None:
     samples = open_samples(tmp_path / "CCPD2019")
     assert samples.candidates().keys() == {"train", "unlisted"}
     found = {p.code: p.message for p in samples.listing_problems()}
-    assert "gone.jpg is no scene here" in found["split-list"] and "odd.jpg" in found["file-name"]
+    assert "gone.jpg names no scene here" in found["split-list"] and "odd.jpg" in found["file-name"]
 
 
 def test_a_folder_of_several_data_sets_is_refused_with_their_list(mdlp: Path, tmp_path: Path) -> None:

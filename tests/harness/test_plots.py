@@ -108,7 +108,7 @@ def test_the_rank_plot_shows_places_and_their_intervals(comparison: RunCompariso
 def test_what_cannot_be_drawn_is_one_line(comparison: RunComparison, tmp_path: Path) -> None:
     with pytest.raises(MdlpBenchError, match=r"no plot 'ranks' .did you mean 'rank'"):
         plot(comparison, "ranks")
-    with pytest.raises(MdlpBenchError, match=r"no metric 'nedd' of single samples .did you mean 'ned'"):
+    with pytest.raises(MdlpBenchError, match=r"no metric of single samples 'nedd' .did you mean 'ned'"):
         plot(comparison, "layout-bars", metric="nedd")
     with pytest.raises(MdlpBenchError, match=r"a\.jpeg: no format of figures"):
         plot(comparison, "rank", tmp_path / "a.jpeg")

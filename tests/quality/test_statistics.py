@@ -92,7 +92,7 @@ def test_flat_and_tiny_images():
     flat = frame_statistics(np.full((19, 41, 3), 128, np.uint8))
     assert (flat.sharpness, flat.contrast, flat.spectrum_slope, flat.effective_resolution) == (0, 0, 0, 0)
     assert (flat.width, flat.height) == (41, 19)
-    with pytest.raises(DataError, match="5 x 19 px is too small"):
+    with pytest.raises(DataError, match="5 x 19 px are too few"):
         frame_statistics(np.zeros((19, 5, 3), np.uint8))
     with pytest.raises(DataError, match="expected a uint8"):
         frame_statistics(np.zeros((19, 41), np.uint8))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from functools import partial
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -18,13 +18,12 @@ from mdlp_bench.curate.audit.examine import Examined, examine_ids
 from mdlp_bench.curate.audit.findings import CHECKS, Audit, AuditConfig, Finding
 from mdlp_bench.data.manifest import QUARANTINE, read_quarantine
 from mdlp_bench.data.samples import Problem, ProblemCode, Samples
-from mdlp_bench.engine import SERIAL, Engine, Loaded
+from mdlp_bench.engine import SERIAL, Engine, Loaded, chunks
 from mdlp_bench.errors import DataError
 from mdlp_bench.files import write_json
-from mdlp_bench.images import decode
 from mdlp_bench.progress import progress_bar
-from mdlp_bench.readers.base import Reader
-from mdlp_bench.report import Card, Picture, picture, write_report
+from mdlp_bench.readers.registry import load_readers
+from mdlp_bench.report import Card, Picture, picture_of, write_report
 
 SHOWN: Final = 40
 """Findings of each kind whose pictures the HTML report shows."""
@@ -62,7 +61,7 @@ def audit(
         samples: Any samples; all splits of a data set, or leaks between them cannot be seen.
         config: Thresholds.
         reader: Name or path of a reader (see `load_reader`) that labels are compared with.
-        engine: Where; the result does not depend on it.
+        engine: Where the work is done; the result does not depend on it.
 
     Raises:
         DataError: There are no samples, or the data set as a whole cannot be read.
@@ -72,17 +71,20 @@ def audit(
     splits = {split: len(ids) for split, ids in samples.candidates().items()}
     if not splits:
         raise DataError(f"{samples.name}: there is no sample to audit")
-    loaded = Loaded(_load, reader)
-    findings: list[Finding] = list(_listed(samples))
+    loaded = Loaded(load_readers, () if reader is None else (reader,))
+    listed = chain(samples.listing_problems(), samples.check_shards())
+    findings = [finding for problem in listed for finding in _from_problem(problem)]
     with tempfile.TemporaryFile() as signatures, progress_bar(sum(splits.values()), "Auditing") as bar:
         gathered = Gathered(signatures)
-        work = partial(_examined, samples, config, loaded)
-        for results in engine.map(work, _chunks(samples.candidates())):
+        work = partial(examine_ids, samples, config, loaded)
+        parts = (part for ids in samples.candidates().values() for part in chunks(ids, _CHUNK))
+        for results in engine.map(work, parts):
             for item in results:
                 if isinstance(item, Problem):
                     findings += _from_problem(item)
                 else:
-                    findings += [_single(code, message, item) for code, message in item.faults]
+                    place = (item.sample_id,), (item.split,)
+                    findings += [Finding.of(code, message, *place) for code, message in item.faults]
             gathered.add([item for item in results if isinstance(item, Examined)])
             bar.update(len(results))
         columns = gathered.columns()
@@ -90,11 +92,11 @@ def audit(
     order = {code: number for number, code in enumerate(CHECKS)}
     findings.sort(key=lambda finding: order[finding.code])
     found = Counter(finding.code for finding in findings)
-    used = loaded.value and loaded.value.descriptor
+    used = [one.descriptor for one in loaded.value]
     return Audit(
         name=samples.name,
         config=config,
-        reader=f"{used.name} {used.version}" if used else None,
+        reader=f"{used[0].name} {used[0].version}" if used else None,
         samples=sum(splits.values()),
         quarantined=sum(problem.code == "quarantined" for problem in samples.listing_problems()),
         plates=len(np.unique(columns.names)),
@@ -188,50 +190,13 @@ def write_html(found: Audit, samples: Samples, target: Path) -> None:
     )
 
 
-def _chunks(candidates: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, ...]]:
-    for ids in candidates.values():
-        waiting = iter(ids)
-        while chunk := tuple(islice(waiting, _CHUNK)):
-            yield chunk
-
-
-def _listed(samples: Samples) -> Iterator[Finding]:
-    for problem in chain(samples.listing_problems(), samples.check_shards()):
-        yield from _from_problem(problem)
-
-
 def _from_problem(problem: Problem) -> list[Finding]:
     code = _PROBLEM_CHECKS.get(problem.code, "layout")
     if code is None:
         return []
     ids = () if problem.sample_id is None else (problem.sample_id,)
     splits = () if problem.split is None else (problem.split,)
-    severity = CHECKS[code].severity
-    return [Finding(code=code, severity=severity, message=problem.message, sample_ids=ids, splits=splits)]
-
-
-def _single(code: str, message: str, item: Examined) -> Finding:
-    return Finding(
-        code=code,
-        severity=CHECKS[code].severity,
-        message=message,
-        sample_ids=(item.sample_id,),
-        splits=(item.split,),
-    )
-
-
-def _examined(
-    samples: Samples, config: AuditConfig, reader: Loaded[Reader | None], chunk: tuple[str, ...]
-) -> list[Examined | Problem]:
-    return list(examine_ids(samples, chunk, config, reader.value))
-
-
-def _load(spec: str | None) -> Reader | None:
-    if spec is None:
-        return None
-    from mdlp_bench.readers.registry import load_reader
-
-    return load_reader(spec)
+    return [Finding.of(code, problem.message, ids, splits)]
 
 
 def _pictures(samples: Samples, shown: set[str]) -> Iterator[tuple[str, tuple[Picture, ...]]]:
@@ -242,14 +207,7 @@ def _pictures(samples: Samples, shown: set[str]) -> Iterator[tuple[str, tuple[Pi
             continue
         captions = [*(f"frame {number}" for number in sample.frame_indices), "ground truth"]
         named = zip(captions, sample.named_images(), strict=False)
-        yield sample.sample_id, tuple(_picture(image.content, caption) for caption, (_, image) in named)
-
-
-def _picture(content: bytes, caption: str) -> Picture:
-    try:
-        return picture(decode(content, caption), caption)
-    except DataError:
-        return picture(None, caption)
+        yield sample.sample_id, tuple(picture_of(image.content, caption) for caption, (_, image) in named)
 
 
 def _card(finding: Finding, pictures: Mapping[str, tuple[Picture, ...]]) -> Card:

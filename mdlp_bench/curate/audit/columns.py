@@ -76,23 +76,11 @@ class Gathered:
 
     def columns(self) -> Columns:
         """Everything collected so far; valid as long as the file is open."""
-        numbers = {name: np.concatenate(self._numbers.pop(name)) for name in tuple(self._numbers)}
-        return Columns(
-            rows=self._rows,
-            plates=numbers["plates"],
-            tracks=numbers["tracks"],
-            texts=numbers["texts"],
-            has_text=numbers["has_text"],
-            splits=self._classes["splits"].classes(),
-            provinces=self._classes["provinces"].classes(),
-            layouts=self._classes["layouts"].classes(),
-            n_frames=numbers["n_frames"],
-            has_gt=numbers["has_gt"],
-            digests=numbers["digests"],
-            hashes=numbers["hashes"],
-            hashed=numbers["hashed"],
-            signatures=self._signatures,
-        )
+        numbers: dict[str, Any] = {
+            name: np.concatenate(self._numbers.pop(name)) for name in tuple(self._numbers)
+        }
+        classes: dict[str, Any] = {name: coded.classes() for name, coded in self._classes.items()}
+        return Columns(rows=self._rows, signatures=self._signatures, **classes, **numbers)
 
     def _signatures(self, places: npt.NDArray[np.int64]) -> Signatures:
         # Not a memory map: its pages would count as this process's memory, a gigabyte for a million samples.

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from rapidfuzz.distance import Levenshtein
 
-from mdlp_bench.curate.audit.findings import CHECKS, AuditConfig, Finding
+from mdlp_bench.curate.audit.findings import AuditConfig, Finding
 from mdlp_bench.curate.audit.near import Pairs, Signatures, bucket_pairs, confirm, similar_hashes
 from mdlp_bench.data.temp_table import Spill, Strings
 
@@ -75,13 +75,8 @@ class Columns:
         ids, splits = (found.column(name).to_pylist() for name in ("sample_id", "split"))
         names = [f"{split}/{name}" for split, name in zip(splits[:_NAMED], ids, strict=False)]
         more = f" and {len(ids) - _NAMED:,} more" if len(ids) > _NAMED else ""
-        return Finding(
-            code=code,
-            severity=CHECKS[code].severity,
-            message=f"{what}: {', '.join(names)}{more}",
-            sample_ids=tuple(ids),
-            splits=tuple(sorted(set(splits))),
-        )
+        message = f"{what}: {', '.join(names)}{more}"
+        return Finding.of(code, message, tuple(ids), tuple(sorted(set(splits))))
 
     def leaks(self, members: Sequence[int]) -> bool:
         """Whether samples are in more than one split."""
@@ -106,7 +101,7 @@ class Columns:
 
 
 def compare(columns: Columns, config: AuditConfig) -> Iterator[Finding]:
-    """Every finding that takes more than one sample to see."""
+    """Every finding that needs more than one sample."""
     yield from shared_identities(columns)
     exact = exact_duplicates(columns)
     for members in exact:
@@ -207,7 +202,7 @@ def counts(columns: Columns, config: AuditConfig) -> Iterator[Finding]:
         without = inside[~columns.has_gt[inside]].tolist()
         if len(without) == len(inside):
             message = f"split {split}: none of its {len(without):,} samples has a ground truth"
-            yield Finding(code="no-gt", severity="note", message=message, splits=(split,))
+            yield Finding.of("no-gt", message, splits=(split,))
             continue
         for number in without:
             yield columns.finding("missing-gt", [number], "no ground truth")
@@ -232,7 +227,7 @@ def imbalances(columns: Columns, config: AuditConfig) -> Iterator[Finding]:
             value, count = found.most_common(1)[0]
             if count / total > config.max_class_share and (name == "province" or len(found) > 1):
                 message = f"split {split}: {name} {value} has {count / total:.0%} of {total:,} plates"
-                yield Finding(code="imbalance", severity="note", message=message, splits=(split,))
+                yield Finding.of("imbalance", message, splits=(split,))
 
 
 def _classes(columns: Columns, members: Codes) -> dict[str, Counter[str]]:

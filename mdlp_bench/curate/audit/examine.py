@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -14,9 +14,10 @@ from mdlp_bench import plate
 from mdlp_bench.curate.audit.findings import AuditConfig
 from mdlp_bench.curate.audit.near import Hashes, Signatures, describe
 from mdlp_bench.data.samples import Problem, Samples
+from mdlp_bench.engine import Loaded
 from mdlp_bench.errors import DataError
 from mdlp_bench.files import sha256_bytes
-from mdlp_bench.images import ImageU8, decode
+from mdlp_bench.images import ImageU8, decode, stretched
 from mdlp_bench.metrics.protocol import WORKING_SIZE
 from mdlp_bench.quality.measures import tenengrad, unsteady
 from mdlp_bench.quality.statistics import luminance
@@ -61,11 +62,12 @@ class Examined:
 
 
 def examine_ids(
-    samples: Samples, sample_ids: Collection[str], config: AuditConfig, reader: Reader | None
-) -> Iterator[Examined | Problem]:
-    """Examine these candidates, or say why a sample cannot be loaded."""
-    for item in samples.load(sample_ids):
-        yield item if isinstance(item, Problem) else examine(item, config, reader)
+    samples: Samples, config: AuditConfig, readers: Loaded[list[Reader]], sample_ids: Collection[str]
+) -> list[Examined | Problem]:
+    """Examine these candidates, with a reader if there is one, or say why a sample cannot be loaded."""
+    reader = readers.value[0] if readers.value else None
+    found = samples.load(sample_ids)
+    return [item if isinstance(item, Problem) else examine(item, config, reader) for item in found]
 
 
 def examine(sample: Sample, config: AuditConfig, reader: Reader | None = None) -> Examined:
@@ -93,7 +95,7 @@ def examine(sample: Sample, config: AuditConfig, reader: Reader | None = None) -
         faults.append(("gt-worse", f"sample {sample_id}: {same}"))
     layout = sample.layout
     if text and not plate.is_valid(text) and (layout is None or layout in plate.LAYOUTS):
-        faults.append(("label-grammar", f"sample {sample_id}: {text!r} is no plate of the grammar"))
+        faults.append(("label-grammar", f"sample {sample_id}: {text!r} is not a plate of any grammar"))
     if reader is not None and text and gt is not None:
         faults += _reading_faults(sample_id, text, gt, frames, reader, config)
     largest = gt if gt is not None else max(frames, key=lambda f: f.shape[0] * f.shape[1], default=None)
@@ -116,11 +118,7 @@ def examine(sample: Sample, config: AuditConfig, reader: Reader | None = None) -
 
 def comparable_sharpness(image: ImageU8) -> float:
     """Tenengrad at the working size after a Gaussian of 1.5 px, so that noise does not pass for detail."""
-    luma = luminance(image)
-    height, width = WORKING_SIZE
-    smaller = (min(luma.shape[1], width), min(luma.shape[0], height))
-    luma = np.asarray(cv2.resize(luma, smaller, interpolation=cv2.INTER_AREA), np.float32)
-    luma = np.asarray(cv2.resize(luma, (width, height), interpolation=cv2.INTER_CUBIC), np.float32)
+    luma = stretched(luminance(image), WORKING_SIZE)
     return tenengrad(np.asarray(cv2.GaussianBlur(luma, (0, 0), _SMOOTHING), np.float32))
 
 
@@ -152,12 +150,8 @@ def _order_faults(sample: Sample, frames: Sequence[ImageU8], gt: ImageU8 | None)
     sharpest = max(map(comparable_sharpness, frames))
     of_gt = comparable_sharpness(gt)
     if sharpest > of_gt:
-        faults.append(
-            (
-                "misordered",
-                f"{name}: a frame has sharpness {sharpest:.0f}, the ground truth {of_gt:.0f}",
-            )
-        )
+        found = f"a frame has sharpness {sharpest:.0f}, the ground truth {of_gt:.0f}"
+        faults.append(("misordered", f"{name}: {found}"))
     return faults
 
 

@@ -1,4 +1,4 @@
-"""What an audit can find, how grave it is, and its thresholds."""
+"""What an audit can find, how serious it is, and its thresholds."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Check:
         severity: See `Severity`.
         meaning: One line for tables.
         fix: Which samples of a finding `--fix` quarantines: all; all but one, which stays (see
-            `quarantine`); or none, where only a human can tell what is wrong.
+            `quarantine`); or none, where only a person can tell what is wrong.
     """
 
     severity: Severity
@@ -49,7 +49,7 @@ CHECKS: Final = MappingProxyType(
         "near-duplicate": Check(
             "defect", "the same picture, encoded again, in several samples", "all but one"
         ),
-        "label-grammar": Check("defect", "the text is no plate", "none"),
+        "label-grammar": Check("defect", "the text is not a plate", "none"),
         "label-disagrees": Check("defect", "the reader is sure of another text", "none"),
         "gt-worse": Check("defect", "the ground truth is smaller or less legible than a frame", "none"),
         "misordered": Check("defect", "a frame is sharper than the ground truth, or out of order", "none"),
@@ -63,7 +63,7 @@ CHECKS: Final = MappingProxyType(
         "imbalance": Check("note", "one class has most of the plates", "none"),
     }
 )
-"""Every check by its code, the gravest first."""
+"""Every check by its code, the most serious first."""
 
 
 class AuditConfig(Frozen):
@@ -115,6 +115,13 @@ class Finding:
     sample_ids: tuple[str, ...] = ()
     splits: tuple[str, ...] = ()
 
+    @classmethod
+    def of(
+        cls, code: str, message: str, sample_ids: tuple[str, ...] = (), splits: tuple[str, ...] = ()
+    ) -> Finding:
+        """A finding with the severity of its check."""
+        return cls(code, CHECKS[code].severity, message, sample_ids, splits)
+
 
 class Audit(Frozen):
     """The result of `audit`.
@@ -130,7 +137,7 @@ class Audit(Frozen):
         counts: Findings by code.
         leaks: Findings that are leaks.
         balance: Plates by province and by layout, as shares.
-        findings: All of them, the gravest first.
+        findings: All of them, the most serious first.
     """
 
     schema_version: Literal[1] = 1

@@ -80,14 +80,6 @@ def similar_hashes(hashes: Hashes, radius: int) -> Iterator[Pairs]:
             yield np.sort(pairs[differing <= radius], axis=1)
 
 
-def strip_correlations(first: Signatures, second: Signatures) -> npt.NDArray[np.float32]:
-    """Correlation coefficient of each vertical strip of signatures [P, 16, 64]; float32 [P, 8] in [-1, 1].
-
-    Two flat strips correlate fully, a flat one with any other not at all.
-    """
-    return _correlate(_strips(first), _strips(second))
-
-
 def confirm(
     pairs: Pairs,
     signature: Callable[[npt.NDArray[np.int64]], Signatures],
@@ -103,9 +95,9 @@ def confirm(
     kept = np.zeros(len(pairs), np.bool_)
     for start in range(0, len(pairs), _SIGNATURES_AT_ONCE):
         part = pairs[start : start + _SIGNATURES_AT_ONCE]
-        first, second = _strips(signature(part[:, 0])), signature(part[:, 1])
-        upright = accept(_correlate(first, _strips(second)))
-        turned = accept(_correlate(first, _strips(second[:, ::-1, ::-1])))
+        first, second = strips(signature(part[:, 0])), signature(part[:, 1])
+        upright = accept(strip_correlations(first, strips(second)))
+        turned = accept(strip_correlations(first, strips(second[:, ::-1, ::-1])))
         kept[start : start + len(part)] = upright | turned
     return kept
 
@@ -151,17 +143,23 @@ def bucket_pairs(members: npt.NDArray[np.int64], ends: npt.NDArray[np.int64]) ->
         offset += 1
 
 
-def _strips(signatures: Signatures) -> npt.NDArray[np.float32]:
-    """[P, 16, 64] to centred strips [P, 8, 128] (flat ones are zero)."""
+def strips(signatures: Signatures) -> npt.NDArray[np.float32]:
+    """The vertical strips of signatures [P, 16, 64], centred: [P, 8, 128] (flat ones are zero)."""
     count, height, width = signatures.shape
-    strips = signatures.reshape(count, height, STRIPS, width // STRIPS).transpose(0, 2, 1, 3)
-    values = strips.reshape(count, STRIPS, -1).astype(np.float32)
+    cut = signatures.reshape(count, height, STRIPS, width // STRIPS).transpose(0, 2, 1, 3)
+    values = cut.reshape(count, STRIPS, -1).astype(np.float32)
     values -= values.mean(axis=2, keepdims=True)
     values[values.std(axis=2) < _FLAT] = 0
     return values
 
 
-def _correlate(first: npt.NDArray[np.float32], second: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+def strip_correlations(
+    first: npt.NDArray[np.float32], second: npt.NDArray[np.float32]
+) -> npt.NDArray[np.float32]:
+    """Correlation coefficients of `strips`, float32 [P, 8] in [-1, 1].
+
+    Two flat strips correlate fully, a flat one with any other not at all.
+    """
     a, b = np.linalg.norm(first, axis=2), np.linalg.norm(second, axis=2)
     scale = a * b
     dots = np.einsum("psk,psk->ps", first, second)

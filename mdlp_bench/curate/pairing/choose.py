@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
 
 from mdlp_bench.curate.pairing.config import PairingConfig, parse_policy
 from mdlp_bench.quality.measures import FrameMeasures
@@ -45,7 +44,7 @@ def ground_truth_scores(frames: Sequence[Measured], config: PairingConfig) -> li
     Frames of the last `late_share` of the track (at least one frame, and none of the first `n_frames`) score
     the weighted mean of: height over the greatest height among them; square root of Tenengrad over the
     greatest among them; reading confidence, when there is a reader. The root makes the sharpness a gradient
-    magnitude, so that height and sharpness fall off alike.
+    magnitude, so that height and sharpness fall off in the same way.
     """
     late = [p for p in range(first_late(len(frames), config), len(frames)) if frames[p].measures is not None]
     tallest = max((frames[p].height for p in late), default=0)
@@ -70,50 +69,6 @@ def choose_ground_truth(frames: Sequence[Measured], config: PairingConfig) -> in
     return max(ranked)[1] if ranked else None
 
 
-Order = Callable[[Sequence[Measured], Sequence[int], int, int, tuple[int, ...]], list[int]]
-"""(frames, possible starts, frames per triplet, place of the gt, numbers) -> starts by preference."""
-
-
-def _earliest(
-    frames: Sequence[Measured], starts: Sequence[int], n: int, gt: int, numbers: tuple[int, ...]
-) -> list[int]:
-    return list(starts)
-
-
-def _official(
-    frames: Sequence[Measured], starts: Sequence[int], n: int, gt: int, numbers: tuple[int, ...]
-) -> list[int]:
-    return [start for start in starts if start == 0]
-
-
-def _lowest_size(
-    frames: Sequence[Measured], starts: Sequence[int], n: int, gt: int, numbers: tuple[int, ...]
-) -> list[int]:
-    return sorted(starts, key=lambda start: (sum(frame.area for frame in frames[start : start + n]), start))
-
-
-def _window(
-    frames: Sequence[Measured], starts: Sequence[int], n: int, gt: int, numbers: tuple[int, ...]
-) -> list[int]:
-    low, high = numbers
-    return [s for s in starts if all(low <= frame.height <= high for frame in frames[s : s + n])]
-
-
-def _gap(
-    frames: Sequence[Measured], starts: Sequence[int], n: int, gt: int, numbers: tuple[int, ...]
-) -> list[int]:
-    return [start for start in reversed(starts) if gt - (start + n) >= numbers[0]]
-
-
-_ORDERS: Final[dict[str, Order]] = {
-    "earliest": _earliest,
-    "official": _official,
-    "lowest-size": _lowest_size,
-    "window": _window,
-    "gap": _gap,
-}
-
-
 def choose_windows(frames: Sequence[Measured], gt: int, config: PairingConfig) -> list[int]:
     """Where the triplets of a track start, the preferred one first.
 
@@ -128,8 +83,17 @@ def choose_windows(frames: Sequence[Measured], gt: int, config: PairingConfig) -
     n = config.n_frames
     starts = [s for s in range(gt - n + 1) if all(frame.measures for frame in frames[s : s + n])]
     name, numbers = parse_policy(config.policy)
+    if name == "official":
+        starts = [s for s in starts if s == 0]
+    elif name == "lowest-size":
+        starts.sort(key=lambda s: (sum(frame.area for frame in frames[s : s + n]), s))
+    elif name == "window":
+        low, high = numbers
+        starts = [s for s in starts if all(low <= frame.height <= high for frame in frames[s : s + n])]
+    elif name == "gap":
+        starts = [s for s in reversed(starts) if gt - (s + n) >= numbers[0]]
     taken: list[int] = []
-    for start in _ORDERS[name](frames, starts, n, gt, numbers):
+    for start in starts:
         if len(taken) == config.max_triplets:
             break
         if all(abs(start - other) >= config.stride for other in taken):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,14 +15,15 @@ from mdlp_bench.curate.pairing.config import PairingConfig
 from mdlp_bench.curate.pairing.report import TRACKS_SCHEMA, PairingReport, ReportBuilder, track_row
 from mdlp_bench.curate.pairing.track import Outcome, pair_track
 from mdlp_bench.curate.tracks import BadTrack, Track, open_tracks
-from mdlp_bench.data.build import build_identity, write_shards
+from mdlp_bench.data.build import write_parquet
+from mdlp_bench.data.manifest import Manifest
 from mdlp_bench.data.sources.frame_order import OrderRule
 from mdlp_bench.engine import SERIAL, Engine, Loaded
 from mdlp_bench.errors import DataError
 from mdlp_bench.files import atomic_path, sha256_bytes, sha256_file, write_json
-from mdlp_bench.output_folder import unfinished
 from mdlp_bench.progress import progress_bar
 from mdlp_bench.readers.base import Reader
+from mdlp_bench.readers.registry import load_readers
 from mdlp_bench.schema import Sample
 
 REPORT_JSON: Final = "pairing.json"
@@ -55,13 +56,13 @@ def pair(
         tracks: Folder or table (see `mdlp_bench.curate.tracks`).
         out: Folder to write; must be new, empty or an unfinished build of the same tracks.
         config: Thresholds.
-        readers: Names or paths of readers (see `load_reader`); their vote is the text where no label is.
+        readers: Names or paths of readers (see `load_reader`); they vote on the text where there is no label.
         order: How the names of frames are read (see `open_tracks`).
         labels: A label list whose texts count (see `open_tracks`).
-        limit: Only the first tracks, this many.
+        limit: Use only this many tracks, the first ones.
         name: Name of the data set (default: that of the tracks).
         version: Version of the data set.
-        engine: Where; the bytes do not depend on it.
+        engine: Where the work is done; the bytes do not depend on it.
 
     Returns:
         The report.
@@ -73,11 +74,10 @@ def pair(
     """
     config = config or PairingConfig()
     found = open_tracks(tracks, order, labels)
-    loaded = Loaded(_load, tuple(readers))
+    loaded = Loaded(load_readers, tuple(readers))
     builder = ReportBuilder(config, [f"{r.descriptor.name} {r.descriptor.version}" for r in loaded.value])
     for note in found.notes:
-        builder.add_label_note(note)
-    name = name or found.name
+        builder.add_note("label-list", note)
     outcomes = engine.map(partial(_paired, config, loaded), islice(found, limit), chunk=_CHUNK)
     made_by: dict[str, Any] = {
         "tracks": found.name,
@@ -88,51 +88,53 @@ def pair(
     }
     if labels is not None:
         made_by["labels"] = sha256_file(labels)
-    with unfinished(out, build_identity((), name=name, version=version, made_by=made_by)):
-        with (
-            atomic_path(out / TRACKS_TABLE) as table,
-            pq.ParquetWriter(table, TRACKS_SCHEMA, compression="zstd") as writer,
-            progress_bar(limit, "Pairing", "track") as bar,
-        ):
-            made = _tabled(bar.over(outcomes), builder, writer)
-            first = next(made, None)
-            if first is None:
-                report = builder.build(name)
-                reasons = ", ".join(f"{code} {count}" for code, count in report.rejected.items())
-                example = next((report.examples[code][0] for code in report.rejected), "no track")
-                raise DataError(f"{tracks}: no track gives a triplet ({reasons}); the first: {example}")
-            write_shards(chain([first], made), out, name=name, version=version)
-        report = builder.build(name)
+
+    def write_report(manifest: Manifest) -> None:
+        report = builder.build(manifest.name)
         write_json(out / REPORT_JSON, report.model_dump(mode="json"))
         builder.write_html(out / REPORT_HTML, report)
-    return report
+
+    name = name or found.name
+    with progress_bar(limit, "Pairing", "track") as bar:
+        write_parquet(
+            _tabled(bar.over(outcomes), builder, out / TRACKS_TABLE, tracks),
+            out,
+            name=name,
+            version=version,
+            made_by=made_by,
+            beside=write_report,
+        )
+    return builder.build(name)
 
 
 def _tabled(
-    outcomes: Iterable[Outcome],
-    builder: ReportBuilder,
-    writer: pq.ParquetWriter,
+    outcomes: Iterable[Outcome], builder: ReportBuilder, table: Path, tracks: Path
 ) -> Iterator[Sample]:
-    """The samples of outcomes, which are counted and tabled on the way."""
+    """The samples of outcomes, which are counted and tabled on the way.
+
+    Raises:
+        DataError: There is not a single sample.
+    """
     waiting: list[dict[str, Any]] = []
-    for outcome in outcomes:
-        builder.add(outcome)
-        waiting.append(track_row(outcome))
-        if len(waiting) == _TABLE_ROWS:
+    with (
+        atomic_path(table) as temporary,
+        pq.ParquetWriter(temporary, TRACKS_SCHEMA, compression="zstd") as writer,
+    ):
+        for outcome in outcomes:
+            builder.add(outcome)
+            waiting.append(track_row(outcome))
+            if len(waiting) == _TABLE_ROWS:
+                writer.write_batch(pa.RecordBatch.from_pylist(waiting, TRACKS_SCHEMA))
+                waiting = []
+            yield from outcome.samples
+        if waiting:
             writer.write_batch(pa.RecordBatch.from_pylist(waiting, TRACKS_SCHEMA))
-            waiting = []
-        yield from outcome.samples
-    if waiting:
-        writer.write_batch(pa.RecordBatch.from_pylist(waiting, TRACKS_SCHEMA))
+        report = builder.build("")
+        if not report.triplets:
+            reasons = ", ".join(f"{code} {count}" for code, count in report.rejected.items())
+            example = next((report.examples[code][0] for code in report.rejected), "no track")
+            raise DataError(f"{tracks}: no track gives a triplet ({reasons}); the first: {example}")
 
 
 def _paired(config: PairingConfig, readers: Loaded[list[Reader]], track: Track | BadTrack) -> Outcome:
     return pair_track(track, config, readers.value)
-
-
-def _load(specs: Sequence[str]) -> list[Reader]:
-    if not specs:
-        return []
-    from mdlp_bench.readers.registry import load_reader
-
-    return [load_reader(spec) for spec in specs]

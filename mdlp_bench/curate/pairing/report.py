@@ -8,17 +8,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
 
-import numpy as np
 import pyarrow as pa
 
 from mdlp_bench.curate.pairing.config import REJECT_CODES, PairingConfig
 from mdlp_bench.curate.pairing.track import Outcome
 from mdlp_bench.data.plate_split import unit_hash
-from mdlp_bench.errors import DataError
 from mdlp_bench.frozen import Frozen
-from mdlp_bench.images import decode
 from mdlp_bench.quality.measures import MEASURE_NAMES
-from mdlp_bench.report import Card, Histogram, HistogramBuilder, Picture, picture, write_report
+from mdlp_bench.report import Card, Histogram, HistogramBuilder, picture_of, write_report
 
 KEPT_SHOWN: Final = 24
 REJECTED_SHOWN: Final = 8
@@ -85,23 +82,19 @@ class PairingReport(Frozen):
 
 
 def _histograms() -> dict[str, HistogramBuilder]:
-    heights = tuple(float(x) for x in (0, 4, 8, 12, 16, 20, 24, 32, 40, 48, 64, 80, 96, 128, 192))
-    shares = tuple(round(0.05 * n, 2) for n in range(21))
-    sharpness = tuple(float(x) for x in range(0, 1050, 50))
-    return {
-        "track_length": HistogramBuilder("frames per track", tuple(float(x) for x in range(0, 66, 3))),
-        "frame_height": HistogramBuilder("height of chosen frames, px", heights),
-        "gt_height": HistogramBuilder("height of ground truths, px", heights),
-        "frame_sharpness": HistogramBuilder(
-            "sharpness of chosen frames", tuple(float(x) for x in range(0, 210, 10))
-        ),
-        "gt_sharpness": HistogramBuilder("sharpness of ground truths", sharpness),
-        "gt_contrast": HistogramBuilder(
-            "contrast of ground truths", tuple(round(0.025 * n, 3) for n in range(21))
-        ),
-        "gt_confidence": HistogramBuilder("reading confidence of ground truths", shares),
-        "text_confidence": HistogramBuilder("confidence of voted texts", shares),
+    heights = (0, 4, 8, 12, 16, 20, 24, 32, 40, 48, 64, 80, 96, 128, 192)
+    shares = [round(0.05 * n, 2) for n in range(21)]
+    kinds = {
+        "track_length": ("frames per track", range(0, 66, 3)),
+        "frame_height": ("height of chosen frames, px", heights),
+        "gt_height": ("height of ground truths, px", heights),
+        "frame_sharpness": ("sharpness of chosen frames", range(0, 210, 10)),
+        "gt_sharpness": ("sharpness of ground truths", range(0, 1050, 50)),
+        "gt_contrast": ("contrast of ground truths", [round(0.025 * n, 3) for n in range(21)]),
+        "gt_confidence": ("reading confidence of ground truths", shares),
+        "text_confidence": ("confidence of voted texts", shares),
     }
+    return {name: HistogramBuilder(title, tuple(map(float, edges))) for name, (title, edges) in kinds.items()}
 
 
 class ReportBuilder:
@@ -127,8 +120,7 @@ class ReportBuilder:
             self._rejected[rejection.code] += 1
             self._example(rejection.code, rejection.message)
         for code, message in outcome.notes:
-            self._notes[code] += 1
-            self._example(code, message)
+            self.add_note(code, message)
         self._origins[outcome.text_origin or "none"] += len(outcome.samples)
         self._measure(outcome)
         if outcome.samples:
@@ -136,10 +128,10 @@ class ReportBuilder:
         elif outcome.rejections:
             self._keep(outcome.rejections[0].code, REJECTED_SHOWN, outcome)
 
-    def add_label_note(self, message: str) -> None:
-        """Count a note about a label list."""
-        self._notes["label-list"] += 1
-        self._example("label-list", message)
+    def add_note(self, code: str, message: str) -> None:
+        """Count a note about a track, or with the code `label-list` about a list of labels."""
+        self._notes[code] += 1
+        self._example(code, message)
 
     def build(self, name: str) -> PairingReport:
         """The report so far."""
@@ -244,13 +236,5 @@ def _card(outcome: Outcome) -> Card:
         gt = outcome.frames[outcome.gt]
         read = "" if gt.confidence is None else f", reading confidence {gt.confidence:.2f}"
         remarks.insert(0, f"ground truth {gt.height} px high, sharpness {gt.sharpness:.0f}{read}")
-    pictures = tuple(_picture(content, caption) for content, caption in outcome.shown)
+    pictures = tuple(picture_of(content, caption) for content, caption in outcome.shown)
     return Card(title, pictures, tuple(remarks))
-
-
-def _picture(content: bytes, caption: str) -> Picture:
-    try:
-        image = decode(content, caption)
-    except DataError:
-        return picture(None, caption)
-    return picture(np.asarray(image, np.uint8), caption)

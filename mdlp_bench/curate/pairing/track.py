@@ -130,7 +130,7 @@ class _TrackPairing:
                 image, crop = frame.load()
                 measures = measure_frame(crop)
             except DataError as error:
-                self.notes.append(("broken-frame", f"track {self.track.track_id}: {error}"))
+                self._note("broken-frame", str(error))
                 self.images.append(None)
                 self.frames.append(Measured(None))
                 pixels.append(None)
@@ -154,7 +154,10 @@ class _TrackPairing:
         """Note sizes that contradict the order: a plate grows as it nears and shrinks as it leaves."""
         sizes = [(f.measures.width, f.measures.height) for f in self.frames if f.measures is not None]
         if (found := unsteady(sizes)) is not None:
-            self.notes.append(("unsteady-size", f"track {self.track.track_id}: {found}"))
+            self._note("unsteady-size", found)
+
+    def _note(self, code: str, message: str) -> None:
+        self.notes.append((code, f"track {self.track.track_id}: {message}"))
 
     def _text(self) -> tuple[str | None, TextOrigin | None, str | None]:
         """The text, its origin, and the reason not to trust it."""
@@ -169,30 +172,18 @@ class _TrackPairing:
         label = self.track.text
         if label is not None:
             if not plate.is_valid(label):
-                self.notes.append(
-                    ("text-grammar", f"track {self.track.track_id}: label {label!r} is no plate")
-                )
+                self._note("text-grammar", f"label {label!r} is not a plate")
             if self.consensus and self.consensus.text != label and self._sure(self.consensus):
-                self.notes.append(
-                    (
-                        "label-disagrees",
-                        f"track {self.track.track_id}: labelled {label}, the readers agree on "
-                        f"{self.consensus.text} ({self.consensus.confidence:.2f})",
-                    )
-                )
+                agreed = f"{self.consensus.text} ({self.consensus.confidence:.2f})"
+                self._note("label-disagrees", f"labelled {label}, the readers agree on {agreed}")
             return label, "label", None
         if self.consensus is None:
             return None, None, None
         if not self._sure(self.consensus):
-            return (
-                None,
-                None,
-                f"the readers agree on {self.consensus.text!r} with confidence "
-                f"{self.consensus.confidence:.2f}; "
-                f"{self.config.min_text_confidence:g} is needed",
-            )
+            confidence = f"{self.consensus.confidence:.2f}; {self.config.min_text_confidence:g} is needed"
+            return None, None, f"the readers agree on {self.consensus.text!r} with confidence {confidence}"
         if not plate.is_valid(self.consensus.text):
-            return None, None, f"the readers agree on {self.consensus.text!r}, which is no plate"
+            return None, None, f"the readers agree on {self.consensus.text!r}, which is not a plate"
         return self.consensus.text, "reader", None
 
     def _sure(self, consensus: Consensus) -> bool:

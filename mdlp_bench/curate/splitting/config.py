@@ -19,9 +19,9 @@ class SplitRule(Frozen):
         by: Columns whose values must stay in one split. With several, samples that share a value in any of
             them stay together; only new data that link two such groups can then move one of them.
         keep: Keep the splits that the samples have, and move only what leaks: a group that occurs in several
-            splits goes whole into the largest of these (ties: the first by name). That is the training split
-            as a rule, so the splits that results are reported on lose samples but never gain any, and models
-            trained on the official training split stay comparable.
+            splits goes whole into the largest of these (ties: the first by name). That is usually the
+            training split, so the splits that results are reported on lose samples but never gain any, and
+            models trained on the official training split stay comparable.
     """
 
     ratios: dict[str, float] = Field(default_factory=lambda: dict(DEFAULT_RATIOS))

@@ -10,7 +10,7 @@ from hashlib import sha256
 import pyarrow as pa
 
 from mdlp_bench.curate.splitting.config import SplitRule
-from mdlp_bench.data.samples import Problem, Samples
+from mdlp_bench.data.samples import Problem, Samples, check_known
 from mdlp_bench.errors import DataError, no_such
 from mdlp_bench.schema import SAMPLE_SCHEMA, Sample
 
@@ -30,7 +30,7 @@ class ResplitSamples(Samples):
 
     @property
     def fingerprint(self) -> str:
-        """See `Samples`; the split is no part of it."""
+        """See `Samples`; the split is not part of it."""
         return self._chosen.fingerprint
 
     @property
@@ -91,12 +91,7 @@ class ResplitSamples(Samples):
         """See `Samples`."""
         if split is not None and split not in self._places.values():
             raise no_such("split", split, self.candidates(), DataError, where=self.name)
-        if sample_ids is not None and (missing := sorted(set(sample_ids) - self._places.keys())):
-            raise DataError(f"{self.name}: no sample {missing[0]!r}")
-        wanted = None if sample_ids is None else set(sample_ids)
-        places = {
-            sample_id: place
-            for sample_id, place in self._places.items()
-            if split in (None, place) and (wanted is None or sample_id in wanted)
-        }
+        wanted = self._places.keys() if sample_ids is None else set(sample_ids)
+        check_known(self.name, wanted, self._places.keys())
+        places = {i: place for i, place in self._places.items() if i in wanted and split in (None, place)}
         return ResplitSamples(self._base, places, self._rule)

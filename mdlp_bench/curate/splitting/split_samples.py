@@ -12,13 +12,12 @@ from mdlp_bench.curate.splitting.balance import best_seed, describe
 from mdlp_bench.curate.splitting.config import SplitReport, SplitRule
 from mdlp_bench.curate.splitting.resplit import ResplitSamples
 from mdlp_bench.curate.splitting.strata import gather_facts, group_samples
-from mdlp_bench.data.build import build_identity, write_shards
+from mdlp_bench.data.build import write_parquet
 from mdlp_bench.data.plate_split import check_ratios
 from mdlp_bench.data.samples import Samples
 from mdlp_bench.engine import SERIAL, Engine
 from mdlp_bench.errors import DataError, one_of
 from mdlp_bench.files import write_json
-from mdlp_bench.output_folder import unfinished
 from mdlp_bench.schema import SAMPLE_SCHEMA
 
 REPORT: Final = "split.json"
@@ -52,7 +51,8 @@ def split_dataset(
         engine: Where shards are written; the bytes do not depend on it.
 
     Raises:
-        DataError: The ratios are no shares, a column cannot be split by, or as in `write_parquet`.
+        DataError: The ratios are not shares of a whole, a column cannot be split by, or as in
+            `write_parquet`.
         MdlpBenchError: The folder cannot be written.
     """
     rule = rule or SplitRule()
@@ -65,14 +65,17 @@ def split_dataset(
         rule = rule.model_copy(update={"seed": best_seed(facts, groups, rule.ratios, range(search))})
     assigned, repaired = assign(facts, groups, rule)
     resplit = ResplitSamples(samples, dict(zip((f.sample_id for f in facts), assigned, strict=True)), rule)
-    made_by = {"split": rule.model_dump(mode="json"), "search": search}
-    identity = build_identity(resplit, name=name, version=version, supersedes=supersedes, made_by=made_by)
-    with unfinished(out, identity):
-        manifest = write_shards(
-            resplit, out, name=name, version=version, supersedes=supersedes, engine=engine
-        )
-        report = describe(manifest.name, facts, groups, assigned, rule, repaired, left_out)
-        write_json(out / REPORT, report.model_dump(mode="json"))
+    report = describe(name or samples.name, facts, groups, assigned, rule, repaired, left_out)
+    write_parquet(
+        resplit,
+        out,
+        name=name,
+        version=version,
+        supersedes=supersedes,
+        made_by={"split": rule.model_dump(mode="json"), "search": search},
+        engine=engine,
+        beside=lambda _: write_json(out / REPORT, report.model_dump(mode="json")),
+    )
     return report
 
 

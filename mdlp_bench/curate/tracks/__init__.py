@@ -30,8 +30,8 @@ def open_tracks(path: Path, order: str | None = None, labels: Path | None = None
     Args:
         path: Folder or table.
         order: How the names of the frames of a folder are read: `name`, `number:K`, `time` or the path of a
-            list; by themselves when None (see `mdlp_bench.data.sources.frame_order`).
-        labels: A label list (track,text) whose texts count instead of those beside the tracks.
+            list; None to find the order in the names (see `mdlp_bench.data.sources.frame_order`).
+        labels: A label list (track,text) whose texts replace those beside the tracks.
 
     Raises:
         DataError: There are none, the folder, table or list cannot be read, no line fits a track, or the

@@ -35,7 +35,9 @@ def open_folder(root: Path, order: OrderRule = AUTO) -> TrackSet:
         (os.fsencode(folder.relative_to(root)) for folder in _track_folders(root, _DEPTH)), pa.binary()
     )
     if not len(folders):
-        raise DataError(f"{printable(str(root))}: no folder in it holds images; one folder a track is needed")
+        raise DataError(
+            f"{printable(str(root))}: no folder in it holds images; one folder per track is needed"
+        )
     tracks = _FolderTracks(root, folders, {}, order)
     labels, notes = _labels(tracks)
     return TrackSet(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 from mdlp_bench import plate
 from mdlp_bench.curate.tracks.track import BadTrack, Box, FrameRef, Track, TrackSet
+from mdlp_bench.data.parquet import reading_parquet
 from mdlp_bench.data.rectify import Corners, as_corners
 from mdlp_bench.data.samples import ProblemCode
 from mdlp_bench.data.sources.base import RejectedError
@@ -34,7 +35,7 @@ from mdlp_bench.data.sources.text_table import (
 )
 from mdlp_bench.data.temp_table import Spill, hash_strings
 from mdlp_bench.engine import chunks
-from mdlp_bench.errors import DataError, reason
+from mdlp_bench.errors import DataError
 
 _NUMBER: Final = re.compile(r"-?[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?")
 _REQUIRED: Final = ("track_id", "frame_index", "path")
@@ -66,7 +67,7 @@ def open_table(path: Path) -> TrackSet:
     rows: Spill | None = None
     hashes = [np.zeros(0, np.uint64)]
     notes: list[str] = []
-    with _reading(name):
+    with reading_parquet(path):
         for block in (
             _parquet_blocks(path) if path.suffix.lower() == ".parquet" else _text_blocks(path, notes)
         ):
@@ -82,14 +83,6 @@ def open_table(path: Path) -> TrackSet:
     order, bounds = _grouped(np.concatenate(hashes))
     tracks = _TableTracks(path.parent, rows, order, bounds)
     return TrackSet(printable(path.stem), len(bounds) - 1, tuple(notes), tracks)
-
-
-@contextmanager
-def _reading(name: str) -> Iterator[None]:
-    try:
-        yield
-    except (OSError, pa.ArrowException) as error:
-        raise DataError(f"{name}: not a readable table ({reason(error)})") from error
 
 
 def _parquet_blocks(path: Path) -> Iterator[pa.RecordBatch]:
@@ -178,7 +171,7 @@ def _table_track(rows: Sequence[Mapping[str, Any]], track_id: str, base: Path) -
     for row in rows:
         index = _number(row["frame_index"], "frame_index")
         if index != int(index) or not 0 <= index < 2**31:
-            raise DataError(f"frame_index {row['frame_index']!r} is no frame number")
+            raise DataError(f"frame_index {row['frame_index']!r} is not a frame number")
         if int(index) in by_index:
             raise RejectedError(
                 "frame-order", f"frame {int(index)} occurs twice, so the order is unknown; number the frames"
@@ -234,13 +227,10 @@ def _agreed(
 def _number(value: Any, column: str) -> float:
     if hasattr(value, "timestamp"):
         return float(value.timestamp())
-    try:
-        number = float(value)
-    except (TypeError, ValueError) as error:
-        raise DataError(f"{column} {value!r} is not a number") from error
-    if not math.isfinite(number):
-        raise DataError(f"{column} {value!r} is not a number")
-    return number
+    with suppress(TypeError, ValueError):
+        if math.isfinite(number := float(value)):
+            return number
+    raise DataError(f"{column} {value!r} is not a number")
 
 
 def _region(row: Mapping[str, Any]) -> Box | Corners | None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any, Final
 
@@ -12,7 +13,7 @@ import yaml
 from pydantic import Field
 
 from mdlp_bench import images
-from mdlp_bench.data.inspect import Inspection, Range, SplitSummary
+from mdlp_bench.data.inspect import Inspection, Range
 from mdlp_bench.data.manifest import Manifest
 from mdlp_bench.data.samples import Samples
 from mdlp_bench.frozen import Frozen
@@ -46,7 +47,7 @@ COLUMN_DESCRIPTIONS: Final = {
     "frame_indices": "Number of each frame in its track.",
     "gt": "Ground truth image, as its original encoded bytes.",
     "text": "Text of the plate.",
-    "text_origin": "How the text is known: label, filename, rendered or reader.",
+    "text_origin": "How the text is known: label, filename, rendered, reader or person.",
     "layout": "Visual layout of the plate.",
     "recipe": "Degradation recipe of synthetic frames.",
     "degradation": "Sampled parameters of the degradation, as JSON.",
@@ -79,7 +80,7 @@ def hub_split(split: str) -> str:
 
 
 def size_category(samples: int) -> str:
-    """The hub's class of sizes for so many samples, e.g. `10K<n<100K`."""
+    """The hub's class of sizes for a number of samples, e.g. `10K<n<100K`."""
     return next((name for limit, name in _SIZES if samples < limit), "1B<n<10B")
 
 
@@ -94,7 +95,7 @@ def dataset_card(manifest: Manifest, found: Inspection, card: CardFields) -> str
         _identity(manifest),
         "## Contents\n\n" + _statistics(found),
         "## Columns\n\nOne row is one sample. Images are the original encoded bytes, never encoded again.\n\n"
-        + _columns(),
+        + "\n".join(f"- `{name}`: {text}" for name, text in COLUMN_DESCRIPTIONS.items()),
         "## Known limits\n\n" + "\n".join(f"- {limit}" for limit in _limits(found)),
         "## Licence\n\n" + (card.licence or "Not stated. Ask the owner of the images before you use them."),
         "## Citation\n\n" + (f"```\n{card.citation.strip()}\n```" if card.citation else "Not stated."),
@@ -148,15 +149,9 @@ def _identity(manifest: Manifest) -> str:
 
 def _statistics(found: Inspection) -> str:
     head = (
-        "split",
-        "samples",
-        "plates",
-        "with ground truth",
-        "with text",
-        "frames",
-        "frame size",
+        "split", "samples", "plates", "with ground truth", "with text", "frames", "frame size",
         "ground truth size",
-    )
+    )  # fmt: skip
     table = [head, tuple("---" for _ in head)]
     for split, summary in found.splits.items():
         table.append((
@@ -164,7 +159,8 @@ def _statistics(found: Inspection) -> str:
             f"{summary.with_text:,}", span(summary.frames), size(summary.frame_width, summary.frame_height),
             size(summary.gt_width, summary.gt_height),
         ))  # fmt: skip
-    layouts = ", ".join(f"{name} {count:,}" for name, count in _total(found, "layouts").items())
+    counts = _total(summary.layouts for summary in found.splits.values())
+    layouts = ", ".join(f"{name} {count:,}" for name, count in counts)
     sources = ", ".join(f"{name} {count:,}" for name, count in found.sources.items())
     return (
         "\n".join(f"| {' | '.join(cells)} |" for cells in table)
@@ -189,44 +185,32 @@ def size(width: Range | None, height: Range | None) -> str:
     return f"{width.low}x{height.low} / {width.median:g}x{height.median:g} / {width.high}x{height.high}"
 
 
-def _columns() -> str:
-    return "\n".join(f"- `{name}`: {text}" for name, text in COLUMN_DESCRIPTIONS.items())
-
-
 def _limits(found: Inspection) -> Iterator[str]:
-    without_gt = found.samples - _sum(found, "with_gt")
-    without_text = found.samples - _sum(found, "with_text")
+    splits = found.splits.values()
+    without_gt = found.samples - sum(split.with_gt for split in splits)
+    without_text = found.samples - sum(split.with_text for split in splits)
     if without_gt:
         yield f"{without_gt:,} of {found.samples:,} samples have no ground truth."
     if without_text:
         yield f"{without_text:,} of {found.samples:,} samples have no text; their plate id is the sample id."
     if found.shared_plates:
         yield f"{found.shared_plates:,} plates occur in more than one split: the splits are not independent."
-    for kind, title in (
-        ("provinces", "of the plates with text begin with"),
-        ("layouts", "of the samples are"),
+    for title, counts in (
+        ("of the plates with text begin with", _total(split.provinces for split in splits)),
+        ("of the samples are", _total(split.layouts for split in splits)),
     ):
-        counts = _total(found, kind)
-        name, most = max(counts.items(), key=lambda item: item[1], default=("", 0))
-        if len(counts) > 1 and most > _DOMINANT * sum(counts.values()):
-            yield f"{most / sum(counts.values()):.0%} {title} {name}: the classes are not balanced."
+        total = sum(count for _, count in counts)
+        if len(counts) > 1 and counts[0][1] > _DOMINANT * total:
+            name, most = counts[0]
+            yield f"{most / total:.0%} {title} {name}: the classes are not balanced."
     for code, count in found.problems.items():
         yield f"{count:,} problems of the kind `{code}` were met when the data set was built (manifest.json)."
     yield "Licence plates can be personal data where you live; use them accordingly."
 
 
-def _sum(found: Inspection, name: str) -> int:
-    return sum(getattr(summary, name) for summary in found.splits.values())
-
-
-def _total(found: Inspection, name: str) -> dict[str, int]:
-    total: dict[str, int] = {}
-    for summary in found.splits.values():
-        for key, count in _counts(summary, name).items():
-            total[key] = total.get(key, 0) + count
-    return dict(sorted(total.items(), key=lambda item: -item[1]))
-
-
-def _counts(summary: SplitSummary, name: str) -> dict[str, int]:
-    counts: dict[str, int] = getattr(summary, name)
-    return counts
+def _total(counts: Iterable[Mapping[str, int]]) -> list[tuple[str, int]]:
+    """The summed counts of all splits, the most frequent first."""
+    total: Counter[str] = Counter()
+    for one in counts:
+        total.update(one)
+    return total.most_common()

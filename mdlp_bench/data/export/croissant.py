@@ -72,7 +72,7 @@ def croissant(folder: Path, manifest: Manifest, card: CardFields) -> dict[str, A
                 "@type": "cr:FileSet",
                 "@id": "shards",
                 "name": "shards",
-                "description": "Parquet shards with one sample a row.",
+                "description": "Parquet shards with one sample per row.",
                 "encodingFormat": "application/x-parquet",
                 "includes": "data/*.parquet",
             },
@@ -82,7 +82,7 @@ def croissant(folder: Path, manifest: Manifest, card: CardFields) -> dict[str, A
                 "@type": "cr:RecordSet",
                 "@id": "samples",
                 "name": "samples",
-                "description": "One licence plate sample a record.",
+                "description": "One licence plate sample per record.",
                 "key": {"@id": "samples/sample_id"},
                 "field": [_field(field) for field in SAMPLE_SCHEMA],
             }

@@ -10,19 +10,16 @@ from typing import Any
 
 from mdlp_bench.data.export.target import (
     Names,
-    check_splits,
-    export_identity,
+    exporting,
     is_portable,
     write_once,
     write_table,
 )
 from mdlp_bench.data.samples import Samples
 from mdlp_bench.data.sources.frame_order import order_frames
-from mdlp_bench.data.sources.mdlp import EXTRA_COLUMNS
+from mdlp_bench.data.sources.labels import EXTRA_COLUMNS
 from mdlp_bench.data.sources.names import IMAGE_SUFFIXES, sample_id_of
 from mdlp_bench.errors import DataError
-from mdlp_bench.output_folder import unfinished
-from mdlp_bench.progress import progress_bar
 from mdlp_bench.schema import EncodedImage, Sample
 
 
@@ -46,8 +43,7 @@ def export_mdlp(samples: Samples, out: Path) -> int:
     columns = ["sample_id", *EXTRA_COLUMNS]
     lines: list[list[str]] = [["split", "group", "text", *columns]]
     groups: dict[str, Names] = defaultdict(Names)
-    check_splits(samples)
-    with unfinished(out, export_identity("mdlp", samples)), progress_bar(len(samples), "Exporting") as bar:
+    with exporting("mdlp", samples, out) as bar:
         for sample in bar.over(samples):
             _check_frames(sample)
             split = sample_id_of(sample.split)
@@ -81,8 +77,7 @@ def export_lrlpr(samples: Samples, out: Path) -> int:
     """
     numbers: Counter[str] = Counter()
     folders: dict[str, str] = {}
-    check_splits(samples)
-    with unfinished(out, export_identity("lrlpr", samples)), progress_bar(len(samples), "Exporting") as bar:
+    with exporting("lrlpr", samples, out) as bar:
         for sample in bar.over(samples):
             _check_frames(sample)
             place = _track_folder(sample, numbers, folders)
@@ -92,11 +87,8 @@ def export_lrlpr(samples: Samples, out: Path) -> int:
                 write_once(folder / f"lr-{number:03d}{image.suffix}", image.content)
             if sample.gt is not None:
                 write_once(folder / f"hr-001{sample.gt.suffix}", sample.gt.content)
-            annotation: dict[str, Any] = {
-                "plate_layout": sample.layout,
-                "plate_text": sample.text,
-                "corners": {},
-            }
+            facts = {"plate_layout": sample.layout, "plate_text": sample.text}
+            annotation: dict[str, Any] = facts | {"corners": {}}
             content = json.dumps(annotation, ensure_ascii=False, indent=2) + "\n"
             write_once(folder / "annotations.json", content.encode())
         write_table(out / "tracks.csv", [("track", "sample_id"), *folders.items()])

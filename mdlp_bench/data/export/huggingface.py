@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mdlp_bench.data.build import build_identity, write_shards
+from mdlp_bench.data.build import write_parquet
 from mdlp_bench.data.export.card import PICTURE, CardFields, contact_sheet, dataset_card
 from mdlp_bench.data.export.croissant import croissant
 from mdlp_bench.data.inspect import inspect
@@ -14,7 +14,7 @@ from mdlp_bench.data.samples import Samples
 from mdlp_bench.engine import SERIAL, Engine
 from mdlp_bench.errors import DataError, MissingDependencyError, reason
 from mdlp_bench.files import write_bytes, write_json, write_text
-from mdlp_bench.output_folder import MARK, locked_folder, unfinished
+from mdlp_bench.output_folder import MARK, locked_folder
 
 CARD = "README.md"
 CROISSANT = "croissant.json"
@@ -57,14 +57,16 @@ def export_huggingface(
                 raise DataError(f"{out}: holds another data set ({manifest.name}); choose a new folder")
             _describe(out, manifest, card)
         return manifest
-    made_by = {"export": "huggingface", "card": card.model_dump()}
-    identity = build_identity(samples, name=name, version=version, supersedes=supersedes, made_by=made_by)
-    with unfinished(out, identity):
-        manifest = write_shards(
-            samples, out, name=name, version=version, supersedes=supersedes, engine=engine
-        )
-        _describe(out, manifest, card)
-    return manifest
+    return write_parquet(
+        samples,
+        out,
+        name=name,
+        version=version,
+        supersedes=supersedes,
+        made_by={"export": "huggingface", "card": card.model_dump()},
+        engine=engine,
+        beside=lambda manifest: _describe(out, manifest, card),
+    )
 
 
 def _describe(out: Path, manifest: Manifest, card: CardFields) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
@@ -14,6 +15,8 @@ from mdlp_bench.data.samples import Samples
 from mdlp_bench.data.sources.names import sample_id_of
 from mdlp_bench.errors import DataError
 from mdlp_bench.files import csv_text, write_bytes
+from mdlp_bench.output_folder import unfinished
+from mdlp_bench.progress import Progress, progress_bar
 from mdlp_bench.schema import PLAIN_COLUMNS
 
 _ILLEGAL: Final = frozenset('<>:"/\\|?*')
@@ -39,7 +42,7 @@ def export_identity(layout: str, samples: Samples, **options: Any) -> dict[str, 
 
 
 class Names:
-    """Gives everything a distinct name, also where a file system does not tell `A` from `a`.
+    """Gives everything a distinct name, even on file systems that do not tell `A` from `a`.
 
     Names of Windows' devices (`con`, `aux`) are not given.
 
@@ -63,6 +66,23 @@ class Names:
         if name != wanted:
             self.renamed[name] = unique
         return name
+
+
+@contextmanager
+def exporting(layout: str, samples: Samples, out: Path, **options: Any) -> Iterator[Progress]:
+    """The frame of every export: splits with names of their own, one writer, resumed by the same call.
+
+    Yields:
+        A progress bar for the samples.
+
+    Raises:
+        DataError: Splits differ in case only, or the folder holds something else.
+        MdlpBenchError: The folder cannot be written.
+    """
+    check_splits(samples)
+    identity = export_identity(layout, samples, **options)
+    with unfinished(out, identity), progress_bar(len(samples), "Exporting") as bar:
+        yield bar
 
 
 def write_table(path: Path, lines: Iterable[Iterable[str]]) -> None:

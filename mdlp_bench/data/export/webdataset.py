@@ -9,12 +9,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-from mdlp_bench.data.export.target import Names, check_splits, export_identity, write_table
+from mdlp_bench.data.export.target import Names, exporting, write_table
 from mdlp_bench.data.samples import Samples
 from mdlp_bench.data.sources.names import sample_id_of
 from mdlp_bench.files import atomic_path
-from mdlp_bench.output_folder import unfinished
-from mdlp_bench.progress import progress_bar
 from mdlp_bench.schema import PLAIN_COLUMNS, Sample
 
 SHARD_SAMPLES: Final = 1000
@@ -24,8 +22,8 @@ def export_webdataset(samples: Samples, out: Path) -> int:
     """Write `<split>-<number>.tar` with `<key>.frame<n>.<ext>`, `<key>.gt.<ext>` and `<key>.json` per sample.
 
     The key is the sample id without dots (a dot would end the key). Where two ids would share one, also where
-    case does not count, the later gets some digits of a hash behind it: `renamed.csv` lists these, and every
-    `.json` has the sample id. Times and owners are zero, so equal samples give equal tars.
+    case does not count, the later one gets a few digits of a hash appended: `renamed.csv` lists these, and
+    every `.json` has the sample id. Times and owners are zero, so equal samples give equal tars.
 
     Args:
         samples: Any samples.
@@ -39,10 +37,8 @@ def export_webdataset(samples: Samples, out: Path) -> int:
         MdlpBenchError: The folder cannot be written.
     """
     count = 0
-    check_splits(samples)
     keys, renamed = _keys(samples)
-    identity = export_identity("webdataset", samples, shard_samples=SHARD_SAMPLES)
-    with unfinished(out, identity), progress_bar(len(samples), "Exporting") as bar:
+    with exporting("webdataset", samples, out, shard_samples=SHARD_SAMPLES) as bar:
         for split, ids in samples.candidates().items():
             for number, start in enumerate(range(0, len(ids), SHARD_SAMPLES)):
                 chunk = ids[start : start + SHARD_SAMPLES]

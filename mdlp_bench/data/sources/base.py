@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from mdlp_bench import images
 from mdlp_bench.data.manifest import digest_of, fingerprint
-from mdlp_bench.data.samples import Problem, ProblemCode, Samples
+from mdlp_bench.data.samples import Problem, ProblemCode, Samples, check_known
 from mdlp_bench.data.sources.names import Listing, printable, read_file
 from mdlp_bench.engine import chunks
 from mdlp_bench.errors import DataError, no_such
@@ -92,13 +92,11 @@ class LazySamples(Samples, Generic[E]):
         for entry in entries:
             sample_id, split = entry.sample_id, entry.split
             if quarantine and sample_id in quarantine:
-                message = f"sample {sample_id}: in quarantine ({quarantine[sample_id]})"
-                self._problems.append(Problem("quarantined", message, sample_id, split))
+                what = f"in quarantine ({quarantine[sample_id]})"
+                self._problems.append(Problem.of_sample("quarantined", sample_id, split, what))
             elif sample_id in unique:
-                message = (
-                    f"sample {sample_id}: a second sample has this id; only the first is used, rename one"
-                )
-                self._problems.append(Problem("duplicate-id", message, sample_id, split))
+                what = "a second sample has this id; only the first is used, rename one"
+                self._problems.append(Problem.of_sample("duplicate-id", sample_id, split, what))
             else:
                 unique[sample_id] = entry
         self._entries = list(unique.values())
@@ -215,10 +213,7 @@ class LazySamples(Samples, Generic[E]):
 
     def _keep_ids(self, wanted: set[str]) -> None:
         known = {entry.sample_id for entry in self._entries} | {p.sample_id for p in self._problems}
-        if missing := sorted(wanted - known):
-            raise DataError(
-                f"{self.name}: no sample {missing[0]!r} ({len(missing)} of the ids are not there)"
-            )
+        check_known(self.name, wanted, known)
         self._entries = [entry for entry in self._entries if entry.sample_id in wanted]
         self._problems = [p for p in self._problems if p.sample_id in wanted]
 
@@ -324,11 +319,6 @@ def stray_files(listing: Listing, folder: Path, split: str | None) -> list[Probl
         )
         for name in (*listing.images, *listing.others)
     ]
-
-
-def order_note(sample_id: str, split: str | None, note: str) -> Problem:
-    """The note of `order_frames` about the frames of one sample."""
-    return Problem("order-unclear", f"sample {sample_id}: {note}", sample_id, split, rejected=False)
 
 
 def _project(samples: list[Sample], columns: Sequence[str]) -> pa.RecordBatch:

@@ -14,8 +14,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
-from pydantic import Field, field_validator
-
 from mdlp_bench import images, plate
 from mdlp_bench.data.manifest import read_quarantine
 from mdlp_bench.data.rectify import Corners, rectify
@@ -25,7 +23,6 @@ from mdlp_bench.data.sources.labels import check_text
 from mdlp_bench.data.sources.names import list_folder, printable, read_file, sample_id_of
 from mdlp_bench.data.sources.text_table import path_parts, read_list
 from mdlp_bench.errors import DataError, PlateError
-from mdlp_bench.frozen import Frozen
 from mdlp_bench.schema import EncodedImage, Sample
 
 PROVINCES: Final = "皖沪津渝冀晋蒙辽吉黑苏浙京闽赣鲁豫鄂湘粤桂琼川贵云藏陕甘青宁新警学O"
@@ -56,8 +53,9 @@ _PEEK: Final = 1000
 """Images that are looked at for one with a name of the format: a few odd ones may stand first."""
 
 
-class CcpdName(Frozen):
-    """What a CCPD file name says.
+@dataclass(frozen=True, slots=True)
+class CcpdName:
+    """What a CCPD file name says; see `parse`.
 
     Attributes:
         area: The digits after `0.` of the ratio of box to image area.
@@ -69,23 +67,13 @@ class CcpdName(Frozen):
         blurriness: Of the plate region; lower is blurrier.
     """
 
-    area: str = Field(pattern=r"^[0-9]{1,30}$")
+    area: str
     tilt: tuple[int, int]
     box: tuple[Point, Point]
     vertices: tuple[Point, Point, Point, Point]
-    indices: tuple[int, ...] = Field(min_length=7, max_length=8)
-    brightness: int = Field(ge=0, le=999_999)
-    blurriness: int = Field(ge=0, le=999_999)
-
-    @field_validator("indices")
-    @classmethod
-    def _in_tables(cls, indices: tuple[int, ...]) -> tuple[int, ...]:
-        for position, index in enumerate(indices):
-            if not 0 <= index < len(_table(position)):
-                raise ValueError(
-                    f"plate index {position + 1} is {index}, the table has {len(_table(position))} entries"
-                )
-        return indices
+    indices: tuple[int, ...]
+    brightness: int
+    blurriness: int
 
     @classmethod
     def parse(cls, name: str) -> CcpdName:
@@ -131,11 +119,6 @@ class CcpdName(Frozen):
                 str(self.blurriness),
             )
         )
-
-    @property
-    def area_ratio(self) -> float:
-        """Area of the bounding box over area of the image."""
-        return float(f"0.{self.area}")
 
     @property
     def text(self) -> str | None:
@@ -248,7 +231,7 @@ def open_ccpd(path: Path) -> CcpdSamples:
     used: set[str] = set()
     for folder, file in _walk(path, _DEPTH):
         stem = sample_id_of(printable(file.stem).replace("&", "_"))
-        split = _split_of(folder, path)
+        split = folder.name if folder != path and folder.name in _SPLITS else "all"
         if lists:
             split = lists[file.name].split if file.name in lists else "unlisted"
             used.add(file.name)
@@ -267,7 +250,8 @@ def open_ccpd(path: Path) -> CcpdSamples:
             entries[stem] = CcpdEntry(file, stem, split)
             problems += _check_plate(name, stem, split)
     problems += _unused(lists, used)
-    ordered = sorted(entries.values(), key=lambda entry: _rank(entry.split))
+    rank = {split: number for number, split in enumerate(_SPLITS)}
+    ordered = sorted(entries.values(), key=lambda entry: rank.get(entry.split, len(rank)))
     return CcpdSamples(path.resolve().name, ordered, problems, read_quarantine(path))
 
 
@@ -299,22 +283,14 @@ def _unused(lists: Mapping[str, _Listed], used: Collection[str]) -> list[Problem
     if not missing:
         return []
     name, listed = missing[0]
-    message = f"{listed.where}: {printable(name)} is no scene here, and so are {len(missing):,} lines in all"
+    message = f"{listed.where}: {printable(name)} names no scene here; {len(missing):,} lines do so in all"
     return [Problem("split-list", message, rejected=False)]
-
-
-def _rank(split: str) -> int:
-    return _SPLITS.index(split) if split in _SPLITS else len(_SPLITS)
-
-
-def _split_of(folder: Path, root: Path) -> str:
-    return folder.name if folder != root and folder.name in _SPLITS else "all"
 
 
 def _check_plate(name: CcpdName, sample_id: str, split: str) -> list[Problem]:
     if name.text is None:
-        message = f"sample {sample_id}: the file name leaves a character open, so the text is unknown"
-        return [Problem("text-missing", message, sample_id, split, rejected=False)]
+        message = "the file name leaves a character open, so the text is unknown"
+        return [Problem.of_sample("text-missing", sample_id, split, message, rejected=False)]
     return check_text(name.text, sample_id, split)[2]
 
 

@@ -18,7 +18,7 @@ _COPY: Final = re.compile(r"[\s-]*(?:\([0-9]+\)|-[0-9]{1,3}|copy|副本)$", re.I
 
 
 def recognise(path: Path) -> bool:
-    """Whether most images of a folder (of some spread over it) are named by plate texts."""
+    """Whether most images of a folder, judged by a few spread over it, are named by plate texts."""
     if not path.is_dir():
         return False
     names = list_folder(path).images
@@ -45,7 +45,7 @@ def open_crops(path: Path) -> FileSamples:
 
 
 def _text(name: str) -> str:
-    """The text in a name, without what stands behind an underscore or counts copies (`(1)`, `-2`)."""
+    """The text in a name, without what follows an underscore and the number of a copy (`(1)`, `-2`)."""
     text = printable(Path(name).stem).split("_", 1)[0]
     copied = _COPY.sub("", text)
     return copied if plate.grammar_of(text) is None and plate.grammar_of(copied) is not None else text

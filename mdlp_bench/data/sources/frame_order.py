@@ -1,10 +1,11 @@
 """The order of the frames of a folder, from their names: one rule for every source.
 
 A name holds numbers (`frame_012_conf87` holds 12 and 87; 58.125 is one number). Numbers that are the same in
-every name say nothing. Of the others the one that counts is, in this order: the one that a word names as a
-counter (`frame`, `img`), a clock time, the one whose values form a run (1, 2, 3), the one with leading zeros,
-one with even steps (10, 20, 30), the first. A number that a word names as something else (`conf`, `x`) never
-counts. Where another number or reading gives another order, the result carries a note; `--order` chooses.
+every name say nothing. Among the others, the first of these decides: the number that a word names as a
+counter (`frame`, `img`), a clock time, the number whose values form a run (1, 2, 3), the number with leading
+zeros, a number with even steps (10, 20, 30), the first number. A number that a word names as something else
+(`conf`, `x`) never decides. Where another number gives another order, the result carries a note; `--order`
+chooses.
 """
 
 from __future__ import annotations
@@ -117,7 +118,7 @@ def _plain(names: Sequence[str]) -> Ordered | None:
     if len(numbers) < len(names) or any(len(digits) in (6, 9) or len(digits) > 9 for _, digits, _ in found):
         return None
     indices = sorted(numbers)
-    # So may four, in an hour around midnight.
+    # So may four digits, within an hour of midnight.
     if indices[0] < 100 and 2300 <= indices[-1] < 2400 and {len(digits) for _, digits, _ in found} == {4}:
         return None
     return Ordered(tuple(numbers[index] for index in indices), tuple(indices))
@@ -143,8 +144,8 @@ class _Columns(NumberTable):
 
     # The options -----------------------------------------------------------------------------------------
 
-    def by_name(self) -> Ordered:
-        return Ordered(tuple(self.names), tuple(range(len(self.names))))
+    def by_name(self, note: str | None = None) -> Ordered:
+        return Ordered(tuple(self.names), tuple(range(len(self.names))), note)
 
     def by_number(self, number: int) -> Ordered:
         for i in self.rows():
@@ -228,7 +229,7 @@ class _Columns(NumberTable):
         """Whether numbers with a point are two numbers (1.9, 1.10); None where that makes no difference."""
         tails = {p: {d.partition(".")[2] for d in self.digits(p)} for p in positions}
         unequal = [found for found in tails.values() if len(set(map(len, found))) > 1]
-        # Who writes 1.10 as a decimal also writes 1.90.
+        # Whoever writes 1.10 as a decimal also writes 1.90.
         return any(tail.endswith("0") for found in unequal for tail in found) if unequal else None
 
     def _varying(self) -> list[int]:
@@ -262,10 +263,7 @@ class _Columns(NumberTable):
         keys = sorted(reading.keys)
         for (earlier, later), (left, right) in zip(pairwise(keys), pairwise(reading.order), strict=True):
             if earlier == later:
-                raise DataError(
-                    f"frames {printable(left)} and {printable(right)} carry the same number; rename or "
-                    "remove one, or choose the order with --order"
-                )
+                raise _same_number(left, right)
         whole = indexed and all(not tail and 0 <= value <= _INT32_MAX for value, tail in keys)
         indices = tuple(value for value, _ in keys) if whole else tuple(range(len(keys)))
         return Ordered(reading.order, indices, reading.note)
@@ -279,7 +277,7 @@ class _Columns(NumberTable):
     def _without_numbers(self) -> Ordered:
         named = next(n for n, found in zip(self.names, self.matches, strict=True) if not found)
         note = f"frame {printable(named)} has no number in its name, so the names give the order"
-        return Ordered(tuple(self.names), tuple(range(len(self.names))), f"{note}; --order FILE takes a list")
+        return self.by_name(f"{note}; --order FILE takes a list")
 
     def _same_numbers(self) -> Ordered:
         """No number tells the names apart: an error where they are equal, else the order of the names."""
@@ -288,12 +286,16 @@ class _Columns(NumberTable):
             for i in self.rows():
                 values = tuple(value_of(match.group()) for match in self.matches[i])
                 if (other := seen.setdefault(values, self.names[i])) != self.names[i]:
-                    raise DataError(
-                        f"frames {printable(other)} and {printable(self.names[i])} carry the same number; "
-                        "rename or remove one, or choose the order with --order"
-                    )
+                    raise _same_number(other, self.names[i])
         note = "the numbers in the names of the frames repeat, so they are in the order of their names"
-        return Ordered(tuple(self.names), tuple(range(len(self.names))), f"{note}; --order FILE takes a list")
+        return self.by_name(f"{note}; --order FILE takes a list")
+
+
+def _same_number(first: str, second: str) -> DataError:
+    return DataError(
+        f"frames {printable(first)} and {printable(second)} carry the same number; rename or remove one, or "
+        "choose the order with --order"
+    )
 
 
 def _places(path: Path) -> dict[str, int]:

@@ -12,10 +12,11 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from mdlp_bench import plate
-from mdlp_bench.data.samples import Problem
+from mdlp_bench.data.samples import Problem, ProblemCode
+from mdlp_bench.data.sources.base import FileEntry
 from mdlp_bench.data.sources.names import printable, read_file, sample_id_of
 from mdlp_bench.data.sources.text_table import (
     IMAGE_NAMES,
@@ -28,10 +29,13 @@ from mdlp_bench.data.sources.text_table import (
     read_lines,
 )
 from mdlp_bench.errors import DataError, PlateError
-from mdlp_bench.schema import TEXT_ORIGINS, TextOrigin
+from mdlp_bench.schema import DOMAINS, TEXT_ORIGINS, TextOrigin
 
 LABEL_FILES: Final = ("labels.csv", "labels.txt", "labels.tsv", "plate_info.txt")
 """Names of label lists; in any case, and `label` may stand for `labels`."""
+
+EXTRA_COLUMNS: Final = ("plate_id", "track_id", "text_origin", "domain", "source", "layout", "recipe")
+"""Columns of the sample that a list with a header may have beside key and text."""
 
 _KEY_NAMES: Final = (
     "group", "group_id", "track", "track_id", "name", *IMAGE_NAMES, "sample_id", "sample", "id", "image_id",
@@ -157,8 +161,8 @@ class LabelLists:
         """The note about a sample that they give no text, where they are about its split."""
         if self.splits.isdisjoint({None, split}):
             return []
-        message = f"sample {sample_id}: no text in the label lists"
-        return [Problem("text-missing", message, sample_id, split, rejected=False)]
+        message = "no text in the label lists"
+        return [Problem.of_sample("text-missing", sample_id, split, message, rejected=False)]
 
 
 def _unread_lists(folder: Path) -> list[Problem]:
@@ -180,7 +184,7 @@ def _files_in(folder: Path) -> list[Path]:
 
 
 def _is_turned(rows: Sequence[LabelRow]) -> bool:
-    """Whether the texts stand in front of the names."""
+    """Whether the texts come before the names."""
     fronts = all(plate.grammar_of(row.key) is not None for row in rows)
     return bool(rows) and fronts and not any(plate.grammar_of(row.text) is not None for row in rows)
 
@@ -191,9 +195,9 @@ K = TypeVar("K", bound=Hashable)
 class LabelKeys(Generic[K]):
     """Finds what the lines of label lists mean.
 
-    A key may be a name or a path from any machine; what stands in it in front of a name counts where it is a
+    A key may be a name or a path from any machine; the part of a path before the name counts where it is a
     split. A name that fits exactly counts more than one that differs in case, in Unicode's normal form, or in
-    zeros in front of a number, which Excel takes away.
+    leading zeros, which Excel removes.
 
     Args:
         rows: Lines, each with the split that its list is about (None: all).
@@ -209,12 +213,12 @@ class LabelKeys(Generic[K]):
         self._like: dict[tuple[int, str], list[tuple[str | None, K]]] = defaultdict(list)
 
     def add(self, thing: K, *names: str, parts: Iterable[str] = (), split: str | None = None) -> None:
-        """Take in something that may be labelled.
+        """Add something that may be labelled.
 
         Args:
-            thing: What the lines are to give a text.
-            names: Its names, those that count most first.
-            parts: Names of things in it, which count least and all alike.
+            thing: What may get a text.
+            names: Its names, the ones that count most first.
+            parts: Names of things in it, which count least, and all equally.
             split: Its split.
         """
         self._kinds = max(self._kinds, len(names) + 1)
@@ -290,6 +294,46 @@ def origin_of(row: LabelRow) -> TextOrigin:
     return given if given in TEXT_ORIGINS else "label"
 
 
+def with_texts(
+    entries: Mapping[K, FileEntry], rows: Mapping[K, LabelRow], lists: LabelLists
+) -> tuple[dict[K, FileEntry], list[Problem]]:
+    """Give entries the texts and further columns of their lines.
+
+    Args:
+        entries: What may be labelled.
+        rows: The line of each that has one (see `LabelKeys.match`).
+        lists: The lists that the lines are of.
+
+    Returns:
+        The entries, and notes about odd and missing texts.
+    """
+    labelled = dict(entries)
+    problems: list[Problem] = []
+    for key, entry in entries.items():
+        row = rows.get(key)
+        if row is not None:
+            labelled[key], notes = _with_row(entry, row)
+        problems += notes if row is not None and row.text else lists.missing(entry.sample_id, entry.split)
+    return labelled, problems
+
+
+def _with_row(entry: FileEntry, row: LabelRow) -> tuple[FileEntry, list[Problem]]:
+    text, layout, problems = check_text(row.text, entry.sample_id, entry.split, row.where)
+    extra = {name: value for name in EXTRA_COLUMNS if (value := row.extra.get(name))}
+    for name, allowed in (("domain", DOMAINS), ("text_origin", TEXT_ORIGINS)):
+        if extra.get(name, allowed[0]) not in allowed:
+            message = f"{row.where}: {name} is {extra.pop(name)!r}, not one of {', '.join(allowed)}"
+            problems.append(Problem("label", message, entry.sample_id, entry.split, rejected=False))
+    given = row.extra.get("sample_id")
+    if given and given == sample_id_of(given):
+        extra["sample_id"] = given
+    elif given:
+        message = f"{row.where}: {given!r} cannot be a sample id (letters, digits, _ - . only)"
+        problems.append(Problem("label", message, entry.sample_id, entry.split, rejected=False))
+    values: dict[str, Any] = {"text": text, "text_origin": "label", "layout": layout} | extra
+    return replace(entry, **values), problems
+
+
 def check_text(
     text: str, sample_id: str, split: str | None, where: str = ""
 ) -> tuple[str | None, str | None, list[Problem]]:
@@ -303,13 +347,13 @@ def check_text(
 
     Returns:
         The normalised text, the layout when the text leaves only one, and a note. The text is None when it is
-        empty, unreadable (`#####`) or a vector of indices. A text that is no plate is kept: a label may be
+        empty, unreadable (`#####`) or a vector of indices. A text that is not a plate is kept: a label may be
         right and the grammar incomplete.
     """
     place = f"sample {sample_id}, {where}" if where else f"sample {sample_id}"
 
-    def note(code: str, message: str) -> list[Problem]:
-        return [Problem(code, f"{place}: {message}", sample_id, split, rejected=False)]  # type: ignore[arg-type]
+    def note(code: ProblemCode, message: str) -> list[Problem]:
+        return [Problem(code, f"{place}: {message}", sample_id, split, rejected=False)]
 
     if _INDICES.fullmatch(text.strip()):
         message = (

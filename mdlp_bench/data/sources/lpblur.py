@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from mdlp_bench.data.manifest import read_quarantine
 from mdlp_bench.data.samples import Problem
 from mdlp_bench.data.sources.base import FileEntry, FileSamples, stray_files
-from mdlp_bench.data.sources.labels import LabelKeys, LabelLists, check_text, origin_of
+from mdlp_bench.data.sources.labels import LabelKeys, LabelLists, with_texts
 from mdlp_bench.data.sources.names import Listing, folder_named, list_folder, printable, sample_id_of
 
 _BLUR: Final = "blur"
@@ -43,12 +42,11 @@ def open_lpblur(path: Path) -> FileSamples:
             gt = sharp_folder / partner if partner else None
             entries.append(FileEntry(sample_id, split, "lpblur", (blur_folder / name,), (0,), gt))
             if partner is None:
-                message = f"sample {sample_id}: no sharp image of this name"
-                problems.append(Problem("missing-gt", message, sample_id, split, rejected=False))
+                message = "no sharp image of this name"
+                problems.append(Problem.of_sample("missing-gt", sample_id, split, message, rejected=False))
         for stem in sharp:
             sample_id = sample_id_of(split, printable(stem))
-            message = f"sample {sample_id}: no blurred image of this name"
-            problems.append(Problem("no-frames", message, sample_id, split))
+            problems.append(Problem.of_sample("no-frames", sample_id, split, "no blurred image of this name"))
     labelled, notes = _label(path, modes, entries)
     return FileSamples(path.resolve().name, labelled, problems + notes, read_quarantine(path))
 
@@ -73,15 +71,5 @@ def _label(
     for entry in entries:
         keys.add(entry.sample_id, printable(entry.frames[0].stem), entry.sample_id, split=entry.split)
     found, notes = keys.match("sample")
-    problems = [*lists.problems, *notes]
-    labelled: list[FileEntry] = []
-    for entry in entries:
-        row = found.get(entry.sample_id)
-        if row is None or not row.text:
-            labelled.append(entry)
-            problems += lists.missing(entry.sample_id, entry.split)
-        else:
-            text, layout, notes = check_text(row.text, entry.sample_id, entry.split, row.where)
-            labelled.append(replace(entry, text=text, text_origin=origin_of(row), layout=layout))
-            problems += notes
-    return labelled, problems
+    labelled, missing = with_texts({entry.sample_id: entry for entry in entries}, found, lists)
+    return list(labelled.values()), [*lists.problems, *notes, *missing]

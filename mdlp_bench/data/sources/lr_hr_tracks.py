@@ -17,13 +17,12 @@ from typing import Final
 from mdlp_bench import images, plate
 from mdlp_bench.data.manifest import read_quarantine
 from mdlp_bench.data.rectify import Corners, rectify
-from mdlp_bench.data.samples import Problem
+from mdlp_bench.data.samples import Problem, ProblemCode
 from mdlp_bench.data.sources.base import (
     FileEntry,
     LazySamples,
     RejectedError,
     image_of,
-    order_note,
     stray_files,
 )
 from mdlp_bench.data.sources.frame_order import AUTO, OrderRule, order_frames
@@ -65,22 +64,11 @@ ReadAnnotation = Callable[[Path, Listing], Annotation]
 
 
 @dataclass(frozen=True, slots=True)
-class TrackEntry:
-    """One track: the sample without ground truth, its HR images and the plate's corners by file name."""
+class TrackEntry(FileEntry):
+    """One track: its LR images are the frames; also its HR images, and the plate's corners by file name."""
 
-    base: FileEntry
-    hr: tuple[Path, ...]
-    corners: Mapping[str, Corners]
-
-    @property
-    def sample_id(self) -> str:
-        """See `Entry`."""
-        return self.base.sample_id
-
-    @property
-    def split(self) -> str:
-        """See `Entry`."""
-        return self.base.split
+    hr: tuple[Path, ...] = ()
+    corners: Mapping[str, Corners] = field(default_factory=dict)
 
 
 class TrackSamples(LazySamples[TrackEntry]):
@@ -94,7 +82,7 @@ class TrackSamples(LazySamples[TrackEntry]):
 
     def files_of(self, entry: TrackEntry) -> Sequence[Path]:
         """See `LazySamples`."""
-        return (*entry.base.frames, *entry.hr)
+        return (*entry.frames, *entry.hr)
 
     def origin(self, sample_ids: Collection[str]) -> str | None:
         """See `Samples`."""
@@ -103,10 +91,10 @@ class TrackSamples(LazySamples[TrackEntry]):
 
     def read(self, entry: TrackEntry, *, with_images: bool) -> Sample:
         """See `LazySamples`."""
-        sample = entry.base.sample()
+        sample = entry.sample()
         if not with_images:
             return sample
-        frames = tuple(self._image(path, entry)[0] for path in entry.base.frames)
+        frames = tuple(self._image(path, entry)[0] for path in entry.frames)
         candidates = [self._image(path, entry) for path in entry.hr]
         # max() keeps the first of equals: reversed, that is the latest.
         gt = max(reversed(candidates), key=lambda found: found[1])[0] if candidates else None
@@ -162,9 +150,9 @@ def open_tracks(
             text = named["text"] if named is not None else None
             entry, notes = _read_track(folder, sample_id, split, source, annotation, order, text)
         except RejectedError as error:
-            problems.append(Problem(error.code, f"sample {sample_id}: {error}", sample_id, split))
+            problems.append(Problem.of_sample(error.code, sample_id, split, str(error)))
         except DataError as error:
-            problems.append(Problem("frame-order", f"sample {sample_id}: {error}", sample_id, split))
+            problems.append(Problem.of_sample("frame-order", sample_id, split, str(error)))
         else:
             entries.append(entry)
             problems += notes
@@ -184,11 +172,6 @@ def track_pattern(word: str) -> re.Pattern[str]:
     return re.compile(rf"{word}[-_]?[0-9]+(?:[-_](?P<text>[^-_]+))?", re.IGNORECASE)
 
 
-def _is_track(name: str, pattern: re.Pattern[str]) -> bool:
-    match = pattern.fullmatch(name)
-    return match is not None and (match["text"] is None or plate.is_valid(match["text"]))
-
-
 def find_tracks(folder: Path, pattern: re.Pattern[str], depth: int = _DEPTH) -> Iterator[Path]:
     """The folders below a folder whose names fit, in natural order, a few levels deep."""
     if depth == 0 or not folder.is_dir():
@@ -196,7 +179,8 @@ def find_tracks(folder: Path, pattern: re.Pattern[str], depth: int = _DEPTH) -> 
     for name in list_folder(folder).folders:
         if name.lower() in _MDLP_FOLDERS:
             continue
-        if _is_track(name, pattern):
+        match = pattern.fullmatch(name)
+        if match is not None and (match["text"] is None or plate.is_valid(match["text"])):
             yield folder / name
         else:
             yield from find_tracks(folder / name, pattern, depth - 1)
@@ -222,35 +206,37 @@ def _read_track(
     frames = order_frames(kinds["lr"], order, folder.name)
     hr = order_frames(kinds["hr"], order, folder.name).names
     problems = stray_files(Listing((), tuple(strays), ()), folder, split)
+
+    def note(code: ProblemCode, message: str) -> None:
+        problems.append(Problem.of_sample(code, sample_id, split, message, rejected=False))
+
     if frames.note is not None:
-        problems.append(order_note(sample_id, split, frames.note))
+        note("order-unclear", frames.note)
     annotation = read(folder, listing)
     written = annotation.text or named
-    faults = list(annotation.faults)
+    for fault in annotation.faults:
+        note("annotation", fault)
     if named and written and plate.normalise(named) != plate.normalise(written):
-        faults.append(f"the folder's name says {named}, the annotation {written}, which is taken")
-    for fault in faults:
-        message = f"sample {sample_id}: {fault}"
-        problems.append(Problem("annotation", message, sample_id, split, rejected=False))
+        note("annotation", f"the folder's name says {named}, the annotation {written}, which is taken")
     if hr and written is None:
-        message = f"sample {sample_id}: no text in the annotations"
-        problems.append(Problem("text-missing", message, sample_id, split, rejected=False))
+        note("text-missing", "no text in the annotations")
     text, _, notes = check_text(written or "", sample_id, split)
-    problems += [note for note in notes if note.code == "text-unreadable"]
+    problems += [found for found in notes if found.code == "text-unreadable"]
     layouts = plate.parse(text).layouts if text and plate.is_valid(text) else ()
     layout = annotation.layout or (layouts[0] if len(layouts) == 1 else None)
     if text and not layouts:
-        message = f"sample {sample_id}: {text!r} is a plate of no known grammar"
-        problems.append(Problem("text-grammar", message, sample_id, split, rejected=False))
-    base = FileEntry(
-        sample_id,
-        split,
-        source,
-        tuple(folder / name for name in frames.names),
-        frames.indices,
-        None,
-        text,
-        ("label" if annotation.text else "filename") if text else None,
-        layout,
+        note("text-grammar", f"{text!r} is a plate of no known grammar")
+    entry = TrackEntry(
+        sample_id=sample_id,
+        split=split,
+        source=source,
+        frames=tuple(folder / name for name in frames.names),
+        frame_indices=frames.indices,
+        gt=None,
+        text=text,
+        text_origin="label" if annotation.text else "filename",
+        layout=layout,
+        hr=tuple(folder / name for name in hr),
+        corners=annotation.corners,
     )
-    return TrackEntry(base, tuple(folder / name for name in hr), annotation.corners), problems
+    return entry, problems

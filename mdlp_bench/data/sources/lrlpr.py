@@ -38,7 +38,7 @@ def open_lrlpr(path: Path, *, rectified: bool = False, order: OrderRule = AUTO) 
 
 
 def read_annotation(folder: Path, listing: Listing) -> Annotation:
-    """`{plate_layout, plate_text, corners: {<image>: {<corner>: [x, y]}}}`; each part stands by itself.
+    """`{plate_layout, plate_text, corners: {<image>: {<corner>: [x, y]}}}`; each part is read on its own.
 
     Names of the fields are read as those of columns: in any case, and the usual others.
     """

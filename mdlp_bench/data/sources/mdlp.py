@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from mdlp_bench.data.manifest import read_quarantine
 from mdlp_bench.data.samples import Problem
-from mdlp_bench.data.sources.base import FileEntry, FileSamples, RejectedError, order_note, stray_files
+from mdlp_bench.data.sources.base import FileEntry, FileSamples, RejectedError, stray_files
 from mdlp_bench.data.sources.frame_order import AUTO, OrderRule, order_frames
-from mdlp_bench.data.sources.labels import LabelKeys, LabelLists, LabelRow, check_text
+from mdlp_bench.data.sources.labels import LabelKeys, LabelLists, with_texts
 from mdlp_bench.data.sources.names import (
     Listing,
     folder_named,
@@ -21,11 +21,6 @@ from mdlp_bench.data.sources.names import (
     sample_id_of,
 )
 from mdlp_bench.errors import DataError, no_such
-from mdlp_bench.schema import DOMAINS, TEXT_ORIGINS
-
-EXTRA_COLUMNS: Final = ("plate_id", "track_id", "text_origin", "domain", "source", "layout", "recipe")
-"""Columns of the sample row that a label list with a header may carry beside group and text."""
-
 
 _INPUTS: Final = "inputs"
 _GT: Final = "gt"
@@ -101,19 +96,19 @@ def _scan_split(split: str, folder: Path, order: OrderRule) -> tuple[dict[_Key, 
             frames, indices, notes = _frames(inputs / name, sample_id, split, order)
             gt, gt_notes = _ground_truth(gt_root / name, split) if name in gt_groups else (None, [])
         except RejectedError as error:
-            problems.append(Problem(error.code, f"sample {sample_id}: {error}", sample_id, split))
+            problems.append(Problem.of_sample(error.code, sample_id, split, str(error)))
             continue
         problems += notes + gt_notes
         if has_gt and gt is None:
-            message = f"sample {sample_id}: no ground truth in {printable(str(gt_root / name))}"
-            problems.append(Problem("missing-gt", message, sample_id, split, rejected=False))
+            message = f"no ground truth in {printable(str(gt_root / name))}"
+            problems.append(Problem.of_sample("missing-gt", sample_id, split, message, rejected=False))
         entries[_Key(split, group)] = FileEntry(
             sample_id, split, "mdlp", frames, indices, gt, track_id=f"{split}-{group}"
         )
     for name in sorted(gt_groups.difference(listing.folders), key=natural_key):
         sample_id = sample_id_of(split, printable(name))
-        message = f"sample {sample_id}: ground truth without a folder of frames in {printable(str(inputs))}"
-        problems.append(Problem("no-frames", message, sample_id, split))
+        message = f"ground truth without a folder of frames in {printable(str(inputs))}"
+        problems.append(Problem.of_sample("no-frames", sample_id, split, message))
     return entries, problems
 
 
@@ -129,7 +124,7 @@ def _frames(
         raise RejectedError("frame-order", str(error)) from error
     notes = stray_files(replace(listing, images=()), folder, split)
     if ordered.note is not None:
-        notes.append(order_note(sample_id, split, ordered.note))
+        notes.append(Problem.of_sample("order-unclear", sample_id, split, ordered.note, rejected=False))
     return tuple(folder / name for name in ordered.names), ordered.indices, notes
 
 
@@ -165,29 +160,5 @@ def _label(
         frames = (printable(frame.stem) for frame in entry.frames)
         keys.add(key, key.group, image, entry.sample_id, parts=frames, split=key.split)
     found, notes = keys.match("group", lambda key: f"{key.split}/{key.group}", partial=partial)
-    problems = [*lists.problems, *notes]
-    labelled: dict[_Key, FileEntry] = {}
-    for key, entry in entries.items():
-        match = found.get(key)
-        labelled[key], notes = (entry, []) if match is None else _with_label(entry, match)
-        if match is None or not match.text:
-            notes = lists.missing(entry.sample_id, entry.split)
-        problems += notes
-    return labelled, problems
-
-
-def _with_label(entry: FileEntry, row: LabelRow) -> tuple[FileEntry, list[Problem]]:
-    text, layout, problems = check_text(row.text, entry.sample_id, entry.split, row.where)
-    extra = {name: value for name in EXTRA_COLUMNS if (value := row.extra.get(name))}
-    for name, allowed in (("domain", DOMAINS), ("text_origin", TEXT_ORIGINS)):
-        if extra.get(name, allowed[0]) not in allowed:
-            message = f"{row.where}: {name} is {extra.pop(name)!r}, not one of {', '.join(allowed)}"
-            problems.append(Problem("label", message, entry.sample_id, entry.split, rejected=False))
-    given = row.extra.get("sample_id")
-    if given and given == sample_id_of(given):
-        extra["sample_id"] = given
-    elif given:
-        message = f"{row.where}: {given!r} cannot be a sample id (letters, digits, _ - . only)"
-        problems.append(Problem("label", message, entry.sample_id, entry.split, rejected=False))
-    values: dict[str, Any] = {"text": text, "text_origin": "label", "layout": layout} | extra
-    return replace(entry, **values), problems
+    labelled, missing = with_texts(entries, found, lists)
+    return labelled, [*lists.problems, *notes, *missing]

@@ -1,4 +1,4 @@
-"""A clock time in the names of files: hours, minutes, seconds and a fraction, perhaps behind a date."""
+"""A clock time in the names of files: hours, minutes, seconds and a fraction, perhaps after a date."""
 
 from __future__ import annotations
 
@@ -52,12 +52,12 @@ class _ClockFields:
 
     Attributes:
         seconds: Of each name.
-        fraction: Digits of a second behind it.
-        stop: The number behind it.
-        period: After how many seconds it begins again.
+        fraction: Digits of the fraction of a second that follows.
+        stop: Position of the number that follows.
+        period: The seconds after which it begins again.
         by_minutes: Two fields, which may be hours and minutes as well as minutes and seconds.
-        marked: There is something between its fields.
-        loose: Its first field may be a number of its own.
+        marked: Whether something separates its fields.
+        loose: Whether its first field may be a number of its own.
     """
 
     seconds: Sequence[int]
@@ -74,7 +74,7 @@ def find_clock(table: NumberTable) -> Clock | None:
     if table.bare is not None:
         return None
     found = [clock for first in range(table.shared) if (clock := _clock_at(table, first)) is not None]
-    # Behind a date first: in 2024-01-31_23-59-58 the numbers 01-31-23 look like a time too.
+    # A time after a date comes first: in 2024-01-31_23-59-58 the numbers 01-31-23 look like a time too.
     return min(found, key=lambda clock: (not clock.dated, clock.loose), default=None)
 
 
@@ -142,7 +142,8 @@ def _clock_fields(table: NumberTable, first: int) -> _ClockFields | None:
         if any(len(w) > 3 if not parts else len(w) != 2 or int(w) > 59 for w in wholes):
             break
         if not parts:
-            short_hour, long_hour = (any(map(odd, wholes)) for odd in (_is_short, _is_long))
+            short_hour = any(len(w) == 1 for w in wholes)
+            long_hour = any(len(w) > 2 or int(w) > 59 for w in wholes)
         parts.append([int(w) for w in wholes])
         stop += 1
         if any("." in d for d in digits):
@@ -159,7 +160,7 @@ def _clock_fields(table: NumberTable, first: int) -> _ClockFields | None:
     if len(parts) < 2 and not (parts and any(fraction)):
         return None
     seconds = [sum(v * 60**e for e, v in enumerate(reversed(row))) for row in zip(*parts, strict=True)]
-    # A number that is the same in all names and set off by another mark is no hour: cam10_23-59-58.
+    # A number that is the same in all names and set off by another mark is not an hour: cam10_23-59-58.
     alike = len({mark if not mark.isalpha() else "" for mark in marks}) <= 1
     loose = len(parts) == 3 and not alike and len(set(parts[0])) == 1
     period = 60 ** len(parts) if len(parts) < 3 else _DAY
@@ -168,7 +169,7 @@ def _clock_fields(table: NumberTable, first: int) -> _ClockFields | None:
 
 
 def _fraction(table: NumberTable, given: list[str], position: int) -> tuple[list[str], int]:
-    """The fraction of a second behind a clock: digits of one width, or milliseconds without zeros."""
+    """The fraction of a second after a clock: digits of one width, or milliseconds without zeros."""
     if any(given) or position >= table.shared or table.between(position, _FRACTION_MARKS) is None:
         return given, position
     digits = table.digits(position)
@@ -204,17 +205,9 @@ def _date(table: NumberTable, first: int) -> list[tuple[Value, ...]] | None:
 
 
 def _halves(table: NumberTable, stop: int) -> list[str]:
-    """`am` or `pm` behind a clock, by name; empty where neither stands there."""
+    """The `a` of `am` or the `p` of `pm` after a clock, by name; empty where neither follows."""
     found = (_HALF.match(table.stems[i], table.matches[i][stop - 1].end()) for i in table.rows())
     return ["" if match is None else match[1].lower() for match in found]
-
-
-def _is_short(field: str) -> bool:
-    return len(field) == 1
-
-
-def _is_long(field: str) -> bool:
-    return len(field) > 2 or int(field) > 59
 
 
 def _start_of_day(seconds: Sequence[int], period: int, share: int = 4) -> int | None:
@@ -226,7 +219,7 @@ def _start_of_day(seconds: Sequence[int], period: int, share: int = 4) -> int | 
 
 
 def _on_twelve_hours(seconds: Sequence[int]) -> list[int] | None:
-    """Times from 12:59:59 to 01:00:00 as seconds of half a day; None where they are no such times."""
+    """Times from 12:59:59 to 01:00:00 as seconds of half a day; None for other times."""
     folded = [s % (_DAY // 2) for s in seconds]
     first, last = min(seconds), max(seconds)
     passes = first >= 3600 and last < 13 * 3600 and last - first > 10 * 3600
@@ -250,7 +243,7 @@ def _ways_of_a_date(numbers: Sequence[str]) -> tuple[tuple[str, str, str], ...]:
 
 
 def _days(year: str, month: str, day: str) -> int | None:
-    """The number of a day; None where the fields are no date of this or the last century."""
+    """The number of a day; None where the fields are not a date of this or the last century."""
     if len(year) not in (2, 4) or (len(year) == 4 and year[:2] not in ("19", "20")) or len(month + day) > 4:
         return None
     try:

@@ -24,7 +24,7 @@ _MEASURES: Final = re.compile(
 _BARE_GAP: Final = re.compile(r"[\s_\-.(（#]*[0-9]+")
 
 Value = tuple[int, str]
-"""A number in a name: its whole part and the digits behind the point."""
+"""A number in a name: its whole part and the digits after the point."""
 
 
 class NumberTable:
@@ -76,7 +76,7 @@ class NumberTable:
         return any(map(_MEASURES.fullmatch, self.words(position) | self.words(position, after=False)))
 
     def words(self, position: int, *, after: bool = True) -> set[str]:
-        """The words right behind (else: right before) a number, lower case, in any of the names."""
+        """The words right after (else: right before) a number, lower case, in any of the names."""
         words: set[str] = set()
         for i in self.rows():
             match, stem = self.matches[i][position], self.stems[i]

@@ -22,7 +22,7 @@ _DIGITS: Final = re.compile(r"[0-9]+")
 _SUFFIX: Final = re.compile(r"(?<=.)\.[A-Za-z][A-Za-z0-9]{1,4}$")
 
 MAX_FILE_BYTES: Final = 256 << 20
-"""Larger files are no pictures of a plate; reading one would exhaust the memory."""
+"""Larger files are not pictures of a plate; reading one would exhaust the memory."""
 
 
 def printable(name: str) -> str:
@@ -33,7 +33,7 @@ def printable(name: str) -> str:
 
 
 def sample_id_of(*parts: str) -> str:
-    """Join names to a sample id, which must do as a file name everywhere.
+    """Join names to a sample id that is a valid file name everywhere.
 
     Characters other than letters, digits, `_`, `-` and `.` become `_`; when anything had to be changed or
     cut, a few hexadecimal digits of the original's SHA-256 keep the id unique.
@@ -93,7 +93,7 @@ class Listing:
 def list_folder(path: Path) -> Listing:
     """List a folder, without hidden and operating-system files.
 
-    A name with an image suffix that is no regular file (a pipe, a device) counts as `others`: opening it
+    A name with an image suffix that is not a regular file (a pipe, a device) counts as `others`: opening it
     could block for ever.
 
     Raises:
@@ -133,7 +133,7 @@ _KINDS: Final = (
     (0, b"[{", "JSON; write the table as CSV (UTF-8) or Parquet"),
     (0, b"[\n", "JSON; write the table as CSV (UTF-8) or Parquet"),
 )
-"""Where what stands in files that are taken for tables or data sets, what they are and what to do."""
+"""Marks of files that are taken for tables or data sets: position, bytes, what the file is and what to do."""
 
 
 def kind_of_file(head: bytes) -> str | None:
@@ -146,7 +146,7 @@ def kind_of_file(head: bytes) -> str | None:
 
 
 def read_head(path: Path, size: int = 512) -> bytes:
-    """The first bytes of a file; none of what cannot be read or is no regular file."""
+    """The first bytes of a file; empty where it cannot be read or is not a regular file."""
     with suppress(OSError):
         if path.is_file():
             with path.open("rb") as stream:

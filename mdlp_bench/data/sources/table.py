@@ -29,10 +29,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mdlp_bench.data.manifest import read_quarantine
-from mdlp_bench.data.parquet import has_sample_columns
+from mdlp_bench.data.parquet import has_sample_columns, reading_parquet
 from mdlp_bench.data.samples import Problem
 from mdlp_bench.data.sources.base import LazySamples, RejectedError, image_of
-from mdlp_bench.data.sources.labels import check_text
+from mdlp_bench.data.sources.labels import EXTRA_COLUMNS, check_text
 from mdlp_bench.data.sources.names import natural_key, printable, read_file, sample_id_of
 from mdlp_bench.data.sources.text_table import (
     IMAGE_NAMES,
@@ -64,16 +64,7 @@ GT_COLUMNS: Final = (
 )  # fmt: skip
 TABLE_SUFFIXES: Final = (".csv", ".tsv", ".txt", ".parquet")
 _BLOCK: Final = 8192
-_OPTIONAL: Final = (
-    "plate_id",
-    "track_id",
-    "domain",
-    "source",
-    "text_origin",
-    "layout",
-    "recipe",
-    "degradation",
-)
+_OPTIONAL: Final = (*EXTRA_COLUMNS, "degradation")
 
 
 class Rows(Protocol):
@@ -96,7 +87,7 @@ class Rows(Protocol):
 
     @property
     def problems(self) -> Sequence[Problem]:
-        """What is wrong with lines that are no rows."""
+        """What is wrong with lines that are not rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,26 +121,20 @@ class TableSamples(LazySamples[TableEntry]):
                     "row", f"sample {entry.sample_id}: {name} is {given[name]!r}, not one of {list(allowed)}"
                 )
         frames = _frames(cells, roles)
+        indices = cells.get(roles.frame_indices) if roles.frame_indices else None
         row: dict[str, Any] = {
             "plate_id": text or entry.sample_id,
             "track_id": entry.sample_id,
             "domain": "real",
             "source": "table",
-            "text_origin": "label",
             "layout": layout,
             **given,
             "sample_id": entry.sample_id,
             "split": entry.split,
             "text": text,
-            "frame_indices": tuple(
-                _indices(
-                    cells.get(roles.frame_indices) if roles.frame_indices else None,
-                    len(frames),
-                    entry.sample_id,
-                )
-            ),
+            "text_origin": given.get("text_origin", "label") if text else None,
+            "frame_indices": tuple(_indices(indices, len(frames), entry.sample_id)),
         }
-        row["text_origin"] = row["text_origin"] if text else None
         if with_images:
             row["frames"] = tuple(self._image(cell, entry) for cell in frames)
             gt = cells.get(roles.gt) if roles.gt else None
@@ -197,7 +182,7 @@ def open_table(path: Path) -> TableSamples:
     Raises:
         DataError: Unreadable, not UTF-8, or without a column of images.
     """
-    rows = _open_rows(path)
+    rows = _ParquetRows(path) if path.suffix.lower() == ".parquet" else _CsvRows(path)
     samples = _samples(path.stem, {"": rows}, printable(str(path)), read_quarantine(path.parent))
     samples.base = path.parent
     return samples
@@ -312,20 +297,15 @@ def _indices(given: Any, count: int, sample_id: str) -> list[int]:
     if given is None or given == "":
         return list(range(count))
     try:
-        values = [int(value) for value in (cell_list(given) if isinstance(given, str) else given)]
+        return [int(value) for value in (cell_list(given) if isinstance(given, str) else given)]
     except (TypeError, ValueError) as error:
         raise RejectedError(
             "row", f"sample {sample_id}: frame_indices are {given!r}, not numbers joined by |"
         ) from error
-    return values
 
 
 def _cell(cells: Mapping[str, Any], name: str | None) -> str | None:
     return cell_text(cells.get(name)) if name else None
-
-
-def _open_rows(path: Path) -> Rows:
-    return _ParquetRows(path) if path.suffix.lower() == ".parquet" else _CsvRows(path)
 
 
 class _CsvRows:
@@ -386,24 +366,18 @@ class _ParquetRows:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        try:
-            with pq.ParquetFile(path) as file:
-                self.columns = list(file.schema_arrow.names)
-                self._classes = _class_names(file.schema_arrow.metadata)
-                groups = [file.metadata.row_group(g).num_rows for g in range(file.metadata.num_row_groups)]
-        except (OSError, pa.ArrowException) as error:
-            raise self._unreadable(error) from error
-        self._groups = groups
+        with reading_parquet(path), pq.ParquetFile(path) as file:
+            self.columns = list(file.schema_arrow.names)
+            self._classes = _class_names(file.schema_arrow.metadata)
+            self._groups = [file.metadata.row_group(g).num_rows for g in range(file.metadata.num_row_groups)]
         self._cached: tuple[int, list[dict[str, Any]]] = (-1, [])
 
     def __len__(self) -> int:
         return sum(self._groups)
 
     def column(self, name: str) -> list[Any]:
-        try:
+        with reading_parquet(self._path):
             values = pq.read_table(self._path, columns=[name]).column(0).to_pylist()
-        except (OSError, pa.ArrowException) as error:
-            raise self._unreadable(error) from error
         return [_named(self._classes.get(name), value) for value in values]
 
     def row(self, position: int) -> Mapping[str, Any]:
@@ -413,20 +387,14 @@ class _ParquetRows:
             group += 1
         number, rows = self._cached
         if number != group:
-            try:
-                with pq.ParquetFile(self._path) as file:
-                    rows = file.read_row_group(group, use_threads=False).to_pylist()
-            except (OSError, pa.ArrowException) as error:
-                raise self._unreadable(error) from error
+            with reading_parquet(self._path), pq.ParquetFile(self._path) as file:
+                rows = file.read_row_group(group, use_threads=False).to_pylist()
             self._cached = (group, rows)
         row = rows[position]
         return row | {name: _named(names, row[name]) for name, names in self._classes.items()}
 
     def where(self, position: int) -> str:
         return f"{printable(str(self._path))}, row {position + 1}"
-
-    def _unreadable(self, error: Exception) -> DataError:
-        return DataError(f"{printable(str(self._path))}: not a readable Parquet file ({reason(error)})")
 
 
 class _HubRows:

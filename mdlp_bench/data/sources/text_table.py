@@ -37,7 +37,7 @@ TEXT_NAMES: Final = (
     "车牌", "车牌号", "车牌号码", "车牌文本", "号牌", "号牌号码", "文本",
     "label", "label_text", "标签", "标注",
 )  # fmt: skip
-"""Columns that hold the text of the plate; what may also be a class stands behind."""
+"""Columns that hold the text of the plate; names that may also mean a class come last."""
 
 _MARKS: Final = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -82,7 +82,7 @@ def dialect_of(content: bytes, name: str) -> Dialect:
     """Detect how a table is written.
 
     Raises:
-        DataError: It is in no known encoding, holds NUL bytes, or is no text (an Excel workbook, JSON).
+        DataError: It is in no known encoding, holds NUL bytes, or is not text (an Excel workbook, JSON).
     """
     if (kind := kind_of_file(content[:512])) is not None:
         raise DataError(f"{name}: not a table but {kind}")
@@ -167,7 +167,7 @@ def _squeezed(name: str) -> str:
 
 
 def fit_cells(cells: Sequence[str], count: int) -> tuple[str, ...] | None:
-    """The cells of a line under a header, without empty ones behind its end; None when they do not fit."""
+    """The cells of a line under a header, without empty ones at its end; None when they do not fit."""
     cells = list(cells)
     while len(cells) > count and not cells[-1]:
         cells.pop()

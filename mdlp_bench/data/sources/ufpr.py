@@ -67,7 +67,7 @@ def _json(path: Path) -> Any:
 def _text(folder: Path, listing: Listing) -> tuple[str | None, list[str]]:
     """The text in the name of the text file; the file's content where the name has none.
 
-    What the names and contents of several files say beside it is a fault where it differs.
+    Where the names or contents of several files differ from it, that is a fault.
     """
     said: list[tuple[str, str]] = []
     faults: list[str] = []
@@ -86,16 +86,16 @@ def _text(folder: Path, listing: Listing) -> tuple[str | None, list[str]]:
         lines = [printable(line.strip()) for line in content.splitlines() if line.strip()]
         if written := _written(lines):
             said.append((written, where))
-    told: set[str] = set()
+    given: set[str] = set()
     for text, where in said:
-        if told and plate.normalise(text) not in told:
+        if given and plate.normalise(text) not in given:
             faults.append(f"{said[0][1]} says {said[0][0]}, {where} says {text}; the first is taken")
-        told.add(plate.normalise(text))
+        given.add(plate.normalise(text))
     return (said[0][0] if said else None), faults
 
 
 def _written(lines: Sequence[str]) -> str:
-    """The text in a file: behind `plate:`, else its only line; empty where there is neither."""
+    """The text in a file: after `plate:`, else its only line; empty where there is neither."""
     found = [match[1] for line in lines if (match := _FIELD.fullmatch(line))]
     return found[0] if found else lines[0] if len(lines) == 1 else ""
 

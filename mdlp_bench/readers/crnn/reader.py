@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 
 from mdlp_bench.files import sha256_file
-from mdlp_bench.images import ImageU8
+from mdlp_bench.images import ImageU8, stretched
 from mdlp_bench.plate import grammars
 from mdlp_bench.readers.base import Reader, ReaderDescriptor, Reading
 from mdlp_bench.readers.crnn.network import INPUT_HEIGHT, standardise
@@ -156,13 +156,7 @@ def prepare(image: ImageU8, width: int, rows: int = INPUT_HEIGHT) -> ImageU8:
 
     Each axis that shrinks is averaged over areas, each that grows is interpolated linearly.
     """
-    height, columns = image.shape[:2]
-    smaller = (min(columns, width), min(height, rows))
-    if smaller != (columns, height):
-        image = np.asarray(cv2.resize(image, smaller, interpolation=cv2.INTER_AREA), np.uint8)
-    if smaller != (width, rows):
-        image = np.asarray(cv2.resize(image, (width, rows), interpolation=cv2.INTER_LINEAR), np.uint8)
-    return image
+    return stretched(image, (rows, width), cv2.INTER_LINEAR)
 
 
 def askew(image: ImageU8, lean: float, climb: float) -> ImageU8:

@@ -2,7 +2,7 @@
 
 A pinhole camera looks down a road; a plate 0.44 m wide starts `distance` metres away, `lateral` metres beside
 and `below` metres under the optical axis, and approaches at `speed`. With z(t) = distance - speed t its image
-is proportional to 1 / z, and a point at (X, Y) metres off the axis moves by f (X, Y) speed / z^2 pixels a
+is proportional to 1 / z, and a point at (X, Y) metres off the axis moves by f (X, Y) speed / z^2 pixels per
 second: growth, displacement and motion blur all follow from the same few numbers.
 """
 
@@ -46,7 +46,7 @@ class Camera(Frozen):
         crop_zoom: Size of the plate in the crop relative to the ground truth.
         roll: Degrees between ground truth and frame.
         shear: Shear between ground truth and frame.
-        crop_stretch: Height of the plate in the crop beside `crop_zoom`; None leaves it.
+        crop_stretch: Further scale of the height of the plate in the crop; None leaves it.
         surround: Grey level, 0 to 1, of the area around the plate where the crop is wider than the ground
             truth; None repeats the ground truth's edge.
     """
@@ -97,10 +97,9 @@ def moment(camera: Camera, index: int, scene: Mapping[str, float], now: Mapping[
         camera: The camera.
         index: 0 for the first frame.
         scene: Values drawn for the first frame: `width`, `aspect`, `distance`, `speed`, `interval`, `lateral`
-            and `below` are taken from here, for a car has one path.
-        now: Values of this frame: `exposure`, the crop, `roll`, `shear`, and what the camera has of
-            `crop_stretch` and `surround`; `shake_x`, `shake_y` are the
-            shaking in units of the vibration amplitude.
+            and `below` are taken from here, because a car has one path.
+        now: Values of this frame: `exposure`, the crop, `roll`, `shear`, and `crop_stretch` and `surround`
+            where the camera has them; `shake_x` and `shake_y` are the shaking in units of its amplitude.
     """
     first = scene["distance"]
     speed = scene["speed"] / 3.6

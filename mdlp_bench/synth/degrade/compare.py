@@ -86,7 +86,7 @@ def compare_recipes(
 
     Args:
         real: The real degraded frames of each sample, uint8 RGB [H, W, 3].
-        gts: Ground truths, best of the same samples, so that the content does not differ.
+        gts: Ground truths, preferably of the same samples, so that the content does not differ.
         recipes: The recipes.
         seed: Seed of the degradations.
         repeats: How often every ground truth is degraded.

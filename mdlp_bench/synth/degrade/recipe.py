@@ -189,7 +189,8 @@ def load_recipe(name_or_path: str | Path) -> Recipe:
     `motion@2` is version 2 of `motion`; a name alone is version 1 (`motion@1`).
 
     Raises:
-        DataError: No such recipe, not readable, not YAML, or against the format; names file and field.
+        DataError: There is no such recipe, or the file cannot be read, is not YAML or breaks the format;
+            names file and field.
     """
     if isinstance(name_or_path, Path) or name_or_path.endswith((".yaml", ".yml")) or "/" in name_or_path:
         path = Path(name_or_path)
@@ -214,10 +215,10 @@ def _packaged(name: str) -> Recipe:
 
 
 def parse_recipe(text: str, name: str) -> Recipe:
-    """Parse the YAML text of a recipe; `name` stands in errors. A top-level key `x-...` may hold anchors.
+    """Parse the YAML text of a recipe; `name` is used in errors. A top-level key `x-...` may hold anchors.
 
     Raises:
-        DataError: Not YAML, or against the format.
+        DataError: It is not YAML, or breaks the format.
     """
     content = parse_yaml(text, name)
     if not isinstance(content, dict):

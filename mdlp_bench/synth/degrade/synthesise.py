@@ -20,7 +20,7 @@ _CHUNK: Final = 16
 
 
 def synthesise_sample(sample: Sample, recipe: Recipe, *, seed: int, n_frames: int = 3) -> Sample:
-    """Degrade the ground truth of one sample: a pure function, to be mapped by whatever pool is at hand.
+    """Degrade the ground truth of one sample: a pure function, which any pool can map.
 
     Args:
         sample: A sample with a ground truth; frames that it has are replaced.
@@ -72,7 +72,7 @@ def synthesise(
             its argument alone.
         seed: The data set's seed.
         n_frames: Frames per sample.
-        engine: Where; the samples do not depend on it.
+        engine: Where the work is done; the samples do not depend on it.
 
     Raises:
         DataError: As in `synthesise_sample`.

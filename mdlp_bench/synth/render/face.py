@@ -29,14 +29,14 @@ def render_plate(text: str, layout: Layout, style: PlateStyle, *, height: int = 
         text: The plate's text; must be valid for `layout`.
         layout: Visual layout.
         style: Looks; its viewpoint is not used here.
-        height: Height in pixels, 16 to 1120; 140 is one pixel a millimetre. The width follows from the
+        height: Height in pixels, 16 to 1120; 140 is one pixel per millimetre. The width follows from the
             layout: 440/140 of the height, 480/140 for new-energy plates, 400/130 for Brazil's.
 
     Returns:
         uint8 RGB [height, width, 3]. The sheet fills it; `render_scene_crop` rounds its corners off.
 
     Raises:
-        PlateError: The text is no plate of that layout, or the height is out of range.
+        PlateError: The text is not a plate of that layout, or the height is out of range.
     """
     if not MIN_HEIGHT <= height <= MAX_HEIGHT:
         raise PlateError(f"height {height} is out of range; choose {MIN_HEIGHT} to {MAX_HEIGHT} pixels")
@@ -77,7 +77,7 @@ def _background(layout: Layout, style: PlateStyle, height: int) -> Field:
         return brazilian_sheet(layout, style, face_size(layout, height))
     top, low = planes(style.paint.background), planes(style.paint.background_low)
     if layout == "green_large":
-        # Two tones: the first behind the province and the authority's letter, the second behind the rest.
+        # Two tones: the first under the province and the authority's letter, the second under the rest.
         _, width = face_size(layout, height)
         edge = width * 147.0 / 480.0
         ramp = (np.arange(width, dtype=np.float32) - np.float32(edge)) / np.float32(0.01 * width)

@@ -76,7 +76,7 @@ def face_geometry(layout: Layout, embassy: bool = False) -> FaceGeometry:
     energy): the province 45 mm, the others 43 mm wide, gaps of 9 mm, one gap of 49 mm without a dot. The
     wide gap follows the second character; on embassy plates (`使` and two groups of three digits) the fourth.
 
-    Brazil's plates have seven characters in cells of one width: those before 2018 with a dot behind the
+    Brazil's plates have seven characters in cells of one width: those before 2018 with a dot after the
     letters and a small plaque with the city above, the Mercosur ones evenly spaced under a band.
     """
     if layout in LATIN_LAYOUTS:

@@ -60,7 +60,7 @@ HanFace = Literal["han_medium", "han_bold", "han_plate", "han_plate_low"]
 """Faces for Chinese glyphs: two weights of one sans-serif, and the provinces as plates have them.
 
 The latter are drawn in `han_strokes.py`, in full height and a little smaller than the letters; they take the
-glyphs that are no provinces from `han_medium`.
+glyphs that are not provinces from `han_medium`.
 """
 
 LATIN_FACES: Final[tuple[LatinFace, ...]] = get_args(LatinFace)
@@ -73,7 +73,7 @@ NOMINAL_STROKE: Final = 8.5
 """Stroke width of digits and letters, in millimetres, before `style.stroke` changes it."""
 
 LATIN: Final = frozenset(DIGITS + LETTERS + "IO")
-"""Digits and letters; the I and the O stand on Latin plates only."""
+"""Digits and letters; the I and the O occur on Latin plates only."""
 
 _PAD: Final = 4 * SCALE
 _QUANTUM: Final = 16.0  # steps of the stored distance per millimetre
@@ -114,17 +114,6 @@ def glyph_mask(
 
 
 @cache
-def has_glyph(character: str, face: LatinFace | HanFace) -> bool:
-    """Whether the face draws this character (and not an empty box in its place)."""
-    if face in DRAWN_FACES:
-        return character in LATIN
-    if face in DRAWN_HAN_FACES:
-        return has_glyph(character, "han_medium")
-    drawn, missing = _ink(face, character), _ink(face, "\uffff")
-    return drawn.shape != missing.shape or bool((drawn != missing).any())
-
-
-@cache
 def _font(face: str) -> ImageFont.FreeTypeFont:
     with as_file(files("mdlp_bench.synth.render") / "assets" / f"{face}.ttf") as path:
         return ImageFont.truetype(str(path), 90 * SCALE * _FINE)
@@ -150,7 +139,7 @@ def _fitted(character: str, face: LatinFace | HanFace, flag_on_one: bool, size: 
     if face in DRAWN_FACES:
         if character == "1" and flag_on_one:
             return _flagged_one(scale, size)
-        return stroke_glyph(character, NOMINAL_STROKE, scale, forms=_FORMS[cast(LatinFace, face)], size=size)
+        return stroke_glyph(character, NOMINAL_STROKE, scale, forms=_FORMS[face], size=size)
     if character in LATIN:
         latin = cast(LatinFace, face)
         grow_x, grow_y = _equalisation(latin)

@@ -36,7 +36,7 @@ def ink_masks(
     """All ink, and the boxes whose ink is red (None when there are none).
 
     Returns:
-        uint8 [280, 2 * width in mm]: two pixels a millimetre, 255 is ink.
+        uint8 [280, 2 * width in mm]: two pixels per millimetre, 255 is ink.
     """
     ink = _border(layout).copy()
     red: Image | None = None

@@ -22,8 +22,8 @@ def contact_sheet(images: Iterable[Image], columns: int, *, gap: int = 4) -> Ima
     """Lay images of one size out in rows.
 
     Args:
-        images: uint8 RGB [H, W, 3], all alike, at least one.
-        columns: Images a row; the last row is filled up with white.
+        images: uint8 RGB [H, W, 3], all of one size, at least one.
+        columns: Images per row; the last row is filled up with white.
         gap: White pixels between images.
 
     Returns:

@@ -55,11 +55,11 @@ def render_scene_crop(
         size: (height, width) of the crop in pixels, each 16 to 1120.
 
     Raises:
-        PlateError: The text is no plate of that layout or the size is out of range.
+        PlateError: The text is not a plate of that layout or the size is out of range.
     """
     if not all(MIN_HEIGHT <= side <= MAX_HEIGHT for side in size):
         raise PlateError(
-            f"crop size {size} is out of range; choose {MIN_HEIGHT} to {MAX_HEIGHT} pixels a side"
+            f"crop size {size} is out of range; choose {MIN_HEIGHT} to {MAX_HEIGHT} pixels per side"
         )
     corners = _crop_corners(layout, style.view, size)
     # The face is drawn about as tall as it will be in the crop, so that the warp neither blurs nor aliases.

@@ -103,7 +103,7 @@ def stroked(
 
 
 def _thick(canvas: Image, points: NDArray[np.int32], width: float) -> None:
-    """Fill a polyline of the given width: one quadrilateral a segment, a disc at every inner joint."""
+    """Fill a polyline of the given width: one quadrilateral per segment, a disc at every inner joint."""
     p = points.astype(np.float64)
     for a, b in pairwise(p):
         along = b - a
@@ -296,4 +296,4 @@ def _paths(character: str, stroke: float, forms: Forms) -> list[Path]:
                 [(0, bottom), (54, bottom)],
             ]
         case _:
-            raise ValueError(f"{character!r} is no digit or letter of the plate alphabet")
+            raise ValueError(f"{character!r} is not a digit or letter of the plate alphabet")

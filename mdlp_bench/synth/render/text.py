@@ -10,7 +10,7 @@ from mdlp_bench.errors import PlateError, one_of
 from mdlp_bench.plate import DIGITS, ENERGY_LETTERS, LATIN_LAYOUTS, LETTERS, PROVINCES, Layout, grammars
 
 Provinces = Literal["uniform", "ccpd"]
-"""`uniform`: every province alike. `ccpd`: as in CCPD, photographed in Hefei: nearly all 皖, mostly 皖A."""
+"""`uniform`: every province is equally likely. `ccpd`: as in CCPD, from Hefei: nearly all 皖, mostly 皖A."""
 
 _CCPD_HOME: Final = "皖"
 _CCPD_HOME_SHARE: Final = 0.88
@@ -69,7 +69,7 @@ def sample_text(rng: np.random.Generator, layout: Layout, provinces: Provinces =
                 if rng.random() < 0.8
                 else head + _serial(rng, 5)
             )
-    raise PlateError(f"{layout!r} is no layout")
+    raise PlateError(f"{layout!r} is not a layout")
 
 
 def _pick(rng: np.random.Generator, characters: str) -> str:

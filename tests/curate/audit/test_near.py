@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from mdlp_bench.curate.audit.near import confirm, describe, similar_hashes, strip_correlations
+from mdlp_bench.curate.audit.near import confirm, describe, similar_hashes, strip_correlations, strips
 from mdlp_bench.images import ImageU8, decode, encode
 
 Change = Callable[[ImageU8], ImageU8]
@@ -124,9 +124,10 @@ def test_copies_of_real_plates_are_found(crops: list[tuple[str, ImageU8]], chang
 
 
 def test_flat_strips() -> None:
-    flat = np.full((1, 16, 64), 90, np.uint8)
-    noisy = np.random.default_rng(0).integers(0, 255, (1, 16, 64), np.uint8)
-    assert strip_correlations(flat, flat + 20).min() == 1.0
+    pixels = np.random.default_rng(0).integers(0, 255, (1, 16, 64), np.uint8)
+    noisy, inverted = strips(pixels), strips(255 - pixels)
+    flat, brighter = (strips(np.full((1, 16, 64), level, np.uint8)) for level in (90, 110))
+    assert strip_correlations(flat, brighter).min() == 1.0
     assert strip_correlations(flat, noisy).max() == 0.0
     np.testing.assert_allclose(strip_correlations(noisy, noisy), 1.0, rtol=1e-5)
-    np.testing.assert_allclose(strip_correlations(noisy, 255 - noisy), -1.0, rtol=1e-5)
+    np.testing.assert_allclose(strip_correlations(noisy, inverted), -1.0, rtol=1e-5)

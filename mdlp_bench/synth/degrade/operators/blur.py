@@ -1,4 +1,4 @@
-"""Linear blurs: an operator for each kernel family."""
+"""Linear blurs: one operator per kernel family."""
 
 from __future__ import annotations
 
@@ -52,24 +52,23 @@ class ShapedBlurParams(Params):
     angle: float = 0.0
     beta: float = Field(gt=0, le=10)
 
+    @property
+    def kernel(self) -> tuple[int, float, float, float, float]:
+        """The arguments of the functions of `kernels`."""
+        sigma_y = self.sigma_x if self.sigma_y is None else self.sigma_y
+        return self.size, self.sigma_x, sigma_y, self.angle, self.beta
+
 
 def generalized_gaussian_blur(
     image: ImageF32, params: ShapedBlurParams, rng: np.random.Generator
 ) -> ImageF32:
     """Blur with `kernels.generalized_gaussian_kernel`."""
-    sigma_y = params.sigma_x if params.sigma_y is None else params.sigma_y
-    kernel = kernels.generalized_gaussian_kernel(
-        params.size, params.sigma_x, sigma_y, params.angle, params.beta
-    )
-    return correlate(image, kernel)
+    return correlate(image, kernels.generalized_gaussian_kernel(*params.kernel))
 
 
 def plateau_blur(image: ImageF32, params: ShapedBlurParams, rng: np.random.Generator) -> ImageF32:
     """Blur with `kernels.plateau_kernel`."""
-    sigma_y = params.sigma_x if params.sigma_y is None else params.sigma_y
-    return correlate(
-        image, kernels.plateau_kernel(params.size, params.sigma_x, sigma_y, params.angle, params.beta)
-    )
+    return correlate(image, kernels.plateau_kernel(*params.kernel))
 
 
 class SincBlurParams(Params):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 from pydantic import Field
 
 from mdlp_bench.images import LUMA
@@ -94,12 +97,10 @@ class NightParams(Params):
 
 def night(image: ImageF32, params: NightParams, rng: np.random.Generator) -> ImageF32:
     """Dim ambient light plus one lamp, with less colour."""
-    height, width = image.shape[:2]
     light = linear_light(image)
     grey = product(light, LUMA)[..., None]
     light = light + (grey - light) * np.float32(params.colour_loss)
-    x = (np.arange(width) + 0.5)[None, :] / width - params.lamp_x
-    y = ((np.arange(height) + 0.5)[:, None] / height - params.lamp_y) * (height / width)
+    x, y = _offsets(image, params.lamp_x, params.lamp_y)
     cone = np.exp(-(x**2 + y**2) / (2 * params.lamp_radius**2))
     shade = np.asarray(params.level + params.lamp * cone, np.float32)
     return stored_values(light * shade[..., None])
@@ -116,11 +117,7 @@ class GlareParams(Params):
 
 def glare(image: ImageF32, params: GlareParams, rng: np.random.Generator) -> ImageF32:
     """Add the spot in linear light (Gaussian, radius a fraction of the width)."""
-    height, width = image.shape[:2]
-    x = (np.arange(width, dtype=np.float32) + 0.5)[None, :] / width - np.float32(params.x)
-    y = ((np.arange(height, dtype=np.float32) + 0.5)[:, None] / height - np.float32(params.y)) * (
-        height / width
-    )
+    x, y = _offsets(image, params.x, params.y, np.float32)
     spot = np.float32(params.strength) * exp(-(x**2 + y**2) / np.float32(2 * params.radius**2))
     return stored_values(linear_light(image) + spot[..., None].astype(np.float32))
 
@@ -137,11 +134,18 @@ class ShadowParams(Params):
 
 def shadow(image: ImageF32, params: ShadowParams, rng: np.random.Generator) -> ImageF32:
     """Cast the shadow in linear light; `softness` is the edge's blur, fraction of the width."""
-    height, width = image.shape[:2]
-    mask = np.zeros((height, width), np.float32)
-    x = (np.arange(width) + 0.5)[None, :] / width - params.x
-    y = ((np.arange(height) + 0.5)[:, None] / height - params.y) * (height / width)
-    mask[x * np.cos(params.angle) + y * np.sin(params.angle) > 0] = 1
+    x, y = _offsets(image, params.x, params.y)
+    mask = (x * np.cos(params.angle) + y * np.sin(params.angle) > 0).astype(np.float32)
     if params.softness > 0:
-        mask = gaussian(mask, max(0.3, params.softness * width))
+        mask = gaussian(mask, max(0.3, params.softness * image.shape[1]))
     return stored_values(linear_light(image) * (1 - mask * np.float32(1 - params.level))[..., None])
+
+
+def _offsets(
+    image: ImageF32, x: float, y: float, kind: npt.DTypeLike = np.float64
+) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """How far pixels are from a point (fractions of width and height), in widths: [1, W] and [H, 1]."""
+    height, width = image.shape[:2]
+    right = (np.arange(width, dtype=kind) + 0.5)[None, :] / width - np.asarray(x, kind)
+    down = ((np.arange(height, dtype=kind) + 0.5)[:, None] / height - np.asarray(y, kind)) * (height / width)
+    return right, down

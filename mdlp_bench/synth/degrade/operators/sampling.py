@@ -40,7 +40,7 @@ class ViewParams(Params):
         zoom: Magnification about the centre.
         roll: Rotation in degrees, clockwise on screen.
         shear: Horizontal displacement per vertical unit.
-        stretch: Magnification of the height beside `zoom`; None is 1.
+        stretch: Further magnification of the height; None is 1.
         surround: Grey level, 0 to 1, of what lies outside the crop; None repeats its edge pixels.
     """
 
