@@ -23,15 +23,14 @@ from mdlp_bench.data.rectify import Corners, as_corners
 from mdlp_bench.data.samples import ProblemCode
 from mdlp_bench.data.sources.base import RejectedError
 from mdlp_bench.data.sources.labels import check_text
-from mdlp_bench.data.sources.names import printable, read_file, sample_id_of
+from mdlp_bench.data.sources.names import printable, sample_id_of
 from mdlp_bench.data.sources.text_table import (
     IMAGE_NAMES,
     TEXT_NAMES,
     cell_text,
     find_column,
-    fit_cells,
     local_path,
-    read_lines,
+    read_table,
 )
 from mdlp_bench.data.temp_table import Spill, hash_strings
 from mdlp_bench.engine import chunks
@@ -95,22 +94,10 @@ def _parquet_blocks(path: Path) -> Iterator[pa.RecordBatch]:
 
 def _text_blocks(path: Path, notes: list[str]) -> Iterator[pa.RecordBatch]:
     """The same of a CSV or TSV; lines of another length are left out and noted."""
-    name = printable(str(path))
-    lines = read_lines(read_file(path), name)
-    header = next(lines, None)
-    if header is None:
-        raise DataError(f"{name}: the table is empty")
+    header, lines = read_table(path, notes.append)
     kept = {header.cells.index(column): role for column, role in _columns(path, header.cells).items()}
     for block in chunks(lines, _ROWS):
-        rows: list[tuple[str, ...]] = []
-        for line in block:
-            cells = fit_cells(line.cells, len(header.cells))
-            if cells is None:
-                count = f"{len(line.cells)} cells, the header {len(header.cells)}"
-                notes.append(f"{name}:{line.number}: the line has {count}; it is left out")
-            else:
-                rows.append(cells)
-        arrays = [pa.array((row[place] or None for row in rows), pa.string()) for place in kept]
+        arrays = [pa.array((line.cells[place] or None for line in block), pa.string()) for place in kept]
         yield pa.RecordBatch.from_arrays(arrays, names=list(kept.values()))
 
 
@@ -234,15 +221,15 @@ def _number(value: Any, column: str) -> float:
 
 
 def _region(row: Mapping[str, Any]) -> Box | Corners | None:
-    if row.get("corners") is not None:
-        numbers = [float(number) for number in _NUMBER.findall(str(row["corners"]))]
+    corners, box = row.get("corners"), row.get("box")
+    numbers = [float(number) for number in _NUMBER.findall(str(box if corners is None else corners))]
+    if corners is not None:
         if len(numbers) != 8:
-            raise DataError(f"corners {row['corners']!r} are not eight numbers x1, y1, ... x4, y4")
+            raise DataError(f"corners {corners!r} are not eight numbers x1, y1, ... x4, y4")
         return as_corners(list(zip(numbers[::2], numbers[1::2], strict=True)))
-    if row.get("box") is None:
+    if box is None:
         return None
-    numbers = [float(number) for number in _NUMBER.findall(str(row["box"]))]
     if len(numbers) != 4:
-        raise DataError(f"box {row['box']!r} is not four numbers left, top, right, bottom")
+        raise DataError(f"box {box!r} is not four numbers left, top, right, bottom")
     left, top, right, bottom = (round(number) for number in numbers)
     return left, top, right, bottom

@@ -33,7 +33,7 @@ from mdlp_bench.data.parquet import has_sample_columns, reading_parquet
 from mdlp_bench.data.samples import Problem
 from mdlp_bench.data.sources.base import LazySamples, RejectedError, image_of
 from mdlp_bench.data.sources.labels import EXTRA_COLUMNS, check_text
-from mdlp_bench.data.sources.names import natural_key, printable, read_file, sample_id_of
+from mdlp_bench.data.sources.names import natural_key, printable, sample_id_of
 from mdlp_bench.data.sources.text_table import (
     IMAGE_NAMES,
     TEXT_NAMES,
@@ -42,10 +42,9 @@ from mdlp_bench.data.sources.text_table import (
     cell_text,
     column_name,
     find_column,
-    fit_cells,
     is_image_name,
     local_path,
-    read_lines,
+    read_table,
 )
 from mdlp_bench.engine import chunks
 from mdlp_bench.errors import DataError, MissingDependencyError, reason
@@ -313,33 +312,20 @@ class _CsvRows:
 
     def __init__(self, path: Path) -> None:
         self._name = printable(str(path))
-        lines = read_lines(read_file(path), self._name)
-        header = next(lines, None)
-        if header is None:
-            raise DataError(f"{self._name}: the table is empty")
+        self.problems: list[Problem] = []
+        header, lines = read_table(path, lambda why: self.problems.append(Problem("row", why)))
         self.columns = list(header.cells)
         if len(self.columns) == 2 and is_image_name(self.columns[0]):
             # No header: the first line is a picture and its text.
             self.columns, lines = ["image", "text"], chain([header], lines)
-        self.problems: list[Problem] = []
         self._numbers: list[pa.Array] = []
         self._blocks = list(self._read(lines))
 
     def _read(self, lines: Iterator[Line]) -> Iterator[list[pa.Array]]:
-        for block in chunks(self._fitting(lines), _BLOCK):
-            self._numbers.append(pa.array((number for number, _ in block), pa.int32()))
-            columns = zip(*(cells for _, cells in block), strict=True)
+        for block in chunks(lines, _BLOCK):
+            self._numbers.append(pa.array((line.number for line in block), pa.int32()))
+            columns = zip(*(line.cells for line in block), strict=True)
             yield [pa.array(column, pa.string()) for column in columns]
-
-    def _fitting(self, lines: Iterator[Line]) -> Iterator[tuple[int, tuple[str, ...]]]:
-        for line in lines:
-            cells = fit_cells(line.cells, len(self.columns))
-            if cells is None:
-                count = f"{len(line.cells)} cells, the header {len(self.columns)}"
-                message = f"{self._name}:{line.number}: the line has {count}; it is left out"
-                self.problems.append(Problem("row", message))
-            else:
-                yield line.number, cells
 
     def where(self, position: int) -> str:
         number = self._numbers[position // _BLOCK][position % _BLOCK].as_py()

@@ -13,7 +13,7 @@ import io
 import math
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -121,6 +121,31 @@ def read_lines(content: bytes, name: str) -> Iterator[Line]:
                 yield Line(reader.line_num + dialect.skipped, stripped)
     except csv.Error as error:
         raise DataError(f"{name}:{reader.line_num}: not a table ({error})") from error
+
+
+def read_table(path: Path, left_out: Callable[[str], object]) -> tuple[Line, Iterator[Line]]:
+    """The header of a table and the lines under it; `left_out` is told of lines of another length.
+
+    Raises:
+        DataError: See `read_lines`; or the file is empty or cannot be read.
+    """
+    name = printable(str(path))
+    lines = read_lines(read_file(path), name)
+    header = next(lines, None)
+    if header is None:
+        raise DataError(f"{name}: the table is empty")
+    return header, _fitting(lines, len(header.cells), name, left_out)
+
+
+def _fitting(
+    lines: Iterator[Line], count: int, name: str, left_out: Callable[[str], object]
+) -> Iterator[Line]:
+    for line in lines:
+        if (cells := fit_cells(line.cells, count)) is not None:
+            yield Line(line.number, cells)
+        else:
+            found = f"{len(line.cells)} cells, the header {count}"
+            left_out(f"{name}:{line.number}: the line has {found}; it is left out")
 
 
 def read_list(path: Path) -> list[tuple[int, str]]:
