@@ -288,8 +288,8 @@ def derive_flags(
         text = _copied(submission, table, own, other, complete)
         if text is not None:
             note("duplicate", text)
-    ranked = [one for one in others if one.protocol == submission.protocol]
-    for text in (*_above_the_ceiling(run, card), *(_far_ahead(run, ranked) if complete else ())):
+    # PSNR, SSIM and LPIPS are the same in all protocols.
+    for text in (*_above_the_ceiling(run, card), *(_far_ahead(run, others) if complete else ())):
         note("too-good", text)
     return DerivedFlags(tuple(flags), frozenset(decided))
 

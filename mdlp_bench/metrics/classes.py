@@ -4,7 +4,7 @@ They give the numbers of the harness's tables, add up over processes (DDP) and h
 as for the functions of `mdlp_bench.metrics.functional`. Samples without a text (`""` in `Samples.torch`) are
 left out of text metrics; leave samples without ground truth out of image metrics with `has_gt`.
 
-    psnr, ned = PSNR(data_range=(0, 1)), NED(mb.load_reader("crnn"), data_range=(0, 1))
+    psnr, ned = PSNR(data_range=(0, 1)), NED(mb.load_reader(), data_range=(0, 1))
     for batch in loader:
         restored = network(batch["frames"].float() / 255)
         psnr.update(restored, batch["gt"])          # uint8
@@ -195,9 +195,7 @@ class _TextMean(_Mean):
 
     def _read(self, images: Any) -> list[str]:
         if self.reader is None:
-            raise DataError(
-                f"{type(self).__name__} was given images: give it a reader, mb.load_reader('crnn')"
-            )
+            raise DataError(f"{type(self).__name__} was given images: give it a reader, mb.load_reader()")
         crops = [to_working_size(image) for image in to_uint8(images, self.data_range)]
         return [reading.text for reading in self.reader.read(crops)]
 

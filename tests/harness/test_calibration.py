@@ -42,10 +42,12 @@ def test_a_methods_own_threshold_allows_its_error_rate() -> None:
 def test_what_is_missing_is_named(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="no run of a method"):
         find_runs([tmp_path], "crnn")
-    with pytest.raises(RunError, match="no run is scored by clpr, all by crnn"):
+    with pytest.raises(RunError, match="no run is scored by clpr, all by crnn, crnn-2"):
         find_runs([ENTRIES / "bicubic"], "clpr")
-    (run,) = find_runs([ENTRIES / "bicubic"], "crnn")
-    found = calibrate_method(run, "crnn")
+    for reader in ("crnn", "crnn-2"):  # of the two protocols
+        (run,) = find_runs([ENTRIES / "bicubic"], reader)
+        assert [one.name for one in run.record.readers] == [reader]
+    found = calibrate_method(run, "crnn-2")
     assert found.believed.high is not None and found.believed.high > found.believed.value
 
 

@@ -10,11 +10,13 @@ from mdlp_bench.errors import MdlpBenchError
 from mdlp_bench.files import slugify
 from mdlp_bench.harness.bench import ORACLES
 from mdlp_bench.harness.demo import RECIPE, SEED
-from mdlp_bench.leaderboard.boards import boards
+from mdlp_bench.leaderboard.boards import boards, find_boards
 from mdlp_bench.leaderboard.bundled_entries import reference_name
+from mdlp_bench.leaderboard.site.data import page_name
 from mdlp_bench.leaderboard.store import Store
 from mdlp_bench.leaderboard.store_integrity import check_store
 from mdlp_bench.methods import load_method, registered_methods
+from mdlp_bench.metrics.protocol import CURRENT, PROTOCOLS
 from mdlp_bench.plate import normalise
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -54,6 +56,21 @@ def test_every_bundled_method_stands_on_the_demos_test_set(store: Store) -> None
         assert slugify(reference_name(descriptor)) in found, name
     shown = {row.entry.method for board in boards(store) if board.card == card for row in board.rows}
     assert shown == found
+
+
+def test_each_protocol_has_boards_and_pages_of_its_own(store: Store) -> None:
+    found = boards(store)
+    assert found[0].protocol == CURRENT.id and {board.protocol for board in found} == set(PROTOCOLS)
+    assert len({board.slug for board in found}) == len(found)
+    for board in found:
+        assert {row.entry.protocol for row in board.rows} == {board.protocol}
+        assert board.reader.name == PROTOCOLS[board.protocol].text.reader
+    twice = [entry for entry in store.entries() if entry.method == "bicubic"]
+    assert {entry.protocol for entry in twice} == set(PROTOCOLS) and len(twice) == 2
+    assert len({page_name(entry) for entry in twice}) == len({entry.folder.name for entry in twice}) == 2
+    for entry in twice:
+        assert entry.current and "duplicate" not in {flag.code for flag in entry.flags}
+        assert {board.protocol for board, _ in find_boards(found, entry)} == {entry.protocol}
 
 
 def distance(first: str, second: str) -> int:
