@@ -33,6 +33,8 @@ _COLOURS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4
 _DASHES: Final = ("-", "--", "-.", ":")
 _ACCENT, _MUTED, _BOUND = "#0072B2", "#5b6470", "#D55E00"
 _SIDES: Final = ((1, 1), (-1, -1), (-1, 1), (1, -1))
+_NAME_WIDTH: Final = 22
+"""Characters of a method's title beyond which it needs room of its own in a column."""
 _CURVES: Final = len(_COLOURS)
 _COLUMN, _PAGE = 3.45, 6.9
 _FEW_PLATES: Final = 5
@@ -163,7 +165,7 @@ def _layout_bars(comparison: RunComparison, info: MetricInfo) -> Figure:
         ]
         axes.barh(places, values, height=0.7, color="#9cc6e0", edgecolor=_ACCENT, lw=0.6)
         axes.errorbar(values, places, xerr=np.maximum(errors, 0), fmt="none", ecolor="#222222", lw=0.7)
-        axes.set_title(f"{layout.replace('_', ' ')}: {len(bootstrap.clusters)} plates", fontsize=7.5)
+        axes.set_title(f"{layout.replace('_', ' ')}\n{len(bootstrap.clusters)} plates", fontsize=7.5)
         axes.set_ylim(len(methods) - 0.4, -0.6)
         axes.set_yticks(places, [title for title, _ in columns])
         axes.grid(axis="y", visible=False)
@@ -180,8 +182,11 @@ def _risk_coverage(comparison: RunComparison, info: MetricInfo) -> Figure:
     curves = [(title, curve) for title, run in methods if (curve := _curve(run)) is not None]
     if not curves:
         raise RunError("no run has readings with confidences and texts to hold them against")
-    figure, axes = _figure(_COLUMN, 3.3)
-    for index, (title, (coverage, risk)) in enumerate(curves[:_CURVES]):
+    drawn = curves[:_CURVES]
+    # Two long names beside each other are wider than a column.
+    across = 2 if max(len(title) for title, _ in drawn) <= _NAME_WIDTH else 1
+    figure, axes = _figure(_COLUMN, 2.6 + 0.15 * -(-len(drawn) // across))
+    for index, (title, (coverage, risk)) in enumerate(drawn):
         dashes = _DASHES[index % len(_DASHES)]
         axes.plot(coverage, risk, color=_COLOURS[index], ls=dashes, lw=1.2, label=title)
     axes.set_xlim(0, 1)
@@ -189,7 +194,7 @@ def _risk_coverage(comparison: RunComparison, info: MetricInfo) -> Figure:
     axes.set_xlabel("coverage (share of readings accepted)")
     axes.set_ylabel("risk (share of them wrong)")
     shown = f"the {_CURVES} best of {len(curves)}" if len(curves) > _CURVES else None
-    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=2, title=shown)
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=across, title=shown)
     return figure
 
 
@@ -198,11 +203,13 @@ def _rank(comparison: RunComparison, info: MetricInfo) -> Figure:
     if comparison.ranking is None:
         raise RunError("there is no method to rank")
     overall = comparison.ranking.overall
-    figure, axes = _figure(_COLUMN, 0.75 + 0.19 * len(overall))
+    titles = [_wrapped(comparison.titles[one.name]) for one in overall]
+    row = 0.29 if any("\n" in title for title in titles) else 0.19
+    figure, axes = _figure(_COLUMN, 0.75 + row * len(overall))
     places = np.arange(len(overall))
     axes.hlines(places, [one.low for one in overall], [one.high for one in overall], color=_ACCENT, lw=2.2)
     axes.plot([one.rank for one in overall], places, "o", color=_ACCENT, mfc="white", ms=4.5)
-    axes.set_yticks(places, [comparison.titles[one.name] for one in overall])
+    axes.set_yticks(places, titles)
     axes.invert_yaxis()
     axes.set_xlim(0.5, len(overall) + 0.5)
     axes.locator_params(axis="x", integer=True, nbins=7, steps=[1, 2, 5, 10])
@@ -222,6 +229,11 @@ def _methods(comparison: RunComparison) -> Iterator[tuple[str, Run]]:
     """Titles and runs of the ranked methods, best first."""
     for place in comparison.ranking.overall if comparison.ranking is not None else ():
         yield comparison.titles[place.name], comparison.by_name[place.name]
+
+
+def _wrapped(title: str) -> str:
+    """A long title with what it has in parentheses on a second line."""
+    return title if len(title) <= _NAME_WIDTH else title.replace(" (", "\n(", 1)
 
 
 def _mean(run: Run, metric: str) -> float | None:

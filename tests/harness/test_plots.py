@@ -15,9 +15,10 @@ from mdlp_bench.cli.main import app
 from mdlp_bench.data import open_samples, write_parquet
 from mdlp_bench.errors import MdlpBenchError, RunError
 from mdlp_bench.harness.bench import bench
-from mdlp_bench.harness.compare import RunComparison
+from mdlp_bench.harness.compare import RunComparison, compare
 from mdlp_bench.harness.plan import ScoringPlan
 from mdlp_bench.harness.plots import FORMATS, KINDS, plot
+from mdlp_bench.harness.run import Run
 from mdlp_bench.harness.scorers import FidelityScorer
 from mdlp_bench.images import ImageU8
 from mdlp_bench.readers.base import Reader, ReaderDescriptor, Reading
@@ -74,7 +75,7 @@ def test_the_cost_figure_has_a_point_per_method(comparison: RunComparison) -> No
 
 def test_bars_are_the_means_of_each_layout(comparison: RunComparison) -> None:
     panels = [axes for axes in plot(comparison, "layout-bars", metric="psnr").axes if axes.get_visible()]
-    assert [axes.get_title() for axes in panels] == ["blue: 12 plates", "green small: 12 plates"]
+    assert [axes.get_title() for axes in panels] == ["blue\n12 plates", "green small\n12 plates"]
     for axes, layout in zip(panels, ("blue", "green_small"), strict=True):
         for bar, run in zip(axes.patches, comparison.best_first(), strict=True):
             rows = run.per_sample().to_pylist()
@@ -85,7 +86,7 @@ def test_bars_are_the_means_of_each_layout(comparison: RunComparison) -> None:
 def test_one_layout_is_one_panel(comparison: RunComparison, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mdlp_bench.harness.plots._FEW_PLATES", 1000)
     (panel,) = plot(comparison, "layout-bars").axes
-    assert panel.get_title() == "other layouts: 24 plates"
+    assert panel.get_title() == "other layouts\n24 plates"
 
 
 def test_the_curves_end_at_the_share_of_wrong_readings(comparison: RunComparison) -> None:
@@ -93,6 +94,19 @@ def test_the_curves_end_at_the_share_of_wrong_readings(comparison: RunComparison
     for line, run in zip(axes.lines, comparison.best_first(), strict=True):
         assert line.get_label() == run.record.method.title
         assert tuple(line.get_xydata()[-1]) == pytest.approx((1, 1 - run.summary["acc"].mean))
+
+
+@pytest.mark.parametrize("kind", ["risk-coverage", "rank"])
+def test_long_titles_stay_within_the_width_of_a_column(comparison: RunComparison, kind: str) -> None:
+    runs = [Run(run.folder) for run in comparison.runs]
+    for run in runs:
+        method = run.record.method
+        title = f"{method.title} restored twice (12.3 M, rendered plates)"
+        run.record = run.record.model_copy(update={"method": method.model_copy(update={"title": title})})
+    figure = plot(compare(runs), kind)
+    figure.draw_without_rendering()
+    drawn, box = figure.get_tightbbox(), figure.bbox_inches
+    assert drawn.x0 >= 0 and drawn.x1 <= box.x1 + 0.01 and drawn.y0 >= 0 and drawn.y1 <= box.y1 + 0.01
 
 
 def test_the_rank_plot_shows_places_and_their_intervals(comparison: RunComparison) -> None:

@@ -17,8 +17,8 @@ table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 caption { text-align: left; padding-bottom: .5rem; }
 th, td { padding: .25rem .6rem; vertical-align: top; text-align: right; }
 small { display: block; opacity: .8; white-space: nowrap; }
-table.wide { font-size: .8rem; }
-table.wide :is(th, td) { padding-inline: .25rem; }
+table.wide { font-size: .74rem; }
+table.wide :is(th, td) { padding-inline: .2rem; }
 table.wide small { font-size: .7rem; white-space: normal; }
 table.wide thead button > span::after { content: ""; }
 table.wide thead button:hover { text-decoration: underline; }
@@ -28,6 +28,7 @@ thead th { border-block: 2px solid; border-bottom-width: 1px; vertical-align: bo
 thead button { all: unset; cursor: pointer; }
 thead button:focus-visible { outline: 2px solid; outline-offset: 2px; }
 thead button span { white-space: nowrap; }
+table.wide thead button span { white-space: normal; }
 thead i { font-style: normal; }
 thead button > span::after { content: " \\2195"; opacity: .55; font-weight: normal; font-size: .75em; }
 [aria-sort=ascending] button > span::after { content: " \\25b4"; opacity: 1; }
