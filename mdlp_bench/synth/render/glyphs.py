@@ -50,10 +50,16 @@ earlier makers draw rounder ones, short-waisted (`plate_old`).
 _FORMS: Final[dict[LatinFace, Forms]] = {
     "plate": Forms(),
     "plate_energy": Forms("hook", "hook"),
-    "plate_serif": Forms("hook", "hook", serif=True, waist=34.0, peak=46.0),
-    "plate_serif_stem": Forms("straight", "hook", 23.0, serif=True, square=2.5, waist=40.0, peak=34.0),
-    "plate_square": Forms("hook", "hook", 23.0, square=3.6, waist=56.0, closed=True, barred=False),
-    "plate_old": Forms("straight", "straight", 21.5, waist=68.0, peak=30.0, closed=True, barred=False),
+    "plate_serif": Forms("hook", "hook", serif=True, tail=150.0, waist=34.0, peak=46.0),
+    "plate_serif_stem": Forms(
+        "straight", "hook", 23.0, serif=True, square=2.5, tail=142.0, waist=40.0, peak=34.0
+    ),
+    "plate_square": Forms(
+        "hook", "hook", 23.0, square=3.6, tail=140.0, waist=56.0, closed=True, barred=False
+    ),
+    "plate_old": Forms(
+        "straight", "straight", 21.5, tail=136.0, waist=68.0, peak=30.0, closed=True, barred=False
+    ),
 }
 
 HanFace = Literal["han_medium", "han_bold", "han_plate", "han_plate_low"]

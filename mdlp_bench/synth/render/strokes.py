@@ -41,6 +41,7 @@ class Forms:
         bowl: Half the height of these bowls in millimetres.
         serif: The I has serifs, below and at the top left, and no character has thinner strokes.
         square: Exponent of the superellipse of all bowls: 2 is an ellipse, more is squarer.
+        tail: Degrees of the lower bowl of 3, 5 and S where their tails end: 90 is below, 180 left.
         waist: Millimetres from the top to where the middle of the M ends.
         peak: Millimetres from the top to where the middle of the W begins.
         closed: The 4 is a closed triangle on a whole stem, instead of an open corner.
@@ -52,6 +53,7 @@ class Forms:
     bowl: float = 24.5
     serif: bool = False
     square: float = 2.0
+    tail: float = 168.0
     waist: float = 51.0
     peak: float = 8.0
     closed: bool = False
@@ -159,7 +161,7 @@ def _paths(character: str, stroke: float, forms: Forms) -> list[Path]:
             r = 20.5
             return [
                 arc(cx, top + r, rx - 1, r, (195, 430)),
-                [*arc(cx, bottom - r - 2, rx, r + 2, (-75, 165))],
+                [*arc(cx, bottom - r - 2, rx, r + 2, (-75, forms.tail - 3))],
                 [(cx - 6, 42.5), (cx + 5, 42.5)],
             ]
         case "4" if forms.closed:
@@ -170,7 +172,12 @@ def _paths(character: str, stroke: float, forms: Forms) -> list[Path]:
             r = 25.0
             cy = bottom - r
             return [
-                [(right + 9, top), (left + 1.5, top), (left + 1.2, 47), *arc(cx, cy, rx, r, (224, 528))],
+                [
+                    (right + 9, top),
+                    (left + 1.5, top),
+                    (left + 1.2, 47),
+                    *arc(cx, cy, rx, r, (224, 360 + forms.tail)),
+                ],
             ]
         case "6":
             cy = bottom - forms.bowl
@@ -266,7 +273,7 @@ def _paths(character: str, stroke: float, forms: Forms) -> list[Path]:
         case "S":
             r = 20.8
             return [[*arc(cx, top + r, rx - 0.5, r, (-12, -222)), (cx, 45),
-                     *arc(cx, bottom - r - 1, rx, r + 1, (-42, 168))]]  # fmt: skip
+                     *arc(cx, bottom - r - 1, rx, r + 1, (-42, forms.tail))]]  # fmt: skip
         case "T":
             return [[(-9, top), (54, top)], [(cx, top), (cx, 99)]]
         case "U":

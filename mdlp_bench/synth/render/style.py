@@ -215,7 +215,7 @@ _FURTHER_PAINT: dict[Layout, tuple[tuple[float, tuple[Colour, Colour, Colour]], 
 }
 # Brazil's makers draw one face in several ways: faces with cumulative shares, the rest being the last one's.
 _LATIN_MAKERS: dict[Layout, tuple[tuple[LatinFace, ...], tuple[float, ...]]] = {
-    "brazilian": (("plate_square", "plate_old", "plate_energy", "plate"), (0.4, 0.7, 0.85)),
+    "brazilian": (("plate_square", "plate_old", "plate_energy", "plate"), (0.5, 0.8, 0.92)),
     "mercosur": (("plate_serif", "plate_serif_stem", "plate_old"), (0.4, 0.9)),
 }
 # Car colours and their rough shares in traffic: white, silver, grey, black, red, blue, brown, beige, green.
