@@ -51,7 +51,8 @@ def test_glyphs_fill_their_box_and_differ(face, characters):
         assert rows[-1] >= 90 * SCALE - 2, character
         columns = np.flatnonzero(mask.max(0) > 127)
         if character not in "1J":  # bars and narrow letters keep their own width
-            assert columns[0] <= 2, character
+            # Where their tails end low, 3 and 5 begin two millimetres inside.
+            assert columns[0] <= (4 if character in "35" else 2), character
             assert columns[-1] >= 45 * SCALE - 3, character
     flat = np.stack([mask.ravel() for mask in masks.values()]).astype(np.float32)
     for index in range(len(flat)):
