@@ -267,7 +267,7 @@ def _print_inspection(found: Inspection) -> None:
     table = make_table(
         f"{found.name}{version}: {counted(found.samples, 'sample')}, {counted(found.plates, 'plate')}",
         "split", "samples", "plates", "gt", "text", "frames", "frame size", "gt size",
-        caption=f"sizes: smallest / median / largest; fingerprint {found.fingerprint}",
+        caption="sizes: smallest / median / largest",
     )  # fmt: skip
     for split, summary in found.splits.items():
         table.add_row(
@@ -276,6 +276,7 @@ def _print_inspection(found: Inspection) -> None:
             size(summary.gt_width, summary.gt_height),
         )  # fmt: skip
     console.print(table)
+    console.print(f"fingerprint: {found.fingerprint}", soft_wrap=True)
     for split, summary in found.splits.items():
         layouts = ", ".join(f"{name} {count:,}" for name, count in summary.layouts.items())
         console.print(f"samples by layout, {split}: {layouts}", soft_wrap=True)

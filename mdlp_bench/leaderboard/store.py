@@ -282,7 +282,9 @@ class Store:
             SubmissionError: It has neither entries nor data sets.
         """
         if not any((root / part).is_dir() for part in (ENTRIES, DATASETS)):
-            raise SubmissionError(f"{root}: no store there ({ENTRIES}/ and {DATASETS}/); give its folder")
+            raise SubmissionError(
+                f"{root}: no store there ({ENTRIES}/ and {DATASETS}/); name its folder with --store"
+            )
         return cls(root)
 
     def entry_folder(self, submission: Submission, dataset: str) -> Path:

@@ -343,16 +343,22 @@ def _from_file(spec: str) -> AnyMethod:
     if "torch" in sys.modules and isinstance(target, sys.modules["torch"].nn.Module):
         from mdlp_bench.methods.network import method_of_network
 
-        return method_of_network(target, name)
+        found = method_of_network(target, name)
+        found.descriptor = found.descriptor.model_copy(update={"title": _title_of_file(spec)})
+        return found
     if callable(target):
-        file_name, _, attribute = spec.rpartition(":")
-        return method(name=name, title=f"{Path(file_name).name}:{attribute}")(target)
+        return method(name=name, title=_title_of_file(spec))(target)
     raise MethodError(f"{spec}: is a {type(target).__name__}, not a function, Method or network")
 
 
 def _name_of_file(spec: str) -> str:
     file_name, _, attribute = spec.rpartition(":")
     return slugify(f"{Path(file_name).stem}-{attribute}")[:80]
+
+
+def _title_of_file(spec: str) -> str:
+    file_name, _, attribute = spec.rpartition(":")
+    return f"{Path(file_name).name}:{attribute}"
 
 
 def _takes_nothing(target: Callable[..., object]) -> bool:

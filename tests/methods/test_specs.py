@@ -105,7 +105,9 @@ def test_a_file_builds_the_network_of_weights(net: Path, name: str, weights: str
 
 def test_networks_and_factories_without_weights(net: Path) -> None:
     for name in ("network", "build", "Net"):
-        assert (load_method(f"{net}:{name}").restore_batch(batch()) == 159).all()  # type: ignore[union-attr]
+        found = load_method(f"{net}:{name}")
+        assert (found.restore_batch(batch()) == 159).all()  # type: ignore[union-attr]
+        assert found.descriptor.title == f"net.py:{name}"
     with pytest.raises(MethodError, match=r"a network without weights; give .*Mine=WEIGHTS"):
         load_method(f"{net}:Mine")
 
