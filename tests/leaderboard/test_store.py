@@ -60,7 +60,8 @@ def test_scores_are_recomputed_and_claims_held_against_them(
     samples = readable(8)
     claimed = {"psnr": 99.0, "lpips": 0.1}
     entry = add(Store(tmp_path / "lb"), submit(samples, claimed=claimed), samples, plan)
-    assert entry.folder == tmp_path / "lb/entries/method-bicubic/1.0" / entry.record.dataset
+    folder = f"{entry.record.dataset}--mdlp-v2"
+    assert entry.folder == tmp_path / "lb/entries/method-bicubic/1.0" / folder
     names = {"entry.json", "run.json", "summary.json", "per_sample.parquet", "thumbnails"}
     assert {path.name for path in entry.folder.iterdir()} == names
     claims = {claim.metric: claim for claim in entry.record.claimed_vs_recomputed}
@@ -271,7 +272,7 @@ def test_a_landed_entry_cannot_be_changed_removed_or_moved_unnoticed(
         path = root / first.folder.relative_to(store.root) / "entry.json"
         path.write_text(path.read_text(encoding="utf-8").replace("A. Author", "B. Author"), encoding="utf-8")
 
-    folder = f"entries/method-bicubic/1.0/{first.record.dataset}"
+    folder = first.folder.relative_to(store.root).as_posix()
     assert f"{folder}/entry.json: was changed after it had landed" in lines(rename_authors, False)
     assert "chain.jsonl: line 2 is not that of" in lines(rename_authors, True)
     assert f"{folder}: this entry was removed" in lines(lambda root: shutil.rmtree(root / folder), False)
