@@ -100,7 +100,8 @@ COMMANDS = (
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_a_device_that_is_not_there_is_one_line(command: list[str], data: Path, tmp_path: Path) -> None:
     run("predict", "bicubic", data, "-o", tmp_path / "PREDS", "--device", "cpu")
-    places = {name: tmp_path / name for name in ("OUT", "STORE", "PREDS")} | {"DATA": data}
+    places = {name: tmp_path / name for name in ("OUT", "STORE", "PREDS", "x.zip")} | {"DATA": data}
+    places["x.zip"].touch()
     arguments = [places.get(word, word) for word in command]
     with pytest.raises(
         MdlpBenchError, match=r"^device cuda: not on this machine, which has the CPU"

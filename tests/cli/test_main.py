@@ -120,7 +120,7 @@ def test_which_commands_take_a_part_and_labels() -> None:
     [
         (("predict", "nonsense", ".", "-o", "x"), "error: "),
         (("bench", "/nowhere/at/all", "-m", "bicubic", "-o", "x"), "no such file or folder"),
-        (("compare", "/nowhere/at/all"), "no run.json"),
+        (("compare", "/nowhere/at/all"), "no such folder"),
         (("score", "/nowhere", "/nowhere", "-o", "x"), "no such file or folder"),
     ],
 )
@@ -178,7 +178,9 @@ def test_old_spellings_work_with_a_hint(make_samples: Callable[..., Samples], tm
     assert old.exit_code == new.exit_code == 0
     assert "hint: write -o OUT" in old.stderr and "hint" not in new.stderr
     assert (tmp_path / "old" / "manifest.json").is_file() and (tmp_path / "new" / "manifest.json").is_file()
-    for arguments in (["data", "export", data], ["leaderboard", "add", "x.zip"]):
+    entry = tmp_path / "x.zip"
+    entry.touch()
+    for arguments in (["data", "export", data], ["leaderboard", "add", str(entry)]):
         done = CliRunner().invoke(app, arguments)
         assert done.exit_code == 2 and "is missing" in done.stderr
 
