@@ -277,7 +277,7 @@ def _pickled(function: Callable[..., Any], dumps: Callable[[Any], bytes]) -> byt
         ) from error
 
 
-# The imports that take seconds; a server imports those which this process has, once for all pools.
+# These imports take seconds. The server makes those that this process has made, once for all pools.
 _SLOW_IMPORTS: Final = ("cv2", "pandas", "pyarrow.parquet", "scipy.stats", "torch", "torchvision", "lpips")
 
 
@@ -303,7 +303,7 @@ _function: Callable[[Any], Any] | None = None
 
 
 def _set_up_process(pickled: bytes, environment: dict[str, str], parent: Connection) -> None:
-    # The server's is that of its start.
+    # A worker is a fork of the server, which has the environment of its own start.
     os.environ.clear()
     os.environ.update(environment)
     # Signals of terminals and schedulers reach the whole group: the parent decides, and its workers follow.

@@ -37,7 +37,7 @@ def find_in_file(spec: str, error: type[MdlpBenchError]) -> tuple[Path, str]:
         raise error(f"{path}: no such file")
     if not attribute:
         defined = ", ".join(f"{path}:{name}" for name in _names_in(path))
-        raise error(f"{path}: say what in it is meant: {defined or f'{path}:NAME'}")
+        raise error(f"{path}: name what is meant in it: {defined or f'{path}:NAME'}")
     return path, attribute
 
 

@@ -36,7 +36,7 @@ def tell_notes(samples: Samples) -> None:
 
 
 def tell_readers(texts_read: Mapping[str, int], n_texts: int) -> None:
-    """Show in one line whose alphabets and plate formats a data set's texts are of."""
+    """Show in one line how many texts of a data set each reader can read."""
     if not n_texts:
         return
     by_count: dict[int, list[str]] = {}

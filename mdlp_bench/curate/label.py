@@ -25,7 +25,7 @@ from mdlp_bench.curate.audit.examine import comparable_sharpness
 from mdlp_bench.curate.pairing.consensus import vote
 from mdlp_bench.data.labelled import match_labels
 from mdlp_bench.data.samples import Problem, Samples
-from mdlp_bench.engine import SERIAL, Engine, Loaded
+from mdlp_bench.engine import SERIAL, Engine, Loaded, chunks
 from mdlp_bench.errors import DataError
 from mdlp_bench.files import csv_text, read_json, sha256_bytes, write_json, write_text
 from mdlp_bench.frozen import Frozen
@@ -259,13 +259,11 @@ def _votes(
     """The votes on every sample in order; what an earlier run read counts where the images are the same."""
     done = _read_done(path)
     earlier = {vote.sample_id: vote for found in done.values() for vote in found if isinstance(vote, Votes)}
-    chunks: list[tuple[str, ...]] = []
-    for ids in samples.candidates().values():
-        chunks += [tuple(ids[start : start + _CHUNK]) for start in range(0, len(ids), _CHUNK)]
-    origins = [samples.origin(chunk) for chunk in chunks]
+    tasks = [tuple(part) for ids in samples.candidates().values() for part in chunks(ids, _CHUNK)]
+    origins = [samples.origin(ids) for ids in tasks]
     missing = [
-        (chunk, {i: earlier[i] for i in chunk if i in earlier})
-        for chunk, origin in zip(chunks, origins, strict=True)
+        (ids, {i: earlier[i] for i in ids if i in earlier})
+        for ids, origin in zip(tasks, origins, strict=True)
         if origin not in done
     ]
     fresh = engine.map(partial(_read_chunk, samples, config, readers), missing)

@@ -44,7 +44,7 @@ from mdlp_bench.data.shards import (
     safe,
 )
 from mdlp_bench.data.temp_table import hash_strings
-from mdlp_bench.engine import SERIAL, Engine
+from mdlp_bench.engine import SERIAL, Engine, chunks
 from mdlp_bench.errors import DataError
 from mdlp_bench.files import atomic_path, sha256_file, write_json
 from mdlp_bench.output_folder import unfinished
@@ -160,8 +160,8 @@ def build_shard(samples: Samples, out: Path, task: ShardTask) -> int:
 def plan_shards(samples: Samples, shard_rows: int = SHARD_ROWS) -> Iterator[ShardTask]:
     """The shards of a build, in their final order."""
     for split, ids in samples.candidates().items():
-        for number, start in enumerate(range(0, len(ids), shard_rows)):
-            yield ShardTask(split, number, tuple(ids[start : start + shard_rows]))
+        for number, part in enumerate(chunks(ids, shard_rows)):
+            yield ShardTask(split, number, tuple(part))
 
 
 def _build(samples: Samples, out: Path, engine: Engine, shard_rows: int) -> Iterator[ShardRecord]:

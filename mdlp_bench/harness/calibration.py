@@ -38,7 +38,7 @@ class MethodCalibration(Frozen):
 
 
 def find_runs(folders: Sequence[Path], reader: str) -> list[Run]:
-    """The runs in folders and below them that a reader scored, oracles left out.
+    """Find the runs in folders, at any depth, that a reader scored; oracles are left out.
 
     Raises:
         RunError: There is none.
@@ -50,7 +50,7 @@ def find_runs(folders: Sequence[Path], reader: str) -> list[Run]:
         raise RunError(f"{where}: no run of a method in it; score predictions first")
     names = {one.name: None for run in runs for one in run.record.readers}
     if reader not in names:
-        raise RunError(f"{where}: no run is scored by {reader}, all by {', '.join(names)}")
+        raise RunError(f"{where}: no run is scored by {reader}; there are scores by {', '.join(names)}")
     return [run for run in runs if reader in (one.name for one in run.record.readers)]
 
 

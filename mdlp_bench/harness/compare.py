@@ -277,7 +277,7 @@ def _told(titles: Sequence[str]) -> str:
 
 
 def _remedy(first: Run, second: Run) -> str:
-    """How two runs that differ in what must be equal can be compared after all."""
+    """What makes two runs comparable that differ in what must be equal."""
     for run in (first, second):
         if first.record.protocol != second.record.protocol and run.record.protocol != CURRENT.id:
             return (

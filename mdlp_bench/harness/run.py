@@ -272,7 +272,7 @@ class Run:
 
 
 def runs_in(folders: Sequence[Path]) -> list[Run]:
-    """Open runs, and those in the folders that `bench` and `demo` write or in a folder of runs, by name.
+    """Open runs; a folder that `bench` or `demo` wrote, or a folder of runs, stands for those in it, by name.
 
     Raises:
         RunError: A folder is not there, or neither a run nor a folder of runs.

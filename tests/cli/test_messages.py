@@ -130,14 +130,14 @@ def test_raised_names_the_place_but_not_of_our_own_errors() -> None:
 
 WRONG = [
     ("bench DATA -m bicubik -o out", "did you mean 'bicubic'?"),
-    ("bench DATA -m my.py -o out", "my.py: say what in it is meant: my.py:restore, my.py:Other"),
+    ("bench DATA -m my.py -o out", "my.py: name what is meant in it: my.py:restore, my.py:Other"),
     ("bench DATA -m bicubic=none.pth -o out", "none.pth: no such weight file"),
     ("bench DATA -m bicubic --reader crn -o out", "did you mean 'crnn'?"),
     ("bench DATA -m bicubic --lpips skweeze -o out", "did you mean 'squeeze'?"),
     ("bench DAT -m bicubic -o out", "DAT: no such file or folder"),
     ("predict none.py:restore DATA -o out", "none.py: no such file"),
     ("score preds DAT -o out", "DAT: no such file or folder"),
-    ("score preds DATA --reader my.py -o out", "my.py: say what in it is meant"),
+    ("score preds DATA --reader my.py -o out", "my.py: name what is meant in it"),
     ("plot out/runs/a --kind ned-coat", "no plot 'ned-coat' (did you mean 'ned-cost'?)"),
     ("compare out/runs/a --intervals smal", "(did you mean 'small'?)"),
     ("compare out/run", "out/run: no such folder"),
@@ -165,7 +165,7 @@ def test_wrong_names_are_told_before_pytorch_is_imported(tmp_path: Path) -> None
 def test_names_in_files_are_suggested_and_wrong_arguments_are_one_line(mine: str, tmp_path: Path) -> None:
     with pytest.raises(MethodError, match=r"has no 'alwys' \(did you mean 'always'\?\); there are: always, "):
         load_method(f"{mine}:alwys")
-    with pytest.raises(ReaderError, match=r"say what in it is meant: .*mine\.py:always, "):
+    with pytest.raises(ReaderError, match=r"name what is meant in it: .*mine\.py:always, "):
         load_reader(mine)
     decorated = tmp_path / "decorated.py"
     decorated.write_text("import mdlp_bench as mb\n@mb.method(frame=3)\ndef restore(f): ...\n")

@@ -42,7 +42,7 @@ def test_a_methods_own_threshold_allows_its_error_rate() -> None:
 def test_what_is_missing_is_named(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="no run of a method"):
         find_runs([tmp_path], "crnn")
-    with pytest.raises(RunError, match="no run is scored by clpr, all by crnn, crnn-2"):
+    with pytest.raises(RunError, match="no run is scored by clpr; there are scores by crnn, crnn-2"):
         find_runs([ENTRIES / "bicubic"], "clpr")
     for reader in ("crnn", "crnn-2"):  # of the two protocols
         (run,) = find_runs([ENTRIES / "bicubic"], reader)

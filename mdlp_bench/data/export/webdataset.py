@@ -12,6 +12,7 @@ from typing import Final
 from mdlp_bench.data.export.target import Names, exporting, write_table
 from mdlp_bench.data.samples import Samples
 from mdlp_bench.data.sources.names import sample_id_of
+from mdlp_bench.engine import chunks
 from mdlp_bench.files import atomic_path
 from mdlp_bench.schema import PLAIN_COLUMNS, Sample
 
@@ -40,8 +41,7 @@ def export_webdataset(samples: Samples, out: Path) -> int:
     keys, renamed = _keys(samples)
     with exporting("webdataset", samples, out, shard_samples=SHARD_SAMPLES) as bar:
         for split, ids in samples.candidates().items():
-            for number, start in enumerate(range(0, len(ids), SHARD_SAMPLES)):
-                chunk = ids[start : start + SHARD_SAMPLES]
+            for number, chunk in enumerate(chunks(ids, SHARD_SAMPLES)):
                 target = out / f"{sample_id_of(split)}-{number:05d}.tar"
                 if not target.is_file():
                     _write_tar(samples.select(sample_ids=chunk), target, keys)

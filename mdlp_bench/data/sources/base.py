@@ -171,8 +171,7 @@ class LazySamples(Samples, Generic[E]):
         self._admit()
         wanted = SAMPLE_SCHEMA.names if columns is None else list(columns)
         with_images = not IMAGE_COLUMNS.isdisjoint(wanted)
-        for start in range(0, len(self._entries), size):
-            chunk = self._entries[start : start + size]
+        for chunk in chunks(self._entries, size):
             yield _project([self.read(entry, with_images=with_images) for entry in chunk], wanted)
 
     def __iter__(self) -> Iterator[Sample]:
