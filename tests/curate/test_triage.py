@@ -97,5 +97,5 @@ def test_real_plates_on_the_command_line(shared_dir: Path, tmp_path: Path) -> No
     assert sum(counts.values()) == 36 and counts["needs-restoring"] >= 30 and counts["readable"] <= 3
     written = list(csv.DictReader(out.open(encoding="utf-8")))
     assert [row["sample_id"] for row in written] == list(open_samples(str(data)).sample_ids)
-    again = triage(open_samples(str(data)), load_reader("crnn"))
+    again = triage(open_samples(str(data)), load_reader())
     assert [row["verdict"] for row in written] == [one.verdict for one in again.samples]
