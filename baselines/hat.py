@@ -15,17 +15,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from baselines.spandrel_models import LoadedNetwork, load_with_spandrel
+from mdlp_bench.frozen import Frozen
 from mdlp_bench.methods.weights import read_state_dict
 
 if TYPE_CHECKING:
     from torch import nn
 
 
-class HatConfig(BaseModel):
+class HatConfig(Frozen):
     """The released constructor's arguments, by their names; defaults are those of the base model (20.8 M).
 
     Attributes:
@@ -47,8 +48,6 @@ class HatConfig(BaseModel):
         drop_path_rate: Stochastic depth while training.
         num_feat: Channels of the enlarging layers; 64 in every released model.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     img_size: int = Field(default=64, ge=1)
     in_chans: Literal[3] = 3

@@ -9,7 +9,8 @@ from torch.nn import functional as F
 
 from baselines.hat import PLATE, HatConfig, build_hat, start_as_enlargement
 from baselines.single_image import TrainedMethod, in_unit_range
-from baselines.trainables import NetworkOptions, RegressionTrainable, parse_options
+from baselines.trainables import NetworkOptions, RegressionTrainable
+from mdlp_bench.errors import MethodError, checked
 
 _INPUT_SIZE = (28, 56)
 CITATION = "Chen et al.: Activating More Pixels in Image Super-Resolution Transformer, CVPR 2023"
@@ -33,7 +34,7 @@ def trainable(options: Mapping[str, Any]) -> RegressionTrainable:
     Raises:
         MethodError: An option is wrong.
     """
-    parsed = parse_options(HatOptions, options, "hat")
+    parsed = checked(HatOptions, options, "hat", MethodError)
     config = parsed.changed(PLATE, "hat")
     network = build_hat(config)
     start_as_enlargement(network)

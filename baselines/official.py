@@ -1,4 +1,4 @@
-"""Official checkpoints that a user has, as methods: Real-ESRGAN, HAT and LPDGAN by one file, ResShift by two.
+"""Official checkpoints of a user as methods: one file for Real-ESRGAN, HAT and LPDGAN, two for ResShift.
 
 None of them is distributed here. The line `x2plus = real_esrgan(Path("RealESRGAN_x2plus.pth"))` in a file of
 yours makes `that_file.py:x2plus` a method of every command.

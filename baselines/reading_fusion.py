@@ -1,7 +1,7 @@
 """Text without an image: read every frame, vote the characters.
 
 With several poor frames of one plate, fusing the readings of all frames gives better texts than reading one
-fused image. This wins reading competitions, so every restoration has to be compared with it.
+fused image. Such a vote wins reading competitions, so every restoration should be compared with it.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def _length(template: Template) -> int:
 
 
 def _best(votes: Sequence[Mapping[str, float]], template: Template | None) -> list[tuple[str, float]] | None:
-    """At each place the character with the most votes that the template allows; None if that is no plate."""
+    """At each place the allowed character with the most votes; None if that is not a plate."""
     if template is not None and len(template.places) != len(votes):
         return None
     chosen = []

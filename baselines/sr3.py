@@ -68,7 +68,7 @@ class SelfAttention(nn.Module):
 
     Args:
         channels: C.
-        groups: Of the norm.
+        groups: Groups of the norm.
         contiguous: Copy Q, K and V first. PyTorch chooses its kernel by strides, and the last bits depend on
             the kernel.
     """

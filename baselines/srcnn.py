@@ -8,22 +8,21 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mdlp_bench.errors import MethodError
+from mdlp_bench.frozen import Frozen
 
 
-class SrcnnConfig(BaseModel):
+class SrcnnConfig(Frozen):
     """Shape of the network.
 
     Attributes:
         middle_kernel: Kernel of the second layer: 5 gives the 9-5-5 network, 1 the 9-1-5 one.
         num_channels: Colour channels in and out.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     middle_kernel: Literal[1, 3, 5] = 5
     num_channels: int = Field(default=3, ge=1)

@@ -11,7 +11,8 @@ from torch.nn import functional as F
 
 from baselines.single_image import TrainedMethod, in_unit_range
 from baselines.srcnn import SRCNN_915, SRCNN_955, Srcnn, SrcnnConfig
-from baselines.trainables import RegressionTrainable, TeacherOptions, parse_options
+from baselines.trainables import RegressionTrainable, TeacherOptions
+from mdlp_bench.errors import MethodError, checked
 from mdlp_bench.metrics.protocol import WORKING_SIZE
 
 _NETWORKS = {"955": SRCNN_955, "915": SRCNN_915}
@@ -33,7 +34,7 @@ def trainable(options: Mapping[str, Any]) -> RegressionTrainable:
     Raises:
         MethodError: An option is wrong.
     """
-    parsed = parse_options(SrcnnOptions, options, "srcnn")
+    parsed = checked(SrcnnOptions, options, "srcnn", MethodError)
     config = _NETWORKS[parsed.config]
     network = Srcnn(config)
     start_as_identity(network)

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, Field
 from torch import Tensor, nn
 
 from baselines.single_image import run_in_unit_range
-from mdlp_bench.errors import MethodError, first_fault
+from mdlp_bench.errors import MethodError, checked
+from mdlp_bench.frozen import Frozen
 from mdlp_bench.methods.weights import load_exactly, read_state_dict, save_network
 from mdlp_bench.training.reader_loss import ReaderLoss
 from mdlp_bench.training.trainable import Trainable, TrainingBatch
@@ -19,19 +20,7 @@ from mdlp_bench.training.trainable import Trainable, TrainingBatch
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
-def parse_options(kind: type[ModelT], options: Mapping[str, Any], method: str) -> ModelT:
-    """A method's own training options.
-
-    Raises:
-        MethodError: One is unknown or wrong; names it.
-    """
-    try:
-        return kind.model_validate(options)
-    except ValidationError as error:
-        raise MethodError(f"{method}: {first_fault(error)}") from error
-
-
-class TeacherOptions(BaseModel):
+class TeacherOptions(Frozen):
     """Training options that every single-image method has.
 
     Attributes:
@@ -39,8 +28,6 @@ class TeacherOptions(BaseModel):
         reader_weights: The teacher's weight file; default the bundled CRNN.
         reader_noise: Noise through which the teacher looks (see `ReaderLoss`).
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     reader: float = Field(default=0.0, ge=0)
     reader_weights: Path | None = None
@@ -71,7 +58,8 @@ class NetworkOptions(TeacherOptions):
         Raises:
             MethodError: One is unknown or wrong; names it.
         """
-        return parse_options(type(config), config.model_dump() | self.network, f"{method} network")
+        fields = config.model_dump() | self.network
+        return checked(type(config), fields, f"{method} network", MethodError)
 
 
 def one_frame(frames: Tensor, generator: torch.Generator) -> Tensor:
@@ -167,7 +155,7 @@ class RegressionTrainable(FrameTrainable):
         config: Its configuration.
         method: The method's name.
         size: Height and width of its input.
-        loss: Of the restored image and the ground truth, values 0..1; a scalar.
+        loss: Loss of the restored image and the ground truth, values 0..1; a scalar.
         options: Whether a reader teaches beside it.
     """
 

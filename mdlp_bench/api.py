@@ -122,7 +122,7 @@ def score(
         out: The run folder.
         readers: Reader names, default the protocol's; the first one ranks.
         lpips: Net of LPIPS: `alex`, `squeeze`, `vgg` or `none`.
-        fid: Also FID and KID, when Inception's weights are there.
+        fid: Also compute FID and KID, when Inception's weights are there.
         protocol: Id of the protocol, default the current one.
         metrics: Further metrics: made by `mb.metric`, or names or `file.py:NAME`.
         aligned: Also PSNR and SSIM after registration, which takes two thirds of the time.
@@ -144,15 +144,7 @@ def score(
     remote = isinstance(engine, RayEngine)
     scoring = Compute.for_scoring(device, remote=remote)
     plan = _plan.ScoringPlan.from_names(
-        readers,
-        lpips,
-        fid,
-        protocol,
-        scoring.device,
-        aligned=aligned,
-        metrics=metrics,
-        remote=remote,
-        samples=samples,
+        readers, lpips, fid, protocol, scoring.device, aligned, metrics, remote=remote, samples=samples
     )
     (run,) = _score.score([predictions], samples, [Path(out)], plan, engine=engine)
     return run
@@ -204,15 +196,7 @@ def bench(
     remote = isinstance(engine, RayEngine)
     compute = Compute.resolve(device, precision, numerics, remote=remote)
     plan = _plan.ScoringPlan.from_names(
-        readers,
-        lpips,
-        fid,
-        protocol,
-        compute.device,
-        aligned=aligned,
-        metrics=metrics,
-        remote=remote,
-        samples=samples,
+        readers, lpips, fid, protocol, compute.device, aligned, metrics, remote=remote, samples=samples
     )
     return _bench.bench(
         methods,
@@ -320,7 +304,7 @@ def train(
         start: Start from these weights instead of random ones.
         steps: Optimiser steps, default the configuration's.
         seed: Seed of all draws, default the configuration's.
-        stop_after: Leave after this step.
+        stop_after: Stop after this step.
         device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
         precision: `auto`, `fp32` or `bf16`, default the configuration's.
         report: Called with every line of the log.

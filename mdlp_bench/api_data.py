@@ -249,8 +249,8 @@ def gap_study(
 ) -> GapStudy:
     """Compare synthetic sets with a real one: what differs, how much, and whether that is more than chance.
 
-    `out` gets `report.html`, `gap.json` and the figures. What the differences cost trained networks is for
-    `mdlp-bench gap study --methods`.
+    `out` gets `report.html`, `gap.json` and the figures. `mdlp-bench gap study --methods` also measures what
+    the differences cost trained networks.
 
     Args:
         real: The real data set, of any layout.

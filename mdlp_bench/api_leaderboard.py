@@ -1,4 +1,4 @@
-"""The Python interface to leaderboards; `mdlp_bench` offers both names under its own."""
+"""The Python interface to leaderboards; `mdlp_bench` offers both names under its own name."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def pack(
         run: With fields: the run whose scores are claimed.
 
     Raises:
-        SubmissionError: The form is missing or faulty, a sample failed, or a picture has not the exact size.
+        SubmissionError: The form is missing or faulty, a sample failed, or a picture has another size.
         RunError: The predictions are damaged or incomplete.
 
     Example:

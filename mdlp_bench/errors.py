@@ -176,8 +176,22 @@ def first_fault(error: ValidationError, whole: str = "") -> str:
     return f"{where}: {message}" if where else message
 
 
-def checked(model: type[ModelT], values: Any, what: str, error: type[MdlpBenchError] = DataError) -> ModelT:
+def checked(
+    model: type[ModelT],
+    values: Any,
+    what: str,
+    error: type[MdlpBenchError] = DataError,
+    *,
+    whole: str = "",
+) -> ModelT:
     """The values as a model, e.g. thresholds that a user gave.
+
+    Args:
+        model: The model.
+        values: Its fields, or JSON text.
+        what: Where they come from, for the error.
+        error: The type of the error.
+        whole: As for `first_fault`.
 
     Raises:
         MdlpBenchError: Of type `error`: a value is not allowed; the message names it after `what`.
@@ -185,6 +199,6 @@ def checked(model: type[ModelT], values: Any, what: str, error: type[MdlpBenchEr
     from pydantic import ValidationError
 
     try:
-        return model.model_validate(values)
+        return model.model_validate_json(values) if isinstance(values, str) else model.model_validate(values)
     except ValidationError as fault:
-        raise error(f"{what}: {first_fault(fault)}") from fault
+        raise error(f"{what}: {first_fault(fault, whole)}") from fault

@@ -9,11 +9,14 @@ import sys
 from collections.abc import Iterator, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from mdlp_bench.errors import MdlpBenchError, did_you_mean, raised
 
 T = TypeVar("T")
+
+TRAINABLE_GROUP: Final = "mdlp_bench.trainables"
+"""The group of entry points that name what `mdlp-bench train` trains."""
 
 
 def is_file_spec(spec: str) -> bool:
@@ -31,8 +34,7 @@ def find_in_file(spec: str, error: type[MdlpBenchError]) -> tuple[Path, str]:
     Raises:
         MdlpBenchError: Of type `error`: no such file, or no name; names those that the file defines.
     """
-    file_name, _, attribute = spec.rpartition(":") if ".py:" in spec else (spec, "", "")
-    path = Path(file_name)
+    path, attribute = file_and_name(spec)
     if not path.is_file():
         raise error(f"{path}: no such file")
     if not attribute:
@@ -56,6 +58,12 @@ def _names_in(path: Path) -> list[str]:
         elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
             found.append(node.target.id)
     return [name for name in dict.fromkeys(found) if not name.startswith("_")]
+
+
+def file_and_name(spec: str) -> tuple[Path, str]:
+    """The two parts of `path/to/file.py:NAME`; the name may be missing."""
+    file, _, name = spec.rpartition(":") if ".py:" in spec else (spec, "", "")
+    return Path(file), name
 
 
 def load_from_file(spec: str, error: type[MdlpBenchError]) -> object:

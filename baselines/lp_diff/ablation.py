@@ -51,7 +51,7 @@ def ablation(name: str) -> NetworkMethod:
 
     Raises:
         MissingWeightsError: Its weights are not there; says how to train them.
-        MethodError: The file is no LP-Diff weight file, or of another variant.
+        MethodError: The file is not an LP-Diff weight file, or of another variant.
     """
     variant = ABLATIONS[name]
     path = bundled(name)

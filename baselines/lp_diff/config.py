@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from mdlp_bench.errors import MethodError, first_fault
+from mdlp_bench.errors import MethodError, checked
+from mdlp_bench.frozen import Frozen
 
 Variant = Literal["described", "released"]
 Size = Literal["paper", "base", "small"]
@@ -15,14 +16,12 @@ Prediction = Literal["eps", "x0", "v"]
 RELEASED_WIDTHS = (16, 32, 64, 64)
 
 
-class LPDiffConfig(BaseModel):
+class LPDiffConfig(Frozen):
     """One LP-Diff network (Gong et al., CVPR 2025).
 
     `described` follows the paper; `released` follows the public code, whose quirks are named in the modules
     that carry them. Lengths are in pixels of the working size, channels are feature maps.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     variant: Variant = "described"
     n_frames: int = Field(default=3, ge=1, le=16, description="degraded frames, oldest first")
@@ -79,19 +78,7 @@ class LPDiffConfig(BaseModel):
         fields = {"zero_terminal": changes.get("prediction") != "eps", **_SIZES[size], "variant": variant}
         if variant == "released":
             fields |= {"prediction": "eps", "zero_terminal": False}
-        return cls.parse({**fields, **changes})
-
-    @classmethod
-    def parse(cls, fields: dict[str, Any] | str) -> Self:
-        """Read a configuration from fields or JSON text.
-
-        Raises:
-            MethodError: A field is unknown or wrong; one line naming it.
-        """
-        try:
-            return cls.model_validate_json(fields) if isinstance(fields, str) else cls.model_validate(fields)
-        except ValidationError as error:
-            raise MethodError(f"lp-diff configuration: {first_fault(error)}") from error
+        return checked(cls, {**fields, **changes}, "lp-diff configuration", MethodError)
 
     @property
     def size_divisor(self) -> int:

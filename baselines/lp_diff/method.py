@@ -33,7 +33,7 @@ def lp_diff(weights: Path | None = None, steps: int = STEPS, name: str = "lp-dif
 
     Raises:
         MissingWeightsError: The file is not there.
-        MethodError: It is no LP-Diff weight file.
+        MethodError: It is not an LP-Diff weight file.
     """
     path = weights or bundled("lp-diff")
     return described(path, name=name, title="LP-Diff", is_bundled=weights is None, steps=steps)
@@ -60,7 +60,7 @@ def described(path: Path, *, name: str, title: str, is_bundled: bool, steps: int
 
     Raises:
         MissingWeightsError: The file is not there.
-        MethodError: It is no LP-Diff weight file.
+        MethodError: It is not an LP-Diff weight file.
     """
     network = load(path)
     descriptor = MethodDescriptor(

@@ -44,7 +44,7 @@ def curvature(x: Tensor, eps: float = 1e-4) -> Tensor:
 
     Args:
         x: Maps [B, C, H, W].
-        eps: Keeps flat places at zero, in squared Sobel units (8 times the slope a pixel).
+        eps: Keeps flat places at zero, in squared Sobel units (8 times the slope per pixel).
     """
     return curvature_of(responses(x, _KERNELS.to(x), "replicate"), eps).clamp(-1, 1)
 

@@ -14,10 +14,9 @@ from baselines.lp_diff.checkpoint import METHOD, load
 from baselines.lp_diff.config import LPDiffConfig, Size
 from baselines.lp_diff.network import LPDiff
 from baselines.real_esrgan.losses import SQUEEZENET_WEIGHTS, PerceptualLoss, squeezenet_features
-from baselines.trainables import NetworkOptions, parse_options
-from mdlp_bench.errors import MethodError
-from mdlp_bench.methods.weights import save_network
-from mdlp_bench.training.trainable import Trainable, TrainingBatch
+from baselines.trainables import NetworkOptions, NetworkTrainable
+from mdlp_bench.errors import MethodError, checked
+from mdlp_bench.training.trainable import TrainingBatch
 
 
 class LPDiffOptions(NetworkOptions):
@@ -44,18 +43,16 @@ class LPDiffOptions(NetworkOptions):
     steps: int = Field(default=4, ge=1)
 
 
-class LPDiffTrainable(Trainable):
+class LPDiffTrainable(NetworkTrainable):
     """LP-Diff (see `LPDiffOptions`)."""
 
-    def __init__(self, options: LPDiffOptions, network: LPDiff) -> None:
-        super().__init__()
-        self.options = options
-        self.model = network.to(memory_format=torch.channels_last)
-        self.model.MTA.requires_grad_(options.phase != "diffusion")
-        self.reader_loss = options.reader_loss()
-        self.features = squeezenet_features() if options.perceptual else None
+    model: LPDiff
 
-    players = ("model",)
+    def __init__(self, options: LPDiffOptions, network: LPDiff) -> None:
+        super().__init__(network, network.config, METHOD, options)
+        self.options = options
+        network.MTA.requires_grad_(options.phase != "diffusion")
+        self.features = squeezenet_features() if options.perceptual else None
 
     def training_step(
         self, batch: TrainingBatch, generator: torch.Generator, player: str
@@ -75,8 +72,7 @@ class LPDiffTrainable(Trainable):
             found = {"noise": losses.noise.mean()}
             if options.phase == "joint":
                 found["psi"] = options.psi * losses.psi.mean()
-        if self.reader_loss is not None:
-            found["reader"] = options.reader * self.reader_loss(estimate, gt, batch.texts, generator).mean()
+        found |= self.reading(estimate, batch, generator)
         if self.features is not None:
             distance = PerceptualLoss(self.features, SQUEEZENET_WEIGHTS)
             found["perceptual"] = options.perceptual * distance(estimate / 2 + 0.5, gt / 2 + 0.5)
@@ -89,17 +85,12 @@ class LPDiffTrainable(Trainable):
             return network.condition(frames)
         return network.sample(frames, seeds, steps=self.options.steps)
 
-    def save(self, network: nn.Module, path: Path, notes: Mapping[str, str]) -> None:
-        """Write half-precision safetensors."""
-        assert isinstance(network, LPDiff)  # noqa: S101 - the first player's kind
-        save_network(network, network.config, METHOD, path, notes)
-
     def load(self, path: Path) -> None:
         """Start from stored weights of the same configuration; the end of the noise schedule may differ.
 
         Raises:
             MissingWeightsError: The file does not exist.
-            MethodError: It is of another configuration, or no LP-Diff weight file.
+            MethodError: It is of another configuration, or not an LP-Diff weight file.
         """
         stored = load(path)
         schedule = {"zero_terminal": self.model.config.zero_terminal}
@@ -114,5 +105,5 @@ def lp_diff(options: Mapping[str, Any]) -> LPDiffTrainable:
     Raises:
         MethodError: An option is unknown or wrong; names it.
     """
-    parsed = parse_options(LPDiffOptions, options, "lp-diff")
+    parsed = checked(LPDiffOptions, options, "lp-diff", MethodError)
     return LPDiffTrainable(parsed, LPDiff(LPDiffConfig.preset(parsed.config, **parsed.network)))

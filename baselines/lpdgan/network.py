@@ -18,11 +18,12 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from baselines.resshift.swin import APART, DERIVED_BUFFERS, WindowAttention
+from mdlp_bench.frozen import Frozen
 from mdlp_bench.methods.weights import load_exactly, read_state_dict
 from mdlp_bench.metrics.protocol import WORKING_SIZE
 from mdlp_bench.plate import ALPHABET
@@ -35,7 +36,7 @@ _SIDE: Final = WORKING_SIZE[0] // PATCH[0]
 _STAGES: Final = 4
 
 
-class LpdganConfig(BaseModel):
+class LpdganConfig(Frozen):
     """Shape of the generator; the released one by default.
 
     Attributes:
@@ -52,8 +53,6 @@ class LpdganConfig(BaseModel):
         residual: Whether the images are added to the input at their scale; the released one gives them whole.
         unused: Whether the released modules that nothing uses exist.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     embed_dim: int = Field(default=48, gt=0)
     encoder_depth: int = Field(default=2, gt=0)
@@ -114,8 +113,8 @@ class SwinBlock(nn.Module):
     """Window attention and a feed-forward layer, each normed and with a skip (Liu et al., ICCV 2021).
 
     Args:
-        channels: Of the tokens.
-        side: Of the square token map; one of `WINDOW` is a single window, unshifted.
+        channels: Channels of the tokens.
+        side: Side of the square token map; one of `WINDOW` is a single window, unshifted.
         heads: Attention heads.
         shifted: Whether windows are shifted by half their side.
     """
@@ -173,7 +172,7 @@ class PatchExpand(nn.Module):
     """Enlarge the token map: each token becomes rows x columns tokens.
 
     Args:
-        channels: Of the tokens.
+        channels: Channels of the tokens.
         wanted: Channels of the new ones.
         size: Rows and columns.
     """
@@ -211,8 +210,8 @@ class Stage(nn.Module):
     """Blocks, every second one shifted, and the change of resolution after them, if any.
 
     Args:
-        channels: Of the tokens.
-        side: Of the token map.
+        channels: Channels of the tokens.
+        side: Side of the token map.
         depth: Blocks.
         heads: Attention heads.
         change: `downsample`, `upsample` or None.
@@ -240,10 +239,10 @@ class InputEncoder(nn.Module):
 
     Args:
         config: Widths and depths.
-        side: Of its finest token map: 56, 28 or 14.
+        side: Side of its finest token map: 56, 28 or 14.
 
     Attributes:
-        channels: Of the 7 x 7 tokens it ends with.
+        channels: Channels of the 7 x 7 tokens it ends with.
     """
 
     def __init__(self, config: LpdganConfig, side: int) -> None:
@@ -308,8 +307,8 @@ class TextHead(TokenConvolutions):
 
     Args:
         config: Its size.
-        channels: Of the tokens.
-        side: Of the token map.
+        channels: Channels of the tokens.
+        side: Side of the token map.
     """
 
     def __init__(self, config: LpdganConfig, channels: int, side: int) -> None:
@@ -433,7 +432,7 @@ def load_generator(path: Path) -> Lpdgan:
 
     Raises:
         MissingWeightsError: There is no such file.
-        MethodError: It is no checkpoint of the released generator; names the first key at fault.
+        MethodError: It is not a checkpoint of the released generator; names the first key at fault.
     """
     network = Lpdgan(RELEASED)
     load_exactly(network, read_state_dict(path), str(path), DERIVED_BUFFERS)

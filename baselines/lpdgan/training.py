@@ -12,7 +12,8 @@ from torch.nn import functional as F
 
 from baselines.lpdgan.network import PLATE, Lpdgan, LpdganConfig, LpdganOutput, smaller
 from baselines.single_image import TrainedMethod
-from baselines.trainables import NetworkOptions, NetworkTrainable, one_frame, parse_options
+from baselines.trainables import NetworkOptions, NetworkTrainable, one_frame
+from mdlp_bench.errors import MethodError, checked
 from mdlp_bench.training.teacher import position_labels, position_loss
 from mdlp_bench.training.trainable import TrainingBatch
 
@@ -131,7 +132,7 @@ def trainable(options: Mapping[str, Any]) -> LpdganTrainable:
     Raises:
         MethodError: An option is wrong.
     """
-    parsed = parse_options(LpdganOptions, options, "lpdgan")
+    parsed = checked(LpdganOptions, options, "lpdgan", MethodError)
     config = parsed.changed(PLATE, "lpdgan")
     made = LpdganTrainable(parsed, config)
     if config.residual:

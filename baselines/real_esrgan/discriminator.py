@@ -39,7 +39,7 @@ class UNetDiscriminator(nn.Module):
         """Judge images [B, C, H, W] in 0..1; returns logits [B, 1, H, W], positive for real.
 
         Raises:
-            MethodError: Height or width is no multiple of 8.
+            MethodError: Height or width is not a multiple of 8.
         """
         if x.ndim != 4 or x.shape[2] % 8 or x.shape[3] % 8:
             raise MethodError(

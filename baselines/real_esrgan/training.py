@@ -19,7 +19,8 @@ from baselines.real_esrgan.losses import (
 )
 from baselines.real_esrgan.method import INPUT_SIZE
 from baselines.real_esrgan.networks import PLATE, CompactConfig, build_compact
-from baselines.trainables import FrameTrainable, NetworkOptions, one_frame, parse_options
+from baselines.trainables import FrameTrainable, NetworkOptions, one_frame
+from mdlp_bench.errors import MethodError, checked
 from mdlp_bench.training.trainable import TrainingBatch
 
 
@@ -72,5 +73,5 @@ def trainable(options: Mapping[str, Any]) -> RealEsrganTrainable:
         MethodError: An option is wrong.
         MissingWeightsError: The second phase's SqueezeNet weights are not at hand.
     """
-    parsed = parse_options(RealEsrganOptions, options, "real-esrgan")
+    parsed = checked(RealEsrganOptions, options, "real-esrgan", MethodError)
     return RealEsrganTrainable(parsed, parsed.changed(PLATE, "real-esrgan"))

@@ -21,18 +21,19 @@ from collections.abc import Callable, Sequence
 from typing import Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import Tensor
 
 from baselines.noise import SampleNoise
 from mdlp_bench.errors import MethodError
+from mdlp_bench.frozen import Frozen
 
 Predictor = Callable[[Tensor, Tensor], Tensor]
 Prediction = Literal["noise", "residual"]
 Power = Literal[1, 2]
 
 
-class ResDiffSchedule(BaseModel):
+class ResDiffSchedule(Frozen):
     """The noise schedule; defaults are the released configuration.
 
     Attributes:
@@ -40,8 +41,6 @@ class ResDiffSchedule(BaseModel):
         beta_start: beta of the first step.
         beta_end: beta of the last step.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     timesteps: int = Field(default=1000, ge=2)
     beta_start: float = Field(default=1e-6, gt=0, lt=1)
@@ -72,7 +71,7 @@ class ResDiffChain:
 
         Args:
             count: How many.
-            generator: Of the draws.
+            generator: Generator of the draws.
             last: Share of samples at the last step, where sampling starts.
         """
         steps = torch.randint(1, len(self.levels), (count,), generator=generator)

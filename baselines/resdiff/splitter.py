@@ -65,7 +65,7 @@ class FrequencySplitter(nn.Module):
         Args:
             prediction: CNN prediction [B, 3, H, W].
             noisy: Noisy residual [B, 3, H, W].
-            embedding: Of the noise level, [B, `embedding`].
+            embedding: Embedding of the noise level, [B, `embedding`].
 
         Returns:
             [B, 15, H, W]: noisy, prediction, denoised, low frequencies, high frequencies.

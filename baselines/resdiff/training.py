@@ -13,7 +13,8 @@ from baselines.resdiff.chain import Power, ResDiffChain
 from baselines.resdiff.cnn import SimpleCnn, cnn_loss
 from baselines.resdiff.unet import PLATE, ResDiffUNet, ResDiffUNetConfig
 from baselines.single_image import TrainedMethod, shrink
-from baselines.trainables import NetworkOptions, NetworkTrainable, one_frame, parse_options
+from baselines.trainables import NetworkOptions, NetworkTrainable, one_frame
+from mdlp_bench.errors import MethodError, checked
 from mdlp_bench.methods.network import Restore
 from mdlp_bench.training.trainable import TrainingBatch
 
@@ -61,6 +62,8 @@ class ResDiff(nn.Module):
 class ResDiffTrainable(NetworkTrainable):
     """One phase of ResDiff's training (see `ResDiffOptions`)."""
 
+    model: ResDiff
+
     def __init__(self, options: ResDiffOptions, config: ResDiffUNetConfig) -> None:
         network = ResDiff(config)
         super().__init__(network, config, "resdiff", options)
@@ -73,7 +76,7 @@ class ResDiffTrainable(NetworkTrainable):
         self, batch: TrainingBatch, generator: torch.Generator, player: str
     ) -> dict[str, Tensor]:
         """The phase's losses on one random frame of each sample."""
-        network: ResDiff = self.model  # type: ignore[assignment]
+        network = self.model
         predicted = network.predict(one_frame(batch.frames, generator))
         if self._options.phase == "cnn":
             return {"cnn": cnn_loss(predicted, batch.gt), **self.reading(predicted, batch, generator)}
@@ -98,7 +101,7 @@ def trainable(options: Mapping[str, Any]) -> ResDiffTrainable:
     Raises:
         MethodError: An option is wrong.
     """
-    parsed = parse_options(ResDiffOptions, options, "resdiff")
+    parsed = checked(ResDiffOptions, options, "resdiff", MethodError)
     return ResDiffTrainable(parsed, parsed.changed(PLATE, "resdiff"))
 
 

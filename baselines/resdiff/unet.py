@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Literal, Self
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -20,9 +20,10 @@ from baselines.resdiff.splitter import FrequencySplitter
 from baselines.resdiff.wavelet import haar_details
 from baselines.sr3 import Downsample, NormActConv, ResidualAttentionBlock, Upsample
 from mdlp_bench.errors import MethodError
+from mdlp_bench.frozen import Frozen
 
 
-class ResDiffUNetConfig(BaseModel):
+class ResDiffUNetConfig(Frozen):
     """The released constructor's arguments, by their names; defaults are its released configuration (98.9 M).
 
     Attributes:
@@ -32,7 +33,7 @@ class ResDiffUNetConfig(BaseModel):
         norm_groups: Groups of the group norms; must divide every width.
         channel_mults: Width of each level over `inner_channel`.
         attn_res: Widths in pixels, counted down from `image_size`, at which levels attend to themselves.
-        res_blocks: Residual blocks a level.
+        res_blocks: Residual blocks per level.
         dropout: In the second half of residual blocks.
         image_size: Width of the images.
         guided_levels: Guided attentions that exist; the release always has four, used or not.
@@ -41,12 +42,10 @@ class ResDiffUNetConfig(BaseModel):
         orthonormal: See `FrequencySplitter`.
         prediction: What the output stands for: the noise, as released, or the residual, whose errors a
             sampler of few steps does not multiply.
-        schedule: Of the noise; see `ResDiffChain`.
+        schedule: Schedule of the noise; see `ResDiffChain`.
         scale_noisy: Show the noisy residual times its level, so that little is seen of what is nearly all
             noise. As released it is seen as it is, and the U-Net has to learn not to draw the noise.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     in_channel: Literal[15] = 15
     out_channel: int = Field(default=3, ge=1)
@@ -164,7 +163,7 @@ class ResDiffUNet(nn.Module):
             [B, out_channel, H, W].
 
         Raises:
-            MethodError: Wrong channels, or sides that are no multiples of `size_multiple`.
+            MethodError: Wrong channels, or sides that are not multiples of `size_multiple`.
         """
         self._check(x, noise_level)
         prediction, noisy = x.chunk(2, dim=1)

@@ -20,7 +20,7 @@ def haar_details(image: Tensor, levels: int) -> list[Tensor]:
         levels: How often the mean band is split again.
 
     Returns:
-        One tensor a level, [B, C, 3, H / 2^level, W / 2^level], sides rounded up.
+        One tensor per level, [B, C, 3, H / 2^level, W / 2^level], sides rounded up.
     """
     details = []
     for _ in range(levels):

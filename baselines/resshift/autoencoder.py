@@ -10,30 +10,29 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from baselines.sr3 import Upsample, attend
 from mdlp_bench.errors import MethodError
+from mdlp_bench.frozen import Frozen
 from mdlp_bench.methods.weights import load_exactly, read_state_dict
 
 _GROUPS = 32
 
 
-class AutoencoderConfig(BaseModel):
+class AutoencoderConfig(Frozen):
     """Shape of the autoencoder; defaults are the official f4 model (55.3 M).
 
     Attributes:
         ch: Channels of the first level.
         ch_mult: Width of each level over `ch`; every level but the last halves the sides.
-        num_res_blocks: Residual blocks a level of the encoder; the decoder has one more.
+        num_res_blocks: Residual blocks per level of the encoder; the decoder has one more.
         z_channels: Channels of a latent code.
         embed_dim: Length of a codebook entry.
         n_embed: Codebook entries.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     ch: int = Field(default=128, ge=_GROUPS, multiple_of=_GROUPS)
     ch_mult: tuple[int, ...] = Field(default=(1, 2, 4), min_length=1)
@@ -210,7 +209,7 @@ class VqAutoencoder(nn.Module):
         """Images [B, 3, H, W] in -1..1 to latents [B, embed_dim, H / factor, W / factor], not quantised.
 
         Raises:
-            MethodError: Height or width is no multiple of `factor`.
+            MethodError: Height or width is not a multiple of `factor`.
         """
         if image.ndim != 4 or image.shape[2] % self.factor or image.shape[3] % self.factor:
             raise MethodError(

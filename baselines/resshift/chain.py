@@ -20,16 +20,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import Tensor
 
 from baselines.noise import SampleNoise
 from mdlp_bench.errors import MethodError
+from mdlp_bench.frozen import Frozen
 
 X0Predictor = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
-class ResShiftSchedule(BaseModel):
+class ResShiftSchedule(Frozen):
     """The geometric schedule; the defaults are the papers' four-step real-world model.
 
     Attributes:
@@ -40,8 +41,6 @@ class ResShiftSchedule(BaseModel):
         sqrt_eta_end: sqrt(eta_T).
         latent: Images are latent codes of about unit variance rather than pixels in -1..1.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     steps: int = Field(default=4, ge=2)
     kappa: float = Field(default=2.0, gt=0)
@@ -117,7 +116,7 @@ class ResShiftChain:
 
         Args:
             count: How many.
-            generator: Of the draws.
+            generator: Generator of the draws.
             last: Share of samples at the last step, where sampling starts; the others are drawn evenly.
         """
         steps = torch.randint(self.schedule.steps, (count,), generator=generator)

@@ -28,7 +28,7 @@ def shift_mask(height: int, width: int, window: int, shift: int) -> Tensor:
     side by side (split at column `window` - `shift`) instead of one above the other. Kept as it is.
 
     Args:
-        height: Of the feature map, a multiple of `window`.
+        height: Height of the feature map, a multiple of `window`.
         width: Likewise.
         window: Side of a window.
         shift: Pixels the map was rolled up and left, 1 .. window - 1.
@@ -113,7 +113,7 @@ class SwinBlock(nn.Module):
     """Window attention and a feed-forward layer, each normed and with a skip.
 
     Args:
-        channels: Of the feature map; a multiple of 32.
+        channels: Channels of the feature map; a multiple of 32.
         resolution: Side of the (square) map the block is laid out for; a map no larger than the window is one
             window, unshifted.
         heads: Attention heads.
@@ -182,7 +182,7 @@ class SwinLayer(nn.Module):
     """A stack of Swin blocks between two 1 x 1 projections; every second block is shifted.
 
     Args:
-        channels: Of the feature map.
+        channels: Channels of the feature map.
         resolution: Side of the (square) map the layer is laid out for.
         embed_dim: Channels within the blocks.
         heads: Attention heads.

@@ -14,7 +14,8 @@ from torch.nn import functional as F
 from baselines.resshift.chain import PLATE_4, ResShiftChain, X0Predictor
 from baselines.resshift.unet import PLATE, PLATE_UNSHUFFLED, ResShiftUNet, ResShiftUNetConfig
 from baselines.single_image import TrainedMethod, shrink
-from baselines.trainables import NetworkOptions, NetworkTrainable, one_frame, parse_options
+from baselines.trainables import NetworkOptions, NetworkTrainable, one_frame
+from mdlp_bench.errors import MethodError, checked
 from mdlp_bench.methods.network import Restore
 from mdlp_bench.metrics.protocol import WORKING_SIZE
 from mdlp_bench.training.trainable import TrainingBatch
@@ -85,6 +86,8 @@ class _PixelChain:
 class ResShiftTrainable(NetworkTrainable):
     """ResShift's U-Net with its mean squared error on the ground truth."""
 
+    model: ResShiftUNet
+
     def __init__(self, options: ResShiftOptions, config: ResShiftUNetConfig) -> None:
         super().__init__(ResShiftUNet(config), config, "resshift", options)
         self._options = options
@@ -95,8 +98,7 @@ class ResShiftTrainable(NetworkTrainable):
     ) -> dict[str, Tensor]:
         """The mean squared error (equation 8) on one random frame of each sample, at one random step each."""
         frame = one_frame(batch.frames, generator)
-        network: ResShiftUNet = self.model  # type: ignore[assignment]
-        restored = self._chain.estimate(network, frame, batch.gt, generator, self._options.last)
+        restored = self._chain.estimate(self.model, frame, batch.gt, generator, self._options.last)
         return {"loss": F.mse_loss(restored, batch.gt), **self.reading(restored, batch, generator)}
 
     def restore(self, network: nn.Module, frames: Tensor, seeds: Sequence[int]) -> Tensor:
@@ -110,7 +112,7 @@ def trainable(options: Mapping[str, Any]) -> ResShiftTrainable:
     Raises:
         MethodError: An option is wrong.
     """
-    parsed = parse_options(ResShiftOptions, options, "resshift")
+    parsed = checked(ResShiftOptions, options, "resshift", MethodError)
     return ResShiftTrainable(parsed, parsed.changed(_NETWORKS[parsed.config], "resshift"))
 
 

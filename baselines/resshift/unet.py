@@ -11,16 +11,17 @@ from pathlib import Path
 from typing import Literal, Self
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from baselines.resshift.blocks import Downsample, ResidualBlock, Upsample, encode_steps
 from baselines.resshift.swin import DERIVED_BUFFERS, NORM_GROUPS, SwinLayer
 from mdlp_bench.errors import MethodError
+from mdlp_bench.frozen import Frozen
 from mdlp_bench.methods.weights import load_exactly, read_state_dict
 
 
-class ResShiftUNetConfig(BaseModel):
+class ResShiftUNetConfig(Frozen):
     """The official constructor's arguments, by their names.
 
     Attributes:
@@ -49,8 +50,6 @@ class ResShiftUNetConfig(BaseModel):
         lq_size: Side of the low-quality image; larger than `image_size` when that is of latent codes.
         predict_shift: The output is x0 - y instead of x0, and starts as zero; not in official models.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     image_size: int = Field(ge=1)
     in_channels: int = Field(default=3, ge=1)
@@ -280,7 +279,7 @@ class ResShiftUNet(nn.Module):
             [B, out_channels, H, W].
 
         Raises:
-            MethodError: Wrong channels or steps, sides that are no multiples of `size_multiple`, or a
+            MethodError: Wrong channels or steps, sides that are not multiples of `size_multiple`, or a
                 condition of another size.
         """
         config, multiple = self.config, self.size_multiple

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
-from mdlp_bench.cli.console import counted, tell_notes
+from mdlp_bench.cli.console import comma_separated, counted, echo_json, opened
 from mdlp_bench.cli.options import (
     DEFAULT_LPIPS,
     AlignedOption,
@@ -77,24 +76,22 @@ def predict(
     as_json: JsonOption = False,
 ) -> None:
     """Restore every sample of a data set with one method."""
-    from mdlp_bench.data import open_samples
-    from mdlp_bench.device import Compute
+    from mdlp_bench import api
     from mdlp_bench.engine import engine_named
-    from mdlp_bench.harness.predict import predict as run_predict
     from mdlp_bench.methods.registry import check_method
 
     # Wrong names are told before PyTorch is imported, which takes seconds.
     check_method(method)
-    samples = open_samples(data, split=split, order=order, labels=labels, limit=limit)
-    tell_notes(samples)
-    predictions = run_predict(
+    predictions = api.predict(
         method,
-        samples,
+        opened(data, split=split, order=order, labels=labels, limit=limit),
         out,
         batch_size=batch_size,
         seed=seed,
-        compute=Compute.resolve(device, precision, numerics, remote=engine == "ray"),
         measure=measure,
+        device=device,
+        precision=precision,
+        numerics=numerics,
         engine=engine_named(engine, workers, device),
     )
     record = predictions.record
@@ -134,38 +131,29 @@ def score(
     as_json: JsonOption = False,
 ) -> None:
     """Score stored predictions; the method is not run again."""
-    from mdlp_bench.data import open_samples
+    from mdlp_bench import api
     from mdlp_bench.device import Compute
     from mdlp_bench.engine import engine_named
-    from mdlp_bench.harness.compare import compare as compare_runs
     from mdlp_bench.harness.plan import ScoringPlan
     from mdlp_bench.harness.predict import Predictions
-    from mdlp_bench.harness.score import score as run_score
 
-    remote = engine == "ray"
     ScoringPlan.check_names(reader, lpips)
-    samples = open_samples(data, split=split, order=order, labels=labels, limit=limit)
-    tell_notes(samples)
-    scoring = Compute.for_scoring(device, precision, remote=remote)
-    plan = ScoringPlan.from_names(
-        reader,
-        lpips,
-        fid,
-        protocol,
-        scoring.device,
-        aligned=aligned,
-        metrics=metric or (),
-        remote=remote,
-        samples=samples,
-    )
-    runs = run_score(
-        [Predictions(predictions)],
+    samples = opened(data, split=split, order=order, labels=labels, limit=limit)
+    scoring = Compute.for_scoring(device, precision, remote=engine == "ray")
+    run = api.score(
+        Predictions(predictions),
         samples,
-        [out],
-        plan,
+        out,
+        readers=reader,
+        lpips=lpips,
+        fid=fid,
+        protocol=protocol,
+        metrics=metric or (),
+        aligned=aligned,
+        device=scoring.device,
         engine=engine_named(engine, workers, device),
     )
-    _show(compare_runs(runs), as_json)
+    _show(api.compare([run]), as_json)
 
 
 _BENCH_EXAMPLES = """Examples:\n
@@ -214,41 +202,31 @@ def bench(
 
     The oracle rows ground-truth (ceiling) and input (floor) are always added.
     """
-    from mdlp_bench.data import open_samples
-    from mdlp_bench.device import Compute
+    from mdlp_bench import api
     from mdlp_bench.engine import engine_named
-    from mdlp_bench.harness.bench import bench as run_bench
     from mdlp_bench.harness.plan import ScoringPlan
     from mdlp_bench.methods.registry import check_method
 
-    remote = engine == "ray"
-    names = [name for name in (part.strip() for part in methods.split(",")) if name]
+    names = comma_separated(methods)
     for name in names:
         check_method(name)
     ScoringPlan.check_names(reader, lpips)
-    samples = open_samples(data, split=split, order=order, labels=labels, limit=limit)
-    tell_notes(samples)
-    compute = Compute.resolve(device, precision, numerics, remote=remote)
-    plan = ScoringPlan.from_names(
-        reader,
-        lpips,
-        fid,
-        protocol,
-        compute.device,
-        aligned=aligned,
-        metrics=metric or (),
-        remote=remote,
-        samples=samples,
-    )
-    comparison = run_bench(
+    comparison = api.bench(
         names,
-        samples,
+        opened(data, split=split, order=order, labels=labels, limit=limit),
         out,
-        plan,
+        readers=reader,
+        lpips=lpips,
+        fid=fid,
+        protocol=protocol,
+        metrics=metric or (),
+        aligned=aligned,
         batch_size=batch_size,
         seed=seed,
         seeds=seeds,
-        compute=compute,
+        device=device,
+        precision=precision,
+        numerics=numerics,
         engine=engine_named(engine, workers, device),
     )
     _show(comparison, as_json)
@@ -330,25 +308,25 @@ def compare(
     as_json: JsonOption = False,
 ) -> None:
     """Compare runs: the table with intervals and tie groups, and which ranks cannot be separated."""
+    from mdlp_bench import api
     from mdlp_bench.errors import MdlpBenchError, one_of
-    from mdlp_bench.harness.compare import compare as compare_runs
-    from mdlp_bench.harness.published import published_rows
     from mdlp_bench.harness.run import runs_in
-    from mdlp_bench.harness.run_table import TableOptions, parse_decimals
+    from mdlp_bench.harness.run_table import parse_decimals
     from mdlp_bench.harness.tables import Intervals
 
-    options = TableOptions(
-        columns=None if columns is None else [name for name in map(str.strip, columns.split(",")) if name],
+    names = None if columns is None else comma_separated(columns)
+    comparison = api.compare(
+        runs_in(runs),
+        columns=names,
         sort=sort,
         intervals=one_of("way to show intervals", intervals, get_args(Intervals), MdlpBenchError),
-        decimals={} if digits is None else parse_decimals(digits),
+        decimals=None if digits is None else parse_decimals(digits),
         bounds=bounds,
-        published=() if published is None else published_rows(published),
+        published=published,
         title=title,
     )
-    comparison = compare_runs(runs_in(runs), options)
     if by is not None:
-        _show_breakdown(comparison, by, options.columns[0] if options.columns else "ned", out, as_json)
+        _show_breakdown(comparison, by, names[0] if names else "ned", out, as_json)
         return
     if out is not None:
         comparison.write_table(out)
@@ -383,15 +361,14 @@ def plot(
     ] = "ned",
 ) -> None:
     """Draw a figure of runs for a paper."""
+    from mdlp_bench import api
     from mdlp_bench.errors import MdlpBenchError, one_of
-    from mdlp_bench.harness.compare import compare as compare_runs
     from mdlp_bench.harness.plots import KINDS
-    from mdlp_bench.harness.plots import plot as draw
     from mdlp_bench.harness.run import runs_in
 
     one_of("plot", kind, KINDS, MdlpBenchError)
     target = out or Path(f"{kind}.pdf")
-    draw(compare_runs(runs_in(runs)), kind, target, metric=metric)
+    api.plot(runs_in(runs), kind, target, metric=metric)
     typer.echo(f"wrote {target}")
 
 
@@ -438,6 +415,6 @@ def _show_breakdown(comparison: RunComparison, by: str, metric: str, out: Path |
 
 def _show(comparison: RunComparison, as_json: bool) -> None:
     if as_json:
-        typer.echo(json.dumps(comparison.to_json(), ensure_ascii=False, allow_nan=False, indent=2))
+        echo_json(comparison.to_json())
     else:
         comparison.print()

@@ -1,4 +1,4 @@
-"""The command that measures from which confidence a reader can be believed."""
+"""The command that measures from which confidence on a reader can be believed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mdlp_bench.cli.console import make_console, make_table
+from mdlp_bench.cli.console import echo_json, make_console, make_table
 from mdlp_bench.cli.options import DeviceOption, JsonOption, ScoringPrecisionOption
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def _calibrate_methods(reader: str, folders: list[Path], error_rate: float, as_j
 
     found = [calibrate_method(run, reader, error_rate) for run in find_runs(folders, reader)]
     if as_json:
-        typer.echo(json.dumps([one.model_dump(mode="json") for one in found], ensure_ascii=False, indent=2))
+        echo_json([one.model_dump(mode="json") for one in found])
         return
     title = f"Readings by {reader}"
     own = f"confidence from which {error_rate:.1%} are wrong"

@@ -1,9 +1,11 @@
-"""Output of commands: notes on standard error, tables on standard output."""
+"""What commands share: opening data sets, notes on standard error, JSON and tables on standard output."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -20,6 +22,33 @@ _TOLD = {"order-unclear": "samples", "text-unreadable": "labels"}
 def counted(count: int, what: str, several: str | None = None) -> str:
     """A number with its noun: "1 sample", "2,000 samples", "3 entries"."""
     return f"{count:,} {what if count == 1 else several or what + 's'}"
+
+
+def comma_separated(text: str) -> list[str]:
+    """The parts of an option's value, without the blanks around them; empty parts are left out."""
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def echo_json(value: Any) -> None:
+    """Print strict JSON, indented."""
+    typer.echo(json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False))
+
+
+def opened(
+    data: str | Path,
+    *,
+    split: str | None = None,
+    source: str | None = None,
+    order: str | None = None,
+    labels: Path | None = None,
+    limit: int | None = None,
+) -> Samples:
+    """Open a data set and show its notes (see `tell_notes`)."""
+    from mdlp_bench.data import open_samples
+
+    samples = open_samples(data, split=split, source=source, order=order, labels=labels, limit=limit)
+    tell_notes(samples)
+    return samples
 
 
 def tell_notes(samples: Samples) -> None:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from mdlp_bench.cli.console import counted, make_console, make_table, tell_notes, tell_readers
+from mdlp_bench.cli.console import (
+    comma_separated,
+    counted,
+    echo_json,
+    make_console,
+    make_table,
+    opened,
+    tell_readers,
+)
 from mdlp_bench.cli.options import (
     DataArgument,
     EngineOption,
@@ -184,15 +191,13 @@ def split_data(
 ) -> None:
     """Split by plate, never by sample: adding data moves no plate. Reports the balance of the strata."""
     from mdlp_bench.curate.splitting import SplitRule, split_dataset
-    from mdlp_bench.data import open_samples
     from mdlp_bench.engine import engine_named
     from mdlp_bench.errors import DataError
 
     if keep and search:
         raise DataError("--search needs new splits; leave --keep out")
     rule = SplitRule(ratios=_ratios(ratios), seed=seed, by=tuple(by or ["plate_id"]), keep=keep)
-    samples = open_samples(dataset, source=source, order=order, labels=labels, limit=limit)
-    tell_notes(samples)
+    samples = opened(dataset, source=source, order=order, labels=labels, limit=limit)
     report = split_dataset(
         samples, out, rule, search=search, name=name, version=version, supersedes=supersedes,
         engine=engine_named(engine, workers),
@@ -249,7 +254,7 @@ def audit_data(
     texts = samples.column("text")
     if as_json:
         content = found.model_dump(mode="json") | {"texts_read": texts_read(texts)}
-        typer.echo(json.dumps(content, ensure_ascii=False, indent=2))
+        echo_json(content)
     else:
         _print_audit(found)
         tell_readers(texts_read(texts), sum(text is not None for text in texts))
@@ -337,11 +342,10 @@ def label_data(
 
     thresholds = checked(LabelConfig, _settings(config), "label")
     samples = open_samples(dataset, split=split, source=source, order=order, labels=labels, limit=limit)
-    names = [name for name in (part.strip() for part in readers.split(",")) if name]
     found = label(
         samples,
         out,
-        names,
+        comma_separated(readers),
         thresholds,
         answers=answers,
         engine=engine_named(engine, workers),

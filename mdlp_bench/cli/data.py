@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mdlp_bench.cli.console import counted, make_console, make_table, tell_notes, tell_readers
+from mdlp_bench.cli.console import counted, echo_json, make_console, make_table, opened, tell_readers
 from mdlp_bench.cli.options import (
     DataArgument,
     EngineOption,
@@ -52,7 +51,7 @@ def show_layouts(as_json: JsonOption = False) -> None:
         "decoded": "parquet with every image at the working size, uncompressed; to train on",
     }
     if as_json:
-        typer.echo(json.dumps({"read": reads, "write": writes}, ensure_ascii=False, indent=2))
+        echo_json({"read": reads, "write": writes})
         return
     table = make_table("Layouts that can be opened", "name", "what", "files")
     for name, source in reads.items():
@@ -96,7 +95,7 @@ def open_data(
             "first": first,
             "problems": [problem.message for problem in notes],
         }
-        typer.echo(json.dumps(found, ensure_ascii=False, indent=2))
+        echo_json(found)
         return
     typer.echo(f"{samples.name}: {counted(sum(splits.values()), 'sample')}")
     typer.echo(f"layout: {layout} ({SOURCES[layout].title}){'' if source else ', recognised'}")
@@ -132,7 +131,7 @@ def inspect_data(
     reached = texts_read(samples.column("text"))
     if as_json:
         content = found.model_dump(mode="json") | {"texts_read": reached}
-        typer.echo(json.dumps(content, ensure_ascii=False, indent=2))
+        echo_json(content)
     else:
         _print_inspection(found)
         tell_readers(reached, sum(split.with_text for split in found.splits.values()))
@@ -178,15 +177,14 @@ def export_data(
 
     Exit code 1 when samples were left out; the manifest and `data inspect` say which.
     """
-    from mdlp_bench.data import DecodedSamples, open_samples, write_parquet
+    from mdlp_bench.data import DecodedSamples, write_parquet
     from mdlp_bench.data.export import EXPORTS
     from mdlp_bench.engine import engine_named
-    from mdlp_bench.errors import DataError
+    from mdlp_bench.errors import DataError, one_of
 
     out = required(moved(out, old_out, "-o OUT", "OUT after the data set"), "-o OUT")
     layouts = ("parquet", "huggingface", "decoded", *EXPORTS)
-    if to not in layouts:
-        raise DataError(f"--to {to}: no such layout; choose {', '.join(layouts)}")
+    one_of("layout", to, layouts, DataError)
     if published is not None and not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", published):
         raise DataError(f"--published {published}: must be a date like 2025-06-30")
     if push is not None and to != "huggingface":
@@ -194,8 +192,7 @@ def export_data(
     if to in EXPORTS and (engine != "local" or workers is not None):
         raise DataError(f"--to {to}: written by one process; leave --engine and --workers out")
     used = engine_named(engine, workers)
-    samples = open_samples(path, split=split, source=source, order=order, labels=labels, limit=limit)
-    tell_notes(samples)
+    samples = opened(path, split=split, source=source, order=order, labels=labels, limit=limit)
     address: str | None = None
     if to in EXPORTS:
         count = EXPORTS[to].write(samples, out)
@@ -223,7 +220,7 @@ def export_data(
         defects = sum(record.rejected and record.is_defect for record in manifest.problems)
     if as_json:
         result = {"out": str(out), "layout": to, "samples": count, "left_out": defects, "pushed": address}
-        typer.echo(json.dumps(result, ensure_ascii=False, indent=2))
+        echo_json(result)
     else:
         typer.echo(
             f"{out}: {counted(count, 'sample')} as {to}" + (f", pushed to {address}" if address else "")

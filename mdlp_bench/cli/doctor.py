@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from itertools import groupby
 
 import typer
 
-from mdlp_bench.cli.console import make_console
+from mdlp_bench.cli.console import echo_json, make_console
 from mdlp_bench.cli.options import JsonOption
 
 _EXAMPLES = """Examples:\n
@@ -31,7 +30,7 @@ def doctor(as_json: JsonOption = False) -> None:
     faults = sum(check.status == "fault" for check in checks)
     if as_json:
         found = {"sound": not faults, "checks": [check.model_dump() for check in checks]}
-        typer.echo(json.dumps(found, ensure_ascii=False, indent=2))
+        echo_json(found)
     else:
         console = make_console()
         width = max(len(check.name) for check in checks)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from mdlp_bench.cli.console import comma_separated
 from mdlp_bench.cli.options import (
     DEFAULT_LPIPS,
     DeviceOption,
@@ -45,7 +46,7 @@ RealLabelsOption = Annotated[
     Path | None,
     typer.Option(
         "--labels",
-        help="Label list of the real set whose texts count; see `data label`.",
+        help="Label list whose texts are used for the real set; see `data label`.",
         show_default="the set's own",
     ),
 ]
@@ -115,7 +116,7 @@ def study(
     compute = Compute.resolve(device, precision, remote=engine == "ray")
     loaded = _reader(reader)
     used = engine_named(engine, workers, device)
-    texts = [real, *_listed(synthetic)]
+    texts = [real, *comma_separated(synthetic)]
     specs = [SetSpec.parse(text) for text in texts]
     settings = StudySettings(
         limit=samples, seed=seed, reader=loaded.descriptor.name if loaded is not None else None
@@ -136,7 +137,9 @@ def study(
         state = PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU"))
         with state.main_process_first():
             sets = open_sets(specs, out, limit=samples, seed=seed, labels=labels, engine=used)
-            plan = TransferPlan.of(_listed(methods), sets, out, steps=train_budget, limit=samples, seed=seed)
+            plan = TransferPlan.of(
+                comma_separated(methods), sets, out, steps=train_budget, limit=samples, seed=seed
+            )
         # All processes train; only the first one continues after that.
         from mdlp_bench.progress import shown
 
@@ -195,7 +198,7 @@ def fit(
     from mdlp_bench.engine import engine_named
     from mdlp_bench.errors import DataError
     from mdlp_bench.gap.fitting.fit import fit_recipe
-    from mdlp_bench.gap.fitting.report import summary
+    from mdlp_bench.gap.fitting.fit_report import summary
     from mdlp_bench.synth.degrade import load_recipe
 
     if out.suffix not in (".yaml", ".yml"):
@@ -215,10 +218,6 @@ def fit(
         typer.echo(found.model_dump_json())
     else:
         typer.echo(summary(found) + f"\nThe fitted recipe is in {out}")
-
-
-def _listed(text: str) -> list[str]:
-    return [part.strip() for part in text.split(",") if part.strip()]
 
 
 def _reader(name: str) -> Reader | None:

@@ -7,11 +7,11 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mdlp_bench.cli.console import counted, tell_notes
+from mdlp_bench.cli.console import counted, opened
 from mdlp_bench.cli.options import (
     DEFAULT_LPIPS,
     DeviceOption,
@@ -29,6 +29,10 @@ from mdlp_bench.cli.options import (
     moved,
     required,
 )
+
+if TYPE_CHECKING:
+    from mdlp_bench.data import Samples
+    from mdlp_bench.harness.plan import ScoringPlan
 
 app = typer.Typer(
     help="Submit predictions, recompute their scores, rank them, and build the site.", no_args_is_help=True
@@ -189,6 +193,17 @@ def _test_set(data: Path | None, old: Path | None) -> Path:
     return required(moved(data, old, "DATA", "--dataset DATA"), "DATA, the test set,")
 
 
+def _scoring(
+    samples: Samples, readers: list[str] | None, lpips: str, device: str, precision: str
+) -> ScoringPlan:
+    """How entries of a test set are scored."""
+    from mdlp_bench.device import Compute
+    from mdlp_bench.harness.plan import ScoringPlan
+
+    scoring = Compute.for_scoring(device, precision)
+    return ScoringPlan.from_names(readers, lpips, device=scoring.device, samples=samples)
+
+
 _NEW_EXAMPLES = """Examples:\n
   mdlp-bench leaderboard new LPBlur DATA --labels labels.csv --about "Real blurred plates"\n
   mdlp-bench leaderboard new MDLP DATA --split test --no-texts --source https://example.org"""
@@ -264,8 +279,6 @@ def add(
     ] = None,
 ) -> None:
     """Recompute a submission's scores, store it as an entry, and rank it."""
-    from mdlp_bench.data import open_samples
-    from mdlp_bench.device import Compute
     from mdlp_bench.errors import SubmissionError
     from mdlp_bench.files import write_text
     from mdlp_bench.harness.plan import ScoringPlan
@@ -276,13 +289,11 @@ def add(
     if not archive.is_file():
         raise SubmissionError(f"{archive}: no such file; name the zip that `leaderboard pack` wrote")
     ScoringPlan.check_names(reader, lpips)
-    opened = Store(store)
-    samples = open_samples(_test_set(data, dataset), split=split, order=order, labels=labels)
-    tell_notes(samples)
-    scoring = Compute.for_scoring(device, precision)
-    plan = ScoringPlan.from_names(reader, lpips, device=scoring.device, samples=samples)
-    entry = add_entry(opened, archive, samples, plan)
-    text = write_report(opened, entry)
+    board_store = Store(store)
+    samples = opened(_test_set(data, dataset), split=split, order=order, labels=labels)
+    plan = _scoring(samples, reader, lpips, device, precision)
+    entry = add_entry(board_store, archive, samples, plan)
+    text = write_report(board_store, entry)
     if report is not None:
         write_text(report, text)
     typer.echo(text)
@@ -319,24 +330,14 @@ def add_bench(
 
     The bench may have been made on more samples than the test set has.
     """
-    from mdlp_bench.data import open_samples
-    from mdlp_bench.device import Compute
     from mdlp_bench.engine import LocalEngine
-    from mdlp_bench.harness.plan import ScoringPlan
     from mdlp_bench.leaderboard.bundled_entries import add_references
     from mdlp_bench.leaderboard.store import Store
 
-    samples = open_samples(_test_set(data, dataset), split=split, order=order, labels=labels)
-    tell_notes(samples)
-    scoring = Compute.for_scoring(device, precision)
-    plan = ScoringPlan.from_names(reader, lpips, device=scoring.device, samples=samples)
+    samples = opened(_test_set(data, dataset), split=split, order=order, labels=labels)
+    plan = _scoring(samples, reader, lpips, device, precision)
     added = add_references(
-        Store(store),
-        folder,
-        samples,
-        plan,
-        parts_of=parts_of,
-        engine=LocalEngine(workers or 1),
+        Store(store), folder, samples, plan, parts_of=parts_of, engine=LocalEngine(workers or 1)
     )
     for entry in added:
         typer.echo(f"{entry.key}: {entry.folder}")
@@ -394,8 +395,8 @@ def check(
     from mdlp_bench.leaderboard.store import Store
     from mdlp_bench.leaderboard.store_integrity import check_store
 
-    opened = Store.existing(store)
-    lines = list(check_store(opened, since).lines())
+    existing = Store.existing(store)
+    lines = list(check_store(existing, since).lines())
     recomputed = ""
     if archives is not None:
         from mdlp_bench.data import open_samples
@@ -406,7 +407,7 @@ def check(
         if not archives.exists():
             raise SubmissionError(f"{archives}: no such file or folder; name one that holds archives")
         samples = open_samples(dataset, split=split, order=order, labels=labels)
-        n, faults = recompute(opened, samples, archives)
+        n, faults = recompute(existing, samples, archives)
         lines += faults.lines()
         recomputed = f", {n:,} entries scored again"
     for line in lines:

@@ -163,7 +163,7 @@ def _failed(said: str, error: Exception | None = None) -> int:
 def _left(cause: BaseException) -> int:
     """The exit code after the user, or the reader of our output, has left."""
     if isinstance(cause, BrokenPipeError):
-        # `| head` has seen enough; that is no failure.
+        # `| head` has seen enough, which is not a failure.
         _forget_output()
         return 0
     signum = cause.args[0] if cause.args else signal.SIGINT
@@ -176,5 +176,5 @@ def _stop(signum: int, frame: object) -> None:
 
 
 def _forget_output() -> None:
-    """Let the interpreter find nothing to write when it closes an output that cannot be written to."""
+    """Replace an output that cannot be written to, so that closing it at the end raises no error."""
     sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 - as long as the process

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mdlp_bench.cli.console import echo_json, make_console, make_table
 from mdlp_bench.cli.options import JsonOption
 
 if TYPE_CHECKING:
@@ -25,7 +25,9 @@ def register(app: typer.Typer) -> None:
 def list_methods(
     macs: Annotated[
         bool,
-        typer.Option("--macs", help="Also count multiply-accumulates: runs each method, a minute."),
+        typer.Option(
+            "--macs", help="Also count multiply-accumulates; this runs each method and takes a minute."
+        ),
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -66,10 +68,8 @@ def _show(
     *,
     as_json: bool,
 ) -> None:
-    from mdlp_bench.cli.console import make_console, make_table
-
     if as_json:
-        typer.echo(json.dumps(found, ensure_ascii=False, indent=2))
+        echo_json(found)
         return
     table = make_table(title, "name", "what it is")
     for name, entry in found.items():
@@ -83,7 +83,7 @@ def _reader_lines(entry: Mapping[str, Any]) -> list[str]:
     believed = entry["believed_from"]
     lines = [
         f"{entry['title']}, version {entry['version']}; {entry['licence']}",
-        "no confidence is known from which to believe it"
+        "the confidence from which to believe it is not known"
         if believed is None
         else f"believed from a confidence of {believed:.3f}",
     ]

@@ -21,7 +21,7 @@ SourceOption = Annotated[
     typer.Option(
         "--source",
         help="The layout: mdlp, parquet, ccpd, lrlpr, ufpr, lpblur, table, crops, hub, ...",
-        show_default="looked at",
+        show_default="recognised by its files",
     ),
 ]
 OutOption = Annotated[
@@ -37,17 +37,17 @@ ThresholdsOption = Annotated[
     Path | None,
     typer.Option(
         "--config",
-        help="YAML or JSON file of thresholds (see docs/curation.md); options count more.",
+        help="YAML or JSON file of thresholds (see docs/curation.md); options override it.",
         show_default="none",
     ),
 ]
 OldOut = Annotated[Path | None, typer.Argument(hidden=True)]
-"""The place where commands took OUT in version 0.1."""
+"""Where commands of version 0.1 took OUT."""
 TestSetArgument = Annotated[
     Path | None, typer.Argument(metavar="DATA", help="The test set.", show_default=False)
 ]
 OldTestSet = Annotated[Path | None, typer.Option("--dataset", "-d", hidden=True)]
-"""How commands took the test set in version 0.1."""
+"""How commands of version 0.1 took the test set."""
 
 
 def moved(given: Path | None, old: Path | None, now: str, before: str) -> Path | None:
@@ -97,7 +97,7 @@ LabelsOption = Annotated[
     Path | None,
     typer.Option(
         "--labels",
-        help="Label list whose texts count: a sample, group or picture and its text per line, as "
+        help="Label list whose texts are used: a sample, group or picture and its text per line, as "
         "`data label` writes it.",
         show_default="the data set's own",
     ),
@@ -134,7 +134,8 @@ ProtocolOption = Annotated[
 FidOption = Annotated[
     bool,
     typer.Option(
-        "--fid/--no-fid", help="FID and KID too, when Inception's weights are there; 0.2 s per image and CPU."
+        "--fid/--no-fid",
+        help="Also compute FID and KID, when Inception's weights are there; 0.2 s per image and CPU.",
     ),
 ]
 EngineOption = Annotated[str, typer.Option("--engine", help="local (processes), or ray (a Ray cluster).")]
@@ -176,7 +177,7 @@ AlignedOption = Annotated[
     bool,
     typer.Option(
         "--aligned/--no-aligned",
-        help="PSNR and SSIM after registration too, which takes most of the time of scoring.",
+        help="Also compute PSNR and SSIM after registration, which takes most of the scoring time.",
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]

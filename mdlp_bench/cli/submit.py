@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from mdlp_bench.cli.console import counted
+from mdlp_bench.cli.console import counted, echo_json
 from mdlp_bench.cli.options import DataArgument, JsonOption, LabelsOption, OrderOption, SplitOption
 
 _LRLPR_EXAMPLES = """Examples:\n
@@ -71,7 +70,7 @@ def lrlpr_score(
             "recognition_rate": found.recognition_rate.model_dump(),
             "by_layout": {name: estimate.model_dump() for name, estimate in found.by_layout.items()},
         }
-        typer.echo(json.dumps(dataclasses.asdict(found) | rates, indent=2))
+        echo_json(dataclasses.asdict(found) | rates)
         return
     for name, rate in (("recognition rate", found.recognition_rate), *found.by_layout.items()):
         limits = "" if rate.low is None else f" [{rate.low:.4f}, {rate.high:.4f}]"

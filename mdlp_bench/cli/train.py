@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from mdlp_bench.cli.console import tell_notes
+from mdlp_bench.cli.console import opened
 from mdlp_bench.cli.options import (
     DataArgument,
     DeviceOption,
@@ -22,34 +21,31 @@ from mdlp_bench.cli.options import (
     OrderOption,
 )
 from mdlp_bench.cli.train_reader import train_reader_command
-from mdlp_bench.userfiles import is_file_spec
-
-# The group `mdlp_bench.training.registry` loads from; naming it here keeps torch out of the command line.
-_GROUP: Final = "mdlp_bench.trainables"
+from mdlp_bench.userfiles import TRAINABLE_GROUP, is_file_spec, registered
 
 
 def register(app: typer.Typer) -> None:
     """Add `train` with one command per trainable method, for `file.py:NAME`, and `reader`."""
     group = typer.Typer(no_args_is_help=True, cls=_FilesToo)
-    for entry in sorted(entry_points(group=_GROUP)):
-        group.command(
-            entry.name, help=_HELP.format(name=entry.name), epilog=_EXAMPLES.format(name=entry.name)
-        )(_command_of(entry.name))
+    for name in registered(TRAINABLE_GROUP):
+        _add_command(group, name)
     group.command("reader")(train_reader_command)
     app.add_typer(group, name="train", help=_GROUP_HELP)
 
 
 class _FilesToo(TyperGroup):
-    """A group that also knows `file.py:NAME`, a trainable of the user's, as a command."""
+    """A group that also takes `file.py:NAME`, a trainable of the user's own, as a command."""
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if not is_file_spec(cmd_name):
             return super().get_command(ctx, cmd_name)
         app = typer.Typer(add_completion=False)
-        app.command(cmd_name, help=_HELP.format(name=cmd_name), epilog=_EXAMPLES.format(name=cmd_name))(
-            _command_of(cmd_name)
-        )
+        _add_command(app, cmd_name)
         return get_command(app)
+
+
+def _add_command(app: typer.Typer, name: str) -> None:
+    app.command(name, help=_HELP.format(name=name), epilog=_EXAMPLES.format(name=name))(_command_of(name))
 
 
 _GROUP_HELP = """Train a restoration method, a network of your own (`file.py:NAME`), or the reader.
@@ -106,10 +102,10 @@ def _command_of(method: str) -> Callable[..., None]:
         ] = None,
         stop_after: Annotated[
             int | None,
-            typer.Option("--stop-after", min=1, help="Leave after this step.", show_default="do not"),
+            typer.Option("--stop-after", min=1, help="Stop after this step.", show_default="the last"),
         ] = None,
         threads: Annotated[
-            int | None, typer.Option("--threads", min=1, help="CPU threads.", show_default="one a core")
+            int | None, typer.Option("--threads", min=1, help="CPU threads.", show_default="one per core")
         ] = None,
         order: OrderOption = None,
         labels: LabelsOption = None,
@@ -139,8 +135,7 @@ def _command_of(method: str) -> Callable[..., None]:
         if threads is not None:
             torch.set_num_threads(threads)
         recipe = read_recipe(config, steps=steps, seed=seed, precision=precision)
-        every = open_samples(data, order=order, labels=labels, limit=limit)
-        tell_notes(every)
+        every = opened(data, order=order, labels=labels, limit=limit)
         held_out = None
         if validation is not None:
             held_out = open_samples(validation)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from mdlp_bench.errors import DataError, first_fault
+from mdlp_bench.errors import checked
 from mdlp_bench.yaml_text import read_yaml
 
 
@@ -29,14 +29,10 @@ def train_reader_command(
     to read with, and log.jsonl.
     """
     import torch
-    from pydantic import ValidationError
 
     from mdlp_bench.training.reader import ReaderTraining, train_reader
 
-    try:
-        training = ReaderTraining.model_validate((config and read_yaml(config)) or {})
-    except ValidationError as error:
-        raise DataError(f"{config}: {first_fault(error)}") from error
+    training = checked(ReaderTraining, (config and read_yaml(config)) or {}, str(config))
     torch.set_num_threads(threads)
 
     def report(line: dict[str, object]) -> None:

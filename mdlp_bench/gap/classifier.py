@@ -16,10 +16,11 @@ import numpy.typing as npt
 from mdlp_bench.engine import SERIAL, Engine, one_thread
 from mdlp_bench.files import seed_for
 from mdlp_bench.harness.statistics.clusters import FloatArray
+from mdlp_bench.harness.statistics.estimate import Estimate
 from mdlp_bench.harness.statistics.two_sets import BoolArray, IntArray, TwoSetClusters
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import nn
 
 STEPS: Final = 100
 FEWEST_PLATES: Final = 10
@@ -36,15 +37,12 @@ class ClassifierOutcome:
 
     Attributes:
         probability: float64 [n], that the pooled sample is of the first set.
-        accuracy: Mean of the shares of both sets that are classified correctly.
-        low: Lower limit of its interval (percentile bootstrap of plates).
-        high: Upper limit.
+        accuracy: Mean of the shares of both sets that are classified correctly, with the percentile bootstrap
+            interval over plates.
     """
 
     probability: FloatArray
-    accuracy: float
-    low: float
-    high: float
+    accuracy: Estimate
 
 
 def classify(
@@ -65,9 +63,9 @@ def classify(
         units: Their plates.
         folds: How many.
         resamples: From `TwoSetClusters.resamples`, for the interval.
-        confidence: Of the interval.
-        seed: Of folds, weights and batches.
-        steps: Of each fold's training; every batch has as many samples of one set as of the other.
+        confidence: Confidence of the interval.
+        seed: Seed of folds, weights and batches.
+        steps: Steps of each fold's training; every batch has as many samples of one set as of the other.
         engine: Where folds are trained.
     """
     small = shrunk(images)
@@ -79,10 +77,11 @@ def classify(
         probability[fold == number] = found
     right = ((probability > 0.5) == is_first).astype(np.float64)
     (accuracy,) = balanced_accuracy(right, units, np.ones((1, len(units.sizes))))
-    limits = np.quantile(
+    low, high = np.quantile(
         balanced_accuracy(right, units, resamples), [(1 - confidence) / 2, (1 + confidence) / 2]
     )
-    return ClassifierOutcome(probability, float(accuracy), float(limits[0]), float(limits[1]))
+    estimate = Estimate(value=float(accuracy), low=float(low), high=float(high))
+    return ClassifierOutcome(probability, estimate)
 
 
 def balanced_accuracy(right: FloatArray, units: TwoSetClusters, weights: FloatArray) -> FloatArray:
@@ -112,6 +111,8 @@ def _held_out(
     """Train without one fold and return the probabilities of its samples."""
     import torch
 
+    from mdlp_bench.methods.tensors import to_tensor
+
     with one_thread(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_for(seed, "classifier", number))
         network = _network()
@@ -122,7 +123,7 @@ def _held_out(
         with torch.inference_mode():
             held_out = images[fold == number]
             logits = [
-                network(_tensor(held_out[start : start + _CHUNK]))[:, 0].double().numpy()
+                network(to_tensor(held_out[start : start + _CHUNK]))[:, 0].double().numpy()
                 for start in range(0, len(held_out), _CHUNK)
             ]
     return np.asarray(1 / (1 + np.exp(-np.concatenate(logits))))
@@ -158,9 +159,11 @@ def _train(
     import torch
     from torch.nn import functional
 
+    from mdlp_bench.methods.tensors import to_tensor
+
     optimizer = torch.optim.AdamW(network.parameters(), lr=_LEARNING_RATE, weight_decay=1e-2)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _LEARNING_RATE, total_steps=steps)
-    target = torch.cat([torch.ones(_BATCH // 2), torch.zeros(_BATCH // 2)])
+    labels = torch.cat([torch.ones(_BATCH // 2), torch.zeros(_BATCH // 2)])
     for _ in range(steps):
         chosen = np.concatenate([rng.choice(side, _BATCH // 2) for side in sides])
         top, left = (
@@ -168,14 +171,8 @@ def _train(
             for whole, part in zip(images.shape[1:3], _WINDOW, strict=True)
         )
         seen = images[chosen, top : top + _WINDOW[0], left : left + _WINDOW[1]]
-        loss = functional.binary_cross_entropy_with_logits(network(_tensor(seen))[:, 0], target)
+        loss = functional.binary_cross_entropy_with_logits(network(to_tensor(seen))[:, 0], labels)
         optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
         optimizer.step()
         schedule.step()
-
-
-def _tensor(images: npt.NDArray[np.uint8]) -> Tensor:
-    from mdlp_bench.methods.tensors import to_tensor
-
-    return to_tensor(images)

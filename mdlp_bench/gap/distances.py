@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mdlp_bench.harness.statistics.clusters import FloatArray
+from mdlp_bench.harness.statistics.estimate import Estimate
 from mdlp_bench.harness.statistics.two_sets import (
     BLOCK,
     BoolArray,
@@ -25,21 +26,25 @@ class ValueGap:
     """The distance between two distributions of one number.
 
     Attributes:
-        wasserstein: First Wasserstein distance in the number's unit.
-        low: Lower limit of its interval (basic bootstrap of plates, not below 0).
-        high: Upper limit.
+        wasserstein: First Wasserstein distance in the number's unit, with the basic bootstrap interval over
+            plates, not below 0.
         ks: Kolmogorov-Smirnov distance, 0-1.
-        p_value: Of `ks`, by relabelling plates.
+        p_value: p-value of `ks`, by relabelling plates.
         scale: Standard deviation of both sets pooled in equal parts; `wasserstein / scale` is 0 for equal
             distributions and 2 for two different constants.
     """
 
-    wasserstein: float
-    low: float
-    high: float
+    wasserstein: Estimate
     ks: float
     p_value: float
     scale: float
+
+    @property
+    def standardised(self) -> Estimate:
+        """`wasserstein` in units of `scale`."""
+        found, scale = self.wasserstein, self.scale
+        assert found.low is not None and found.high is not None  # noqa: S101 - for type checkers
+        return Estimate(value=found.value / scale, low=found.low / scale, high=found.high / scale)
 
 
 class PooledValues:
@@ -95,7 +100,7 @@ def value_gap(
         units: Their plates.
         permutations: From `TwoSetClusters.permutations`.
         resamples: From `TwoSetClusters.resamples`.
-        confidence: Of the interval.
+        confidence: Confidence of the interval.
     """
     pooled = PooledValues(values, units)
     own = units.is_first[None].astype(np.float64)
@@ -104,9 +109,7 @@ def value_gap(
     replicates, _ = pooled.distances(resamples * own, resamples * (1 - own))
     low, high = basic_interval(replicates, float(wasserstein), confidence)
     return ValueGap(
-        float(wasserstein),
-        max(0.0, low),
-        max(0.0, high),
+        Estimate(value=float(wasserstein), low=max(0.0, low), high=max(0.0, high)),
         float(ks),
         permutation_p_value(float(ks), permuted),
         scale_of(values, units.sample_is_first),

@@ -27,8 +27,6 @@ REPORT: Final = "report.html"
 MARKDOWN: Final = "report.md"
 TITLE: Final = "Domain gap"
 
-"""Called with what is being done."""
-
 
 def open_sets(
     specs: Sequence[SetSpec],
@@ -76,7 +74,7 @@ def run_study(
         sets: The real set and the synthetic ones.
         specs: What was typed for each.
         out: The report's folder.
-        settings: How.
+        settings: How the study is made.
         reader: For NED and features; None leaves them out.
         engine: Where frames are measured and the classifier's folds trained.
 
@@ -175,8 +173,8 @@ def _examples(study: GapStudy, sets: Sequence[GapSet]) -> list[tuple[str, list[C
         if gap.classifier is None:
             continue
         for heading, one, ids in (
-            ("real, and plainly so", real, gap.classifier.telling_real),
-            ("synthetic, and plainly so", synthetic, gap.classifier.telling_synthetic),
+            ("real, most typical", real, gap.classifier.telling_real),
+            ("synthetic, most typical", synthetic, gap.classifier.telling_synthetic),
             ("real, taken for synthetic", real, gap.classifier.passing_real),
             ("synthetic, taken for real", synthetic, gap.classifier.passing_synthetic),
         ):

@@ -41,7 +41,7 @@ class PlateKernel:
 
     The estimate is the unbiased squared MMD (a U-statistic, Gretton et al. 2012, eq. 3) over all pairs of
     samples of different plates. Pairs of one plate, in one set or across, show the same content and are left
-    out; with one sample a plate and no plate in both sets that is the usual estimate.
+    out. With one sample per plate and no plate in both sets, this is the usual estimate.
 
     Args:
         features: [n, D] finite, in the order of the units' samples.

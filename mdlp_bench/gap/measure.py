@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from mdlp_bench.readers.base import Reader
 
 FRAMES: Final = 3
-"""Frames of a sample that are looked at, as the protocol does: the first so many."""
+"""How many frames of a sample are measured: the first ones, as in the protocol."""
 
 READER: Final = "reader"
 STATISTICS: Final = "statistics"
@@ -38,7 +38,7 @@ _CHUNK: Final = 32
 
 @dataclass(frozen=True, slots=True)
 class StatisticInfo:
-    """A statistic of a sample: how it is called, its unit, what it is."""
+    """A statistic of a sample: its name, title, unit and meaning."""
 
     name: str
     title: str
@@ -124,9 +124,9 @@ def measure(
         samples: Samples with frames.
         name: The set's name.
         reader: Reads the frames for `reader_ned` and gives features; None leaves both out.
-        limit: About so many samples at most: whole plates, chosen by a hash of their ids, so that two sets
+        limit: About how many samples at most: whole plates, chosen by a hash of their ids, so that two sets
             that share plates keep the same ones.
-        seed: Of that choice.
+        seed: Seed of that choice.
         inception: Gives Inception's features too; None leaves them out.
         engine: Where frames are decoded and measured.
 
@@ -141,7 +141,7 @@ def measure(
 def choose_plates(samples: Samples, limit: int | None, seed: int) -> Samples:
     """Whole plates in the order of their hashes until `limit` samples are reached; at least one plate.
 
-    Not the hashes by which `splits_of` divides: the first plates by those would all be of one part.
+    These are not the hashes of `splits_of`, by which the first plates would all be in one part.
     """
     if limit is None or len(samples) <= limit:
         return samples

@@ -6,14 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from mdlp_bench.device import EXACT, Compute
 from mdlp_bench.engine import SERIAL, Engine
 from mdlp_bench.gap.trainings import FixedMethod, SetParts, Training, trained_method
 from mdlp_bench.harness.plan import ScoringPlan
 from mdlp_bench.harness.predict import Predictions, predict
-from mdlp_bench.harness.run import Run
+from mdlp_bench.harness.run import Run, float_column
 from mdlp_bench.harness.score import score
 from mdlp_bench.harness.statistics.clusters import FloatArray
 from mdlp_bench.harness.statistics.estimate import Estimate
@@ -45,7 +43,7 @@ class MethodRun:
 
     def values(self, metric: str) -> FloatArray:
         """Per-sample values, [n]."""
-        return np.asarray(self.run.per_sample()[metric].to_numpy(zero_copy_only=False), np.float64)
+        return float_column(self.run.per_sample(), metric)
 
     def estimate(self, metric: str) -> Estimate | None:
         """The run's summary of a metric; None where it has none."""

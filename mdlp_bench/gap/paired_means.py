@@ -20,7 +20,7 @@ class TwoMeans:
     Attributes:
         first: [1 + B, m].
         second: [1 + B, m].
-        confidence: Of intervals.
+        confidence: Confidence of intervals.
     """
 
     first: FloatArray
@@ -45,8 +45,8 @@ class TwoMeans:
             second: [n2, m].
             plates: The plate of each sample, n1 and n2 of them.
             resamples: B.
-            seed: Of the resampling.
-            confidence: Of intervals.
+            seed: Seed of the resampling.
+            confidence: Confidence of intervals.
         """
         units = TwoSetClusters(*plates)
         times = units.resamples(resamples, np.random.default_rng(seed))

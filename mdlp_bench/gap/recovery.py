@@ -26,7 +26,7 @@ class TransferComparison:
         parts: The real set and the synthetic ones.
         trained: Labels of the methods that were trained.
         fixed: Labels of those taken as they are.
-        settings: Of the study.
+        settings: Settings of the study.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class TransferComparison:
         return tuple(found)
 
     def _recovered(self, synthetic: str, rows: Sequence[MethodRun], best: MethodRun) -> list[Recovery]:
-        """One entry a row; the first has seen no real data."""
+        """One entry per row; the first has seen no real data."""
         rules = best.run.record.rules.bootstrap
         bootstrap = ClusterBootstrap(
             best.run.per_sample()["plate_id"].to_pylist(),

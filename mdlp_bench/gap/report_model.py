@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Final, Literal
 
-from pydantic import BaseModel, ConfigDict
-
+from mdlp_bench.frozen import FrozenFinite
 from mdlp_bench.harness.statistics import Estimate
 
 GAP_SCHEMA_VERSION: Final = 1
@@ -13,22 +12,16 @@ GAP_SCHEMA_VERSION: Final = 1
 GAP: Final = "gap.json"
 
 
-class Record(BaseModel):
-    """Base of all results: frozen, nothing but the stated fields, finite numbers."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class StudySettings(Record):
+class StudySettings(FrozenFinite):
     """How the study was made.
 
     Attributes:
-        confidence: Of all intervals; 1 - confidence is the level of all tests.
-        permutations: Relabellings of plates a test.
+        confidence: Confidence of all intervals; 1 - confidence is the level of all tests.
+        permutations: Relabellings of plates per test.
         resamples: Bootstrap resamples of plates.
-        folds: Of the classifier's cross-validation.
-        limit: Samples of a set looked at, at most about so many.
-        seed: Of everything random.
+        folds: Number of folds of the classifier's cross-validation.
+        limit: About how many samples of a set are measured at most.
+        seed: Seed of everything random.
         reader: The reader's name, or null.
     """
 
@@ -41,7 +34,7 @@ class StudySettings(Record):
     reader: str | None = None
 
 
-class SetSummary(Record):
+class SetSummary(FrozenFinite):
     """A set of the study: its name, what was typed, its fingerprint, samples and plates looked at."""
 
     name: str
@@ -51,18 +44,18 @@ class SetSummary(Record):
     n_plates: int
 
 
-class StatisticGap(Record):
+class StatisticGap(FrozenFinite):
     """The distance of a statistic's distribution on a synthetic set from the real one.
 
     Attributes:
-        name: Of `measure.STATISTICS_OF_FRAMES`.
+        name: A name of `measure.STATISTICS_OF_FRAMES`.
         real_median: On real samples.
         synthetic_median: On synthetic ones.
         wasserstein: First Wasserstein distance, in the statistic's unit.
         standardised: The same over the standard deviation of both sets pooled, 0 to about 2: what statistics
             are ranked by.
         ks: Kolmogorov-Smirnov distance, 0-1.
-        p_value: Of `ks`, by relabelling plates.
+        p_value: p-value of `ks`, by relabelling plates.
         p_holm: Corrected over the statistics of this set (Holm).
         n_real: Samples that have the statistic.
         n_synthetic: The same of the synthetic set.
@@ -80,18 +73,18 @@ class StatisticGap(Record):
     n_synthetic: int
 
 
-class FeatureGap(Record):
+class FeatureGap(FrozenFinite):
     """The distance of two sets in a space of features.
 
     Attributes:
         features: `reader`, `inception` or `statistics`.
-        dimensions: Of the features.
+        dimensions: Number of dimensions of the features.
         frechet: Squared Fréchet distance (FRD with the reader's features, FID with Inception's).
         frechet_floor: The same between two halves of the real set, mean of several; null with too few plates.
         kernel: Unbiased squared MMD with the cubic kernel (KRD, KID), interval from its jackknife error.
         kernel_floor: As `frechet_floor`.
         mmd: Unbiased squared MMD with a Gaussian kernel.
-        p_value: Of `mmd`, by relabelling plates.
+        p_value: p-value of `mmd`, by relabelling plates.
     """
 
     features: str
@@ -104,12 +97,12 @@ class FeatureGap(Record):
     p_value: float
 
 
-class ClassifierGap(Record):
+class ClassifierGap(FrozenFinite):
     """Whether a small network can tell real frames from synthetic ones on plates it has not seen.
 
     Attributes:
         accuracy: Mean of the shares of real and of synthetic samples that are right, 0-1; 0.5 is chance.
-        folds: Of the cross-validation by plate.
+        folds: Number of folds of the cross-validation by plate.
         telling_real: Ids of real samples that look most real to it, the surest first.
         telling_synthetic: Synthetic samples that look most synthetic.
         passing_real: Real samples it takes for synthetic.
@@ -124,7 +117,7 @@ class ClassifierGap(Record):
     passing_synthetic: tuple[str, ...]
 
 
-class SetGap(Record):
+class SetGap(FrozenFinite):
     """One synthetic set beside the real one.
 
     Attributes:
@@ -153,7 +146,7 @@ class SetGap(Record):
         return tuple(one for one in self.statistics if one.p_holm < level)
 
 
-class PairGap(Record):
+class PairGap(FrozenFinite):
     """Two sets of the study beside each other, without tests: for the matrix of all sets."""
 
     first: str
@@ -162,7 +155,7 @@ class PairGap(Record):
     kernel: float | None
 
 
-class GapStudy(Record):
+class GapStudy(FrozenFinite):
     """Parts one and two of the report: what differs and how much.
 
     Attributes:
@@ -182,15 +175,15 @@ class GapStudy(Record):
     unavailable: dict[str, str]
 
 
-class TransferSettings(Record):
+class TransferSettings(FrozenFinite):
     """How the transfer was measured.
 
     Attributes:
         steps: Optimiser steps of a training.
-        fine_tuning_steps: Of a fine-tuning on real data.
+        fine_tuning_steps: Steps of a fine-tuning on real data.
         test_share: Share of the plates, by a hash of their ids, that no training sees.
         lpips: Net of LPIPS.
-        seed: Of weights, batches and the choice of mixed-in plates.
+        seed: Seed of weights, batches and the choice of mixed-in plates.
     """
 
     steps: int
@@ -200,7 +193,7 @@ class TransferSettings(Record):
     seed: int
 
 
-class PartSizes(Record):
+class PartSizes(FrozenFinite):
     """Plates and samples of a set's two parts."""
 
     name: str
@@ -210,7 +203,7 @@ class PartSizes(Record):
     test_plates: int
 
 
-class TransferCell(Record):
+class TransferCell(FrozenFinite):
     """A method trained on one set and tested on one.
 
     Attributes:
@@ -234,18 +227,18 @@ class TransferCell(Record):
     psnr: Estimate | None
 
 
-class Recovery(Record):
+class Recovery(FrozenFinite):
     """What a method trained on a synthetic set, with or without real data, loses on the real test plates.
 
     Attributes:
         method: Its label.
         synthetic: The set.
-        percent: Of the real training plates, mixed in or fine-tuned on.
+        percent: Percentage of the real training plates, mixed in or fine-tuned on.
         real_plates: How many plates that is.
         fine_tuned: Whether they came after the set instead of mixed in.
         ned: On the real test plates.
         excess: NED above that of the same method trained on the real set, paired by sample.
-        p_value: Of no excess, corrected over one method and set (Holm).
+        p_value: p-value of no excess, corrected over one method and set (Holm).
         recovered: Share of the excess without real data that is gone; null where that excess may be chance.
     """
 
@@ -260,7 +253,7 @@ class Recovery(Record):
     recovered: float | None
 
 
-class RealTestDrop(Record):
+class RealTestDrop(FrozenFinite):
     """How much worse a method trained on a synthetic set reads real test plates than that set's own."""
 
     method: str
@@ -268,7 +261,7 @@ class RealTestDrop(Record):
     drop: Estimate
 
 
-class RankAgreement(Record):
+class RankAgreement(FrozenFinite):
     """Whether a synthetic set ranks methods as the real set does.
 
     Attributes:
@@ -286,7 +279,7 @@ class RankAgreement(Record):
     spearman: Estimate
 
 
-class TransferStudy(Record):
+class TransferStudy(FrozenFinite):
     """Parts three to five: what the gap costs, whether ranks carry over, what it looks like.
 
     Attributes:
@@ -310,7 +303,7 @@ class TransferStudy(Record):
     notes: tuple[str, ...]
 
 
-class GapReport(Record):
+class GapReport(FrozenFinite):
     """`gap.json`: all parts of a report; `transfer` is null where no methods were given."""
 
     schema_version: Literal[1] = GAP_SCHEMA_VERSION

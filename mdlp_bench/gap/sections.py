@@ -200,8 +200,8 @@ def _amounts(study: GapStudy) -> Section:
 def _caveats(study: GapStudy) -> Section:
     notes = [f"{gap.name}: {note}" for gap in study.gaps for note in gap.notes]
     always = (
-        "A difference of content (layouts, provinces, how plates are cropped) is a difference too. Content "
-        "is none where both sets have the same plates (FOLDER@RECIPE with the real folder)."
+        "A difference of content (layouts, provinces, how plates are cropped) is a difference too. There is "
+        "none where both sets have the same plates (FOLDER@RECIPE with the real folder)."
     )
     return Section("What this cannot tell", (*notes, always))
 

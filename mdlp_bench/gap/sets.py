@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from mdlp_bench.data import open_samples
 from mdlp_bench.data.manifest import MANIFEST
+from mdlp_bench.data.plate_split import splits_of
 from mdlp_bench.data.samples import Samples
 from mdlp_bench.engine import SERIAL, Engine
 from mdlp_bench.errors import DataError
@@ -20,6 +21,8 @@ from mdlp_bench.synth.build import synthesise_rendered, synthesise_samples
 from mdlp_bench.synth.degrade import Recipe, load_recipe
 
 RENDER: Final = "render"
+FEWEST_PLATES: Final = 3
+"""Plates without which a part of a set is of no use."""
 # SOURCE@RECIPE; a recipe may carry its version: SOURCE@motion@2.
 _SOURCE_AT_RECIPE: Final = re.compile(r"(.*?)@([^@]*(?:@[^@/]+)?)")
 
@@ -102,8 +105,8 @@ def open_set(
         name: How it is called.
         out: Folder for the sets that are made.
         limit: Plates to render, or samples of the source to degrade, at most.
-        seed: Of plates, choice and degradation.
-        labels: A label list of the source whose texts count.
+        seed: Seed of plates, choice and degradation.
+        labels: A label list whose texts are used for the source.
         engine: Where frames are degraded.
 
     Raises:
@@ -122,6 +125,34 @@ def open_set(
         if not (target / MANIFEST).is_file():
             synthesise_samples(plates, recipe, target, seed=seed, engine=engine)
     return GapSet(name, open_samples(target))
+
+
+def divide_plates(
+    samples: Samples, shares: Mapping[str, float], seed: int, *, name: str, remedy: str
+) -> list[Samples]:
+    """The samples in parts by a hash of their plates, the same in every set.
+
+    Args:
+        samples: What is divided.
+        shares: Share of the plates of each part.
+        seed: Seed of the hash.
+        name: What to call the samples in errors.
+        remedy: What to do when a part has too few plates.
+
+    Raises:
+        DataError: A part with a share has fewer than three plates.
+    """
+    parts: dict[str, list[tuple[str, str]]] = {part: [] for part in shares}
+    rows = list(zip(samples.sample_ids, samples.column("plate_id"), strict=True))
+    for row, part in zip(rows, splits_of((plate for _, plate in rows), shares, seed), strict=True):
+        parts[part].append(row)
+    for part, found in parts.items():
+        plates = len({plate for _, plate in found})
+        if shares[part] and plates < FEWEST_PLATES:
+            raise DataError(
+                f"{name}: {plates} plates in its {part} part, {FEWEST_PLATES} are needed; {remedy}"
+            )
+    return [samples.select(sample_ids=[name for name, _ in found]) for found in parts.values()]
 
 
 def _digest(recipe: Recipe, *parts: object) -> str:

@@ -67,7 +67,7 @@ def compare_sets(
     Args:
         real: The real set.
         synthetic: The synthetic one.
-        settings: How.
+        settings: How the study is made.
         with_classifier: Whether to train the classifier, which takes most of the time.
         engine: Where its folds are trained.
 
@@ -114,10 +114,8 @@ def _statistic_gaps(pooled: _Pooled, settings: StudySettings) -> tuple[Statistic
             name=name,
             real_median=float(np.median(values[first])),
             synthetic_median=float(np.median(values[~first])),
-            wasserstein=Estimate(value=gap.wasserstein, low=gap.low, high=gap.high),
-            standardised=Estimate(
-                value=gap.wasserstein / gap.scale, low=gap.low / gap.scale, high=gap.high / gap.scale
-            ),
+            wasserstein=gap.wasserstein,
+            standardised=gap.standardised,
             ks=gap.ks,
             p_value=gap.p_value,
             p_holm=float(p_holm),
@@ -249,7 +247,7 @@ def _classifier_gap(pooled: _Pooled, settings: StudySettings, engine: Engine) ->
 
     real, synthetic = outcome.probability[:n_real], outcome.probability[n_real:]
     return ClassifierGap(
-        accuracy=Estimate(value=outcome.accuracy, low=outcome.low, high=outcome.high),
+        accuracy=outcome.accuracy,
         folds=settings.folds,
         telling_real=surest(pooled.real.sample_ids, real),
         telling_synthetic=surest(pooled.synthetic.sample_ids, 1 - synthetic),

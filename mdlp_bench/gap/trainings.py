@@ -12,16 +12,15 @@ from typing import Final
 from mdlp_bench.data import open_samples
 from mdlp_bench.data.build import write_parquet
 from mdlp_bench.data.manifest import MANIFEST
-from mdlp_bench.data.plate_split import splits_of, unit_hash
+from mdlp_bench.data.plate_split import unit_hash
 from mdlp_bench.data.samples import Samples
-from mdlp_bench.errors import DataError, MethodError, did_you_mean
+from mdlp_bench.errors import MethodError, no_such
 from mdlp_bench.files import sha256_bytes, slugify
 from mdlp_bench.gap.measure import FRAMES, choose_plates
 from mdlp_bench.gap.report_model import PartSizes
-from mdlp_bench.gap.sets import GapSet
+from mdlp_bench.gap.sets import GapSet, divide_plates
 from mdlp_bench.methods import Method, MethodDescriptor
 from mdlp_bench.methods.network import method_of_trainable
-from mdlp_bench.progress import say
 from mdlp_bench.schema import Sample
 from mdlp_bench.training.loop import WEIGHTS
 from mdlp_bench.training.methods import train_method
@@ -32,7 +31,6 @@ MIXED: Final = (1, 10, 100)
 
 TEST_SHARE: Final = 0.3
 _FINE_TUNING_SHARE: Final = 0.25
-_FEWEST: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +38,7 @@ class TrainedMethodSpec:
     """A method to train: `NAME` or `NAME=CONFIG`, as `mdlp-bench train NAME --config CONFIG` takes them.
 
     Attributes:
-        name: Of the entry points `mdlp_bench.trainables`.
+        name: A name of the entry points `mdlp_bench.trainables`.
         label: What the report calls it.
         recipe: Its options and configuration.
     """
@@ -59,10 +57,7 @@ class TrainedMethodSpec:
         name, given, config = text.partition("=")
         if name not in trainable_names():
             if given:
-                raise MethodError(
-                    f"{name!r} cannot be trained{did_you_mean(name, trainable_names())}; "
-                    f"there are: {', '.join(trainable_names())}"
-                )
+                raise no_such("trainable method", name, trainable_names(), MethodError)
             return None
         recipe = read_recipe(config or None, steps=steps, seed=seed)
         return cls(name, f"{name}-{Path(config).stem}" if config else name, recipe)
@@ -104,7 +99,7 @@ class Training:
         method: The method.
         trained_on: The set's name.
         data: Its samples, with real ones where some are mixed in.
-        percent: Of the real training plates mixed in or fine-tuned on.
+        percent: Percentage of the real training plates mixed in or fine-tuned on.
         real_plates: How many plates that is (0 for the sets themselves).
         base: The training whose weights are fine-tuned, or None.
     """
@@ -179,29 +174,21 @@ def parts_of(one: GapSet, *, limit: int, seed: int, test_share: float = TEST_SHA
     Args:
         one: The set; samples without frames or ground truth are left out.
         limit: Samples at most (see `choose_plates`).
-        seed: Of the division and the choice.
+        seed: Seed of the division and the choice.
         test_share: Share of the plates that are for tests; 1 where nothing is trained.
 
     Raises:
         DataError: A part that is to have plates has fewer than three.
     """
     chosen = choose_plates(one.samples, limit, seed)
-    rows = [
-        (sample.sample_id, sample.plate_id) for sample in chosen if sample.frames and sample.gt is not None
-    ]
-    parts: dict[str, list[tuple[str, str]]] = {"train": [], "test": []}
-    shares = {"train": 1 - test_share, "test": test_share}
-    places = splits_of((plate for _, plate in rows), shares, seed)
-    for row, place in zip(rows, places, strict=True):
-        parts[place].append(row)
-    for name, found in parts.items():
-        plates = len({plate for _, plate in found})
-        if shares[name] and plates < _FEWEST:
-            raise DataError(
-                f"{one.name}: {plates} plates with ground truth in its {name} part; a transfer study takes "
-                f"{_FEWEST}, so give a larger set or leave --methods out"
-            )
-    train, test = (chosen.select(sample_ids=[i for i, _ in parts[name]]) for name in ("train", "test"))
+    usable = [sample.sample_id for sample in chosen if sample.frames and sample.gt is not None]
+    train, test = divide_plates(
+        chosen.select(sample_ids=usable),
+        {"train": 1 - test_share, "test": test_share},
+        seed,
+        name=one.name,
+        remedy="give a larger set with ground truths, or leave --methods out",
+    )
     return SetParts(one.name, train, test)
 
 
@@ -214,7 +201,7 @@ def plan_trainings(
         spec: The method.
         parts: The real set and the synthetic ones.
         out: Where mixed sets are written (`out/data`).
-        seed: Of the choice of mixed-in plates: more per cent keep those of fewer.
+        seed: Seed of the choice of mixed-in plates: more per cent keep those of fewer.
     """
     real, *synthetic = parts
     alone = [Training(spec, one.name, one.train) for one in parts]
@@ -232,21 +219,6 @@ def plan_trainings(
             counts.add(count)
         tuned.append(Training(replace(spec, recipe=shorter), one.name, real.train, 100, len(plates), base))
     return [*alone, *mixed, *tuned]
-
-
-def run_trainings(trainings: Sequence[Training], out: Path, device: str = "auto") -> None:
-    """Run all of them, in this process or in those of `accelerate launch` together.
-
-    Raises:
-        MdlpBenchError: As in `train_method`.
-    """
-    from accelerate import PartialState  # type: ignore[import-untyped]
-
-    for number, training in enumerate(trainings, start=1):
-        say(f"training {number} of {len(trainings)}: {training.method.label} on {training.title}")
-        training.run(out, device)
-        # The next one may start from weights that the first process has yet to write.
-        PartialState().wait_for_everyone()
 
 
 def _mixed(synthetic: SetParts, real: SetParts, plates: set[str], out: Path) -> Samples:

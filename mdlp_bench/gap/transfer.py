@@ -28,11 +28,11 @@ from mdlp_bench.gap.trainings import (
     Training,
     parts_of,
     plan_trainings,
-    run_trainings,
 )
 from mdlp_bench.harness.figure import comparison_figure
 from mdlp_bench.harness.plan import ScoringPlan
 from mdlp_bench.methods import load_method
+from mdlp_bench.metrics.base import lpips_column
 from mdlp_bench.progress import say
 
 _FEW_TEST_PLATES: Final = 100
@@ -45,7 +45,7 @@ class TransferPlan:
     Attributes:
         trained: Methods that are trained on every set.
         fixed: Methods taken as they are.
-        parts: Of the real set and the synthetic ones.
+        parts: The parts of the real set and of the synthetic ones.
         trainings: All, in order.
         test_share: Share of the plates that are for tests; 1 where nothing is trained.
         out: The folder `transfer` of the report.
@@ -70,7 +70,7 @@ class TransferPlan:
             out: The report's folder.
             steps: Optimiser steps of a training.
             limit: Samples of a set at most.
-            seed: Of everything random.
+            seed: Seed of everything random.
 
         Raises:
             MethodError: A method or its configuration is wrong, or two are called the same.
@@ -94,7 +94,7 @@ class TransferPlan:
         return cls(tuple(trained), tuple(fixed), parts, tuple(trainings), share, folder)
 
     def train(self, device: str = "auto") -> None:
-        """Run the trainings that have not run yet.
+        """Run the trainings that are left, in this process or in those of `accelerate launch` together.
 
         Args:
             device: Where, as in `train_method`.
@@ -102,7 +102,13 @@ class TransferPlan:
         Raises:
             MdlpBenchError: As in `train_method`.
         """
-        run_trainings(self.trainings, self.out, device)
+        from accelerate import PartialState  # type: ignore[import-untyped]
+
+        for number, training in enumerate(self.trainings, start=1):
+            say(f"training {number} of {len(self.trainings)}: {training.method.label} on {training.title}")
+            training.run(self.out, device)
+            # The next one may start from weights that the first process has yet to write.
+            PartialState().wait_for_everyone()
 
 
 def measure_transfer(
@@ -119,7 +125,7 @@ def measure_transfer(
 
     Args:
         plan: Its trainings have run.
-        settings: Of the study.
+        settings: Settings of the study.
         scoring: Reader and image scorers.
         lpips: Net of LPIPS in `scoring`, or `none`.
         figures: Folder of the comparison figures.
@@ -158,7 +164,7 @@ def measure_transfer(
             seed=settings.seed,
         ),
         parts=sizes,
-        cells=tuple(_cell(one, "lpips" if lpips == "alex" else f"lpips_{lpips}") for one in tested),
+        cells=tuple(_cell(one, lpips_column(lpips)) for one in tested),
         drops=comparison.drops() if has_texts else (),
         recoveries=comparison.recoveries() if has_texts else (),
         agreements=comparison.agreements() if has_texts else (),

@@ -15,12 +15,11 @@ from mdlp_bench.errors import RunError, no_such
 from mdlp_bench.harness.compare import RunComparison
 from mdlp_bench.harness.run import float_column
 from mdlp_bench.harness.statistics import ClusterBootstrap, MetricScores, rank_methods
+from mdlp_bench.harness.statistics.clusters import FloatArray
 from mdlp_bench.harness.tables import Cell, Column, Row, ScoreTable
 from mdlp_bench.metrics.base import METRICS, MetricInfo
 from mdlp_bench.metrics.text import positions_right
 from mdlp_bench.plate import PROVINCES, SPECIAL_GLYPHS, normalise
-
-FloatArray = npt.NDArray[np.float64]
 
 HEIGHTS: Final = (8, 12, 16, 24)
 """Upper limits in pixels of the classes of the first frame's height; above 16 most plates are readable."""

@@ -19,7 +19,7 @@ from mdlp_bench.harness.scorers import (
     UserScorer,
     checked_net,
 )
-from mdlp_bench.metrics.base import MetricInfo, UserMetric, load_metric
+from mdlp_bench.metrics.base import MetricInfo, UserMetric, load_metric, lpips_column
 from mdlp_bench.metrics.protocol import CURRENT, Protocol, protocol_named
 from mdlp_bench.readers.base import Reader
 
@@ -125,7 +125,7 @@ class ScoringPlan:
             try:
                 scorers.append(LpipsScorer(lpips, here))
             except MissingWeightsError as error:
-                unavailable["lpips" if lpips == "alex" else f"lpips_{lpips}"] = str(error)
+                unavailable[lpips_column(lpips)] = str(error)
         scorers += map(UserScorer, users)
         inception = None
         if fid:

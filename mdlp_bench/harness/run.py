@@ -298,6 +298,12 @@ def float_column(table: pa.Table, name: str) -> npt.NDArray[np.float64]:
     return np.asarray(table[name].to_numpy(zero_copy_only=False), np.float64)
 
 
+def count_differing(first: npt.NDArray[np.float64], second: npt.NDArray[np.float64], tolerance: float) -> int:
+    """How many numbers [n] differ by more than the tolerance; two NaN are equal."""
+    same = (np.abs(first - second) <= tolerance) | (np.isnan(first) & np.isnan(second))
+    return int((~same).sum())
+
+
 def write_run(
     folder: Path, record: RunRecord, per_sample: pa.Table, summary: dict[str, MetricSummary]
 ) -> Run:

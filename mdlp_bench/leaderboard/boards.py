@@ -9,8 +9,9 @@ from typing import Final, Literal
 import numpy as np
 import numpy.typing as npt
 
-from mdlp_bench.errors import RunError, SubmissionError
+from mdlp_bench.errors import RunError, SubmissionError, no_such
 from mdlp_bench.files import slugify
+from mdlp_bench.harness.run import float_column
 from mdlp_bench.harness.statistics import (
     ClusterBootstrap,
     Estimate,
@@ -21,6 +22,7 @@ from mdlp_bench.harness.statistics import (
     pareto_front,
     rank_methods,
 )
+from mdlp_bench.harness.statistics.clusters import FloatArray
 from mdlp_bench.harness.statistics.comparison import common_samples
 from mdlp_bench.harness.statistics.ranking import borda_keys, lexicographic_ranks, rank_bounds
 from mdlp_bench.leaderboard.store import DatasetCard, Entry, Store, protocol_suffix, reader_key
@@ -29,12 +31,13 @@ from mdlp_bench.metrics.protocol import PROTOCOLS
 from mdlp_bench.metrics.text import chance_scores
 from mdlp_bench.readers.base import ReaderDescriptor
 
-FloatArray = npt.NDArray[np.float64]
 BoardKind = Literal["main", "text-only", "ablation"]
 Cost = Literal["ms", "parameters"]
 
 TEXT_METRICS: Final = ("ned", "acc", "cer")
-RANKED: Final = (*TEXT_METRICS, "psnr", "ssim", "lpips", "lpips_squeeze", "lpips_vgg")
+IMAGE_METRICS: Final = ("psnr", "ssim", "lpips", "lpips_squeeze", "lpips_vgg")
+DISTANCES: Final = ("frd", "krd", "fid", "kid")
+RANKED: Final = (*TEXT_METRICS, *IMAGE_METRICS)
 """The ranked metrics, in the order that decides the overall place: NED first, ties by ACC, and so on."""
 
 GROUPED: Final = ("hallucination",)
@@ -141,8 +144,8 @@ class Board:
         for row in self.rows:
             if row.entry.method == method:
                 return row
-        known = ", ".join(row.entry.method for row in self.rows)
-        raise SubmissionError(f"no method {method!r} on {self.slug}; there are {known}")
+        known = (row.entry.method for row in self.rows)
+        raise no_such("method", method, known, SubmissionError, where=self.slug)
 
     @property
     def ceiling(self) -> dict[str, float]:
@@ -379,10 +382,7 @@ def column(entry: Entry, name: str, reader: str) -> str:
 
 
 def _values(entry: Entry, name: str, reader: str) -> FloatArray:
-    key = column(entry, name, reader)
-    if key not in entry.table.column_names:
-        return np.full(len(entry.table), np.nan)
-    return np.asarray(entry.table[key].to_numpy(zero_copy_only=False), np.float64)
+    return float_column(entry.table, column(entry, name, reader))
 
 
 def _scores(entry: Entry, measured: dict[str, _Ranked], reader: str, kind: BoardKind) -> dict[str, Score]:
@@ -415,8 +415,9 @@ def find_board(store: Store, slug: str | None) -> Board:
     for board in found:
         if slug in (None, board.slug):
             return board
-    known = ", ".join(board.slug for board in found) or "none, add an entry first"
-    raise SubmissionError(f"{store.root}: no board {slug or 'at all'}; there are: {known}")
+    if slug is None:
+        raise SubmissionError(f"{store.root}: no board in it; add an entry first")
+    raise no_such("board", slug, (board.slug for board in found), SubmissionError, where=str(store.root))
 
 
 def find_boards(found: Iterable[Board], entry: Entry) -> list[tuple[Board, BoardRow]]:

@@ -88,7 +88,7 @@ def reference_form(
     """The form of a method whose predictions were made with this package.
 
     Args:
-        record: Of the predictions.
+        record: Record of the predictions.
         run: Their scores, to be claimed; None to claim nothing.
         whole: The method that this one is a part of.
     """

@@ -11,10 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from mdlp_bench.errors import SubmissionError, first_fault
 from mdlp_bench.files import sha256_bytes, sha256_file, write_bytes
+from mdlp_bench.frozen import Frozen
 
 CHAIN: Final = "chain.jsonl"
 _START: Final = "0" * 64
@@ -26,7 +27,7 @@ Problem = tuple[str, str, str]
 """Where, what is wrong, and the remedy."""
 
 
-class Link(BaseModel):
+class Link(Frozen):
     """A line of the chain.
 
     Attributes:
@@ -35,8 +36,6 @@ class Link(BaseModel):
         files: SHA-256 of each of its files, by the path in the folder.
         previous: SHA-256 of the line before, without the line's end; zeros for the first line.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Kind
     folder: str

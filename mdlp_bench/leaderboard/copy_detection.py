@@ -21,8 +21,10 @@ import pyarrow as pa
 from mdlp_bench.errors import RunError
 from mdlp_bench.files import sha256_bytes
 from mdlp_bench.harness.predict import Predictions
-from mdlp_bench.harness.run import Run
+from mdlp_bench.harness.run import Run, float_column
+from mdlp_bench.harness.statistics.clusters import FloatArray
 from mdlp_bench.images import ImageU8
+from mdlp_bench.leaderboard.boards import IMAGE_METRICS
 from mdlp_bench.leaderboard.store import (
     FRAME_RESIDUAL,
     OUTPUT_HASH,
@@ -72,9 +74,6 @@ _MARGIN: Final = 8
 _SHIFT: Final = 2
 _SIGNATURE_SHAPE: Final = (WORKING_SIZE[0] // 8, WORKING_SIZE[1] // 8)
 _MIN_WRONG: Final = 10
-_COMPARED: Final = ("psnr", "ssim", "lpips", "lpips_squeeze", "lpips_vgg")
-
-FloatArray = npt.NDArray[np.float64]
 
 
 @dataclass
@@ -186,7 +185,7 @@ def signature_residuals(first: FloatArray, second: FloatArray) -> FloatArray:
         return (1 - part) * images + part * np.roll(images, 1 if pixels > 0 else -1, axis=axis)
 
     best = np.abs((normed(first) * normed(second)).sum(axis=1))
-    # Signatures with little in common are no copies; trying shifts is slow with hundreds of entries.
+    # Signatures with little in common are not copies; trying shifts is slow with hundreds of entries.
     close = np.flatnonzero(best > _ALIKE)
     # Each moves half of the way, so that interpolation blurs both alike.
     for down in range(-_SHIFT, _SHIFT + 1):
@@ -230,7 +229,7 @@ def derive_flags(
     others: Sequence[Entry],
     samples: pa.Table | None,
 ) -> DerivedFlags:
-    """Everything a reader of the board should know of an entry.
+    """Everything that readers of a board should know about an entry.
 
     Args:
         submission: Its form.
@@ -266,11 +265,11 @@ def derive_flags(
             )
     if complete:
         decided |= {"training-overlap", "equals-ground-truth", "equals-input"}
-        of_gt, of_input = (_floats(table, name) for name in (GT_RESIDUAL, INPUT_RESIDUAL))
+        of_gt, of_input = (float_column(table, name) for name in (GT_RESIDUAL, INPUT_RESIDUAL))
         copies = of_gt <= COPY_OF_GT
         if samples is not None:
             # Where frames are hardly degraded, honest restorations are near the ground truth too.
-            copies &= of_gt <= _NEARER * _floats(samples, FRAME_RESIDUAL)
+            copies &= of_gt <= _NEARER * float_column(samples, FRAME_RESIDUAL)
         if copies.any():
             first = table["sample_id"][int(np.flatnonzero(copies)[0])].as_py()
             note(
@@ -320,7 +319,7 @@ def _copied(
     first, second = signatures(table), signatures(other.table)
     if first is None or second is None or len(first) != len(second):
         return None
-    least = np.minimum(_floats(table, INPUT_RESIDUAL), _floats(other.table, INPUT_RESIDUAL))
+    least = np.minimum(float_column(table, INPUT_RESIDUAL), float_column(other.table, INPUT_RESIDUAL))
     # Copies of the inputs are alike without being copies of one another.
     near = int(((signature_residuals(first, second) <= _NEAR * least) & (least > COPY_OF_INPUT)).sum())
     if near >= _SHARE * n:
@@ -370,7 +369,7 @@ def _above_the_ceiling(run: Run, card: DatasetCard) -> list[str]:
 def _far_ahead(run: Run, others: Sequence[Entry]) -> list[str]:
     """Image scores further from the best of three or more others than that one is from their worst."""
     found = []
-    for name in _COMPARED:
+    for name in IMAGE_METRICS:
         own = run.summary.get(name)
         theirs = [one.run.summary[name].mean for one in others if name in one.run.summary]
         known = [mean for mean in theirs if mean is not None]
@@ -384,10 +383,6 @@ def _far_ahead(run: Run, others: Sequence[Entry]) -> list[str]:
                 f"{best:.{info.decimals}f} than that is from the worst one's {worst:.{info.decimals}f}"
             )
     return found
-
-
-def _floats(table: pa.Table, name: str) -> FloatArray:
-    return np.asarray(table[name].to_numpy(zero_copy_only=False), np.float64)
 
 
 def _spelt(sample_id: str, reading: Reading) -> str:

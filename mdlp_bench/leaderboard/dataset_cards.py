@@ -56,8 +56,8 @@ _TOLD: Final = ("about", "source", "siblings", "thumbnails", "texts")
 def bound(store: Store, samples: Samples) -> tuple[str, Samples]:
     """The name of a data set in a store, and its samples as that board has them.
 
-    Whoever has the pictures of a board can use it: they are known by their hashes; name, texts and plates
-    come from the store.
+    Whoever has the pictures of a board can use it: they are recognised by their hashes, and name, texts and
+    plates come from the store.
 
     Raises:
         SubmissionError: A card is damaged.
@@ -98,20 +98,20 @@ def make_board(
         name: The board's name.
         samples: The data set.
         readers: Those whose readings of ground truths and frames are kept.
-        about: What the board is for, a sentence.
-        source: Where the data set can be had.
+        about: What the board is for, in one sentence.
+        source: Where to get the data set.
         siblings: Names of data sets with plates or pictures in common.
         thumbnails: Keep small pictures of some samples.
         texts: Keep the plates' texts.
 
     Raises:
         ProtocolError: There is a board of the name or of the samples.
-        SubmissionError: It is no name.
+        SubmissionError: The name is not one for a board.
         DataError: A picture cannot be decoded.
     """
     if not any(c.isalnum() for c in name) or not name.isprintable() or len(name) > _MAX_NAME:
         raise SubmissionError(
-            f"{name[:_MAX_NAME]!r}: no name of a board; give {_MAX_NAME} printable characters at most"
+            f"{name[:_MAX_NAME]!r}: not a name for a board; give {_MAX_NAME} printable characters at most"
         )
     named = BoardSamples(samples, name.strip())
     with store.locked():
@@ -242,12 +242,12 @@ def bounds_of(table: pa.Table, key: str) -> tuple[dict[str, float], dict[str, fl
     found: list[dict[str, float]] = []
     for readings in (gts, [read[0] for read in frames]):
         pairs = [
-            (r, t)
-            for r, t in zip(readings, texts, strict=True)
-            if r is not None and t and not is_unreadable(t)
+            (reading, text)
+            for reading, text in zip(readings, texts, strict=True)
+            if reading is not None and text and not is_unreadable(text)
         ]
-        read, targets = [r for r, _ in pairs], [t for _, t in pairs]
-        scores = {"ned": ned(read, targets), "acc": accuracy(read, targets)} if pairs else {}
+        read, gt_texts = [reading for reading, _ in pairs], [text for _, text in pairs]
+        scores = {"ned": ned(read, gt_texts), "acc": accuracy(read, gt_texts)} if pairs else {}
         found.append({name: float(np.mean(values)) for name, values in scores.items()})
     return found[0], found[1]
 

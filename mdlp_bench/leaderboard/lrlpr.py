@@ -144,7 +144,7 @@ def read_submission(path: Path) -> dict[str, tuple[str, float]]:
     """Text and confidence by track.
 
     Raises:
-        DataError: It is no submission; names the line.
+        DataError: It is not a submission; names the line.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -173,13 +173,13 @@ def score_submission(path: Path, samples: Samples) -> LrlprScore:
         samples: The tracks; those without a text are left out.
 
     Raises:
-        DataError: It is no submission, a line is of no track of `samples`, or no text is known.
+        DataError: It is not a submission, a line is of a track that `samples` lacks, or no text is known.
     """
     submitted = read_submission(path)
     tracks = [track_of(sample_id) for sample_id in samples.sample_ids]
     if strangers := sorted(submitted.keys() - set(tracks)):
         more = f" and {len(strangers) - 1} more" if len(strangers) > 1 else ""
-        raise DataError(f"{path}: {strangers[0]}{more}: no track of {samples.name}")
+        raise DataError(f"{path}: {strangers[0]}{more}: not a track of {samples.name}")
     columns = map(samples.column, ("text", "plate_id", "layout"))
     known = [row for row in zip(tracks, *columns, strict=True) if row[1]]
     if not known:

@@ -13,15 +13,17 @@ import pyarrow as pa
 from mdlp_bench.errors import MdlpBenchError, ProtocolError
 from mdlp_bench.files import sha256_file
 from mdlp_bench.harness.plan import ScoringPlan
-from mdlp_bench.harness.run import MetricSummary
+from mdlp_bench.harness.run import MetricSummary, count_differing, float_column
 from mdlp_bench.harness.score import score
 from mdlp_bench.images import decode
+from mdlp_bench.leaderboard.boards import DISTANCES
 from mdlp_bench.leaderboard.chain import RESTORE
 from mdlp_bench.leaderboard.copy_detection import Inspection, inspect_predictions
 from mdlp_bench.leaderboard.dataset_cards import bound, thumbnail, without_texts
 from mdlp_bench.leaderboard.store import THUMBNAILS, Entry, Store
 from mdlp_bench.leaderboard.submission.faults import Faults
 from mdlp_bench.leaderboard.submission.validate import read_submission
+from mdlp_bench.metrics.base import lpips_column
 from mdlp_bench.metrics.protocol import PROTOCOLS
 
 if TYPE_CHECKING:
@@ -36,8 +38,7 @@ _SET_TOLERANCE: Final = 0.01
 _PICTURE_TOLERANCE: Final = 6.0
 """Grey levels by which another version of the WebP encoder may change a thumbnail."""
 
-_NETS: Final = {"lpips": "alex", "lpips_squeeze": "squeeze", "lpips_vgg": "vgg"}
-_OF_SETS: Final = ("frd", "krd", "fid", "kid")
+_NETS: Final = {lpips_column(net): net for net in ("alex", "squeeze", "vgg")}
 
 
 def recompute(store: Store, samples: Samples, archives: Path) -> tuple[int, Faults]:
@@ -100,7 +101,7 @@ def _problems(entry: Entry, path: Path, samples: Samples, texts: bool) -> Iterat
         seen = inspect_predictions(predictions, samples, shown)
         table = seen.append_to(run.per_sample()).sort_by("sample_id")
     yield from _column_problems(entry.table, table if texts else without_texts(table))
-    for name in _OF_SETS:
+    for name in DISTANCES:
         if name in run.summary and name in entry.run.summary:
             yield from _distance_problems(name, entry.run.summary[name], run.summary[name])
     yield from _thumbnail_problems(entry, seen)
@@ -114,9 +115,7 @@ def _column_problems(stored: pa.Table, again: pa.Table) -> Iterator[str]:
         if name not in again.column_names:
             continue
         if pa.types.is_floating(again.schema.field(name).type):
-            old, new = (np.asarray(t[name].to_numpy(zero_copy_only=False), float) for t in (stored, again))
-            same = (np.abs(old - new) <= TOLERANCE) | (np.isnan(old) & np.isnan(new))
-            differing = int((~same).sum())
+            differing = count_differing(float_column(stored, name), float_column(again, name), TOLERANCE)
         else:
             pairs = zip(stored[name].to_pylist(), again[name].to_pylist(), strict=True)
             differing = sum(old != new for old, new in pairs)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import numpy as np
-
+from mdlp_bench.harness.run import float_column
 from mdlp_bench.harness.statistics import paired_differences
 from mdlp_bench.leaderboard.boards import Board, BoardRow, boards, column, find_boards
 from mdlp_bench.leaderboard.store import Entry, Store, reader_key
@@ -57,10 +56,7 @@ def _difference(board: Board, row: BoardRow, other: BoardRow, name: str) -> str:
     if row.scores[name].value is None or other.scores[name].value is None:
         return "–"
     key = reader_key(board.reader)
-    first, second = (
-        np.asarray(one.entry.table[column(one.entry, name, key)].to_numpy(zero_copy_only=False), np.float64)
-        for one in (row, other)
-    )
+    first, second = (float_column(one.entry.table, column(one.entry, name, key)) for one in (row, other))
     (found,) = paired_differences(board.bootstrap, first, second)
     low, high = found.difference.low, found.difference.high
     digits = METRICS[name].decimals

@@ -16,10 +16,11 @@ from typing import Annotated, ClassVar, Final, Literal, Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, Field
 
 from mdlp_bench.errors import MdlpBenchError, RunError, SubmissionError
 from mdlp_bench.files import FileLock, cannot_write, slugify
+from mdlp_bench.frozen import Frozen
 from mdlp_bench.harness.run import Run
 from mdlp_bench.leaderboard import chain
 from mdlp_bench.leaderboard.submission.form import Submission, read_name
@@ -59,10 +60,8 @@ class _Record(Record):
     remedy = "restore the file, or add the submission again"
 
 
-class Flag(BaseModel):
-    """Something a reader of the board should know of an entry."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class Flag(Frozen):
+    """Something that readers of a board should know about an entry."""
 
     code: FlagCode
     text: str
@@ -73,7 +72,7 @@ class Flag(BaseModel):
         return self.text.rpartition(" ")[2] if self.code == "duplicate" else ""
 
 
-class ClaimedScore(BaseModel):
+class ClaimedScore(Frozen):
     """A score the authors claimed beside the recomputed one.
 
     Attributes:
@@ -82,8 +81,6 @@ class ClaimedScore(BaseModel):
         recomputed: What the pictures say; null when the metric could not be computed here.
         agrees: Whether both are equal within one unit of the last decimal that tables show.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     metric: str
     claimed: float
@@ -95,11 +92,11 @@ class EntryRecord(_Record):
     """`entry.json`: what was submitted, and the result of the recomputation.
 
     Attributes:
-        schema_version: Of this record.
+        schema_version: Version of this record.
         submission: The form.
         dataset: Slug of the data set.
         added: UTC time, ISO 8601.
-        archive_sha256: Of the submitted zip.
+        archive_sha256: SHA-256 of the submitted zip.
         claimed_vs_recomputed: One item per claimed score.
         flags: What was noticed.
     """
@@ -125,7 +122,7 @@ class Deprecation(_Record):
     date: str
 
 
-class BrowsedSample(BaseModel):
+class BrowsedSample(Frozen):
     """A sample the site shows pictures of.
 
     Attributes:
@@ -137,8 +134,6 @@ class BrowsedSample(BaseModel):
         frame_texts: What each reader (by key) read in each frame.
         gt_texts: What each reader read in the ground truth.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     sample_id: str
     text: str | None
@@ -155,10 +150,10 @@ class DatasetCard(_Record):
     """`dataset.json`: what the board says of a data set.
 
     Attributes:
-        schema_version: Of this record.
+        schema_version: Version of this record.
         slug: Name in paths.
         name: Name of the data set.
-        fingerprint: Of its samples.
+        fingerprint: Fingerprint of its samples.
         n_samples: Samples.
         n_plates: Plates.
         domain: real, synthetic, or mixed.
@@ -167,10 +162,10 @@ class DatasetCard(_Record):
             surpass.
         floors: For each reader its NED and ACC on the first degraded frame: what a restoration has to beat.
         browsed: Samples with pictures.
-        samples_sha256: Of `samples.parquet`; null in stores from before there was this file.
+        samples_sha256: SHA-256 of `samples.parquet`; null in stores from before there was this file.
         readers: The readers whose readings are in `samples.parquet`, by key.
-        about: What the board is for, a sentence.
-        source: Where the data set can be had.
+        about: What the board is for, in one sentence.
+        source: Where to get the data set.
         siblings: Names of data sets with plates or pictures in common.
         thumbnails: Whether the store holds pictures, small ones of a few samples.
         texts: Whether the store holds the plates' texts.
@@ -401,7 +396,7 @@ class Store:
 
 
 def name_problem(form: Submission, entries: Sequence[Entry]) -> str | None:
-    """Why the entries in the store forbid a form its method's name; None if they do not.
+    """Why entries in the store forbid the name of a form's method; None if they do not.
 
     A name, and every name that people could mistake for it, belongs to whoever sent its newest version.
     """

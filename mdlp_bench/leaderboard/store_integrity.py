@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from mdlp_bench.errors import DataError, MdlpBenchError, ProtocolError, reason
-from mdlp_bench.harness.run import MetricSummary, RunRecord
+from mdlp_bench.harness.run import MetricSummary, RunRecord, count_differing, float_column
 from mdlp_bench.harness.score import reader_ceilings, reader_columns
 from mdlp_bench.harness.statistics import ClusterBootstrap
+from mdlp_bench.harness.statistics.clusters import FloatArray
 from mdlp_bench.harness.summarise import (
     Counts,
     summarise_abstaining,
@@ -26,6 +26,7 @@ from mdlp_bench.harness.text_columns import GtReadings
 from mdlp_bench.images import decode
 from mdlp_bench.leaderboard import chain
 from mdlp_bench.leaderboard.add import claims
+from mdlp_bench.leaderboard.boards import DISTANCES, TEXT_METRICS
 from mdlp_bench.leaderboard.chain import RESTORE
 from mdlp_bench.leaderboard.copy_detection import (
     GT_RESIDUAL,
@@ -66,7 +67,7 @@ At most 2.9 on the bundled board, where the nearest other picture of a method di
 """
 
 _PSNR_TOLERANCE: Final = 1.0
-"""Decibels between a stored PSNR and that of the thumbnails, at most 0.4 on the bundled board."""
+"""Decibels between a stored PSNR and that of the thumbnails, which are at most 0.4 on the bundled board."""
 
 _LOSS: Final = 30.0
 """Squared grey levels that lossy compression of the two thumbnails may add to a mean squared error."""
@@ -76,12 +77,9 @@ _ENTRY_FILES: Final = frozenset(
 )
 _DATASET_FILES: Final = frozenset((DatasetCard.file_name, SAMPLES))
 _OF_SAMPLES: Final = ("sample_id", "plate_id", "text", "layout")
-_DISTANCES: Final = ("frd", "krd", "fid", "kid")
 _CONFIDENCE: Final = ("ece", "confidence_gap")
-_TEXT_METRICS: Final = ("ned", "acc", "cer")
 
 _Found = Iterator[str]
-FloatArray = npt.NDArray[np.float64]
 
 
 def check_store(store: Store, since: Path | None = None) -> Faults:
@@ -111,7 +109,7 @@ def check_store(store: Store, since: Path | None = None) -> Faults:
 
 
 def _check_structure(store: Store, faults: Faults) -> None:
-    """Check that only what belongs into a store is in it, as regular files."""
+    """Check that a store holds only what belongs in it, as regular files."""
     for path in sorted(store.root.rglob("*")):
         if path.is_symlink():
             faults.add("link", _named(store, path), "a link; a store holds files alone", "delete it")
@@ -123,7 +121,7 @@ def _check_structure(store: Store, faults: Faults) -> None:
     ]:
         for path in sorted(folder.iterdir()):
             if not path.is_dir() and path.name not in files:
-                faults.add("structure", _named(store, path), "does not belong into a store", "delete it")
+                faults.add("structure", _named(store, path), "does not belong in a store", "delete it")
     for root, depth, expected in ((ENTRIES, 3, _ENTRY_FILES), (DATASETS, 1, _DATASET_FILES)):
         for folder in _folders(store.root / root, depth):
             names = {path.name for path in folder.iterdir()}
@@ -131,7 +129,7 @@ def _check_structure(store: Store, faults: Faults) -> None:
                 faults.add("structure", _named(store, folder), f"no {name} in it", RESTORE)
             for name in sorted(names - expected - {THUMBNAILS}):
                 faults.add(
-                    "structure", _named(store, folder / name), f"does not belong into {root}", "delete it"
+                    "structure", _named(store, folder / name), f"does not belong in {root}", "delete it"
                 )
 
 
@@ -398,18 +396,18 @@ def _column_problems(entry: Entry, dataset: _Dataset) -> _Found:
         derived, _ = reader_columns(record, readings, [dataset.gt_readings(key) for key in keys], frames)
     for name, again in derived.items():
         if name not in table.column_names:
-            if name.partition("@")[0] in _TEXT_METRICS:
+            if name.partition("@")[0] in TEXT_METRICS:
                 yield f"{name} is missing"
             continue
-        differing = _differing(_floats(table, name), again)
+        differing = count_differing(float_column(table, name), again, TOLERANCE)
         if differing:
             yield f"{name} does not follow from the readings of {differing:,} samples"
     for position in range(len(record.readers)):
-        values = _floats(table, record.column("read_confidence", position))
+        values = float_column(table, record.column("read_confidence", position))
         if not ((values >= 0) & (values <= 1)).all():
             yield f"{record.column('read_confidence', position)} is not within 0 and 1"
     for name in (name for name in _metrics_of(table) if name not in derived):
-        values = _floats(table, name)
+        values = float_column(table, name)
         low, high = limits(name)
         outside = int(((values < low) | (values > high) | np.isinf(values)).sum())
         if outside:
@@ -431,26 +429,17 @@ def _metrics_of(table: pa.Table) -> list[str]:
     return [name for name in found if METRICS[name.partition("@")[0]].level == "sample"]
 
 
-def _floats(table: pa.Table, name: str) -> FloatArray:
-    return np.asarray(table[name].to_numpy(zero_copy_only=False), np.float64)
-
-
-def _differing(stored: FloatArray, derived: FloatArray) -> int:
-    same = (np.abs(stored - derived) <= TOLERANCE) | (np.isnan(stored) & np.isnan(derived))
-    return int((~same).sum())
-
-
 def _summary_problems(entry: Entry, dataset: _Dataset, bootstrap: ClusterBootstrap) -> _Found:
     """Means, intervals and counts that do not follow from the per-sample table."""
     table, record, summary = entry.table, entry.run.record, entry.run.summary
-    columns = {name: _floats(table, name) for name in _metrics_of(table)}
+    columns = {name: float_column(table, name) for name in _metrics_of(table)}
     derived = summarise_columns(columns, bootstrap, 0)
     known = ~np.isnan(columns["acc"])
     counts = Counts(int(known.sum()), len(bootstrap.clusters), 0)
-    confidences = _floats(table, "read_confidence")[known].tolist()
+    confidences = float_column(table, "read_confidence")[known].tolist()
     derived |= summarise_confidence(confidences, columns["acc"][known] > 0, counts)
     if "read_lowest" in table.column_names:
-        lowest, mean = _floats(table, "read_lowest"), _floats(table, "read_mean")
+        lowest, mean = float_column(table, "read_lowest"), float_column(table, "read_mean")
         derived |= summarise_abstaining(lowest, mean, 1 - columns["acc"], bootstrap, counts)
     gt_readings = [dataset.gt_readings(reader_key(reader)) for reader in record.readers]
     ceilings = reader_ceilings(record, gt_readings)
@@ -474,8 +463,8 @@ def _summary_problems(entry: Entry, dataset: _Dataset, bootstrap: ClusterBootstr
     for name in summary.keys() - derived.keys():
         stored = summary[name]
         if name not in METRICS and name.partition("@")[0] not in METRICS:
-            yield f"{name} is no metric"
-        elif name in _DISTANCES:
+            yield f"{name} is not a metric"
+        elif name in DISTANCES:
             yield from _distance_problems(name, stored, n_gt, len(bootstrap.clusters))
         elif stored.mean is not None or stored.unavailable is None:
             yield f"{name} is in its summary, but no sample has it"
@@ -558,7 +547,7 @@ def _thumbnail_problems(entry: Entry, ground_truths: Path) -> _Found:
     """Shown pictures that do not match the signatures and the PSNR in the per-sample table."""
     known = signatures(entry.table)
     places = {sample_id: place for place, sample_id in enumerate(entry.table["sample_id"].to_pylist())}
-    psnr = _floats(entry.table, "psnr") if "psnr" in entry.table.column_names else None
+    psnr = float_column(entry.table, "psnr") if "psnr" in entry.table.column_names else None
     for path in sorted((entry.folder / THUMBNAILS).glob("*.webp")):
         place = places.get(path.stem)
         if place is None or path.is_symlink():

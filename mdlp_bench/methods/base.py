@@ -9,11 +9,12 @@ from typing import Final, Literal
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from mdlp_bench.device import EXACT, Compute
 from mdlp_bench.errors import MethodError
 from mdlp_bench.files import seed_for
+from mdlp_bench.frozen import Frozen
 from mdlp_bench.images import ImageU8
 from mdlp_bench.metrics.protocol import WORKING_SIZE, to_working_size
 from mdlp_bench.readers.base import Reading
@@ -25,7 +26,7 @@ MOST_FRAMES: Final = 5
 """The first frames that a method looks at where no network fixes their number: a whole track of LRLPR."""
 
 
-class MethodDescriptor(BaseModel):
+class MethodDescriptor(Frozen):
     """What a run says about the method that made its predictions.
 
     Attributes:
@@ -35,7 +36,7 @@ class MethodDescriptor(BaseModel):
         frame_policy: How they are chosen from the sample's frames, in words.
         parameters: Trainable parameters.
         paper_parameters: Parameters of the paper's network, if it has another size.
-        weights_sha256: Of the weight file, when there is one.
+        weights_sha256: SHA-256 of the weight file, when there is one.
         licence: SPDX identifier or a short text.
         citation: Paper or repository.
         provenance: `official` code or weights, our `reimplemented` one, a classical `baseline`, an `oracle`
@@ -45,8 +46,6 @@ class MethodDescriptor(BaseModel):
         deterministic: False when the output depends on the seed.
         output: `image`, or `text` for a `TextMethod`: it has no image scores, and tables say so.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=80)
     title: str

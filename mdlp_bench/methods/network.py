@@ -40,7 +40,7 @@ class NetworkMethod(Method):
         descriptor: Its descriptor.
         network: It is put into evaluation mode, and moved to the device of each batch.
         restore: How the network restores; default `network(frames)`. An output of another size is brought to
-            the working size, values beyond [-1, 1] are clipped.
+            the working size, and values beyond [-1, 1] are clipped.
         view: What the network sees; default the first `descriptor.frames_used` frames at the working size.
 
     Attributes:

@@ -6,7 +6,7 @@ import inspect
 import re
 import sys
 from collections.abc import Callable, Sequence
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final, cast
@@ -14,21 +14,20 @@ from typing import Any, Final, cast
 import numpy as np
 import numpy.typing as npt
 
-from mdlp_bench.errors import (
-    MdlpBenchError,
-    MethodError,
-    MissingWeightsError,
-    checked,
-    did_you_mean,
-    no_such,
-)
+from mdlp_bench.errors import MdlpBenchError, MethodError, MissingWeightsError, checked, no_such
 from mdlp_bench.files import slugify
 from mdlp_bench.images import decode
 from mdlp_bench.methods.base import AnyMethod, FrameBatch, Method, MethodDescriptor
-from mdlp_bench.userfiles import find_in_file, is_file_spec, load_from_file
+from mdlp_bench.userfiles import (
+    TRAINABLE_GROUP,
+    file_and_name,
+    find_in_file,
+    is_file_spec,
+    load_from_file,
+    registered,
+)
 
 ENTRY_POINT_GROUP: Final = "mdlp_bench.methods"
-TRAINABLE_GROUP: Final = "mdlp_bench.trainables"
 DESCRIPTOR_GROUP: Final = "mdlp_bench.descriptors"
 ABLATION_GROUP: Final = "mdlp_bench.ablations"
 
@@ -53,8 +52,8 @@ class FunctionMethod(Method):
 class FolderMethod(Method):
     """Images that were restored elsewhere: `<folder>/<sample_id>.png`, any size, scored at the working size.
 
-    A picture may also have the name of its group in MDLP (the sample id without its split). Files that are no
-    PNGs are ignored.
+    A picture may also have the name of its group in MDLP (the sample id without its split). Other files
+    are ignored.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -174,12 +173,12 @@ def method(
 
 def registered_methods() -> dict[str, EntryPoint]:
     """The methods that installed packages register, by name; nothing is imported."""
-    return {entry.name: entry for entry in sorted(entry_points(group=ENTRY_POINT_GROUP))}
+    return registered(ENTRY_POINT_GROUP)
 
 
 def registered_ablations() -> dict[str, EntryPoint]:
     """Registered methods that lack a part of another one; they run only when they are named."""
-    return {entry.name: entry for entry in sorted(entry_points(group=ABLATION_GROUP))}
+    return registered(ABLATION_GROUP)
 
 
 def describe_methods() -> dict[str, MethodDescriptor | MdlpBenchError]:
@@ -189,7 +188,7 @@ def describe_methods() -> dict[str, MethodDescriptor | MdlpBenchError]:
     point names a function that returns descriptors by method name.
     """
     known: dict[str, MethodDescriptor | MdlpBenchError] = {}
-    for entry in entry_points(group=DESCRIPTOR_GROUP):
+    for entry in registered(DESCRIPTOR_GROUP).values():
         known |= entry.load()()
     found: dict[str, MethodDescriptor | MdlpBenchError] = {}
     for name in registered_methods() | registered_ablations():
@@ -225,13 +224,12 @@ def load_method(spec: str, name: str | None = None) -> AnyMethod:
     """
     found = _load(spec)
     if name is not None and name != found.descriptor.name:
-        title = f"{found.descriptor.title} ({name})"
-        found.descriptor = found.descriptor.model_copy(update={"name": name, "title": title})
+        _rename(found, name, f"{found.descriptor.title} ({name})")
     return found
 
 
 def distinct_names(specs: Sequence[str], names: Sequence[str]) -> list[str]:
-    """Distinct names for methods, some of which share a name; their files' folders make the difference.
+    """Distinct names for methods; where some share a name, it is preceded by the folder of their file.
 
     Raises:
         MethodError: Two methods that do not come from files have one name.
@@ -239,7 +237,7 @@ def distinct_names(specs: Sequence[str], names: Sequence[str]) -> list[str]:
     distinct = list(names)
     for index, (spec, name) in enumerate(zip(specs, names, strict=True)):
         target, weights = _with_weights(spec)
-        path = weights or (Path(target.rpartition(":")[0]) if is_file_spec(target) else Path(target))
+        path = weights or (file_and_name(target)[0] if is_file_spec(target) else Path(target))
         if names.count(name) > 1 and path.exists():
             distinct[index] = slugify(f"{path.resolve().parent.name}-{name}")[:80]
     if twice := {name for name in distinct if distinct.count(name) > 1}:
@@ -254,8 +252,8 @@ def check_method(spec: str) -> None:
         MethodError: There is no such method or file.
         MissingWeightsError: There is no such weight file.
     """
-    registered = registered_methods() | registered_ablations()
-    if spec in registered or Path(spec).is_dir():
+    known = registered_methods() | registered_ablations()
+    if spec in known or Path(spec).is_dir():
         return
     target, weights = _with_weights(spec)
     if weights is not None and not weights.is_file():
@@ -263,23 +261,17 @@ def check_method(spec: str) -> None:
     if is_file_spec(target):
         find_in_file(target, MethodError)
     elif weights is None:
-        raise MethodError(
-            f"no method {spec!r}{did_you_mean(spec, registered)}: give a registered name "
-            f"({', '.join(registered) or 'none installed'}), file.py:function, either with =WEIGHTS, "
-            "or a folder of restored PNGs"
-        )
+        hint = "; also file.py:function, either of them with =WEIGHTS, or a folder of restored PNGs"
+        raise no_such("method", spec, known, MethodError, hint=hint)
     elif target not in (entries := _that_take_weights()):
-        raise MethodError(
-            f"no method {target!r} that takes weights{did_you_mean(target, entries)}: "
-            f"give file.py:NAME or one of {', '.join(sorted(entries))}"
-        )
+        raise no_such("method for weights", target, sorted(entries), MethodError, hint=", or file.py:NAME")
 
 
 def _load(spec: str) -> AnyMethod:
     check_method(spec)
-    registered = registered_methods() | registered_ablations()
-    if spec in registered:
-        return _instance(registered[spec].load(), spec)
+    known = registered_methods() | registered_ablations()
+    if spec in known:
+        return _instance(known[spec].load(), spec)
     if Path(spec).is_dir():
         return FolderMethod(Path(spec))
     target, weights = _with_weights(spec)
@@ -287,12 +279,11 @@ def _load(spec: str) -> AnyMethod:
 
 
 def _that_take_weights() -> dict[str, EntryPoint]:
-    trainables = {entry.name: entry for entry in entry_points(group=TRAINABLE_GROUP)}
-    return trainables | registered_ablations() | registered_methods()
+    return registered(TRAINABLE_GROUP) | registered_ablations() | registered_methods()
 
 
 def _with_weights(spec: str) -> tuple[str, Path | None]:
-    """`TARGET=WEIGHTS` in two parts; no weights where it has not that form."""
+    """`TARGET=WEIGHTS` in two parts; no weights where it does not have that form."""
     found = re.fullmatch(r"(.+?\.py:\w+|[^=]+)=(.+)", spec)
     return (found[1], Path(found[2])) if found else (spec, None)
 
@@ -322,10 +313,13 @@ def _of_weights(target: str, weights: Path, spec: str) -> AnyMethod:
         found = factory(weights=weights)
         if not isinstance(found, AnyMethod):
             raise MethodError(f"{target}: gives a {type(found).__name__} for weights, not a method")
-        title = f"{found.descriptor.title} ({label})"
-        found.descriptor = found.descriptor.model_copy(update={"name": name, "title": title})
+        _rename(found, name, f"{found.descriptor.title} ({label})")
         return found
     return method_of_weights(factory, weights, name)
+
+
+def _rename(found: AnyMethod, name: str, title: str) -> None:
+    found.descriptor = found.descriptor.model_copy(update={"name": name, "title": title})
 
 
 def _from_file(spec: str) -> AnyMethod:
@@ -352,8 +346,8 @@ def _from_file(spec: str) -> AnyMethod:
 
 
 def _name_of_file(spec: str) -> str:
-    file_name, _, attribute = spec.rpartition(":")
-    return slugify(f"{Path(file_name).stem}-{attribute}")[:80]
+    path, attribute = file_and_name(spec)
+    return slugify(f"{path.stem}-{attribute}")[:80]
 
 
 def _title_of_file(spec: str) -> str:

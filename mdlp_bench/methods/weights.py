@@ -22,12 +22,12 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import torch
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from mdlp_bench.errors import MethodError, MissingWeightsError, first_fault, reason
+from mdlp_bench.errors import MethodError, MissingWeightsError, checked, reason
 from mdlp_bench.files import atomic_path
 
 StateDict = dict[str, Tensor]
@@ -72,7 +72,7 @@ def save_network(
         network: Whose state dict is written.
         config: Its configuration; None for a network with only one shape.
         method: Whose network it is.
-        path: Where to; `.safetensors` by convention.
+        path: The file to write; `.safetensors` by convention.
         notes: The card: further metadata.
         dtype: Type of the floating-point tensors; None keeps theirs.
 
@@ -117,18 +117,16 @@ def load_network(
 
     Raises:
         MissingWeightsError: The file does not exist.
-        MethodError: It is no such file, of another method, damaged or does not fit its configuration.
+        MethodError: It is not such a file, is of another method, is damaged, or does not fit its
+            configuration.
     """
     state = read_state_dict(path)
     card = read_card(path)
     # LP-Diff's files named their format first.
     if card.get("method", card.get("format", "").removesuffix("-1")) != method:
         raise MethodError(f"{path}: not weights of {method} trained here (its metadata does not say so)")
-    try:
-        config = config_type.model_validate_json(card.get("config", ""))
-    except ValidationError as error:
-        raise MethodError(f"{path}: unreadable configuration ({first_fault(error)})") from error
-    network = build(config)
+    what = f"{path}: unreadable configuration"
+    network = build(checked(config_type, card.get("config", ""), what, MethodError))
     load_exactly(network, state, str(path))
     return network.float().eval()
 
@@ -261,7 +259,7 @@ def load_exactly(
 
 
 def _name_prefix(needed: set[str], state: Mapping[str, Tensor], source: str) -> None:
-    """Raise an error that names the prefix which the network's names have in a file, if that is the fault."""
+    """Raise an error that names the prefix of the names in a file, if the prefix is the fault."""
     wanted = min(needed, default="")
     for prefix in (key.removesuffix(wanted) for key in state if key.endswith(f".{wanted}")):
         if needed <= {key.removeprefix(prefix) for key in state}:

@@ -249,6 +249,11 @@ def metric(
     return decorate
 
 
+def lpips_column(net: str) -> str:
+    """The column of LPIPS with a net: `lpips` with AlexNet, else `lpips_<net>`."""
+    return "lpips" if net == "alex" else f"lpips_{net}"
+
+
 def load_metric(spec: str) -> UserMetric:
     """Load a user's own metric.
 

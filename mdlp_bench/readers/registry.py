@@ -8,29 +8,29 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Final, cast
 
-from mdlp_bench.errors import MdlpBenchError, ReaderError, debug_hint, did_you_mean, raised
+from mdlp_bench.errors import MdlpBenchError, ReaderError, debug_hint, no_such, raised
 from mdlp_bench.files import sha256_file
 from mdlp_bench.images import ImageU8
 from mdlp_bench.plate import grammar_of
 from mdlp_bench.readers.base import Reader, ReaderDescriptor, Reading
-from mdlp_bench.userfiles import find_in_file, is_file_spec, load_from_file, registered
+from mdlp_bench.userfiles import file_and_name, find_in_file, is_file_spec, load_from_file, registered
 
 DEFAULT_READER: Final = "crnn-2"
 
-READERS: Final[dict[str, str]] = {
-    "crnn": "mdlp_bench.readers.crnn:load_greedy",
-    "crnn-beam": "mdlp_bench.readers.crnn:load_beam",
-    "crnn-grammar": "mdlp_bench.readers.crnn:load_grammar",
-    "crnn-2": "mdlp_bench.readers.crnn:load_second",
-    "crnn-2-beam": "mdlp_bench.readers.crnn:load_second_beam",
-    "crnn-2-grammar": "mdlp_bench.readers.crnn:load_second_grammar",
-    "crnn-latin": "mdlp_bench.readers.crnn:load_latin",
-    "crnn-latin-grammar": "mdlp_bench.readers.crnn:load_latin_grammar",
-    "fast-plate-ocr": "mdlp_bench.readers.fast_plate:load_fast_plate",
-    "ppocrv4": "mdlp_bench.readers.packaged:load_ppocrv4",
-    "clpr": "mdlp_bench.readers.packaged:load_clpr",
+READERS: Final[dict[str, tuple[str, ...]]] = {
+    "crnn": ("crnn:load_bundled",),
+    "crnn-beam": ("crnn:load_bundled", "crnn", "beam"),
+    "crnn-grammar": ("crnn:load_bundled", "crnn", "grammar"),
+    "crnn-2": ("crnn:load_bundled", "crnn-2"),
+    "crnn-2-beam": ("crnn:load_bundled", "crnn-2", "beam"),
+    "crnn-2-grammar": ("crnn:load_bundled", "crnn-2", "grammar"),
+    "crnn-latin": ("crnn:load_bundled", "crnn-latin"),
+    "crnn-latin-grammar": ("crnn:load_bundled", "crnn-latin", "grammar"),
+    "fast-plate-ocr": ("fast_plate:load_fast_plate",),
+    "ppocrv4": ("packaged:load_ppocrv4",),
+    "clpr": ("packaged:load_clpr",),
 }
-"""Name -> `module:factory`. A factory takes nothing and returns a Reader; it is imported when asked for."""
+"""Name -> `module:factory` of this package and the factory's arguments; it is imported when asked for."""
 
 AUTO: Final = "auto"
 """What stands for the bundled reader that knows most of a data set's texts (see `reader_for`)."""
@@ -81,7 +81,7 @@ class FunctionReader(Reader):
 
 
 def reader_for(texts: Iterable[str | None]) -> str:
-    """The name of the bundled reader whose grammars most of the texts follow; the default one without any."""
+    """The name of the bundled reader whose grammars most of the texts follow, or of the default reader."""
     votes = Counter(
         _BY_GRAMMAR.get(grammar.name, DEFAULT_READER)
         for text in texts
@@ -105,10 +105,7 @@ def check_reader(spec: str) -> None:
     if is_file_spec(spec):
         find_in_file(spec, ReaderError)
     elif spec not in known and not spec.startswith(("fast-plate-ocr:", "onnx:")):
-        raise ReaderError(
-            f"no reader {spec!r}{did_you_mean(spec, known)}: give one of {', '.join(known)}, onnx:PATH "
-            "or file.py:function"
-        )
+        raise no_such("reader", spec, known, ReaderError, hint=", onnx:PATH and file.py:function")
 
 
 def load_reader(spec: str = DEFAULT_READER) -> Reader:
@@ -117,8 +114,7 @@ def load_reader(spec: str = DEFAULT_READER) -> Reader:
     Args:
         spec: A name of `reader_names`; `fast-plate-ocr:MODEL`, another network of that package or a file for
             it; `onnx:PATH`, an ONNX network with its `CtcConfig` beside it; or `path/to/file.py:function`, a
-            function from a list of uint8 RGB crops to texts or Readings (or a
-            Reader instance or class).
+            function from a list of uint8 RGB crops to texts or Readings (or a Reader instance or class).
 
     Raises:
         ReaderError: There is no such reader, or it cannot be loaded.
@@ -132,8 +128,10 @@ def load_reader(spec: str = DEFAULT_READER) -> Reader:
     """
     check_reader(spec)
     if spec in READERS:
-        module, _, factory = READERS[spec].partition(":")
-        return cast(Reader, getattr(importlib.import_module(module), factory)())
+        target, *arguments = READERS[spec]
+        module, _, factory = target.partition(":")
+        loaded = importlib.import_module(f"mdlp_bench.readers.{module}")
+        return cast(Reader, getattr(loaded, factory)(*arguments))
     if (entry := registered(ENTRY_POINT_GROUP).get(spec)) is not None:
         return _as_reader(entry.load(), spec, spec, entry.dist.version if entry.dist else "unknown")
     if spec.startswith("fast-plate-ocr:"):
@@ -153,8 +151,7 @@ def load_readers(specs: Iterable[str]) -> list[Reader]:
 
 
 def _from_file(spec: str) -> Reader:
-    file_name, _, attribute = spec.rpartition(":")
-    path = Path(file_name)
+    path, attribute = file_and_name(spec)
     target = load_from_file(spec, ReaderError)
     return _as_reader(target, f"{path.stem}:{attribute}", attribute, sha256_file(path)[:12])
 

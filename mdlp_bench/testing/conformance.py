@@ -94,9 +94,9 @@ def check_method(method: AnyMethod | str, *, samples: int = 4) -> None:
 def check_metric(metric: UserMetric | str) -> None:
     """Check a metric of a user's own.
 
-    Shapes and types; the value `best` for identical images; no value beyond `worst` or `best`; the same
-    scores when it is called again, whatever else is in the batch, and after pickling; images are left as they
-    are; an empty batch gives no scores.
+    The check covers shapes and types; that identical images get the value `best` and no score lies beyond
+    `worst` or `best`; that scores are the same in a second call, in another batch and after pickling; that
+    images are not changed; that an empty batch gives no scores.
 
     Args:
         metric: What `mb.metric` makes, or its name or `file.py:NAME`.
@@ -144,9 +144,9 @@ def check_metric(metric: UserMetric | str) -> None:
 def check_reader(reader: Reader | str) -> None:
     """Check a text reader.
 
-    One `Reading` per crop in order; the same when it is called again and whatever else is in the batch;
-    features are float32 [B, D] and the same by every way; crops are left as they are; no crops give no
-    readings, and crops of one pixel and long ones give a reading.
+    The check covers that there is one `Reading` per crop, in order; that it is the same in a second call and
+    in another batch; that features are float32 [B, D] and the same from both methods; that crops are not
+    changed; that no crops give no readings, and that crops of one pixel and long crops give a reading.
 
     Args:
         reader: The reader, or its name as for `mb.load_reader`.
@@ -202,9 +202,9 @@ def check_reader(reader: Reader | str) -> None:
 def check_source(source: Source | str, path: str | Path) -> None:
     """Check a source on a small data set of its layout.
 
-    It recognises no empty folder; ids are unique; a sample is the same by iteration, position and columns,
-    after pickling, and when it is opened again; splits can be opened by themselves; a broken image is
-    left out and reported, and stops nothing.
+    The check covers that it does not recognise an empty folder; that ids are unique; that a sample is the
+    same by iteration, by position, by columns, after pickling, and when it is opened again; that each split
+    can be opened by itself; that a broken image is left out and reported, and stops nothing.
 
     Args:
         source: The source, or its name or `file.py:NAME`.
@@ -283,9 +283,10 @@ def _check_broken(opened: Callable[[Path], Samples], path: Path, count: int, nam
 def check_recipe(recipe: Recipe | str | Path) -> None:
     """Check a degradation recipe on rendered plates.
 
-    As many frames as asked for, decodable, none larger than the working size; the same bytes again, from the
-    stored parameters and after pickling; other frames for another seed and another sample, where anything is
-    drawn; fewer frames are the first of more; what is no image is refused.
+    The check covers that it makes as many frames as asked for, that they can be decoded, and that none is
+    larger than the working size; that the bytes are the same in a second call, from the stored parameters and
+    after pickling; that another seed or sample gives other frames, where anything is drawn; that fewer frames
+    are the first of more; that it refuses an array that is not an image.
 
     Args:
         recipe: The recipe, or its name or YAML file as for `load_recipe`.
@@ -384,11 +385,8 @@ def _checked(method: AnyMethod, found: object, count: int) -> Sequence[Any]:
 
 def _same(first: Iterable[Any], second: Iterable[Any], message: str) -> None:
     pairs = zip(first, second, strict=True)
-    _require(all(np.array_equal(a, b) if _is_array(a) else a == b for a, b in pairs), message)
-
-
-def _is_array(value: object) -> bool:
-    return isinstance(value, np.ndarray)
+    equal = (np.array_equal(a, b) if isinstance(a, np.ndarray) else a == b for a, b in pairs)
+    _require(all(equal), message)
 
 
 def _texts_same(first: Sequence[Reading], second: Sequence[Reading], message: str) -> None:

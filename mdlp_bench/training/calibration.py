@@ -1,4 +1,4 @@
-"""The confidence from which a reader can be believed: `mdlp-bench calibrate`."""
+"""The confidence from which on a reader can be believed: `mdlp-bench calibrate`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Calibration:
 
     Attributes:
         believed_from: Lowest confidence from which at most 1 % of the readings are wrong; None where fewer
-            than a hundred readings have it, of which one may be wrong.
+            than a hundred readings reach it.
         plates: How many were read.
         exact: Share read exactly.
         believed: Share read with at least that confidence.
@@ -49,7 +49,7 @@ def calibrate(reader: Reader, folder: Path, *, plates: int = PLATES) -> Calibrat
     Args:
         reader: The reader; its own `believed_from` is ignored.
         folder: Keeps the renders, for the next reader.
-        plates: How many; 1 % of those believed are the errors that it counts on.
+        plates: How many; the threshold rests on the few of them that are misread, about 1 %.
 
     Raises:
         DataError: A shard of renders is damaged, or the reader gives no confidences.

@@ -5,18 +5,18 @@ from __future__ import annotations
 import math
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from mdlp_bench.frozen import Frozen
 
 Precision = Literal["auto", "fp32", "bf16"]
 
 
-class TrainingConfig(BaseModel):
+class TrainingConfig(Frozen):
     """The part of a training that has nothing to do with the method.
 
     Steps are optimiser steps, and samples are counted over all processes.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     steps: int = Field(default=4000, ge=1)
     batch: int = Field(default=8, ge=1, description="samples per step, over all processes")
@@ -37,7 +37,7 @@ class TrainingConfig(BaseModel):
     betas: tuple[float, float] = (0.9, 0.99)
     weight_decay: float = Field(default=0.0, ge=0)
     clip: float = Field(default=1.0, gt=0, description="largest norm of the gradient")
-    ema: float = Field(default=0.995, ge=0, lt=1, description="decay of the averaged weights a step")
+    ema: float = Field(default=0.995, ge=0, lt=1, description="decay of the averaged weights per step")
     precision: Precision = Field(default="auto", description="auto: bf16 where the device multiplies in it")
 
     log_every: int = Field(default=25, ge=1)

@@ -31,7 +31,7 @@ from mdlp_bench.metrics.protocol import WORKING_SIZE, to_working_size
 from mdlp_bench.schema import SAMPLE_SCHEMA, samples_of
 from mdlp_bench.training.trainable import TrainingBatch
 
-# All but the record of the degradation, which is as large as a frame.
+# The record of the degradation is left out, because it is as large as a frame.
 _COLUMNS: Final = [name for name in SAMPLE_SCHEMA.names if name != "degradation"]
 _PREFETCHED: Final = 4
 """Batches that each worker holds ready."""
@@ -68,10 +68,10 @@ class TrainingData:
 
     Args:
         samples: Where they come from; all are read into memory, encoded as they are (about 20 kB each).
-        seed: Of order, choice of frames and augmentation.
+        seed: Seed of order, choice of frames and augmentation.
         frames: Frames drawn of each sample.
         augment: Strength of the augmentation, 0 (none) to 1.
-        single: Share of samples in which one frame replaces all, as in data sets with one frame per sample.
+        single: Share of samples in which one frame replaces the others, as where there is only one.
         exposure: Strength of the changes of exposure and colour, times that of the augmentation. With more
             of it a network takes these from the frames, with less from what ground truths usually show.
 
@@ -125,7 +125,7 @@ class TrainingData:
             first: The first step.
             stop: The step after the last one.
             size: Samples per batch, over all processes.
-            rank: Of this process among those that train.
+            rank: Rank of this process among those that train.
             world: How many train.
             workers: Processes that prepare batches; 0 for one thread of this process. The batches are the
                 same. Your own script must do its work under `if __name__ == "__main__":`.
@@ -210,11 +210,11 @@ def augment(
     """Frames and then their ground truth, brought to the working size and changed alike.
 
     The crop is shifted and scaled by up to 3 % and turned by up to 1.5 degrees. The exposure changes by a
-    gain and an offset per channel. In one sample of twenty a frame is lost: its predecessor stands in for it.
+    gain and an offset per channel. In one sample of twenty a frame is lost and its predecessor replaces it.
 
     Args:
         pictures: uint8 RGB [h, w, 3] each, the ground truth last.
-        rng: Of the changes.
+        rng: Source of the changes.
         strength: 0 (none) to 1.
         exposure: Strength of the changes of exposure, times `strength`.
     """

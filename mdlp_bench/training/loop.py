@@ -69,7 +69,7 @@ def train(
         about: What identifies the method and its options, strict JSON; kept with the run.
         validation: Samples never trained on, for figures and pictures.
         report: Called with every log line.
-        stop_after: Leave after this step, with a checkpoint; the same call without it continues.
+        stop_after: Stop after this step, with a checkpoint; the same call without it continues.
         device: `auto` (what `accelerate launch` says, else a GPU when there is one), `cpu`, `mps`, `cuda` or
             `cuda:N`.
         workers: Processes that prepare batches, which are the same for any number; 0 for a thread beside the

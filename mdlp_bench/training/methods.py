@@ -35,7 +35,7 @@ def train_method(
         out: The run folder.
         validation: Samples never trained on.
         start: Start from these weights instead of random ones.
-        stop_after: Leave after this step.
+        stop_after: Stop after this step.
         device: `auto`, `cpu`, `mps`, `cuda` or `cuda:N`.
         workers: Processes that prepare batches, as in `mdlp_bench.training.loop.train`.
         report: Called with every log line.

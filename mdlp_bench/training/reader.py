@@ -16,13 +16,14 @@ from typing import Any, Final, Literal, Self
 import numpy as np
 import numpy.typing as npt
 import torch
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 from rapidfuzz.distance.Levenshtein import normalized_distance
 from scipy.optimize import minimize_scalar
 from torch import Tensor, nn
 
 from mdlp_bench.errors import DataError
 from mdlp_bench.files import seed_for, write_bytes
+from mdlp_bench.frozen import Frozen
 from mdlp_bench.images import ImageU8
 from mdlp_bench.output_folder import locked_folder
 from mdlp_bench.plate import ALPHABET, CHINESE, DIGITS, LAYOUTS, Layout, grammars, parse
@@ -56,7 +57,7 @@ from mdlp_bench.training.teacher import (
 _HELD_OUT_STREAM: Final = 1_000_003
 
 
-class ReaderTraining(BaseModel):
+class ReaderTraining(Frozen):
     """Everything that decides a training run; stored beside its weights.
 
     Attributes:
@@ -64,11 +65,11 @@ class ReaderTraining(BaseModel):
         start: A weight file of a CRNN to start from instead of random weights.
         anchor: Weight of the divergence from what the start weights read of the same plates. It keeps what a
             long training has learnt while a short one teaches what crops without a plate are.
-        seed: Of the pool, the order, the variations and the initial weights.
+        seed: Seed of the pool, the order, the variations and the initial weights.
         pool: Rendered plates.
         held_out: Further plates, of another stream, for the log's figures and the temperature.
-        calibration: Still further ones, which say from which confidence the finished reader can be believed.
-        layouts: Shares of the layouts among the plates; the grammars they belong to decide a CRNN's alphabet.
+        calibration: Still further ones, by which the finished reader's confidences are calibrated.
+        layouts: Shares of the layouts among the plates; their grammars decide the alphabet of a CRNN.
         photographed: Share of the crops that are as cameras deliver them (`photograph`); the others vary
             independently (`vary`). Where it is not 0 the plates have the glyphs of many makers.
         sharpened: Share of the crops that are sharpened as video cameras do (`film`).
@@ -82,14 +83,12 @@ class ReaderTraining(BaseModel):
         ramp: Steps in which the share of varied plates grows from none to all.
         guided: Steps in which the columns at the characters' nominal places are told their character. CTC
             alone spends hundreds of steps on finding out that the text runs from left to right.
-        weight_decay: Of AdamW.
+        weight_decay: Weight decay of AdamW.
         average: Decay of the weights' exponential moving average, which is what is saved.
         checkpoint_every: Steps between checkpoints, each with a line of figures in the log.
-        askew: Of the finished reader, see `CrnnConfig`.
-        version: Written into the weight file.
+        askew: As in `CrnnConfig`, for the finished reader.
+        version: Version that is written into the weight file.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     network: Literal["crnn", "teacher"] = "crnn"
     start: Path | None = None
@@ -166,9 +165,9 @@ def train_reader(
         checkpoint = out / "checkpoint.pt"
         if checkpoint.is_file():
             trial.restore(checkpoint)
+        weights = out / f"{training.network}.safetensors"
         while trial.step < training.steps:
             trial.advance(min(training.checkpoint_every, training.steps - trial.step))
-            weights = out / f"{training.network}.safetensors"
             if isinstance(trial.averaged, Teacher):
                 figures = _measure_teacher(trial.averaged, held_out, training)
                 save_teacher(trial.averaged, weights, training.version)
@@ -182,17 +181,16 @@ def train_reader(
             trial.store(checkpoint)
             if report:
                 report(line)
-        weights = out / f"{training.network}.safetensors"
         if training.network == "crnn":
             believe(weights, out / "pool", training.calibration)
         return weights
 
 
 def believe(weights: Path, pool: Path, plates: int = PLATES) -> None:
-    """Write into a weight file from which confidence each decoding can be believed (see `calibrate`).
+    """Write into a weight file from which confidence on each decoding can be believed (see `calibrate`).
 
     Raises:
-        ReaderError: It is no weight file of a CRNN.
+        ReaderError: It is not a weight file of a CRNN.
         DataError: A shard in the folder `pool` is damaged.
     """
     found = {
@@ -310,19 +308,12 @@ class _Trial:
                 crop, text = empty_crop(self.pool, rng, training.deliver), ""
             else:
                 epoch, offset = divmod(place, len(self.pool))
-                index = self._order(epoch)[offset]
+                index = _order(training.seed, epoch, len(self.pool))[offset]
                 crop, text = self.pool.images[index], self.pool.texts[index]
                 crop = training.deliver(crop, rng, strength, training.smallest)
             crops.append(crop)
             texts.append(text)
         return _standardised(self.network, crops), texts
-
-    def _order(self, epoch: int) -> list[int]:
-        if getattr(self, "_epoch", None) != epoch:
-            self._epoch = epoch
-            self._permutation = list(range(len(self.pool)))
-            random.Random(seed_for("order", self.training.seed, epoch)).shuffle(self._permutation)
-        return self._permutation
 
     def _average(self) -> None:
         # A moving average is of no use before there is something worth averaging.
@@ -333,6 +324,14 @@ class _Trial:
             ):
                 if mean.is_floating_point():
                     mean.lerp_(value, 1 - decay)
+
+
+@lru_cache(maxsize=1)
+def _order(seed: int, epoch: int, count: int) -> list[int]:
+    """The order of the pool in an epoch."""
+    places = list(range(count))
+    random.Random(seed_for("order", seed, epoch)).shuffle(places)
+    return places
 
 
 def _network(training: ReaderTraining) -> CRNN | Teacher:
@@ -374,53 +373,42 @@ def _measure(network: CRNN, held_out: Pool, training: ReaderTraining) -> tuple[C
     """Calibrate on varied held-out renders; the configuration to save and the figures to log."""
     logits = _logits(network, _held_out_crops(held_out, training)).numpy()
     blank = _logits(network, _empty_crops(held_out, training)).argmax(-1).eq(0).all(1)
-    read = [greedy(softmax(row)) for row in logits]
     alphabet = network.config.alphabet
-    texts = ["".join(alphabet[i - 1] for i in classes) for classes, _ in read]
-    exact = float(np.mean([a == b for a, b in zip(texts, held_out.texts, strict=True)]))
-    errors = [normalized_distance(a, b) for a, b in zip(texts, held_out.texts, strict=True)]
+    texts = ["".join(alphabet[i - 1] for i in greedy(softmax(row))[0]) for row in logits]
     temperature = _fit_temperature(logits, held_out.texts, alphabet)
     config = network.config.model_copy(
         update={"temperature": temperature, "askew": training.askew, "version": training.version}
     )
-    return config, {
-        "exact": round(exact, 5),
-        "ned": round(float(np.mean(errors)), 5),
-        "empty": round(float(blank.float().mean()), 5),
-        "temperature": temperature,
-    }
+    return config, _figures(texts, held_out, blank.tolist()) | {"temperature": temperature}
 
 
 def _measure_teacher(network: Teacher, held_out: Pool, training: ReaderTraining) -> dict[str, float]:
     texts = position_texts(_logits(network, _held_out_crops(held_out, training)))
     empty = position_texts(_logits(network, _empty_crops(held_out, training)))
+    return _figures(texts, held_out, [text == "" for text in empty])
+
+
+def _figures(texts: Sequence[str], held_out: Pool, said_empty: Sequence[bool]) -> dict[str, float]:
+    """Shares of plates read exactly and of empty crops read as empty, and the mean NED."""
     errors = [normalized_distance(a, b) for a, b in zip(texts, held_out.texts, strict=True)]
     return {
         "exact": round(float(np.mean([error == 0 for error in errors])), 5),
         "ned": round(float(np.mean(errors)), 5),
-        "empty": round(float(np.mean([text == "" for text in empty])), 5),
+        "empty": round(float(np.mean(said_empty)), 5),
     }
 
 
 def _held_out_crops(held_out: Pool, training: ReaderTraining) -> list[ImageU8]:
+    seeds = (seed_for("vary", "held-out", training.seed, i) for i in range(len(held_out)))
     return [
-        training.deliver(
-            image,
-            np.random.default_rng(seed_for("vary", "held-out", training.seed, i)),
-            1.0,
-            training.smallest,
-        )
-        for i, image in enumerate(held_out.images)
+        training.deliver(image, np.random.default_rng(seed), 1.0, training.smallest)
+        for image, seed in zip(held_out.images, seeds, strict=True)
     ]
 
 
 def _empty_crops(held_out: Pool, training: ReaderTraining) -> list[ImageU8]:
-    return [
-        empty_crop(
-            held_out, np.random.default_rng(seed_for("empty", "held-out", training.seed, i)), training.deliver
-        )
-        for i in range(len(held_out))
-    ]
+    seeds = (seed_for("empty", "held-out", training.seed, i) for i in range(len(held_out)))
+    return [empty_crop(held_out, np.random.default_rng(seed), training.deliver) for seed in seeds]
 
 
 @torch.inference_mode()

@@ -186,7 +186,7 @@ def vary(
 
     Strokes (weight, elastic deformation), geometry (crop margins, perspective, shear, a bent sheet), then
     resolution (plates of about `smallest` to 48 pixels), blur, exposure, glare and colour, noise, JPEG.
-    Everything stays readable for a person: the reader must not learn to restore.
+    Everything stays readable for a person, because the reader must not learn to restore.
 
     Args:
         image: uint8 RGB [64, 160, 3].
@@ -214,7 +214,7 @@ def vary(
         varied = _jpeg(varied, int(rng.integers(25, 96)))
     if rng.random() < 0.3:
         # Restored images reach the reader enlarged to the working size.
-        varied = np.asarray(cv2.resize(varied, (224, 112), interpolation=cv2.INTER_CUBIC), np.uint8)
+        varied = u8(cv2.resize(varied, (224, 112), interpolation=cv2.INTER_CUBIC))
     return varied
 
 
@@ -223,11 +223,11 @@ def photograph(
 ) -> ImageU8:
     """One pool image as a camera, its codec and a cropper would have delivered it (arguments as for `vary`).
 
-    Where `vary` draws every hardship by itself, so that one crop may suffer them all, here they share a
-    limited sum: most crops suffer from one or two, and stay readable. Light is gathered before it is exposed:
-    blur and halo act on linear light, so that over-exposed white strokes swell and close their counters as in
-    photographs. Half of the crops are stretched to 94 x 24 pixels, most of them without the prefilter that
-    keeps thin strokes.
+    `vary` draws every degradation by itself, so that one crop may have them all. Here their strengths share a
+    limited sum: most crops have one or two strong ones and stay readable. Blur and halo act on linear light,
+    before the exposure, so that over-exposed white strokes swell and close their counters as in photographs.
+    Half of the crops are stretched to 94 x 24 pixels, most of them without the prefilter that keeps thin
+    strokes.
     """
     if rng.random() >= strength:
         return image
@@ -246,18 +246,18 @@ def photograph(
     least = max(smallest, 20) if thumbnail else smallest
     height = round(60 * (least / 60) ** float(np.clip(rng.uniform(0, 0.6) + size, 0, 1)))
     width = int(np.clip(round(height * rng.uniform(2.2, 4.0)), round(3.7 * smallest), 160))
-    photo = np.asarray(cv2.resize(photo, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+    photo = u8(cv2.resize(photo, (width, height), interpolation=cv2.INTER_AREA))
     photo = _expose(photo, rng, float(focus), float(light), float(grain))
     if rng.random() < 0.85:
         photo = _jpeg(photo, int(np.clip(rng.normal(88 - 60 * codec, 6), 20, 97)))
     if thumbnail:
         kinds = (cv2.INTER_LINEAR, cv2.INTER_LINEAR, cv2.INTER_AREA, cv2.INTER_CUBIC)
-        photo = np.asarray(cv2.resize(photo, (94, 24), interpolation=kinds[rng.integers(4)]), np.uint8)
+        photo = u8(cv2.resize(photo, (94, 24), interpolation=kinds[rng.integers(4)]))
         if rng.random() < 0.7:
             photo = _jpeg(photo, int(rng.integers(60, 97)))
     elif rng.random() < 0.4:
         # Restored images reach the reader enlarged to the working size.
-        photo = np.asarray(cv2.resize(photo, (224, 112), interpolation=cv2.INTER_CUBIC), np.uint8)
+        photo = u8(cv2.resize(photo, (224, 112), interpolation=cv2.INTER_CUBIC))
     return photo
 
 
@@ -292,7 +292,7 @@ def film(
 
 
 def _expose(image: ImageU8, rng: np.random.Generator, focus: float, light: float, grain: float) -> ImageU8:
-    """Optics, exposure and sensor in linear light; `focus`, `light` and `grain` are hardships, 0 to 1."""
+    """Optics, exposure and sensor in linear light; `focus`, `light` and `grain` are strengths from 0 to 1."""
     scale = image.shape[0] / 28
     linear = _LINEAR[image]
     kind = rng.random()
@@ -389,7 +389,7 @@ def _cut_off(image: ImageU8, rng: np.random.Generator) -> ImageU8:
         rows, columns = int(rng.integers(6, 20)), int(rng.integers(6, 14))
         top, left = int(rng.integers(0, height - rows)), int(rng.integers(0, width - columns))
         part = image[top : top + rows, left : left + columns]
-    return np.asarray(cv2.resize(part, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
+    return u8(cv2.resize(part, (width, height), interpolation=cv2.INTER_LINEAR))
 
 
 def _reweigh(image: ImageU8, rng: np.random.Generator) -> ImageU8:
@@ -397,7 +397,7 @@ def _reweigh(image: ImageU8, rng: np.random.Generator) -> ImageU8:
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (3, 3))
     other = cv2.dilate(image, kernel) if rng.random() < 0.5 else cv2.erode(image, kernel)
     share = float(rng.uniform(0, 0.8))
-    return np.asarray(cv2.addWeighted(image, 1 - share, other, share, 0), np.uint8)
+    return u8(cv2.addWeighted(image, 1 - share, other, share, 0))
 
 
 def _elastic(image: ImageU8, rng: np.random.Generator) -> ImageU8:
@@ -406,10 +406,7 @@ def _elastic(image: ImageU8, rng: np.random.Generator) -> ImageU8:
     coarse = rng.normal(0, rng.uniform(0.3, 0.9), (8, 20, 2)).astype(np.float32)
     field = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
     x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
-    moved = cv2.remap(
-        image, x + field[..., 0], y + field[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-    )
-    return np.asarray(moved, np.uint8)
+    return _remapped(image, x + field[..., 0], y + field[..., 1])
 
 
 def _glare(image: ImageU8, rng: np.random.Generator) -> ImageU8:
@@ -420,7 +417,7 @@ def _glare(image: ImageU8, rng: np.random.Generator) -> ImageU8:
     radius = rng.uniform(0.2, 1.2, 2) * [height, height]
     spot = np.exp(-(((x - centre[0]) / radius[0]) ** 2) - ((y - centre[1]) / radius[1]) ** 2)[..., None]
     strength = rng.uniform(40, 170) if rng.random() < 0.7 else -rng.uniform(20, 80)
-    return np.asarray(np.clip(image + spot * strength, 0, 255), np.uint8)
+    return u8(np.clip(image + spot * strength, 0, 255))
 
 
 def _regeometry(image: ImageU8, rng: np.random.Generator, tilt: float | None = None) -> ImageU8:
@@ -428,7 +425,7 @@ def _regeometry(image: ImageU8, rng: np.random.Generator, tilt: float | None = N
 
     A plate seen from the side climbs and leans, and the upright box around it grows. Seen from above and one
     side, as from a walking person's hand, it does both the same way: rows that fall to the right lean to the
-    left. `tilt`, a hardship from 0 to 1, draws such views; without it climb and lean are independent.
+    left. `tilt`, a strength from 0 to 1, draws such views; without it climb and lean are independent.
     """
     height, width = image.shape[:2]
     # Where the corners of the new crop lie in the old one, as shares of its sides; negative margins show more
@@ -457,7 +454,7 @@ def _regeometry(image: ImageU8, rng: np.random.Generator, tilt: float | None = N
     target = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
     matrix = cv2.getPerspectiveTransform(source, target)
     border = cv2.BORDER_REFLECT_101 if rng.random() < 0.3 else cv2.BORDER_REPLICATE
-    return np.asarray(cv2.warpPerspective(image, matrix, (width, height), borderMode=border), np.uint8)
+    return u8(cv2.warpPerspective(image, matrix, (width, height), borderMode=border))
 
 
 def _bend(image: ImageU8, rng: np.random.Generator) -> ImageU8:
@@ -469,20 +466,16 @@ def _bend(image: ImageU8, rng: np.random.Generator) -> ImageU8:
     reach = np.clip(rng.normal(0, [0.025, 0.012], 2), [-0.06, -0.03], [0.06, 0.03])
     bent_y = y + np.float32(reach[0] * height) * np.sin(np.float32(np.pi * waves[0]) * x / width + phases[0])
     bent_x = x + np.float32(reach[1] * width) * np.sin(np.float32(np.pi * waves[1]) * x / width + phases[1])
-    return np.asarray(
-        cv2.remap(
-            image,
-            bent_x.astype(np.float32),
-            bent_y.astype(np.float32),
-            cv2.INTER_LINEAR,
-            borderMode=cv2.BORDER_REPLICATE,
-        ),
-        np.uint8,
-    )
+    return _remapped(image, bent_x.astype(np.float32), bent_y.astype(np.float32))
+
+
+def _remapped(image: ImageU8, x: npt.NDArray[np.float32], y: npt.NDArray[np.float32]) -> ImageU8:
+    """The image with each pixel taken from its place in `x` and `y`."""
+    return u8(cv2.remap(image, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
 
 
 def _margin(rng: np.random.Generator) -> float:
-    """Tight most of the time, sometimes a detector's loose box; a share of the crop's side."""
+    """A share of the crop's side: tight most of the time, sometimes a detector's loose box."""
     return float(rng.uniform(-0.12, 0.0) if rng.random() < 0.2 else rng.normal(0.0, 0.015))
 
 
@@ -493,7 +486,7 @@ def _shrink(image: ImageU8, rng: np.random.Generator, smallest: int) -> ImageU8:
         height = round(float(np.exp(rng.uniform(np.log(smallest), np.log(48)))))
         width = int(np.clip(round(height * rng.uniform(2.2, 4.2)), round(3.7 * smallest), 160))
     interpolation = cv2.INTER_AREA if rng.random() < 0.7 else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(image, (width, height), interpolation=interpolation), np.uint8)
+    return u8(cv2.resize(image, (width, height), interpolation=interpolation))
 
 
 def _blur(image: ImageU8, rng: np.random.Generator) -> ImageU8:
@@ -501,14 +494,14 @@ def _blur(image: ImageU8, rng: np.random.Generator) -> ImageU8:
     scale = image.shape[0] / 28
     if kind < 0.45:
         sigma = rng.uniform(0.3, 0.85) * scale
-        return np.asarray(cv2.GaussianBlur(image, (0, 0), max(sigma, 0.2)), np.uint8)
+        return u8(cv2.GaussianBlur(image, (0, 0), max(sigma, 0.2)))
     if kind < 0.55:
         length = max(2, round(rng.uniform(1.5, 3.5) * scale))
         kernel = np.full((1, length), 1 / length, np.float32)
-        return np.asarray(cv2.filter2D(image, -1, kernel if rng.random() < 0.7 else kernel.T), np.uint8)
+        return u8(cv2.filter2D(image, -1, kernel if rng.random() < 0.7 else kernel.T))
     if kind < 0.65:  # cameras sharpen
         soft = cv2.GaussianBlur(image, (0, 0), max(scale, 0.3))
-        return np.asarray(cv2.addWeighted(image, 1 + 0.8, soft, -0.8, 0), np.uint8)
+        return u8(cv2.addWeighted(image, 1 + 0.8, soft, -0.8, 0))
     return image
 
 
@@ -527,7 +520,7 @@ def _tone(image: ImageU8, rng: np.random.Generator) -> ImageU8:
     if rng.random() < 0.5:
         grain = rng.standard_normal(toned.shape, dtype=np.float32) * np.float32(rng.uniform(0, 10))
         toned = np.clip(toned + grain, 0, 255).astype(np.uint8)
-    return np.asarray(toned, np.uint8)
+    return u8(toned)
 
 
 def _jpeg(image: ImageU8, quality: int) -> ImageU8:

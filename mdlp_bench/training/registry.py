@@ -4,20 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-from pydantic import ValidationError
-
-from mdlp_bench.errors import MethodError, did_you_mean, first_fault
+from mdlp_bench.errors import MethodError, checked, no_such
 from mdlp_bench.files import sha256_file
 from mdlp_bench.training.config import TrainingConfig
 from mdlp_bench.training.trainable import Trainable
-from mdlp_bench.userfiles import is_file_spec, load_from_file
+from mdlp_bench.userfiles import TRAINABLE_GROUP, file_and_name, is_file_spec, load_from_file, registered
 from mdlp_bench.yaml_text import read_yaml, yes_or_no
-
-ENTRY_POINT_GROUP: Final = "mdlp_bench.trainables"
 
 
 @dataclass(frozen=True)
@@ -35,7 +30,7 @@ class Recipe:
 
 def trainable_names() -> list[str]:
     """The names that can be trained; nothing is imported."""
-    return sorted(_entries())
+    return list(registered(TRAINABLE_GROUP))
 
 
 def load_trainable(name: str, options: Mapping[str, Any]) -> Trainable:
@@ -54,12 +49,9 @@ def load_trainable(name: str, options: Mapping[str, Any]) -> Trainable:
         if not isinstance(built, Trainable):
             raise MethodError(f"{name}: gives a {type(built).__name__}, not a Trainable")
         return built
-    entries = _entries()
+    entries = registered(TRAINABLE_GROUP)
     if name not in entries:
-        raise MethodError(
-            f"{name!r} cannot be trained{did_you_mean(name, entries)}; there are: "
-            f"{', '.join(sorted(entries)) or 'none'}; or give file.py:NAME"
-        )
+        raise no_such("trainable method", name, entries, MethodError, hint=", and file.py:NAME")
     made: Trainable = entries[name].load()(options)
     return made
 
@@ -68,8 +60,7 @@ def identity_of(name: str) -> dict[str, str]:
     """What tells a trainable from others in the record of a training: its name, and the content of a file."""
     if not is_file_spec(name):
         return {"method": name}
-    file_name, _, attribute = name.rpartition(":")
-    path = Path(file_name)
+    path, attribute = file_and_name(name)
     return {"method": f"{path.name}:{attribute}", "source": sha256_file(path)}
 
 
@@ -96,14 +87,7 @@ def read_recipe(config: str | None, **changes: Any) -> Recipe:
     elif config is not None:
         sections = {"options": {"config": config}}
     fields = (sections.get("training") or {}) | {k: v for k, v in changes.items() if v is not None}
-    try:
-        training = TrainingConfig.model_validate(fields)
-    except ValidationError as error:
-        raise MethodError(f"{config or 'training'}: {first_fault(error)}") from error
+    training = checked(TrainingConfig, fields, config or "training", MethodError)
     # Options have no types here, and a text that says no would count as true.
     options = {name: yes_or_no(value) for name, value in (sections.get("options") or {}).items()}
     return Recipe(options, training)
-
-
-def _entries() -> dict[str, EntryPoint]:
-    return {entry.name: entry for entry in entry_points(group=ENTRY_POINT_GROUP)}

@@ -12,13 +12,12 @@ from typing import Final
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mdlp_bench.errors import MissingWeightsError, ReaderError, reason
-from mdlp_bench.files import write_bytes
+from mdlp_bench.errors import ReaderError
 from mdlp_bench.plate import ALPHABET
+from mdlp_bench.readers.weights import fill_recogniser, read_recogniser, save_recogniser
 
 TEACHER_SIZE: Final = (28, 112)
 """Input height and width: 112 x 224 averaged over whole 4 x 2 blocks."""
@@ -56,7 +55,7 @@ class Teacher(nn.Module):
         return torch.einsum("bkn,bdn->bkd", weights, features.flatten(2))
 
     def forward(self, images: Tensor) -> Tensor:
-        """Standardised images, float [B, 3, 28, 112], to logits [B, 8, 73]; class 0 is no character."""
+        """Standardised images, float [B, 3, 28, 112], to logits [B, 8, 73]; class 0 is none."""
         return self.classify(self.encode(images))
 
     def classify(self, features: Tensor) -> Tensor:
@@ -124,12 +123,7 @@ def position_loss(logits: Tensor, labels: Tensor) -> Tensor:
 
 def save_teacher(network: Teacher, path: Path, version: str) -> None:
     """Write `network` as float16 safetensors, atomically."""
-    tensors = {
-        name: tensor.to(torch.float16).contiguous()
-        for name, tensor in network.state_dict().items()
-        if not name.endswith("num_batches_tracked")
-    }
-    write_bytes(path, save(tensors, {_KEY: version}))
+    save_recogniser(network, path, _KEY, version)
 
 
 def is_teacher(path: Path) -> bool:
@@ -146,24 +140,9 @@ def load_teacher(path: Path) -> Teacher:
 
     Raises:
         MissingWeightsError: The file is not there.
-        ReaderError: It is no weight file of a teacher.
+        ReaderError: It is not a weight file of a teacher, or its tensors do not fit.
     """
-    if not path.is_file():
-        raise MissingWeightsError(f"{path}: missing; train it: mdlp-bench train reader --help")
-    try:
-        with safe_open(str(path), framework="pt") as stored:
-            metadata = stored.metadata() or {}
-            tensors = {name: stored.get_tensor(name).float() for name in stored.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise ReaderError(f"{path}: not a safetensors file ({reason(error)})") from error
-    if _KEY not in metadata:
-        raise ReaderError(f"{path}: not a teacher of this project (its metadata lack {_KEY!r})")
+    _, tensors = read_recogniser(path, _KEY, "a teacher", "train it: mdlp-bench train reader --help")
     network = Teacher()
-    expected = {name for name in network.state_dict() if not name.endswith("num_batches_tracked")}
-    if tensors.keys() != expected:
-        raise ReaderError(f"{path}: its tensors are not a teacher's: {sorted(tensors.keys() ^ expected)[0]}")
-    try:
-        network.load_state_dict(tensors, strict=False)
-    except RuntimeError as error:
-        raise ReaderError(f"{path}: its tensors do not fit ({reason(error)})") from error
-    return network.eval()
+    fill_recogniser(network, tensors, path)
+    return network

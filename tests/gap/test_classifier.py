@@ -21,7 +21,7 @@ def test_a_plain_difference_is_told_on_plates_never_seen_and_equal_sets_are_not(
         pooled = np.concatenate([images(20, 80, 1), images(20, level, 2)])
         found = classify(pooled, units, folds=2, resamples=resamples, confidence=0.95, seed=0, steps=20)
         assert found.probability.shape == (40,)
-        return found.low, found.accuracy, found.high
+        return found.accuracy.low, found.accuracy.value, found.accuracy.high
 
     low, value, _ = accuracy(180)
     assert low > 0.5 and value > 0.8

@@ -71,7 +71,7 @@ def test_intervals_cover_a_known_shift_when_samples_of_a_plate_hang_together() -
         of_plate = np.repeat(rng.normal(size=120), 3)
         values = of_plate + 0.3 * rng.normal(size=360) + 1.5 * (np.arange(360) >= 180)
         found = gap(values, TwoSetClusters(names[:180], names[180:]), seed, draws=(1, 199))
-        covered += found.low <= 1.5 <= found.high
+        covered += found.wasserstein.low <= 1.5 <= found.wasserstein.high
     assert covered >= 51  # 95 % of 60 are 57; fewer than 51 has probability 0.002
 
 
@@ -127,7 +127,7 @@ def test_a_planted_shift_gives_monotone_distances_and_small_p_values() -> None:
     for shift in (0.0, 0.3, 0.6, 1.2, 2.4):
         pooled = np.concatenate([first, noise + shift])
         mmd = PlateKernel(pooled, units, gaussian_kernel(pooled))
-        wasserstein = gap(pooled[:, 0], units).wasserstein
+        wasserstein = gap(pooled[:, 0], units).wasserstein.value
         found.append(
             (wasserstein, PlateKernel(pooled, units, cubic_kernel).value(), mmd.p_value(permutations))
         )

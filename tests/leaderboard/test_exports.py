@@ -41,7 +41,7 @@ def board(readable: Make, submit: Callable[..., Path], plan: ScoringPlan, tmp_pa
     samples, store = readable(6), Store(tmp_path / "lb")
     add(store, submit(samples, method="Net_1 & Co".replace("&", "+")), samples, plan)
     add(store, submit(samples, "frame-mean", method="Mean", bibtex=None), samples, plan)
-    with pytest.raises(SubmissionError, match="no board nowhere; there are: tiny"):
+    with pytest.raises(SubmissionError, match="no board 'nowhere'; there are: tiny"):
         find_board(store, "nowhere")
     return find_board(store, None)
 

@@ -84,8 +84,8 @@ def test_piped_input_that_ends_is_one_line_and_no_wait(predictions: Path, tmp_pa
 @pytest.mark.parametrize(
     ("field", "answer", "words"),
     [
-        ("frames_used", "three", "'three' is no whole number"),
-        ("runtime_per_image_s", "fast", "'fast' is no number"),
+        ("frames_used", "three", "'three' is not a whole number"),
+        ("runtime_per_image_s", "fast", "'fast' is not a number"),
         ("device", "tpu", "must be 'cpu', 'gpu' or 'other'"),
         ("method", "!", "use letters, digits"),
         ("authors", "", "give at least one"),

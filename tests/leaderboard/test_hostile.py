@@ -333,11 +333,11 @@ ATTACKS: dict[str, tuple[Callable[[ZipOf], bytes], str]] = {
         lambda z: z(
             n=0, form={"output": "text"}, **{"readings.csv": READ.encode(), "predictions/s0000.png": GOOD}
         ),
-        "does not belong into a submission of texts",
+        "does not belong in a submission of texts",
     ),
     "pictures with readings": (
         lambda z: z(**{"readings.csv": READ.encode()}),
-        "does not belong into a submission of images",
+        "does not belong in a submission of images",
     ),
     "no readings": (lambda z: z(n=0, form={"output": "text"}), "holds no reading"),
     "readings without a header": (_readings(READ.encode()), "does not begin with its header"),

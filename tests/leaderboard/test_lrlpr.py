@@ -148,7 +148,7 @@ def test_at_the_size_of_the_challenge_three_points_prove_nothing(tmp_path: Path)
         ("track_1,ABC1234;0.9", "line 1"),
         ("track_00001,abc1234;0.9", "line 1"),
         ("track_00001,ABC1234;1.2", "line 1"),
-        ("track_00009,ABC1234;0.9", "track_00009: no track of"),
+        ("track_00009,ABC1234;0.9", "track_00009: not a track of"),
         ("track_00001,ABC1234;0.9\ntrack_00001,ABC1234;0.9", "has a line already"),
     ],
 )

@@ -201,7 +201,7 @@ def test_a_boards_name_is_printable_and_not_that_of_another(
     make_board(store, "LPBlur", readable(4), plan.readers)
     other = readable(6, name="other")
     for name in ("", "...", "a\nb", "x" * 61):
-        with pytest.raises(SubmissionError, match="no name of a board"):
+        with pytest.raises(SubmissionError, match="not a name for a board"):
             make_board(store, name, other, plan.readers)
     with pytest.raises(ProtocolError, match="has a board of that name"):
         make_board(store, "LPBIur", other, plan.readers)

@@ -133,7 +133,7 @@ def test_a_site_takes_the_place_of_a_site_only(built: tuple[Store, Path], tmp_pa
     store, _ = built
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / "thesis.txt").write_text("dear", encoding="utf-8")
-    with pytest.raises(SubmissionError, match="holds something that is no site"):
+    with pytest.raises(SubmissionError, match="holds something that is not a site"):
         build_site(store, tmp_path / "notes")
     assert (tmp_path / "notes" / "thesis.txt").read_text(encoding="utf-8") == "dear"
     with pytest.raises(SubmissionError, match="no site in it"):

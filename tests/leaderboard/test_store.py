@@ -251,7 +251,7 @@ def test_a_landed_entry_cannot_be_changed_removed_or_moved_unnoticed(
     assert list(check_store(store, since=earlier).lines()) == []
     half = store.dataset_folder(first.record.dataset) / ".samples.parquet.part"
     half.write_bytes(b"half")
-    assert any("does not belong into datasets" in line for line in check_store(store).lines())
+    assert any("does not belong in datasets" in line for line in check_store(store).lines())
     half.unlink()
     kinds = [link.kind for link in read_chain(store.root)]
     assert kinds == ["dataset", "entry", "entry", "deprecation"]

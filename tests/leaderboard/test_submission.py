@@ -78,7 +78,7 @@ def test_every_fault_is_named_at_once_with_its_remedy(
         "readme.txt: runtime per image [s]: is 'fast'; write seconds",
         "readme.txt: CPU[1] / GPU[0]: is '2'; write 0 or 1",
         "no line 'Extra Data [1] / No Extra Data [0]'",
-        "notes.txt: does not belong into a submission of images; keep to",
+        "notes.txt: does not belong in a submission of images; keep to",
         "predictions/s0002.png: not a PNG file; save it as an 8-bit RGB PNG of 224 x 112 pixels",
         "1 of 4 samples have no picture: s0003; give every sample its picture",
     ):

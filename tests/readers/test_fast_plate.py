@@ -78,7 +78,7 @@ def test_what_is_missing_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     path.write_bytes(b"no network")
     with pytest.raises(ReaderError, match="cannot load them"):
         load_reader(f"fast-plate-ocr:{path}")
-    with pytest.raises(ReaderError, match="has no network 'mars'; it has cct-s-v2-global-model"):
+    with pytest.raises(ReaderError, match="no network 'mars'; there are: cct-s-v2-global-model"):
         load_reader("fast-plate-ocr:mars")
     from fast_plate_ocr.inference import hub
 

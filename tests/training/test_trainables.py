@@ -128,7 +128,7 @@ def test_losses_reach_every_player_and_weights_survive(case: Case, tmp_path: Pat
 
 def test_options_and_names_that_are_wrong_are_named(tmp_path: Path) -> None:
     assert {case.name for case in CASES} == set(trainable_names())
-    with pytest.raises(MethodError, match="'bicubic' cannot be trained; there are: hat, lp-diff"):
+    with pytest.raises(MethodError, match="no trainable method 'bicubic'; there are: hat, lp-diff"):
         load_trainable("bicubic", {})
     for name in trainable_names():
         with pytest.raises(MethodError, match=f"{name}: .*nonsense"):

@@ -8,10 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from mdlp_bench.data import open_samples
-from mdlp_bench.data.plate_split import splits_of
 from mdlp_bench.data.samples import Samples
 from mdlp_bench.engine import SERIAL, Engine
-from mdlp_bench.errors import DataError
 from mdlp_bench.files import seed_for, write_json, write_text
 from mdlp_bench.gap.fitting.fit_report import FitReport, FittedStrength, HeldOutGap
 from mdlp_bench.gap.fitting.objective import Objective, Plate, plates_of, rendered_plates
@@ -19,6 +17,7 @@ from mdlp_bench.gap.fitting.parameters import RecipeSpace, draw_of, recipe_text
 from mdlp_bench.gap.fitting.search import search
 from mdlp_bench.gap.measure import READER, Measured, choose_plates, measure
 from mdlp_bench.gap.report_model import StudySettings
+from mdlp_bench.gap.sets import divide_plates
 from mdlp_bench.gap.study import compare_sets
 from mdlp_bench.progress import say
 from mdlp_bench.synth.build import synthesise_rendered, synthesise_samples
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
     from mdlp_bench.readers.base import Reader
 
 HELD_OUT: Final = 1 / 3
-_FEWEST: Final = 3
 _FEW: Final = 50
 
 
@@ -46,19 +44,19 @@ def fit_recipe(
 ) -> FitReport:
     """Fit the strengths of a recipe to a real set.
 
-    Sizes of frames are read off the real ones; levels and spreads of all strengths (see
+    Sizes of frames are taken from the real ones; levels and spreads of all strengths (see
     `fitting.parameters`) are searched. A third of the plates is held out, and the recipe is judged on those
     before and after by the statistics of the study.
 
     Args:
         real: The real set.
         recipe: Where the fit starts.
-        out: The fitted recipe, a `.yaml`. Beside it `.json` gets the report and `.trials.jsonl` the log: the
-            same call goes on from it.
+        out: The fitted recipe, a `.yaml`. Beside it `.json` gets the report and `.trials.jsonl` the log, from
+            which the same call continues.
         trials: Candidates at most.
         limit: Real samples at most; whole plates.
-        seed: Of everything random.
-        labels: A label list of the real set whose texts count.
+        seed: Seed of everything random.
+        labels: A label list whose texts are used for the real set.
         reader: Its features are compared too; None leaves them out.
         engine: Where candidates are made and measured; the result does not depend on it.
 
@@ -66,7 +64,9 @@ def fit_recipe(
         DataError: The set has too few plates or no frames, or the recipe nothing to fit.
     """
     samples = choose_plates(open_samples(real, labels=labels), limit, seed)
-    ours, held_out = _divided(samples, seed)
+    shares = {"fitted": 1 - HELD_OUT, "held out": HELD_OUT}
+    remedy = "give a larger set, or more --samples"
+    ours, held_out = divide_plates(samples, shares, seed, name=samples.name, remedy=remedy)
     plates = plates_of(ours)
     paired = all(sample.gt is not None for sample in samples)
     gt_plates = plates if paired else rendered_plates(len(plates), seed, recipe)
@@ -123,22 +123,6 @@ def fit_recipe(
     write_text(out, recipe_text(fitted))
     write_json(out.with_suffix(".json"), report.model_dump(mode="json"))
     return report
-
-
-def _divided(samples: Samples, seed: int) -> tuple[Samples, Samples]:
-    """Samples of the plates to fit, and of those held out."""
-    rows = list(zip(samples.sample_ids, samples.column("plate_id"), strict=True))
-    places = splits_of((plate for _, plate in rows), {"fit": 1 - HELD_OUT, "held out": HELD_OUT}, seed)
-    parts: dict[str, list[tuple[str, str]]] = {"fit": [], "held out": []}
-    for row, place in zip(rows, places, strict=True):
-        parts[place].append(row)
-    fewest = min(len({plate for _, plate in part}) for part in parts.values())
-    if fewest < _FEWEST:
-        raise DataError(
-            f"{samples.name}: only {fewest} plates to fit to or to hold out; a fit takes {_FEWEST} of each"
-        )
-    ours, held_out = (samples.select(sample_ids=[name for name, _ in part]) for part in parts.values())
-    return ours, held_out
 
 
 def _with_sizes(recipe: Recipe, plates: Sequence[Plate]) -> Recipe:

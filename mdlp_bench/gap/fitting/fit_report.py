@@ -1,21 +1,23 @@
-"""What a fit found: `fitted.json`."""
+"""What a fit found: `fitted.json`, and the same in words and tables."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, Literal
 
-from mdlp_bench.gap.report_model import Record
+from mdlp_bench.frozen import FrozenFinite
+from mdlp_bench.gap.sections import interval
 from mdlp_bench.harness.statistics.estimate import Estimate
 
 FIT_SCHEMA_VERSION: Final = 1
 
 
-class FittedStrength(Record):
+class FittedStrength(FrozenFinite):
     """A distribution before and after the fit.
 
     Attributes:
         name: `operator.parameter`.
-        kind: Of the draw (`uniform`, ...).
+        kind: Kind of the draw (`uniform`, ...).
         start: Its limits in the recipe that was given.
         fitted: Its limits in the fitted one.
     """
@@ -26,7 +28,7 @@ class FittedStrength(Record):
     fitted: tuple[float, ...]
 
 
-class HeldOutGap(Record):
+class HeldOutGap(FrozenFinite):
     """The distance of a recipe's frames from real plates that the fit has not seen.
 
     Attributes:
@@ -44,16 +46,16 @@ class HeldOutGap(Record):
     kernel_floor: float | None
 
 
-class FitReport(Record):
+class FitReport(FrozenFinite):
     """All about a fit.
 
     Attributes:
         recipe: The recipe it started from.
         real: The real set, as typed.
-        fingerprint: Of the real set.
+        fingerprint: Fingerprint of the real set.
         reader: Its name, or null.
         paired: Whether the real set's own ground truths were degraded.
-        seed: Of everything random.
+        seed: Seed of everything random.
         fit_plates: Real plates of the fit.
         held_out_plates: Real plates kept from it.
         trials: Candidates tried.
@@ -83,3 +85,44 @@ class FitReport(Record):
     before: HeldOutGap
     after: HeldOutGap
     notes: tuple[str, ...]
+
+
+def summary(report: FitReport) -> str:
+    """The fitted strengths, and the gap before and after on the held-out plates, as Markdown."""
+    plates = "its own ground truths" if report.paired else "rendered plates"
+    lines = [
+        f"{report.recipe}, fitted to {report.fit_plates} plates of {report.real} by degrading {plates}: "
+        f"distance {report.start_distance:.3f} -> {report.distance:.3f} after {report.trials} trials",
+        "",
+        f"| {report.held_out_plates} plates held out | before | after |",
+        "|---|---|---|",
+        *(f"| {name} | {before} | {after} |" for name, before, after in _gaps(report.before, report.after)),
+        "",
+        "| strength | kind | before | after |",
+        "|---|---|---|---|",
+        *(
+            f"| {one.name} | {one.kind} | {_limits(one.start)} | {_limits(one.fitted)} |"
+            for one in report.strengths
+        ),
+        *(f"\n{note}" for note in report.notes),
+    ]
+    return "\n".join(lines)
+
+
+def _gaps(before: HeldOutGap, after: HeldOutGap) -> list[tuple[str, str, str]]:
+    rows = [
+        ("mean standardised distance", f"{before.mean_standardised:.3f}", f"{after.mean_standardised:.3f}"),
+        (
+            "statistics that differ",
+            f"{before.differing} of {before.statistics}",
+            f"{after.differing} of {after.statistics}",
+        ),
+    ]
+    if before.kernel is not None and after.kernel is not None:
+        floor = "" if before.kernel_floor is None else f" (floor {before.kernel_floor:.3f})"
+        rows.append((f"KRD{floor}", interval(before.kernel), interval(after.kernel)))
+    return rows
+
+
+def _limits(values: Sequence[float]) -> str:
+    return " ... ".join(f"{value:.3g}" for value in values)

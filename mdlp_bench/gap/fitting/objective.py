@@ -47,13 +47,11 @@ class Plate:
 
     Attributes:
         sample_id: Which.
-        plate_id: Its plate.
         frames: The real frames, at most three; none for a plate that only lends its ground truth.
         gt: The ground truth, or None.
     """
 
     sample_id: str
-    plate_id: str
     frames: tuple[ImageU8, ...]
     gt: ImageU8 | None
 
@@ -77,14 +75,14 @@ def plates_of(samples: Samples) -> list[Plate]:
         if not sample.frames:
             raise DataError(f"sample {sample.sample_id}: has no frames; a recipe is fitted to real frames")
         frames = sample.decode_frames(FRAMES)
-        found.append(Plate(sample.sample_id, sample.plate_id, frames, sample.decode_gt()))
+        found.append(Plate(sample.sample_id, frames, sample.decode_gt()))
     return found
 
 
 def rendered_plates(count: int, seed: int, recipe: Recipe) -> list[Plate]:
     """Plates rendered with the recipe's appearance, for a real set without ground truths."""
     samples = (rendered_sample(index, recipe=recipe, seed=seed) for index in range(count))
-    return [Plate(sample.sample_id, sample.plate_id, (), sample.decode_gt()) for sample in samples]
+    return [Plate(sample.sample_id, (), sample.decode_gt()) for sample in samples]
 
 
 def measure_plates(plates: Sequence[Plate], *, with_gt: bool) -> Table:
@@ -116,7 +114,7 @@ def degraded(plates: Sequence[Plate], recipe: Recipe, *, seed: int) -> list[Plat
         count = len(plate.frames) or FRAMES
         done = degrade_triplet(plate.gt, recipe, seed=seed, sample_id=plate.sample_id, n_frames=count)
         frames = tuple(decode(frame, f"sample {plate.sample_id}") for frame in done.frames)
-        made.append(Plate(plate.sample_id, plate.plate_id, frames, plate.gt))
+        made.append(Plate(plate.sample_id, frames, plate.gt))
     return made
 
 
@@ -146,7 +144,7 @@ class Objective:
         gt_plates: What candidates degrade; their own ground truths or other ones.
         start: The recipe the fit starts from.
         reader: Gives features; None leaves them out.
-        seed: Of the degradations.
+        seed: Seed of the degradations.
         paired: Whether `gt_plates` are the ground truths of `real`.
         engine: Where candidates are made and measured.
     """

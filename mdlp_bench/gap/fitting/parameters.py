@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -46,7 +46,7 @@ class Strength:
     Attributes:
         name: `operator.parameter`, numbered where a recipe has several.
         key: The key of its draws in the recipe.
-        kind: Of the draw.
+        kind: Kind of the draw.
         limits: Its numbers in the recipe.
         lowest: What its parameter allows.
         highest: The same, or infinity.
@@ -114,14 +114,7 @@ class RecipeSpace:
             if key not in found and (strength := _strength(op, parameter, draw, key, pixel)):
                 names[strength.name] = names.get(strength.name, 0) + 1
                 if (number := names[strength.name]) > 1:
-                    strength = Strength(
-                        f"{strength.name} {number}",
-                        key,
-                        strength.kind,
-                        strength.limits,
-                        strength.lowest,
-                        strength.highest,
-                    )
+                    strength = replace(strength, name=f"{strength.name} {number}")
                 found[key] = strength
             return draw
 

@@ -69,7 +69,7 @@ def search(
 
     Args:
         ranges: Lower and upper limit of each number.
-        residuals: Of several candidates at once.
+        residuals: Residuals of several candidates at once.
         log: JSON lines, one per trial after a first one with `identity`; trials in it are not made again.
         identity: What the residuals depend on.
         trials: How many at most; fewer if nothing is left to gain.

@@ -15,7 +15,7 @@ import mdlp_bench
 from mdlp_bench.files import write_bytes
 from mdlp_bench.images import encode
 from mdlp_bench.leaderboard.boards import RANKED
-from mdlp_bench.metrics.base import METRICS
+from mdlp_bench.metrics.base import METRICS, lpips_column
 from mdlp_bench.metrics.protocol import CURRENT
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def write_codabench(
 
 
 def _competition(title: str, image: str, lpips: str) -> dict[str, Any]:
-    shown = [name for name in RANKED if not name.startswith("lpips") or name == _lpips_column(lpips)]
+    shown = [name for name in RANKED if not name.startswith("lpips") or name == lpips_column(lpips)]
     return {
         "version": 2,
         "title": title,
@@ -149,10 +149,6 @@ def _competition(title: str, image: str, lpips: str) -> dict[str, Any]:
             }
         ],
     }
-
-
-def _lpips_column(net: str) -> str:
-    return {"alex": "lpips", "squeeze": "lpips_squeeze", "vgg": "lpips_vgg"}.get(net, "")
 
 
 def _overview(title: str, samples: Samples) -> str:

@@ -15,7 +15,7 @@ _TASK_TYPE = "image-to-image"
 
 
 def eval_results(board: Board, row: BoardRow, dataset_id: str) -> str:
-    """The text of `.eval_results/<name>.yaml`: one entry a ranked metric, each a task of the data set.
+    """The text of `.eval_results/<name>.yaml`: one entry per ranked metric, each a task of the data set.
 
     Args:
         board: The board.
@@ -89,4 +89,6 @@ def _notes(board: Board, row: BoardRow, name: str) -> str:
 
 def _check_id(dataset_id: str) -> None:
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", dataset_id):
-        raise SubmissionError(f"{dataset_id!r} is no data set on the hub; give owner/name, as in its address")
+        raise SubmissionError(
+            f"{dataset_id!r} is not a data set on the hub; give owner/name, as in its address"
+        )

@@ -6,18 +6,17 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from mdlp_bench.harness.breakdown import parts
+from mdlp_bench.harness.run import float_column
 from mdlp_bench.harness.statistics import ClusterBootstrap
+from mdlp_bench.harness.statistics.clusters import FloatArray
 from mdlp_bench.leaderboard.boards import column
 from mdlp_bench.leaderboard.store import Entry
 from mdlp_bench.metrics.protocol import BootstrapRules
 from mdlp_bench.metrics.text import confusion, position_accuracy
 from mdlp_bench.plate import is_unreadable
-
-FloatArray = npt.NDArray[np.float64]
 
 _CONFUSED: Final = 12
 _MISTAKES: Final = 12
@@ -47,7 +46,7 @@ class Breakdown:
         provinces: By province glyph, most frequent first.
         kinds: Share of characters right by kind (province, letter, digit, special).
         positions: Share right by position.
-        mistakes: Most frequent mistakes as (target, reading, count).
+        mistakes: Most frequent mistakes as (character, reading, count).
         labels: Characters of the matrix: those with most mistakes.
         matrix: Counts of ground truth (rows) against reading (columns, `labels` and then all others).
     """
@@ -72,17 +71,15 @@ def breakdown(entry: Entry, reader: str) -> Breakdown | None:
     if not known:
         return None
     part = table.take(known)
-    targets = part["text"].to_pylist()
+    gt_texts = part["text"].to_pylist()
     preds = part[f"read_text{position}"].to_pylist()
-    scores = np.stack(
-        [np.asarray(part[f"{name}{position}"].to_numpy(), np.float64) for name in ("acc", "ned")], axis=1
-    )
+    scores = np.stack([float_column(part, f"{name}{position}") for name in ("acc", "ned")], axis=1)
     plates = part["plate_id"].to_pylist()
     rules = entry.run.record.rules.bootstrap
     names = part.column_names
     recipes = _parts(part, "recipe", scores, plates, rules) if "recipe" in names else ()
-    counts = confusion(preds, targets)
-    places = position_accuracy(preds, targets)
+    counts = confusion(preds, gt_texts)
+    places = position_accuracy(preds, gt_texts)
     kinds = counts.by_kind()
     wrong = counts.counts.sum(axis=1) - np.diag(counts.counts)
     worst = [int(i) for i in np.argsort(-wrong, kind="stable")[:_CONFUSED] if wrong[i]]

@@ -48,7 +48,7 @@ def build_site(store: Store, out: Path) -> int:
         SubmissionError: `out` holds something else, or the store is damaged.
     """
     if out.exists() and any(out.iterdir()) and not (out / MARKER).is_file():
-        raise SubmissionError(f"{out}: holds something that is no site; choose a new folder")
+        raise SubmissionError(f"{out}: holds something that is not a site; choose a new folder")
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".site-", dir=out.parent) as work:
         folder = Path(work) / "site"

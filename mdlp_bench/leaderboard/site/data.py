@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from mdlp_bench.harness.run import float_column
 from mdlp_bench.leaderboard.boards import RANKED, TEXT_METRICS, Board, BoardRow, column
 from mdlp_bench.leaderboard.store import DatasetCard, Entry, protocol_suffix, reader_key
 from mdlp_bench.metrics.base import METRICS
@@ -102,19 +103,19 @@ def samples_data(card: DatasetCard, entries: Sequence[Entry]) -> dict[str, Any]:
     cluster = [plates.setdefault(plate, len(plates)) for plate in table["plate_id"].to_pylist()]
     shown = []
     for sample in card.browsed:
-        target = normalise(sample.text or "")
+        gt_text = normalise(sample.text or "")
         shown.append(
             {
                 "id": sample.sample_id,
-                "text": target,
+                "text": gt_text,
                 "layout": sample.layout or "",
                 "frames": sample.n_frames,
                 "gt": sample.has_gt,
                 "frameTexts": {
-                    key: [_coloured(text, target, None) for text in texts]
+                    key: [_coloured(text, gt_text, None) for text in texts]
                     for key, texts in sample.frame_texts.items()
                 },
-                "gtText": {k: _coloured(text, target, None) for k, text in sample.gt_texts.items()},
+                "gtText": {k: _coloured(text, gt_text, None) for k, text in sample.gt_texts.items()},
             }
         )
     return {
@@ -131,7 +132,7 @@ def entry_data(entry: Entry, card: DatasetCard) -> dict[str, Any]:
     table = entry.table
     frames = {sample.sample_id: sample.frame_texts for sample in card.browsed}
     ids = table["sample_id"].to_pylist()
-    targets = [normalise(text or "") for text in table["text"].to_pylist()]
+    gt_texts = [normalise(text or "") for text in table["text"].to_pylist()]
     metrics: dict[str, Any] = {}
     texts: dict[str, Any] = {}
     for reader in entry.run.record.readers:
@@ -141,8 +142,8 @@ def entry_data(entry: Entry, card: DatasetCard) -> dict[str, Any]:
                 metrics[f"{name}|{key}"] = _packed(entry, column(entry, name, key), name)
         read = table[column(entry, "read_text", key)].to_pylist()
         texts[key] = [
-            _coloured(text, target, frames.get(sample_id, {}).get(key))
-            for sample_id, text, target in zip(ids, read, targets, strict=True)
+            _coloured(text, gt_text, frames.get(sample_id, {}).get(key))
+            for sample_id, text, gt_text in zip(ids, read, gt_texts, strict=True)
         ]
     for name in RANKED:
         if name not in TEXT_METRICS and name in table.column_names:
@@ -151,19 +152,19 @@ def entry_data(entry: Entry, card: DatasetCard) -> dict[str, Any]:
 
 
 def _packed(entry: Entry, key: str, name: str) -> list[int | None]:
-    values = np.asarray(entry.table[key].to_numpy(zero_copy_only=False), np.float64)
+    values = float_column(entry.table, key)
     unit = 10 ** (METRICS[name].decimals + _EXTRA_DIGITS)
     return [None if np.isnan(value) else round(value * unit) for value in values.tolist()]
 
 
-def _coloured(text: str, target: str, frames: Sequence[str] | None) -> list[str]:
+def _coloured(text: str, gt_text: str, frames: Sequence[str] | None) -> list[str]:
     """A reading and one letter per character: r right, w wrong, h hallucinated (wrong and in no frame)."""
     read = normalise(text)
-    if not target:
+    if not gt_text:
         return [read, "n" * len(read)]
     seen = None if frames is None else [normalise(frame) for frame in frames]
     kinds = []
-    for j, right in enumerate(matched_positions(read, target)):
+    for j, right in enumerate(matched_positions(read, gt_text)):
         supported = seen is None or frames_show(seen, read, j)
         kinds.append("r" if right else "w" if supported else "h")
     return [read, "".join(kinds)]

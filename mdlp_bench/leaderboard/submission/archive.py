@@ -17,8 +17,9 @@ import unicodedata
 import zlib
 from collections.abc import Iterator, Set
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
 from mdlp_bench.data.sources.names import kind_of_file
 from mdlp_bench.files import is_junk
@@ -75,7 +76,9 @@ class Archive:
         ignored: Number of files that an operating system added.
     """
 
-    def __init__(self, stream: BinaryIO, members: dict[str, Member], refused: Set[str], ignored: int) -> None:
+    def __init__(
+        self, stream: BufferedReader, members: dict[str, Member], refused: Set[str], ignored: int
+    ) -> None:
         self._stream = stream
         self.members = members
         self.refused = refused
@@ -84,10 +87,7 @@ class Archive:
     def sha256(self) -> str:
         """The hash of the whole file."""
         self._stream.seek(0)
-        digest = hashlib.sha256()
-        while part := self._stream.read(1 << 20):
-            digest.update(part)
-        return digest.hexdigest()
+        return hashlib.file_digest(self._stream, "sha256").hexdigest()
 
     def close(self) -> None:
         """Close the file."""
@@ -171,7 +171,9 @@ def size_limit(name: str) -> int:
     return MAX_READINGS_BYTES if name.rpartition("/")[2] == READINGS_FILE else MAX_MEMBER_BYTES
 
 
-def _read_directory(stream: BinaryIO, size: int, faults: Faults) -> tuple[dict[str, Member], set[str], int]:
+def _read_directory(
+    stream: BufferedReader, size: int, faults: Faults
+) -> tuple[dict[str, Member], set[str], int]:
     """The members without faults, the names of the others, and the number of ignored files."""
     kind = kind_of_file(head := stream.read(512))
     if kind is not None and not head.startswith(b"PK"):
@@ -219,10 +221,8 @@ def _read_directory(stream: BinaryIO, size: int, faults: Faults) -> tuple[dict[s
             ignored += 1
             continue
         if problem is None:
-            problem, remedy = (
-                _clash(member.name, seen),
-                "give every file a name of its own, also without case",
-            )
+            problem = _clash(member.name, seen)
+            remedy = "give every file a name of its own, also without case"
         if problem is not None:
             faults.add("zip-member", member.name, problem, remedy)
             refused.add(member.name)

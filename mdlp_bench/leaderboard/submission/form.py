@@ -65,7 +65,7 @@ class Submission(BaseModel):
     """The form of a submission.
 
     Attributes:
-        schema_version: Of this form.
+        schema_version: Version of this form.
         protocol: Id of the scoring rules the claimed scores follow.
         method: Name on the board; a method keeps it over its versions.
         version: Version of the method.
@@ -78,7 +78,7 @@ class Submission(BaseModel):
         code_url: Code.
         follows: The published work it implements, with its authors, where these are others.
         teacher: A reader or other network whose judgement was part of the training's loss.
-        license: Of code and weights, an SPDX identifier where there is one.
+        license: Licence of code and weights, an SPDX identifier where there is one.
         training_data: Data sets the weights have seen, real and synthetic.
         uses_synthetic: Trained on synthetic data.
         extra_data: Trained on data beyond the benchmark's training split.
@@ -180,61 +180,14 @@ _SHORTEST: Final = 1e-6
 _LOOK_ALIKES: Final = str.maketrans("01i528", "ollszb")
 _ENTRY: Final = re.compile(r"\s*@\s*(\w+)\s*\{")
 _COMMAND: Final = re.compile(r"\\([A-Za-z]+|.)", re.DOTALL)
-_PLAIN_COMMANDS: Final = frozenset(
-    (
-        *"\"'`^~=.&%_#${}-\\ ,;:!@/",
-        *(
-            "u",
-            "v",
-            "H",
-            "c",
-            "d",
-            "k",
-            "b",
-            "r",
-            "t",
-            "o",
-            "O",
-            "l",
-            "L",
-            "i",
-            "j",
-            "ae",
-            "AE",
-            "oe",
-            "OE",
-            "aa",
-        ),
-        *("AA", "ss", "dh", "DH", "th", "TH", "dj", "DJ", "ng", "NG", "emph", "textit", "textbf", "textsc"),
-        *("textsf", "texttt", "textrm", "textup", "textsuperscript", "textsubscript", "mathrm", "mathbf"),
-        *(
-            "mathcal",
-            "mathbb",
-            "url",
-            "href",
-            "times",
-            "alpha",
-            "beta",
-            "gamma",
-            "delta",
-            "epsilon",
-            "lambda",
-        ),
-        *("mu", "pi", "psi", "phi", "sigma", "omega", "textasciitilde", "textasciicircum", "textbackslash"),
-        *(
-            "textless",
-            "textgreater",
-            "textendash",
-            "textemdash",
-            "ldots",
-            "TeX",
-            "LaTeX",
-            "BibTeX",
-            "copyright",
-        ),
-        *("textregistered", "textquotesingle", "textunderscore", "enspace", "quad"),
-    )
-)
+_NAMED_COMMANDS: Final = """
+    ae AE oe OE aa AA ss dh DH th TH dj DJ ng NG emph textit textbf textsc textsf texttt textrm textup
+    textsuperscript textsubscript mathrm mathbf mathcal mathbb url href times alpha beta gamma delta epsilon
+    lambda mu pi psi phi sigma omega textasciitilde textasciicircum textbackslash textless textgreater
+    textendash textemdash ldots TeX LaTeX BibTeX copyright textregistered textquotesingle textunderscore
+    enspace quad
+"""
+_PLAIN_COMMANDS: Final = frozenset((*"\"'`^~=.&%_#${}-\\ ,;:!@/uvHcdkbrtoOlLij", *_NAMED_COMMANDS.split()))
 
 
 @cache
@@ -292,51 +245,32 @@ def parse_submission(
         for one in error.errors(include_url=False):
             _note(one, faults)
         return None
+
+    def note(field: str, problem: str, remedy: str, code: str = "yaml") -> None:
+        faults.add(code, f"{SUBMISSION_FILE}: {field}", problem, remedy)
+
     if found.protocol not in protocols:
-        faults.add(
-            "protocol",
-            f"{SUBMISSION_FILE}: protocol",
-            f"{found.protocol!r} is not the protocol of new entries",
+        remedy = (
             f"score the predictions under {' or '.join(protocols)} (mdlp-bench score PREDICTIONS DATA "
-            "-o RUN) and pack them with --run RUN",
+            "-o RUN) and pack them with --run RUN"
         )
+        note("protocol", f"{found.protocol!r} is not the protocol of new entries", remedy, "protocol")
     if found.bibtex is not None and (citation := _bibtex_problem(found.bibtex)) is not None:
-        faults.add(
-            "yaml",
-            f"{SUBMISSION_FILE}: bibtex",
-            citation,
-            "give one entry, @type{key, ...}, with plain text, accents and mathematics",
-        )
+        note("bibtex", citation, "give one entry, @type{key, ...}, with plain text, accents and mathematics")
     if found.owner_key is not None and sha256_bytes(found.owner_key.encode()) == found.owner_key_sha256:
-        faults.add(
-            "yaml",
-            f"{SUBMISSION_FILE}: owner_key_sha256",
-            "is the hash of the key that this form makes public",
-            "give the hash of a new secret",
-        )
+        problem = "is the hash of the key that this form makes public"
+        note("owner_key_sha256", problem, "give the hash of a new secret")
     for name, value in found.claimed.items():
         info = METRICS[name]
         if info.best is not None and (value > info.best if info.higher_is_better else value < info.best):
-            faults.add(
-                "yaml",
-                f"{SUBMISSION_FILE}: claimed.{name}",
-                f"is {value:g}, better than a perfect output's {info.best:g}",
-                "give the score in the metric's unit, e.g. 0.198 for a share",
-            )
+            problem = f"is {value:g}, better than a perfect output's {info.best:g}"
+            note(f"claimed.{name}", problem, "give the score in the metric's unit, e.g. 0.198 for a share")
     if found.runtime_per_image_s is not None and found.runtime_per_image_s < _SHORTEST:
-        faults.add(
-            "yaml",
-            f"{SUBMISSION_FILE}: runtime_per_image_s",
-            f"is {found.runtime_per_image_s:g} s, less than it takes to touch a picture",
-            "give seconds per sample, or leave the line out",
-        )
+        problem = f"is {found.runtime_per_image_s:g} s, less than it takes to touch a picture"
+        note("runtime_per_image_s", problem, "give seconds per sample, or leave the line out")
     if not found.deterministic and found.seed is None:
-        faults.add(
-            "yaml",
-            f"{SUBMISSION_FILE}: seed",
-            "missing for a method that is not deterministic",
-            "give the seed of these predictions",
-        )
+        problem = "missing for a method that is not deterministic"
+        note("seed", problem, "give the seed of these predictions")
     return found
 
 

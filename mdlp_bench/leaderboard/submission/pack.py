@@ -10,11 +10,12 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from mdlp_bench.errors import SubmissionError, did_you_mean, first_fault
+from mdlp_bench.errors import SubmissionError, first_fault, no_such
 from mdlp_bench.files import atomic_path, is_junk
 from mdlp_bench.harness.predict import Prediction, Predictions
 from mdlp_bench.harness.run import PredictionsRecord, Run
 from mdlp_bench.images import decode, encode
+from mdlp_bench.leaderboard.boards import IMAGE_METRICS, TEXT_METRICS
 from mdlp_bench.leaderboard.submission.archive import size_limit
 from mdlp_bench.leaderboard.submission.faults import Faults
 from mdlp_bench.leaderboard.submission.form import (
@@ -34,7 +35,6 @@ from mdlp_bench.readers.base import Reading
 from mdlp_bench.yaml_text import dump_yaml
 
 _FIXED_TIME: Final = (2020, 1, 1, 0, 0, 0)
-_CLAIMABLE: Final = ("psnr", "ssim", "lpips", "lpips_squeeze", "lpips_vgg", "ned", "acc", "cer")
 
 Ask = Callable[[str, str, str], str]
 """Asks for a field: (name, question, default) to the answer."""
@@ -52,7 +52,7 @@ def pack(
         sample_ids: The samples to submit; None for all that there are predictions of.
 
     Raises:
-        SubmissionError: The form is missing or faulty, a sample failed, or a picture has not the exact size.
+        SubmissionError: The form is missing or faulty, a sample failed, or a picture has another size.
         RunError: The prediction folder is damaged or incomplete.
     """
     submission = form if isinstance(form, Submission) else _read_form(form)
@@ -222,9 +222,7 @@ def _given(given: Mapping[str, str]) -> dict[str, Any]:
     found = {}
     for name, typed in given.items():
         if name not in readers:
-            raise SubmissionError(
-                f"the form has no field {name!r}{did_you_mean(name, readers)}; there are {', '.join(readers)}"
-            )
+            raise no_such("field", name, readers, SubmissionError, where="the form")
         try:
             found[name] = _accepted(name, readers[name], typed)
         except ValueError as error:
@@ -242,9 +240,9 @@ def _accepted(name: str, read: Callable[[str], Any], typed: str) -> Any:
         value = read(typed)
     except ValueError as error:
         if read in (int, _optional_integer):
-            raise ValueError(f"{typed!r} is no whole number") from error
+            raise ValueError(f"{typed!r} is not a whole number") from error
         if read is _optional_number:
-            raise ValueError(f"{typed!r} is no number") from error
+            raise ValueError(f"{typed!r} is not a number") from error
         raise
     _check_field(name, value)
     return value
@@ -261,7 +259,7 @@ def claimed_scores(run: Run) -> dict[str, float]:
             f"{run.folder}: scored under {run.record.protocol}, new entries under {CURRENT.id}; score the "
             "predictions again: mdlp-bench score PREDICTIONS DATA -o RUN"
         )
-    means = {name: run.summary[name].mean for name in _CLAIMABLE if name in run.summary}
+    means = {name: run.summary[name].mean for name in (*IMAGE_METRICS, *TEXT_METRICS) if name in run.summary}
     return {name: round(mean, 6) for name, mean in means.items() if mean is not None}
 
 

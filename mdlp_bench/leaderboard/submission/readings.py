@@ -90,7 +90,7 @@ def _text_problem(text: str) -> str | None:
     if len(text) > 4 * MAX_TEXT or len(plain) > MAX_TEXT:
         return f"its text is longer than {MAX_TEXT} characters"
     known = all(c.isalnum() and (c.isascii() or is_plain_letter(c)) for c in plain)
-    # What the normal form drops beside separators, e.g. markup, is no part of a plate either.
+    # What the normal form drops beside separators, e.g. markup, is not part of a plate either.
     if not known or any(not normalise(c) and c not in _SEPARATORS for c in text):
         return "its text holds something that is neither a letter, a digit nor a Chinese glyph"
     return None

@@ -52,7 +52,7 @@ class Report:
         sample_ids: Samples with a sound picture or reading.
         readings: The readings of a text method, by sample id.
         ignored: Files in it that an operating system added.
-        sha256: Of the archive.
+        sha256: SHA-256 of the archive.
     """
 
     path: Path
@@ -85,7 +85,7 @@ class SubmittedPredictions(Predictions):
 
     Attributes:
         form: Its form.
-        archive_sha256: Of the archive.
+        archive_sha256: SHA-256 of the archive.
     """
 
     def __init__(self, report: Report, form: Submission, samples: Samples, folder: Path) -> None:
@@ -209,7 +209,7 @@ def _check_forms(archive: Archive, report: Report, protocols: Collection[str]) -
             faults.add(
                 "unexpected",
                 name,
-                f"does not belong into a submission of {output}s",
+                f"does not belong in a submission of {output}s",
                 f"keep to {SUBMISSION_FILE}, {README_FILE} and {wanted}",
             )
     return output

@@ -1,57 +1,21 @@
 """The project's own reader, a CRNN trained on rendered plates, with its weights."""
 
+from typing import Final
+
 from mdlp_bench.readers.crnn.reader import CrnnReader, Decoding
 from mdlp_bench.readers.crnn.weights import bundled_weights
 
-__all__ = [
-    "CrnnReader",
-    "Decoding",
-    "load_beam",
-    "load_grammar",
-    "load_greedy",
-    "load_latin",
-    "load_latin_grammar",
-    "load_second",
-    "load_second_beam",
-    "load_second_grammar",
-]
+__all__ = ["CrnnReader", "Decoding", "load_bundled"]
+
+_TITLES: Final = {"crnn": "CRNN", "crnn-2": "CRNN 2", "crnn-latin": "CRNN Latin"}
 
 
-def load_greedy() -> CrnnReader:
-    """The bundled CRNN, best-path decoding."""
-    return CrnnReader()
+def load_bundled(weights: str = "crnn", decoding: Decoding = "greedy") -> CrnnReader:
+    """A bundled CRNN: `crnn`, `crnn-2`, which reads crops without a plate as empty, or `crnn-latin`.
 
-
-def load_beam() -> CrnnReader:
-    """The bundled CRNN, prefix beam search."""
-    return CrnnReader(decoding="beam")
-
-
-def load_grammar() -> CrnnReader:
-    """The bundled CRNN, prefix beam search among valid plates."""
-    return CrnnReader(decoding="grammar")
-
-
-def load_second(decoding: Decoding = "greedy") -> CrnnReader:
-    """The second bundled CRNN, which reads crops without a plate as empty; best-path decoding."""
-    return CrnnReader(bundled_weights("crnn-2"), decoding, name="crnn-2", title="CRNN 2")
-
-
-def load_second_beam() -> CrnnReader:
-    """The second bundled CRNN, prefix beam search."""
-    return load_second("beam")
-
-
-def load_second_grammar() -> CrnnReader:
-    """The second bundled CRNN, prefix beam search among valid plates."""
-    return load_second("grammar")
-
-
-def load_latin() -> CrnnReader:
-    """The bundled CRNN for Brazil's plates, best-path decoding."""
-    return CrnnReader(bundled_weights("crnn-latin"), name="crnn-latin", title="CRNN Latin")
-
-
-def load_latin_grammar() -> CrnnReader:
-    """The bundled CRNN for Brazil's plates, prefix beam search among valid plates."""
-    return CrnnReader(bundled_weights("crnn-latin"), "grammar", name="crnn-latin", title="CRNN Latin")
+    Args:
+        weights: The name of its weights.
+        decoding: `greedy` for the best path, `beam` for a prefix beam search, `grammar` for one among valid
+            plates.
+    """
+    return CrnnReader(bundled_weights(weights), decoding, name=weights, title=_TITLES[weights])

@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import Final
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import Tensor, nn
 
+from mdlp_bench.frozen import Frozen
 from mdlp_bench.plate import ALPHABET, CHINESE
 
 INPUT_HEIGHT: Final = 32
 
 
-class CrnnConfig(BaseModel):
+class CrnnConfig(Frozen):
     """Shape of a CRNN; stored inside its weight file.
 
     Attributes:
@@ -24,11 +25,9 @@ class CrnnConfig(BaseModel):
         temperature: Divides the logits before the softmax, fitted so that confidences are calibrated.
         believed_from: For each decoding its `ReaderDescriptor.believed_from`.
         grammars: Names of the plate grammars whose texts it was trained on (see `mdlp_bench.plate.grammars`).
-        askew: Read every crop also a little askew to both sides, and average what is seen.
-        version: Of the weights.
+        askew: Also read every crop a little askew to both sides, and average the results.
+        version: Version of the weights.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     alphabet: str = ALPHABET
     width: int = Field(default=112, gt=0, multiple_of=4)
@@ -50,10 +49,10 @@ class CRNN(nn.Module):
     """Convolutions that turn an image into a row of columns, a bidirectional LSTM over them, class scores.
 
     The stages follow the paper: halving both axes twice, then the height twice, then a convolution that
-    closes the height. What differs is for speed: the first halving is a strided convolution, there are fewer
-    channels and one recurrent layer, because plates have 72 characters in a handful of typefaces and hardly a
-    language; and the classifier sees the columns beside the recurrent layer's output, which makes training
-    start several times sooner.
+    closes the height. It differs where that saves time. The first halving is a strided convolution. There are
+    fewer channels and one recurrent layer, because plates have 72 characters in a handful of typefaces and
+    hardly a language. The classifier also sees the columns themselves, which makes training start several
+    times sooner.
     """
 
     def __init__(self, config: CrnnConfig) -> None:

@@ -26,7 +26,7 @@ DECODINGS: Final[tuple[Decoding, ...]] = get_args(Decoding)
 
 _BATCH: Final = 64
 _SHEARS: Final = ((0.07, -0.12), (-0.07, 0.12))
-"""Lean and climb of the views of a reader that looks askew too, beside the upright one."""
+"""Lean and climb of the views of a reader that also looks askew, beside the upright one."""
 _BEAM: Final = 16
 # Classes this improbable at a column never decide a beam of 16.
 _BEAM_FLOOR: Final = 1e-6
@@ -57,7 +57,7 @@ class CrnnReader(Reader):
 
         Raises:
             MissingWeightsError: The file is not there.
-            ReaderError: The file is no CRNN.
+            ReaderError: The file does not hold a CRNN.
         """
         path = weights or bundled_weights()
         self.network = load_crnn(path).to(memory_format=torch.channels_last)

@@ -61,7 +61,7 @@ def test_without_the_wheel_one_line_says_how_to_get_it(monkeypatch: pytest.Monke
 
 
 def test_other_names_are_refused() -> None:
-    with pytest.raises(MethodError, match="choose from x4plus, x4plus-anime, animevideov3"):
+    with pytest.raises(MethodError, match="there are: x4plus, x4plus-anime, animevideov3"):
         load_official("x8")
 
 
