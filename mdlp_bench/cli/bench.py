@@ -314,12 +314,13 @@ def compare(
     from mdlp_bench.harness.run_table import parse_decimals
     from mdlp_bench.harness.tables import Intervals
 
+    shown = one_of("way to show intervals", intervals, get_args(Intervals), MdlpBenchError)
     names = None if columns is None else comma_separated(columns)
     comparison = api.compare(
         runs_in(runs),
         columns=names,
         sort=sort,
-        intervals=one_of("way to show intervals", intervals, get_args(Intervals), MdlpBenchError),
+        intervals=shown,
         decimals=None if digits is None else parse_decimals(digits),
         bounds=bounds,
         published=published,
