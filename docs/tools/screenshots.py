@@ -82,7 +82,7 @@ def pictures(board: Board, site: Path, out: Path, page: Any) -> list[Path]:
     made = [out / f"site-{name}" for name in ("board.png", "phone.png", "samples.jpg")]
     address = f"{root}/boards/{board.slug}.html"
     take(page, address, made[0], screen=_DESKTOP, theme="light", until="#board")
-    take(page, address, made[1], screen=_PHONE, theme="dark")
+    take(page, address, made[1], screen=_PHONE, theme="dark", until="#board tbody tr:nth-child(4)")
     first, second = (page_name(row.entry) for row in (*board.rows, board.rows[0])[:2])
     state = urlencode({"sample": typical_sample(board), "a": first, "b": second})
     address = f"{root}/samples/{board.card.slug}.html#{state}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
@@ -230,6 +231,24 @@ def test_the_sample_browser_slides_and_colours(built: tuple[Store, Path], visit:
     )
     browser.find_element("id", "next").click()
     WebDriverWait(browser, 5).until(lambda b: card.browsed[4].sample_id in b.current_url)
+
+
+def test_the_sample_browser_begins_with_a_reader_of_the_left_method(
+    built: tuple[Store, Path], browser: Any, tmp_path: Path
+) -> None:
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    store, site = built
+    shutil.copytree(site, tmp_path / "site")
+    page = tmp_path / "site" / "samples" / f"{boards(store)[0].card.slug}.html"
+    text = page.read_text(encoding="utf-8")
+    other = re.sub(r'("readers": ?{)', r'\1"other-0": "Other", ', text)
+    assert other != text
+    page.write_text(other, encoding="utf-8")
+    browser.get(page.as_uri())
+    WebDriverWait(browser, 20).until(lambda b: b.execute_script(READY))
+    assert browser.find_element("id", "reader").get_attribute("value") != "other-0"
+    assert "not read" not in browser.find_element("id", "texta").text
 
 
 def test_a_method_of_texts_is_browsed_without_a_picture(

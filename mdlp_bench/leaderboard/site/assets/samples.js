@@ -33,10 +33,12 @@
     MB.remember({ sample: sample.id, a: $("a").value, b: $("b").value, reader });
   }
 
+  // Entries of different protocols are read by different readers: one that has read the left method is taken.
+  async function suit() { const { texts } = await MB.load(data.dataset, $("a").value); if (!texts[$("reader").value]) $("reader").value = Object.keys(texts)[0]; }
   function step(by) { const list = $("sample"); list.selectedIndex = (list.selectedIndex + by + list.length) % list.length; show(); }
   function divide(percent) { const at = Math.min(100, Math.max(0, percent)); $("split").value = at; $("slider").style.setProperty("--at", `${at}%`); $("split").setAttribute("aria-valuetext", `${Math.round(at)} % of the left method`); }
 
-  $("choose").addEventListener("input", show);
+  $("choose").addEventListener("input", async (event) => { if (event.target === $("a")) await suit(); show(); });
   $("choose").addEventListener("submit", (event) => event.preventDefault());
   $("previous").addEventListener("click", () => step(-1));
   $("next").addEventListener("click", () => step(1));
@@ -46,6 +48,7 @@
   $("slider").addEventListener("pointermove", (event) => { if (event.buttons) drag(event); });
   addEventListener("hashchange", () => { const now = MB.state(); for (const name of ["a", "b", "reader", "sample"]) if (now.get(name)) $(name).value = now.get(name); show(); });
   divide(50);
+  if (!given.get("reader") && methods.length) await suit();
   await show();
   document.body.dataset.ready = "1";
 })();
