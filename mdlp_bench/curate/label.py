@@ -24,7 +24,8 @@ from pydantic import Field
 from mdlp_bench.curate.audit.examine import comparable_sharpness
 from mdlp_bench.curate.pairing.consensus import vote
 from mdlp_bench.data.labelled import match_labels
-from mdlp_bench.data.samples import Problem, Samples
+from mdlp_bench.data.problem import Problem
+from mdlp_bench.data.samples import Samples
 from mdlp_bench.engine import SERIAL, Engine, Loaded, chunks
 from mdlp_bench.errors import DataError
 from mdlp_bench.files import csv_text, read_json, sha256_bytes, write_json, write_text

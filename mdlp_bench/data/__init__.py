@@ -6,7 +6,8 @@ from mdlp_bench.data.decode import DecodedBatch, decode_batch
 from mdlp_bench.data.manifest import Manifest, read_manifest
 from mdlp_bench.data.opening import open_samples
 from mdlp_bench.data.parquet import ParquetSamples
-from mdlp_bench.data.samples import Problem, Samples
+from mdlp_bench.data.problem import Problem
+from mdlp_bench.data.samples import Samples
 from mdlp_bench.data.sources.base import LazySamples
 
 __all__ = [

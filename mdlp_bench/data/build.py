@@ -32,7 +32,8 @@ from mdlp_bench.data.manifest import (
     Shard,
     fingerprint,
 )
-from mdlp_bench.data.samples import Problem, Samples
+from mdlp_bench.data.problem import Problem
+from mdlp_bench.data.samples import Samples
 from mdlp_bench.data.shards import (
     ShardContent,
     ShardRecord,

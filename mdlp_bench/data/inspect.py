@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from mdlp_bench import images
-from mdlp_bench.data.samples import NOTES, Problem, Samples
+from mdlp_bench.data.problem import NOTES, Problem
+from mdlp_bench.data.samples import Samples
 from mdlp_bench.errors import DataError
 from mdlp_bench.frozen import Frozen
 from mdlp_bench.plate import layout_or_length

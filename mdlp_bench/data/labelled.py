@@ -12,7 +12,8 @@ import pyarrow.compute as pc
 
 from mdlp_bench.data.manifest import fingerprint, row_digest
 from mdlp_bench.data.parquet import ParquetSamples
-from mdlp_bench.data.samples import Problem, Samples, WrappedSamples
+from mdlp_bench.data.problem import Problem
+from mdlp_bench.data.samples import Samples, WrappedSamples
 from mdlp_bench.data.sources.labels import LabelKeys, LabelRow, check_text, origin_of, read_labels
 from mdlp_bench.data.sources.names import sample_id_of
 from mdlp_bench.errors import DataError

@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 from pydantic import Field, ValidationError
 
-from mdlp_bench.data.samples import Problem
+from mdlp_bench.data.problem import Problem
 from mdlp_bench.errors import DataError, first_fault
 from mdlp_bench.files import read_json, sha256_bytes
 from mdlp_bench.frozen import Frozen

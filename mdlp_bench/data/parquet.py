@@ -28,7 +28,8 @@ from mdlp_bench.data.manifest import (
     read_manifest,
     read_quarantine,
 )
-from mdlp_bench.data.samples import Problem, Samples, check_known
+from mdlp_bench.data.problem import Problem
+from mdlp_bench.data.samples import Samples, check_known
 from mdlp_bench.data.sources.names import natural_key, printable
 from mdlp_bench.data.temp_table import Strings, hash_strings
 from mdlp_bench.errors import DataError, no_such, reason

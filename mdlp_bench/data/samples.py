@@ -6,12 +6,12 @@ import operator
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Literal, SupportsIndex, overload
+from typing import TYPE_CHECKING, Any, SupportsIndex, overload
 
 import pyarrow as pa
-from pydantic import SkipValidation
 
+from mdlp_bench.data.manifest import Manifest, index_row
+from mdlp_bench.data.problem import Problem
 from mdlp_bench.errors import DataError
 from mdlp_bench.schema import PLAIN_COLUMNS, SAMPLE_SCHEMA, Sample, check_columns, record_batch, samples_of
 
@@ -19,74 +19,7 @@ if TYPE_CHECKING:
     import datasets
     import pandas as pd
 
-    from mdlp_bench.data.manifest import Manifest
     from mdlp_bench.data.torch_samples import TorchSample, TorchSamples
-
-ProblemCode = Literal[
-    "broken-image",
-    "missing-gt",
-    "several-gt",
-    "no-frames",
-    "frame-order",
-    "order-unclear",
-    "duplicate-id",
-    "duplicate-scene",
-    "file-name",
-    "no-plate",
-    "text-grammar",
-    "text-missing",
-    "text-unreadable",
-    "label",
-    "split-list",
-    "annotation",
-    "row",
-    "ignored-file",
-    "quarantined",
-]
-
-NOTES: frozenset[ProblemCode] = frozenset(
-    {
-        "quarantined",
-        "duplicate-scene",
-        "no-plate",
-        "text-missing",
-        "text-unreadable",
-        "order-unclear",
-        "split-list",
-    }
-)
-"""Codes that report a decision or a gap and no defect: they do not make an inspection fail."""
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """Something that is wrong with the data.
-
-    Attributes:
-        code: What kind of thing it is.
-        message: One line that names the file and the remedy.
-        sample_id: The sample concerned, when there is one.
-        split: Its split, when it is known.
-        rejected: The sample is left out because of it (otherwise it is kept and this is a note).
-    """
-
-    code: Annotated[ProblemCode, SkipValidation]  # manifests of other versions may have other codes
-    message: str
-    sample_id: str | None = None
-    split: str | None = None
-    rejected: bool = True
-
-    @classmethod
-    def of_sample(
-        cls, code: ProblemCode, sample_id: str, split: str | None, message: str, *, rejected: bool = True
-    ) -> Problem:
-        """A problem of one sample, which the message then names."""
-        return cls(code, f"sample {sample_id}: {message}", sample_id, split, rejected)
-
-    @property
-    def is_defect(self) -> bool:
-        """Whether somebody should fix something (see `NOTES`)."""
-        return self.code not in NOTES
 
 
 def check_known(name: str, wanted: Collection[str], known: Collection[str | None]) -> None:
@@ -198,8 +131,6 @@ class Samples(ABC):
 
     def index(self) -> Iterator[dict[str, Any]]:
         """Yield the row of `mdlp_bench.data.manifest.INDEX_SCHEMA` of every sample."""
-        from mdlp_bench.data.manifest import index_row
-
         return map(index_row, self)
 
     def check_shards(self) -> Iterator[Problem]:

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from pydantic import ValidationError
 
 from mdlp_bench.data.manifest import Shard, index_row
-from mdlp_bench.data.samples import Problem
+from mdlp_bench.data.problem import Problem
 from mdlp_bench.errors import DataError
 from mdlp_bench.files import atomic_path, read_json, sha256_file, write_json
 from mdlp_bench.frozen import Frozen

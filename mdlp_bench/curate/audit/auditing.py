@@ -17,7 +17,8 @@ from mdlp_bench.curate.audit.compare import balance, compare
 from mdlp_bench.curate.audit.examine import Examined, examine_ids
 from mdlp_bench.curate.audit.findings import CHECKS, Audit, AuditConfig, Finding
 from mdlp_bench.data.manifest import QUARANTINE, read_quarantine
-from mdlp_bench.data.samples import Problem, ProblemCode, Samples
+from mdlp_bench.data.problem import Problem, ProblemCode
+from mdlp_bench.data.samples import Samples
 from mdlp_bench.engine import SERIAL, Engine, Loaded, chunks
 from mdlp_bench.errors import DataError
 from mdlp_bench.files import write_json

@@ -13,7 +13,8 @@ import numpy.typing as npt
 from mdlp_bench import plate
 from mdlp_bench.curate.audit.findings import AuditConfig
 from mdlp_bench.curate.audit.near import Hashes, Signatures, describe
-from mdlp_bench.data.samples import Problem, Samples
+from mdlp_bench.data.problem import Problem
+from mdlp_bench.data.samples import Samples
 from mdlp_bench.engine import Loaded
 from mdlp_bench.errors import DataError
 from mdlp_bench.files import sha256_bytes

@@ -10,7 +10,8 @@ from hashlib import sha256
 import pyarrow as pa
 
 from mdlp_bench.curate.splitting.config import SplitRule
-from mdlp_bench.data.samples import Problem, Samples, check_known
+from mdlp_bench.data.problem import Problem
+from mdlp_bench.data.samples import Samples, check_known
 from mdlp_bench.errors import DataError, no_such
 from mdlp_bench.schema import SAMPLE_SCHEMA, Sample
 

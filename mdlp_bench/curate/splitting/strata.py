@@ -9,7 +9,8 @@ from typing import Final
 import numpy as np
 
 from mdlp_bench.data.plate_split import unit_hash
-from mdlp_bench.data.samples import Problem, Samples
+from mdlp_bench.data.problem import Problem
+from mdlp_bench.data.samples import Samples
 from mdlp_bench.progress import progress_bar
 from mdlp_bench.schema import Sample
 

@@ -11,7 +11,7 @@ from typing import Final
 import pyarrow as pa
 
 from mdlp_bench.curate.tracks.track import BadTrack, FrameRef, Track, TrackSet
-from mdlp_bench.data.samples import ProblemCode
+from mdlp_bench.data.problem import ProblemCode
 from mdlp_bench.data.sources.frame_order import AUTO, OrderRule, order_frames
 from mdlp_bench.data.sources.labels import LabelKeys, LabelLists, LabelRow, check_text
 from mdlp_bench.data.sources.names import list_folder, printable, sample_id_of

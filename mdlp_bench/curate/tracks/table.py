@@ -19,8 +19,8 @@ import pyarrow.parquet as pq
 from mdlp_bench import plate
 from mdlp_bench.curate.tracks.track import BadTrack, Box, FrameRef, Track, TrackSet
 from mdlp_bench.data.parquet import reading_parquet
+from mdlp_bench.data.problem import ProblemCode
 from mdlp_bench.data.rectify import Corners, as_corners
-from mdlp_bench.data.samples import ProblemCode
 from mdlp_bench.data.sources.base import RejectedError
 from mdlp_bench.data.sources.labels import check_text
 from mdlp_bench.data.sources.names import printable, sample_id_of

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from mdlp_bench import images
+from mdlp_bench.data.problem import ProblemCode
 from mdlp_bench.data.rectify import Corners, rectify
-from mdlp_bench.data.samples import ProblemCode
 from mdlp_bench.data.sources.names import printable, read_file
 from mdlp_bench.errors import DataError
 from mdlp_bench.images import ImageU8

@@ -16,7 +16,8 @@ import pyarrow as pa
 
 from mdlp_bench import images
 from mdlp_bench.data.manifest import digest_of, fingerprint
-from mdlp_bench.data.samples import Problem, ProblemCode, Samples, check_known
+from mdlp_bench.data.problem import Problem, ProblemCode
+from mdlp_bench.data.samples import Samples, check_known
 from mdlp_bench.data.sources.names import Listing, printable, read_file
 from mdlp_bench.engine import chunks
 from mdlp_bench.errors import DataError, no_such

@@ -16,8 +16,8 @@ from typing import Final
 
 from mdlp_bench import images, plate
 from mdlp_bench.data.manifest import read_quarantine
+from mdlp_bench.data.problem import Problem
 from mdlp_bench.data.rectify import Corners, rectify
-from mdlp_bench.data.samples import Problem
 from mdlp_bench.data.sources.base import LazySamples
 from mdlp_bench.data.sources.labels import check_text
 from mdlp_bench.data.sources.names import list_folder, printable, read_file, sample_id_of

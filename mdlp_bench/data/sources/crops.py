@@ -8,7 +8,7 @@ from typing import Final
 
 from mdlp_bench import plate
 from mdlp_bench.data.manifest import read_quarantine
-from mdlp_bench.data.samples import Problem
+from mdlp_bench.data.problem import Problem
 from mdlp_bench.data.sources.base import FileEntry, FileSamples, stray_files
 from mdlp_bench.data.sources.labels import check_text
 from mdlp_bench.data.sources.names import Listing, list_folder, printable, sample_id_of

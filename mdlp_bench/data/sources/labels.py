@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
 
 from mdlp_bench import plate
-from mdlp_bench.data.samples import Problem, ProblemCode
+from mdlp_bench.data.problem import Problem, ProblemCode
 from mdlp_bench.data.sources.base import FileEntry
 from mdlp_bench.data.sources.names import printable, read_file, sample_id_of
 from mdlp_bench.data.sources.text_table import (

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from mdlp_bench.data.manifest import read_quarantine
-from mdlp_bench.data.samples import Problem
+from mdlp_bench.data.problem import Problem
 from mdlp_bench.data.sources.base import FileEntry, FileSamples, stray_files
 from mdlp_bench.data.sources.labels import LabelKeys, LabelLists, with_texts
 from mdlp_bench.data.sources.names import Listing, folder_named, list_folder, printable, sample_id_of

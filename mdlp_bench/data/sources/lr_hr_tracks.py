@@ -16,8 +16,8 @@ from typing import Final
 
 from mdlp_bench import images, plate
 from mdlp_bench.data.manifest import read_quarantine
+from mdlp_bench.data.problem import Problem, ProblemCode
 from mdlp_bench.data.rectify import Corners, rectify
-from mdlp_bench.data.samples import Problem, ProblemCode
 from mdlp_bench.data.sources.base import (
     FileEntry,
     LazySamples,

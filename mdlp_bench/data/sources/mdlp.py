@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from mdlp_bench.data.manifest import read_quarantine
-from mdlp_bench.data.samples import Problem
+from mdlp_bench.data.problem import Problem
 from mdlp_bench.data.sources.base import FileEntry, FileSamples, RejectedError, stray_files
 from mdlp_bench.data.sources.frame_order import AUTO, OrderRule, order_frames
 from mdlp_bench.data.sources.labels import LabelKeys, LabelLists, with_texts

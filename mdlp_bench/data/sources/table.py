@@ -30,7 +30,7 @@ import pyarrow.parquet as pq
 
 from mdlp_bench.data.manifest import read_quarantine
 from mdlp_bench.data.parquet import has_sample_columns, reading_parquet
-from mdlp_bench.data.samples import Problem
+from mdlp_bench.data.problem import Problem
 from mdlp_bench.data.sources.base import LazySamples, RejectedError, image_of
 from mdlp_bench.data.sources.labels import EXTRA_COLUMNS, check_text
 from mdlp_bench.data.sources.names import natural_key, printable, sample_id_of
