@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,11 +14,14 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from typer.testing import CliRunner
 
+from mdlp_bench.api import load_network
 from mdlp_bench.errors import MethodError, MissingWeightsError
 from mdlp_bench.methods import registered_ablations
 from mdlp_bench.training.registry import load_trainable, trainable_names
 
 RECIPES = Path(__file__).parents[2] / "recipes" / "bundled.yaml"
+
+TRAINED = RECIPES.with_name("trained")
 
 BUNDLE = """
 pool:
@@ -114,6 +118,20 @@ def test_a_method_is_trained_once_per_seed(recipes: Path, tmp_path: Path) -> Non
     first, second = (load_file(out / "weights" / f"srcnn-{seed}.safetensors") for seed in (5, 6))
     assert first.keys() == second.keys()
     assert not all(torch.equal(first[name], second[name]) for name in first)
+
+
+@pytest.mark.parametrize("path", sorted(TRAINED.glob("*.safetensors")), ids=lambda path: path.stem)
+def test_finished_weights_are_those_of_the_recipe(path: Path) -> None:
+    network = load_network(f"{path.stem}={path}")
+    assert all(torch.isfinite(weights).all() for weights in network.parameters())
+    with safe_open(path, "pt") as file:
+        made = json.loads(file.metadata()["training"])
+    last = read_bundle(RECIPES.with_name("mixture.yaml")).methods[path.stem][-1]
+    asked = recipe_of(path.stem, last, RECIPES.parent)
+    assert made["training"] == asked.training.identity()
+    assert made["data"]["samples"] == 35_000
+    log = (TRAINED / "logs" / path.stem / f"{Path(last.config).stem}.jsonl").read_text()
+    assert json.loads(log.splitlines()[-1])["step"] == asked.training.steps
 
 
 def test_the_command_lists_and_names_what_is_wrong(recipes: Path, tmp_path: Path) -> None:
