@@ -93,7 +93,10 @@ def measure_cost(restore_one: Callable[[], object], device: str = "cpu") -> Cost
 def _timings(call: Callable[[], object], *, on_cuda: bool) -> tuple[list[float], int]:
     """Timings in seconds until the latest ones are steady, and of how many calls each is the mean."""
     started = time.perf_counter()
-    each = max(1, math.ceil(_SHORTEST_S / max(_timed(call, 1, on_cuda=on_cuda), 1e-6)))
+    once = _timed(call, 1, on_cuda=on_cuda)
+    # A busy system counts waiting in such steps that a short call may seem to have taken no time.
+    once = max(once, (time.perf_counter() - started) / 10, 1e-6)
+    each = max(1, math.ceil(_SHORTEST_S / once))
     times: list[float] = []
     while len(times) < _WINDOW or _spread(times[-_WINDOW:]) > _STEADY:
         times.append(_timed(call, each, on_cuda=on_cuda))

@@ -54,6 +54,17 @@ def test_the_steadiest_timings_in_a_row_count() -> None:
     assert cost_module._spread([1.0, 1.0, 2.0, 2.0]) == pytest.approx(2 / 3)
 
 
+def test_a_call_that_seems_to_take_no_time_is_not_repeated_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cost_module, "_waited", time.perf_counter)
+    calls = []
+
+    def work() -> None:
+        calls.append(time.sleep(0.002))
+
+    cost_module._timings(work, on_cuda=False)
+    assert len(calls) <= 1 + 50 * cost_module._WINDOW
+
+
 @pytest.mark.skipif(
     not Path("/proc/thread-self/schedstat").exists(),
     reason="the system does not tell how long a thread waited",
