@@ -22,9 +22,8 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import chain, islice
-from multiprocessing import get_all_start_methods, get_context
+from multiprocessing import get_context
 from multiprocessing.connection import Connection
-from multiprocessing.context import BaseContext
 from typing import Any, Final, Generic, TypeVar
 
 from mdlp_bench.errors import MdlpBenchError, MissingDependencyError, no_such, reason
@@ -124,10 +123,11 @@ class LocalEngine(Engine):
             return
         source = chain(first, source)
         pending: deque[Future[list[Result]]] = deque()
-        context = _process_context()
+        # Spawned, because OpenCV's threads do not survive a fork.
+        context = get_context("spawn")
         # The other end closes when this process ends, in whatever way, and then the workers end too.
         parent, held = context.Pipe(duplex=False)
-        given = (_pickled(function, pickle.dumps), dict(os.environ), parent)
+        given = (_pickled(function, pickle.dumps), parent)
         pool = ProcessPoolExecutor(self.workers, context, _set_up_process, given)
         try:
             while True:
@@ -277,35 +277,13 @@ def _pickled(function: Callable[..., Any], dumps: Callable[[Any], bytes]) -> byt
         ) from error
 
 
-# These imports take seconds. The server makes those that this process has made, once for all pools.
-_SLOW_IMPORTS: Final = ("cv2", "pandas", "pyarrow.parquet", "scipy.stats", "torch", "torchvision", "lpips")
-
-
-def _process_context() -> BaseContext:
-    """How workers start: not as forks of this process, because OpenCV's threads do not survive that."""
-    if "forkserver" not in get_all_start_methods():
-        return get_context("spawn")
-    from multiprocessing.forkserver import ensure_running
-
-    context = get_context("forkserver")
-    # This has no effect once the server runs; workers then import by themselves what it lacks.
-    context.set_forkserver_preload([name for name in _SLOW_IMPORTS if name in sys.modules])
-    with one_thread():
-        # For libraries that start threads as they are imported; a fork would lose these.
-        ensure_running()
-    return context
-
-
 # The state of a worker process: whose work it does, the pickled function and the function.
 _owner: str | None = None
 _given: bytes = b""
 _function: Callable[[Any], Any] | None = None
 
 
-def _set_up_process(pickled: bytes, environment: dict[str, str], parent: Connection) -> None:
-    # A worker is a fork of the server, which has the environment of its own start.
-    os.environ.clear()
-    os.environ.update(environment)
+def _set_up_process(pickled: bytes, parent: Connection) -> None:
     # Signals of terminals and schedulers reach the whole group: the parent decides, and its workers follow.
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         if hasattr(signal, name):

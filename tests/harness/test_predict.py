@@ -214,7 +214,7 @@ def test_a_users_function_a_folder_and_unknown_names(make_samples: Make, tmp_pat
     assert [p.error is None for p in found] == [True, True, False]
     assert "s0002.png: missing" in (found[2].error or "")
     for spec, says in (
-        ("nonsense", "registered name"),
+        ("nonsense", "no method 'nonsense'; there are"),
         (f"{file}:other", "has no 'other'"),
         (f"{tmp_path}/none.py:f", "no such file"),
     ):

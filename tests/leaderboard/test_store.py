@@ -118,15 +118,24 @@ def test_one_version_has_an_entry_for_each_protocol(
 ) -> None:
     samples, store = readable(12), Store(tmp_path / "lb")
     archive = submit(samples, "bicubic")
-    older = tmp_path / "older.zip"
-    with zipfile.ZipFile(archive) as source, zipfile.ZipFile(older, "w") as target:
-        for name in source.namelist():
-            content = source.read(name)
-            target.writestr(name, content.replace(b"mdlp-v2", b"mdlp-v1") if ".yaml" in name else content)
+    older, claiming = tmp_path / "older.zip", tmp_path / "claiming.zip"
+    for path, claims in ((older, b"{}"), (claiming, b"{psnr: 20.0}")):
+        with zipfile.ZipFile(archive) as source, zipfile.ZipFile(path, "w") as target:
+            for name in source.namelist():
+                content = source.read(name)
+                if ".yaml" in name:
+                    assert b"claimed: {}" in content
+                    content = content.replace(b"mdlp-v2", b"mdlp-v1").replace(
+                        b"claimed: {}", b"claimed: " + claims
+                    )
+                target.writestr(name, content)
     with pytest.raises(
         SubmissionError, match="'mdlp-v1' is not the protocol of new entries; score the predic"
     ):
-        add(store, older, samples, plan)
+        add(store, claiming, samples, plan)
+    without_claims = Store(tmp_path / "other")
+    assert add(without_claims, older, samples, plan).run.record.protocol == "mdlp-v2"
+    assert list(check_store(without_claims).lines()) == []
     first = add(store, older, samples, dataclasses.replace(plan, protocol=MDLP_V1))
     second = add(store, archive, samples, plan)
     assert (first.folder.name, second.folder.name) == (

@@ -16,7 +16,7 @@ from mdlp_bench.leaderboard.submission.faults import Faults, printable
 from mdlp_bench.leaderboard.submission.yaml_strict import load_yaml
 from mdlp_bench.methods.base import MethodDescriptor, Output
 from mdlp_bench.metrics.base import METRICS
-from mdlp_bench.metrics.protocol import CURRENT
+from mdlp_bench.metrics.protocol import CURRENT, PROTOCOLS
 from mdlp_bench.yaml_text import dump_yaml, yes_or_no
 
 SUBMISSION_FILE: Final = "submission.yaml"
@@ -228,7 +228,8 @@ def parse_submission(
     Args:
         content: The file.
         faults: Takes what is wrong.
-        protocols: Those that its claimed scores may follow.
+        protocols: Those that its claimed scores may follow. A form without claims may name any known one,
+            because pictures follow none.
 
     Returns:
         The form, or None when there are faults.
@@ -249,7 +250,7 @@ def parse_submission(
     def note(field: str, problem: str, remedy: str, code: str = "yaml") -> None:
         faults.add(code, f"{SUBMISSION_FILE}: {field}", problem, remedy)
 
-    if found.protocol not in protocols:
+    if found.protocol not in protocols and (found.claimed or found.protocol not in PROTOCOLS):
         remedy = (
             f"score the predictions under {' or '.join(protocols)} (mdlp-bench score PREDICTIONS DATA "
             "-o RUN) and pack them with --run RUN"
