@@ -19,11 +19,14 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from itertools import chain, islice
+from functools import cached_property
+from itertools import chain, count, islice
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final, Generic, TypeVar
 
 from mdlp_bench.errors import MdlpBenchError, MissingDependencyError, no_such, reason
@@ -64,6 +67,14 @@ class Engine(ABC):
             MdlpBenchError: The function cannot be pickled, or a worker died. What the function raises passes
                 through.
         """
+
+    @contextmanager
+    def kept(self) -> Iterator[Engine]:
+        """An engine like this one whose workers stay from one `map` to the next, for work in many steps.
+
+        Starting a worker takes as long as importing PyTorch. They end with the block.
+        """
+        yield self
 
 
 @contextmanager
@@ -115,6 +126,29 @@ class LocalEngine(Engine):
         if self.workers == 1:
             yield from map(function, items)
             return
+        with self.kept() as pool:
+            yield from pool.map(function, items, chunk=chunk)
+
+    @contextmanager
+    def kept(self) -> Iterator[Engine]:
+        """See `Engine.kept`."""
+        if self.workers == 1:
+            yield self
+            return
+        with ExitStack() as stack:
+            yield _Pool(self.workers, stack)
+
+
+class _Pool(Engine):
+    """Worker processes, started by the first `map` that needs them; they end when the stack is left."""
+
+    def __init__(self, workers: int, stack: ExitStack) -> None:
+        self._workers, self._stack, self._numbers = workers, stack, count()
+
+    def map(
+        self, function: Callable[[Item], Result], items: Iterable[Item], *, chunk: int = 1
+    ) -> Iterator[Result]:
+        """See `Engine.map`."""
         source = chunks(items, chunk)
         first = list(islice(source, 2))
         if len(first) < 2:
@@ -122,27 +156,44 @@ class LocalEngine(Engine):
             yield from map(function, chain.from_iterable(first))
             return
         source = chain(first, source)
+        pickled = _pickled(function, pickle.dumps)
+        executor, folder = self._started
+        # Workers read it once each, and forget it when the file is gone.
+        file = folder / f"{next(self._numbers)}.pickle"
+        file.write_bytes(pickled)
         pending: deque[Future[list[Result]]] = deque()
-        # Spawned, because OpenCV's threads do not survive a fork.
-        context = get_context("spawn")
-        # The other end closes when this process ends, in whatever way, and then the workers end too.
-        parent, held = context.Pipe(duplex=False)
-        given = (_pickled(function, pickle.dumps), parent)
-        pool = ProcessPoolExecutor(self.workers, context, _set_up_process, given)
         try:
             while True:
-                while len(pending) < self.workers * _AHEAD and (part := next(source, None)):
-                    pending.append(pool.submit(_work, part))
+                while len(pending) < self._workers * _AHEAD and (part := next(source, None)):
+                    pending.append(executor.submit(_work_in_pool, file, part))
                 if not pending:
-                    pool.shutdown()
                     return
                 yield from pending.popleft().result()
         except BrokenProcessPool as error:
             raise MdlpBenchError(_DIED) from error
         finally:
+            for future in pending:
+                future.cancel()
+            file.unlink(missing_ok=True)
+
+    @cached_property
+    def _started(self) -> tuple[ProcessPoolExecutor, Path]:
+        folder = Path(self._stack.enter_context(TemporaryDirectory(prefix="mdlp-bench-")))
+        # Spawned, because OpenCV's threads do not survive a fork.
+        context = get_context("spawn")
+        # The other end closes when this process ends, in whatever way, and then the workers end too.
+        parent, held = context.Pipe(duplex=False)
+        executor = ProcessPoolExecutor(self._workers, context, _set_up_process, (parent,))
+
+        def end(raised: type[BaseException] | None, *_: object) -> None:
+            if raised is not None:
+                held.close()  # what the workers are doing is not waited for
+            executor.shutdown(cancel_futures=True)
             held.close()
-            pool.shutdown(cancel_futures=True)
             parent.close()
+
+        self._stack.push(end)
+        return executor, folder
 
 
 @dataclass(frozen=True)
@@ -277,19 +328,17 @@ def _pickled(function: Callable[..., Any], dumps: Callable[[Any], bytes]) -> byt
         ) from error
 
 
-# The state of a worker process: whose work it does, the pickled function and the function.
-_owner: str | None = None
-_given: bytes = b""
-_function: Callable[[Any], Any] | None = None
+# The functions that a worker process has loaded, by the file or the reference of Ray that they came in.
+_functions: Final[dict[Path | str, Callable[[Any], Any]]] = {}
 
 
-def _set_up_process(pickled: bytes, parent: Connection) -> None:
+def _set_up_process(parent: Connection) -> None:
     # Signals of terminals and schedulers reach the whole group: the parent decides, and its workers follow.
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-    _set_up_worker(pickled)
+    _one_thread_each()
 
 
 def _end_with(parent: Connection) -> None:
@@ -298,9 +347,7 @@ def _end_with(parent: Connection) -> None:
     os._exit(1)
 
 
-def _set_up_worker(pickled: bytes) -> None:
-    global _given, _function
-    _given, _function = pickled, None
+def _one_thread_each() -> None:
     # Workers fill the cores by themselves; threads of their own would only get in their way.
     os.environ["OMP_NUM_THREADS"] = "1"
     import cv2
@@ -310,23 +357,24 @@ def _set_up_worker(pickled: bytes) -> None:
         sys.modules["torch"].set_num_threads(1)
 
 
-def _work(part: list[Any]) -> list[Any]:
-    global _function, _given
-    if _function is None:
-        # Here and not while setting up: what loading raises then reaches the user.
-        _function, _given = pickle.loads(_given), b""
-    return [_function(item) for item in part]
+def _work_in_pool(file: Path, part: list[Any]) -> list[Any]:
+    if file not in _functions:
+        for done in [other for other in _functions if not Path(other).exists()]:
+            del _functions[done]
+        _functions[file] = pickle.loads(file.read_bytes())
+    return [_functions[file](item) for item in part]
 
 
 def _work_on_ray(shared: tuple[Any], folder: str, part: list[Any]) -> bytes:
-    global _owner  # noqa: PLW0603 - a worker process has no other place for it
     import ray
 
-    if _owner != shared[0].hex():
+    owner = shared[0].hex()
+    if owner not in _functions:
         os.chdir(folder)
-        _set_up_worker(ray.get(shared[0]))
-        _owner = shared[0].hex()
-    return pickle.dumps(_work(part))
+        _one_thread_each()
+        _functions.clear()
+        _functions[owner] = pickle.loads(ray.get(shared[0]))
+    return pickle.dumps([_functions[owner](item) for item in part])
 
 
 def _connected_ray() -> Any:

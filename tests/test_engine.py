@@ -153,3 +153,48 @@ def test_the_command_line_refuses_what_it_cannot_do(
     with pytest.raises(MdlpBenchError, match=says):
         CliRunner().invoke(app, [places.get(a, a) for a in arguments], catch_exceptions=False)
     assert not (tmp_path / "P").exists() and not (tmp_path / "OUT").exists()
+
+
+def process(number: int) -> int:
+    return os.getpid()
+
+
+def test_workers_are_kept_between_maps(tmp_path: Path) -> None:
+    log = tmp_path / "loaded"
+    doubled = partial(scaled, Loaded(stamp, log))
+    with POOL.kept() as kept:
+        first = set(kept.map(process, range(40)))
+        for _ in range(2):
+            assert [row[0] for row in kept.map(doubled, range(6))] == [n / 2 for n in range(6)]
+        # Two maps in turns: each loads its function once per worker, not once per item.
+        one, other = kept.map(doubled, range(30)), kept.map(fails_at_seven, range(30))
+        with pytest.raises(DataError, match="item 7: broken"):
+            list(zip(one, other, strict=True))
+        one.close()
+        later = set(kept.map(process, range(40)))
+    assert later <= first and len(first) <= 2 and os.getpid() not in first
+    loads = log.read_text().split()
+    # Once here, and for each of three maps at most once per worker.
+    assert len(loads) <= 1 + 3 * 2
+    assert not any(alive(pid) for pid in first)
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_kept_workers_end_when_the_block_fails() -> None:
+    seen: set[int] = set()
+    with pytest.raises(DataError, match="item 7: broken"), POOL.kept() as kept:
+        seen |= set(kept.map(process, range(10)))
+        list(kept.map(fails_at_seven, range(10)))
+    assert seen and not any(alive(pid) for pid in seen)
+
+
+def test_one_kept_worker_is_this_process() -> None:
+    with SERIAL.kept() as kept:
+        assert list(kept.map(process, range(3))) == [os.getpid()] * 3

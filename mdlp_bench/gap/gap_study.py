@@ -45,18 +45,19 @@ def open_sets(
         DataError: As in `open_set`.
     """
     names = unique_names(specs)
-    return [
-        open_set(
-            spec,
-            name,
-            out / "data",
-            limit=limit,
-            seed=seed,
-            engine=engine,
-            labels=labels if spec.source == specs[0].source else None,
-        )
-        for spec, name in zip(specs, names, strict=True)
-    ]
+    with engine.kept() as kept:
+        return [
+            open_set(
+                spec,
+                name,
+                out / "data",
+                limit=limit,
+                seed=seed,
+                engine=kept,
+                labels=labels if spec.source == specs[0].source else None,
+            )
+            for spec, name in zip(specs, names, strict=True)
+        ]
 
 
 def run_study(
@@ -88,25 +89,25 @@ def run_study(
         inception = InceptionFeatures()
     except MissingWeightsError as error:
         unavailable["FID and KID"] = str(error)
-    measured = []
-    for one in sets:
-        say(f"measuring {one.name}")
-        measured.append(
-            measure(
-                one.samples,
-                one.name,
-                reader,
-                limit=settings.limit,
-                seed=settings.seed,
-                inception=inception,
-                engine=engine,
+    measured, gaps = [], []
+    with engine.kept() as kept:
+        for one in sets:
+            say(f"measuring {one.name}")
+            measured.append(
+                measure(
+                    one.samples,
+                    one.name,
+                    reader,
+                    limit=settings.limit,
+                    seed=settings.seed,
+                    inception=inception,
+                    engine=kept,
+                )
             )
-        )
-    real, *synthetic = measured
-    gaps = []
-    for other in synthetic:
-        say(f"comparing {other.name} with {real.name}")
-        gaps.append(compare_sets(real, other, settings, engine=engine))
+        real, *synthetic = measured
+        for other in synthetic:
+            say(f"comparing {other.name} with {real.name}")
+            gaps.append(compare_sets(real, other, settings, engine=kept))
     summaries = [
         SetSummary(
             name=one.name,

@@ -81,15 +81,17 @@ def runs_on(
     entries: list[tuple[str, Training | None]] = [(one.label, None) for one in fixed]
     entries += [(one.method.label, one) for one in trainings]
     specs = [one.spec for one in fixed] + [""] * len(trainings)
-    for spec, (label, training) in zip(specs, entries, strict=True):
-        method: AnyMethod | str = spec
-        folder = out / label
-        if training is not None:
-            method, folder = trained_method(training, training.weights(out)), training.folder(out)
-        folder = folder / "tests" / f"{part.name}-{part.test.fingerprint[:10]}"
-        predictions.append(predict(method, part.test, folder / "predictions", compute=compute, engine=engine))
-        folders.append(folder / "run")
-    runs = score(predictions, part.test, folders, scoring, engine=engine)
+    with engine.kept() as kept:
+        for spec, (label, training) in zip(specs, entries, strict=True):
+            method: AnyMethod | str = spec
+            folder = out / label
+            if training is not None:
+                method, folder = trained_method(training, training.weights(out)), training.folder(out)
+            folder = folder / "tests" / f"{part.name}-{part.test.fingerprint[:10]}"
+            made = predict(method, part.test, folder / "predictions", compute=compute, engine=kept)
+            predictions.append(made)
+            folders.append(folder / "run")
+        runs = score(predictions, part.test, folders, scoring, engine=kept)
     return [
         MethodRun(label, training, part.name, own, run)
         for (label, training), own, run in zip(entries, predictions, runs, strict=True)

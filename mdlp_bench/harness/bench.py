@@ -89,21 +89,22 @@ def bench(
         for spec, name, descriptor in zip(specs, names, descriptors, strict=True)
         for number in range(1 if descriptor.deterministic else seeds)
     ]
-    predictions = [
-        predict(
-            job.spec,
-            samples,
-            job.predictions(out),
-            name=job.name,
-            batch_size=batch_size,
-            seed=job.seed,
-            compute=compute,
-            measure=job.is_first and job.descriptor.provenance != "oracle",
-            engine=engine,
-        )
-        for job in jobs
-    ]
-    scored = score(predictions, samples, [job.run(out) for job in jobs], plan, engine=engine)
+    with engine.kept() as kept:
+        predictions = [
+            predict(
+                job.spec,
+                samples,
+                job.predictions(out),
+                name=job.name,
+                batch_size=batch_size,
+                seed=job.seed,
+                compute=compute,
+                measure=job.is_first and job.descriptor.provenance != "oracle",
+                engine=kept,
+            )
+            for job in jobs
+        ]
+        scored = score(predictions, samples, [job.run(out) for job in jobs], plan, engine=kept)
     runs = []
     for name in names:
         found = [run for job, run in zip(jobs, scored, strict=True) if job.name == name]

@@ -71,21 +71,22 @@ def fit_recipe(
     paired = all(sample.gt is not None for sample in samples)
     gt_plates = plates if paired else rendered_plates(len(plates), seed, recipe)
     space = RecipeSpace.of(_with_sizes(recipe, plates))
-    objective = Objective(plates, gt_plates, space.recipe, reader, seed=seed, paired=paired, engine=engine)
-    identity = {
-        "recipe": recipe.model_dump(mode="json"),
-        "real": ours.fingerprint,
-        "reader": None if reader is None else reader.descriptor.weights_sha256,
-        "seed": seed,
-        "compared": list(objective.statistics),
-    }
-    found = search(
-        space.ranges,
-        lambda candidates: objective.residuals([space.recipe_at(one) for one in candidates]),
-        out.with_suffix(".trials.jsonl"),
-        identity,
-        trials=trials,
-    )
+    with engine.kept() as kept:
+        objective = Objective(plates, gt_plates, space.recipe, reader, seed=seed, paired=paired, engine=kept)
+        identity = {
+            "recipe": recipe.model_dump(mode="json"),
+            "real": ours.fingerprint,
+            "reader": None if reader is None else reader.descriptor.weights_sha256,
+            "seed": seed,
+            "compared": list(objective.statistics),
+        }
+        found = search(
+            space.ranges,
+            lambda candidates: objective.residuals([space.recipe_at(one) for one in candidates]),
+            out.with_suffix(".trials.jsonl"),
+            identity,
+            trials=trials,
+        )
     best = min(found, key=lambda one: one.cost)
     fitted = space.recipe_at(
         best.numbers,
