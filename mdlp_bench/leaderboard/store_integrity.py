@@ -346,7 +346,7 @@ def _record_problems(entry: Entry, card: DatasetCard, before: Sequence[Entry]) -
     form, run = entry.record.submission, entry.run.record
     if run.method != form.descriptor():
         yield f"its run is of {run.method.name} as its form does not describe it"
-    if form.claimed and run.protocol != form.protocol:
+    if not form.fits((run.protocol,)):
         yield f"its run is scored under {run.protocol}, its form says {form.protocol}"
     told = (run.dataset.name, run.dataset.fingerprint, run.dataset.n_samples)
     if told != (card.name, card.fingerprint, card.n_samples):

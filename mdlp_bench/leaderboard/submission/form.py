@@ -137,6 +137,10 @@ class Submission(BaseModel):
             return sha256_bytes((self.owner_key or "").encode()) == latest.owner_key_sha256
         return self.contact.strip().casefold() == latest.contact.strip().casefold()
 
+    def fits(self, protocols: Collection[str]) -> bool:
+        """Whether a run under these protocols is what the form speaks of: pictures follow none, claims do."""
+        return self.protocol in protocols or (not self.claimed and self.protocol in PROTOCOLS)
+
     def to_yaml(self) -> str:
         """The form as YAML."""
         return dump_yaml(self.model_dump(mode="json"))
@@ -228,8 +232,7 @@ def parse_submission(
     Args:
         content: The file.
         faults: Takes what is wrong.
-        protocols: Those that its claimed scores may follow. A form without claims may name any known one,
-            because pictures follow none.
+        protocols: Those that it must fit (see `Submission.fits`).
 
     Returns:
         The form, or None when there are faults.
@@ -250,7 +253,7 @@ def parse_submission(
     def note(field: str, problem: str, remedy: str, code: str = "yaml") -> None:
         faults.add(code, f"{SUBMISSION_FILE}: {field}", problem, remedy)
 
-    if found.protocol not in protocols and (found.claimed or found.protocol not in PROTOCOLS):
+    if not found.fits(protocols):
         remedy = (
             f"score the predictions under {' or '.join(protocols)} (mdlp-bench score PREDICTIONS DATA "
             "-o RUN) and pack them with --run RUN"
