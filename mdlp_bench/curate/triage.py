@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from itertools import islice
 from pathlib import Path
@@ -15,7 +16,10 @@ from mdlp_bench.frozen import Frozen
 from mdlp_bench.plate import normalise
 from mdlp_bench.progress import progress_bar
 from mdlp_bench.readers.base import Reader, ReaderDescriptor, Reading
+from mdlp_bench.readers.reach import beyond_reach
 from mdlp_bench.schema import Sample
+
+logger = logging.getLogger(__name__)
 
 Verdict = Literal["readable", "needs-restoring", "unreadable", "unknown"]
 
@@ -71,7 +75,8 @@ def triage(samples: Samples, reader: Reader) -> Triage:
     """Sort samples by whether a reader reads their frames, only their ground truth, or neither.
 
     A reading is right when it is the sample's text. A sample without a text is judged by whether the reading
-    can be believed (`ReaderDescriptor.believed_from`).
+    can be believed (`ReaderDescriptor.believed_from`). Texts that the reader cannot know are logged in one
+    line.
 
     Args:
         samples: The data set.
@@ -80,6 +85,8 @@ def triage(samples: Samples, reader: Reader) -> Triage:
     Raises:
         DataError: A picture cannot be decoded, or a sample has no text and the reader no threshold.
     """
+    if beyond := beyond_reach(reader.descriptor, samples.column("text")):
+        logger.warning("%s", beyond)
     found: list[Triaged] = []
     with progress_bar(len(samples), "Reading") as bar:
         for chunk in chunks(samples, _CHUNK):

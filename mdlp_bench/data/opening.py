@@ -11,6 +11,7 @@ from mdlp_bench.data.sources.frame_order import AUTO, OrderRule
 from mdlp_bench.data.sources.names import printable
 from mdlp_bench.data.sources.registry import SOURCES, sniff
 from mdlp_bench.errors import DataError, no_such
+from mdlp_bench.plate import grammars
 
 HUB_PREFIX = "hf://"
 
@@ -41,8 +42,10 @@ def open_samples(
 
     Raises:
         DataError: Nothing is there, no or more than one layout fits, or there is no such split.
+        PlateError: The file of further grammars is wrong (see `mdlp_bench.plate.grammars`).
     """
     name = str(path)
+    grammars()  # a wrong file of further ones is no fault of the samples
     if source is not None and source not in SOURCES:
         raise no_such("source", source, SOURCES, DataError)
     source = source or layout_of(path)

@@ -22,7 +22,7 @@ from mdlp_bench.harness.statistics.two_sets import BoolArray, IntArray, TwoSetCl
 if TYPE_CHECKING:
     from torch import nn
 
-STEPS: Final = 100
+STEPS: Final = 400
 FEWEST_PLATES: Final = 10
 _BATCH: Final = 32
 _LEARNING_RATE: Final = 5e-3

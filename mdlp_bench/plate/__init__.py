@@ -104,7 +104,7 @@ def grammars() -> Mapping[str, Grammar]:
     Raises:
         PlateError: See `mdlp_bench.plate.grammar.data_grammars`.
     """
-    return MappingProxyType({CHINESE.name: CHINESE, **data_grammars()})
+    return MappingProxyType({CHINESE.name: CHINESE, **data_grammars({CHINESE.name, *CHINESE.layouts})})
 
 
 class _Kept(dict[int, int | None]):

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import re
 import string
-from collections.abc import Mapping
+import unicodedata
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from functools import cache, lru_cache
+from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
 from types import MappingProxyType
@@ -133,7 +134,22 @@ class _Entry(Frozen):
             raise ValueError(f"region has {min(clash)!r}; a region sign is a glyph beside A-Z and 0-9")
         if not self.region and any("R" in pattern for pattern in self.patterns):
             raise ValueError("the pattern has R, but region names no glyphs")
+        for place, characters in (
+            ("pattern", "".join(self.patterns)),
+            ("letters", self.letters),
+            ("region", self.region),
+        ):
+            for character in characters:
+                if character != (kept := _as_compared(character, self.region)):
+                    remedy = f"write {kept}" if kept else "leave it out"
+                    raise ValueError(f"{place} has {character!r}, which no compared text has; {remedy}")
         return self
+
+
+def _as_compared(character: str, region: str) -> str:
+    """What is left of a character once texts are normalised (see `mdlp_bench.plate.normalise`)."""
+    plain = unicodedata.normalize("NFKC", character).upper()
+    return plain if character in region or all(unicodedata.category(c)[0] in "LN" for c in plain) else ""
 
 
 def load_grammars(path: Path) -> dict[str, Grammar]:
@@ -158,29 +174,33 @@ def load_grammars(path: Path) -> dict[str, Grammar]:
         raise PlateError(f"{path}: cannot be read ({reason(error)}); see {GRAMMARS_VARIABLE}") from error
 
 
-@cache
-def data_grammars() -> Mapping[str, Grammar]:
+def data_grammars(taken: Collection[str] = ()) -> Mapping[str, Grammar]:
     """The grammars that come with the package, then those of the file that `MDLP_BENCH_GRAMMARS` names.
 
+    Args:
+        taken: Further names that the file must not use.
+
     Raises:
-        PlateError: That file is wrong, or defines a grammar of the package once more.
+        PlateError: That file is wrong, or uses a name of the package once more.
     """
     name = "grammars.yaml"
     found = _parsed(files("mdlp_bench.plate").joinpath(name).read_text(encoding="utf-8"), name)
     if own := os.environ.get(GRAMMARS_VARIABLE):
         further = load_grammars(Path(own))
-        if clash := sorted(found.keys() & further.keys()):
-            raise PlateError(f"{own}: {clash[0]} is a grammar of the package; choose another name")
+        if clash := sorted(further.keys() & {*found, *taken}):
+            raise PlateError(f"{own}: {clash[0]} is a grammar or layout of the package; choose another name")
         found |= further
     return MappingProxyType(found)
 
 
 def _parsed(content: bytes | str, source: str) -> dict[str, Grammar]:
-    loaded: Any = parse_yaml(content, source, PlateError) or {}
-    if not isinstance(loaded, dict):
-        raise PlateError(f"{source}: expected a mapping from names to grammars")
+    loaded: Any = parse_yaml(content, source, PlateError)
+    if not isinstance(loaded, dict) or not loaded:
+        raise PlateError(f"{source}: expected a mapping from names to grammars, at least one")
     grammars = {}
     for name, fields in loaded.items():
+        if not isinstance(fields, dict):
+            raise PlateError(f"{source}: {name}: expected a mapping with title and pattern")
         try:
             entry = _Entry.model_validate(fields)
         except ValidationError as error:

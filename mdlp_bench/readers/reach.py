@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
 
 from mdlp_bench.plate import grammar_of, grammars, normalise
+from mdlp_bench.plate.grammar import Grammar, Template
 from mdlp_bench.readers.base import ReaderDescriptor
 
 _CHINESE: Final = ("chinese",)
@@ -32,17 +34,38 @@ GRAMMARS_READ: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
 """The grammars that each named reader reads, as their descriptors say; known without loading them."""
 
 
+AUTO_CHOICES: Final = ("crnn-2", "crnn-latin")
+"""What `--reader auto` chooses from; of two that can read as many texts, the first."""
+
+
 def in_reach(text: str, names: Sequence[str]) -> bool:
     """Whether a reader of the named grammars can read a text.
 
-    A plate of a known grammar has to be one of them. Any other text must at least be written in their
-    characters.
+    It reads their plates. What it writes else is in their characters, and where their plates have a region
+    sign it expects one: without, a text must be a part of such a plate and no plate of another grammar.
     """
-    grammar = grammar_of(text)
-    if grammar is not None:
-        return grammar.name in names
-    known = {c for name in names for t in _templates(name) for place in t for c in place}
-    return set(normalise(text)) <= known
+    whole, plain = grammar_of(text), normalise(text)
+    if whole is not None and whole.name in names:
+        return True
+    for grammar in (grammars()[name] for name in names if name in grammars()):
+        if set(plain) <= _characters(grammar):
+            if not grammar.region or set(plain) & set(grammar.region):
+                return True
+            if whole is None and any(_is_part(plain, template) for template in grammar.templates):
+                return True
+    return False
+
+
+@lru_cache
+def _characters(grammar: Grammar) -> frozenset[str]:
+    return frozenset(c for template in grammar.templates for place in template.places for c in place)
+
+
+def _is_part(text: str, template: Template) -> bool:
+    return any(
+        all(c in allowed for c, allowed in zip(text, template.places[first:], strict=False))
+        for first in range(len(template.places) - len(text) + 1)
+    )
 
 
 def beyond_reach(descriptor: ReaderDescriptor, texts: Iterable[str | None]) -> str | None:
@@ -52,11 +75,13 @@ def beyond_reach(descriptor: ReaderDescriptor, texts: Iterable[str | None]) -> s
     if not beyond:
         return None
     share = "all" if len(beyond) == len(known) else f"{len(beyond):,} of {len(known):,}"
+    counts = texts_read(known)
+    best = max(AUTO_CHOICES, key=lambda name: counts[name])
+    remedy = f"; --reader {best} can read {counts[best]:,}" if counts[best] > len(known) - len(beyond) else ""
     reads = " and ".join(grammars()[name].title for name in descriptor.grammars if name in grammars())
     return (
         f"{descriptor.name} reads plates of {reads or 'no known grammar'}: {share} texts are none of these "
-        f"(the first: {beyond[0]}), and its text scores of them mean nothing; --reader auto takes the reader "
-        "that knows most of them"
+        f"(the first: {beyond[0]}), and its text scores of them mean nothing{remedy}"
     )
 
 
@@ -65,10 +90,3 @@ def texts_read(texts: Iterable[str | None]) -> dict[str, int]:
     known = [text for text in texts if text]
     counts = {read: sum(in_reach(text, read) for text in known) for read in set(GRAMMARS_READ.values())}
     return {name: counts[read] for name, read in GRAMMARS_READ.items()}
-
-
-def _templates(name: str) -> list[tuple[str, ...]]:
-    found = grammars().get(name)
-    if found is None:
-        return []
-    return [template.places for templates in found.layouts.values() for template in templates]

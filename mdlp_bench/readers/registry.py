@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections import Counter
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Final, cast
@@ -11,9 +11,11 @@ from typing import Final, cast
 from mdlp_bench.errors import MdlpBenchError, ReaderError, debug_hint, no_such, raised
 from mdlp_bench.files import sha256_file
 from mdlp_bench.images import ImageU8
-from mdlp_bench.plate import grammar_of
 from mdlp_bench.readers.base import Reader, ReaderDescriptor, Reading
+from mdlp_bench.readers.reach import AUTO_CHOICES, texts_read
 from mdlp_bench.userfiles import file_and_name, find_in_file, is_file_spec, load_from_file, registered
+
+logger = logging.getLogger(__name__)
 
 DEFAULT_READER: Final = "crnn-2"
 
@@ -36,8 +38,6 @@ READERS: Final[dict[str, tuple[str, ...]]] = {
 
 AUTO: Final = "auto"
 """What stands for the bundled reader that knows most of a data set's texts (see `reader_for`)."""
-
-_BY_GRAMMAR: Final = {"chinese": DEFAULT_READER, "brazilian": "crnn-latin", "mercosur": "crnn-latin"}
 
 PANEL: Final = (DEFAULT_READER, "ppocrv4", "ppocrv5", "ppocrv6", "clpr")
 """The readers of `--reader panel`: five networks of three makers, each trained on other data."""
@@ -83,13 +83,15 @@ class FunctionReader(Reader):
 
 
 def reader_for(texts: Iterable[str | None]) -> str:
-    """The name of the bundled reader whose grammars most of the texts follow, or of the default reader."""
-    votes = Counter(
-        _BY_GRAMMAR.get(grammar.name, DEFAULT_READER)
-        for text in texts
-        if text and (grammar := grammar_of(text)) is not None
-    )
-    return max(votes, key=lambda name: (votes[name], name == DEFAULT_READER), default=DEFAULT_READER)
+    """The name of the bundled reader that can read most of the texts, or of the default reader."""
+    known = [text for text in texts if text]
+    if not known:
+        logger.warning(
+            "auto: no sample has a text, so %s reads; name another reader for plates of other countries",
+            DEFAULT_READER,
+        )
+    counts = texts_read(known)
+    return max(AUTO_CHOICES, key=lambda name: counts[name])
 
 
 def reader_names() -> list[str]:

@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mdlp_bench import plate
+from mdlp_bench.data import open_samples
 from mdlp_bench.errors import PlateError
 from mdlp_bench.plate import ALPHABET, CHINESE, DIGITS, ENERGY_LETTERS, LETTERS, PROVINCES
-from mdlp_bench.plate.grammar import GRAMMARS_VARIABLE, data_grammars, load_grammars
+from mdlp_bench.plate.grammar import GRAMMARS_VARIABLE, load_grammars
 
 _L, _S = f"[{LETTERS}]", f"[{LETTERS}{DIGITS}]"
 _SERIAL = f"(?=(?:{_S}*?[0-9]){{2}}){_S}{{5}}"
@@ -44,7 +45,7 @@ _TEXTS = st.one_of(
 @pytest.fixture
 def own_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     def clear() -> None:
-        for cached in (data_grammars, plate.grammars, plate._kept):
+        for cached in (plate.grammars, plate._kept):
             cached.cache_clear()
 
     def write(content: str) -> Path:
@@ -132,7 +133,15 @@ def test_a_region_sign_has_its_own_class(own_file) -> None:
         ("a: {title: A, pattern: LLN, separators: X}", "'X' cannot be a separator"),
         ("a: {title: A, pattern: LLN, region: X}", "region has 'X'"),
         ("a: {title: A, pattern: RLN}", "region names no glyphs"),
-        ("brazilian: {title: A, pattern: LLN}", "brazilian is a grammar of the package"),
+        ("brazilian: {title: A, pattern: LLN}", "brazilian is a grammar or layout of the package"),
+        ("chinese: {title: A, pattern: LLN}", "chinese is a grammar or layout of the package"),
+        ("blue: {title: A, pattern: LLN}", "blue is a grammar or layout of the package"),
+        ("a: {title: A, pattern: lln}", "pattern has 'l', which no compared text has; write L"),
+        ("a: {title: A, pattern: LL-NN}", "pattern has '-', which no compared text has; leave it out"),
+        ("a: {title: A, pattern: LLN, letters: ABc}", "letters has 'c'"),
+        ("[]", "at least one"),
+        ("a: 3", "a: expected a mapping with title and pattern"),
+        ("", "at least one"),
     ],
 )
 def test_a_wrong_file_is_named_with_its_fault(own_file, content: str, says: str) -> None:
@@ -140,6 +149,14 @@ def test_a_wrong_file_is_named_with_its_fault(own_file, content: str, says: str)
     with pytest.raises(PlateError, match=says) as caught:
         plate.grammars()
     assert str(path) in str(caught.value)
+
+
+def test_a_wrong_file_is_no_fault_of_the_samples(own_file, tmp_path: Path) -> None:
+    path = own_file("a: {title: A}")
+    (tmp_path / "data.csv").write_text("frame_1,text\nx.png,BAI8068\n")
+    with pytest.raises(PlateError, match="a: pattern") as caught:
+        open_samples(tmp_path / "data.csv")
+    assert str(caught.value).startswith(str(path))
 
 
 def test_a_missing_file_says_where_its_name_comes_from(tmp_path: Path) -> None:

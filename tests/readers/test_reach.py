@@ -11,6 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from mdlp_bench.cli.main import app
+from mdlp_bench.curate.triage import triage
 from mdlp_bench.data.samples import Samples
 from mdlp_bench.errors import MissingDependencyError, MissingWeightsError, ReaderError
 from mdlp_bench.harness.plan import ScoringPlan
@@ -26,7 +27,10 @@ from tests.conftest import sample_row
         ("沪AD12345", True, False),
         ("BAI8068", False, True),  # Brazil, I is no letter of a Chinese plate
         ("ABC1D23", False, True),
-        ("A12", True, True),  # no plate: its characters decide
+        ("A12", True, True),  # a part of either's plates
+        ("A12345", True, True),  # a Chinese plate without its province, as some label it
+        ("AB123CD", False, True),  # no plate of either; Latin readers have no province to expect
+        ("1234567", False, True),
         ("京12", True, False),
         ("부산12", False, False),
     ],
@@ -50,7 +54,7 @@ def test_one_line_says_what_a_reader_cannot_know() -> None:
     assert beyond_reach(reader, ["京P20S75", None, ""]) is None
     some = beyond_reach(reader, ["京P20S75", "BAI8068", "ABC1D23"])
     assert some is not None and "\n" not in some
-    assert "2 of 3 texts" in some and "BAI8068" in some and "--reader auto" in some
+    assert "2 of 3 texts" in some and "BAI8068" in some and "--reader crnn-latin can read 2" in some
     assert "all texts" in (beyond_reach(reader, ["BAI8068"]) or "")
     assert texts_read(["京P20S75", "BAI8068", None])["crnn-latin"] == 1
 
@@ -78,3 +82,27 @@ def test_inspect_and_audit_say_which_readers_can_read_a_set(shared_dir: Path) ->
         assert "texts within the alphabets of readers: all by crnn-latin, crnn-latin-grammar" in shown.output
         parsed = json.loads(CliRunner().invoke(app, [*command, "--json"]).stdout)
         assert parsed["texts_read"]["crnn-latin"] == 1 and parsed["texts_read"]["clpr"] == 0
+
+
+def test_auto_and_the_warning_agree(
+    make_samples: Callable[..., Samples], caplog: pytest.LogCaptureFixture
+) -> None:
+    further = make_samples(rows=rows("AB123CD", "AC123CD"))
+    with caplog.at_level(logging.WARNING):
+        plan = ScoringPlan.from_names(["auto"], "none", samples=further)
+        assert [reader.descriptor.name for reader in plan.readers] == ["crnn-latin"]
+        assert not caplog.records
+        ScoringPlan.from_names(["crnn-2"], "none", samples=further)
+        assert "all texts are none of these" in caplog.text and "crnn-latin can read 2" in caplog.text
+        caplog.clear()
+        without = make_samples(rows=[sample_row(0) | {"text": None, "layout": None}], name="other")
+        ScoringPlan.from_names(["auto"], "none", samples=without)
+        assert "no sample has a text, so crnn-2 reads" in caplog.text
+
+
+def test_triage_says_what_its_reader_cannot_know(
+    make_samples: Callable[..., Samples], caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        triage(make_samples(rows=rows("BAI8068")), load_reader("crnn-2"))
+    assert "all texts are none of these" in caplog.text
