@@ -44,7 +44,7 @@ class Compute:
     @classmethod
     def resolve(
         cls,
-        device: str = "auto",
+        device: str | torch.device = "auto",
         precision: str = "fp32",
         numerics: str | None = None,
         *,
@@ -53,7 +53,7 @@ class Compute:
         """Resolve what a user asked for on this machine.
 
         Args:
-            device: `auto` (a GPU when there is one), `cpu`, `cuda`, `cuda:N` or `mps`.
+            device: `auto` (a GPU when there is one), `cpu`, `cuda`, `cuda:N` or `mps`, or a `torch.device`.
             precision: See the class.
             numerics: See the class; default `batched` on GPUs and in short precisions, else `exact`.
             remote: The work is done on other machines: the device is looked for there, not here.
@@ -61,6 +61,7 @@ class Compute:
         Raises:
             MdlpBenchError: The device is unknown or not there, or exact numerics are asked of a GPU.
         """
+        device = device_name(device)
         if device == "auto":
             # Exact numerics and work elsewhere are the CPU's unless a device is named.
             device = "cpu" if numerics == "exact" or remote else _best()
@@ -75,7 +76,9 @@ class Compute:
         return cls(device, cast("Precision", precision), cast("Numerics", wanted))
 
     @classmethod
-    def for_scoring(cls, device: str = "auto", precision: str = "fp32", *, remote: bool = False) -> Self:
+    def for_scoring(
+        cls, device: str | torch.device = "auto", precision: str = "fp32", *, remote: bool = False
+    ) -> Self:
         """The device on which scores are computed: always in fp32, whose values agree on all devices to 1e-4.
 
         Raises:
@@ -95,6 +98,12 @@ class Compute:
 
 EXACT: Final = Compute()
 """The CPU's reference numerics, those of the leaderboard."""
+
+
+def device_name(device: str | torch.device) -> str:
+    """The project's name of a device; `cpu:0` and `mps:0`, the only ones of their kind, lose the number."""
+    name = str(device)
+    return name.removesuffix(":0") if name in ("cpu:0", "mps:0") else name
 
 
 def check_device(name: str) -> None:

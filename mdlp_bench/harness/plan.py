@@ -17,10 +17,9 @@ from mdlp_bench.harness.scorers import (
     RegisteredScorer,
     SetFeatures,
     UserScorer,
-    checked_net,
 )
 from mdlp_bench.metrics.base import MetricInfo, UserMetric, load_metric, lpips_column
-from mdlp_bench.metrics.protocol import CURRENT, Protocol, protocol_named
+from mdlp_bench.metrics.protocol import CURRENT, Protocol, checked_net, protocol_named
 from mdlp_bench.readers.base import Reader
 
 logger = logging.getLogger(__name__)
@@ -152,7 +151,7 @@ class ScoringPlan:
             if name not in (AUTO, "panel"):
                 check_reader(name)
         if lpips != "none":
-            checked_net(lpips)
+            checked_net(lpips, hint=", and none")
 
     @property
     def user_metrics(self) -> tuple[MetricInfo, ...]:

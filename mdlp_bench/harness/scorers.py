@@ -5,15 +5,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar, get_args
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from mdlp_bench.errors import ProtocolError, one_of
 from mdlp_bench.metrics import fidelity, registered
 from mdlp_bench.metrics.base import UserMetric
-from mdlp_bench.metrics.protocol import CURRENT, LpipsNet, RegistrationRules
+from mdlp_bench.metrics.protocol import CURRENT, RegistrationRules, checked_net
 
 if TYPE_CHECKING:
     from mdlp_bench.metrics.perceptual import LpipsTarget
@@ -133,13 +132,3 @@ class LpipsScorer(ImageScorer["LpipsTarget"]):
     def score(self, restored: Images, gt: Images, prepared: LpipsTarget) -> Mapping[str, Scores]:
         """See `ImageScorer.score`."""
         return {self._lpips.name: self._lpips.score(restored, prepared)}
-
-
-def checked_net(net: str) -> LpipsNet:
-    """The name, checked to be one of an LPIPS net.
-
-    Raises:
-        ProtocolError: There is no such net.
-    """
-    known: tuple[LpipsNet, ...] = get_args(LpipsNet)
-    return one_of("LPIPS net", net, known, ProtocolError, hint=", and none")

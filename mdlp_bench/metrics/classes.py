@@ -1,10 +1,11 @@
 """The protocol's metrics as torchmetrics classes: `update` in a loop, `compute` the mean, `reset`.
 
-They give the numbers of the harness's tables, add up over processes (DDP) and have no gradient. Images are
-as for the functions of `mdlp_bench.metrics.functional`. Samples without a text (`""` in `Samples.torch`) are
-left out of text metrics; leave samples without ground truth out of image metrics with `has_gt`.
+They give the numbers of the harness's tables, add up over processes (DDP) and have no gradient. Images and
+`data_range` are as for the functions of `mdlp_bench.metrics.functional`; readers are names for
+`mb.load_reader` or what it returned. Samples without a text (`""` in `Samples.torch`) are left out of text
+metrics; leave samples without ground truth out of image metrics with `has_gt`.
 
-    psnr, ned = PSNR(data_range=(0, 1)), NED(mb.load_reader(), data_range=(0, 1))
+    psnr, ned = PSNR(data_range=(0, 1)), NED("crnn-2", data_range=(0, 1))
     for batch in loader:
         restored = network(batch["frames"].float() / 255)
         psnr.update(restored, batch["gt"])          # uint8
@@ -23,13 +24,13 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from mdlp_bench.errors import DataError, MissingDependencyError
+from mdlp_bench.errors import DataError, MissingDependencyError, ReaderError
 from mdlp_bench.metrics import functional
 from mdlp_bench.metrics.base import METRICS
 from mdlp_bench.metrics.distribution import FEWEST_SAMPLES, frechet_distance, kernel_distance
-from mdlp_bench.metrics.functional import Range, to_uint8
-from mdlp_bench.metrics.protocol import CURRENT, LpipsNet, to_working_size
-from mdlp_bench.metrics.text import text_scores
+from mdlp_bench.metrics.functional import Range, black_and_white, to_uint8
+from mdlp_bench.metrics.protocol import CURRENT, LpipsNet, checked_net, to_working_size
+from mdlp_bench.metrics.text import plain_texts, text_scores
 
 try:
     from torchmetrics import Metric
@@ -49,6 +50,24 @@ if TYPE_CHECKING:
 
         def features(self, images: Crops) -> npt.NDArray[np.float32] | None:
             """Features, float32 [B, D]."""
+
+
+def _loaded(reader: Reads | str) -> Reads:
+    """The reader, or the one of that name.
+
+    Raises:
+        ReaderError: There is no such reader, or it is not one.
+    """
+    if isinstance(reader, str):
+        # Readers live in a room above this one; the package offers them to everybody.
+        import mdlp_bench
+
+        return mdlp_bench.load_reader(reader)
+    if not (hasattr(reader, "read") and hasattr(reader, "features")):
+        raise ReaderError(
+            f"a {type(reader).__name__} is no reader; give a reader's name or mb.load_reader(...)"
+        )
+    return reader
 
 
 class _Mean(Metric):  # type: ignore[misc, unused-ignore]
@@ -84,19 +103,19 @@ class _ImageMean(_Mean):
     """The mean of an image score.
 
     Args:
-        data_range: Black and white of floating-point images, e.g. `(0, 1)`.
+        data_range: Black and white of floating-point images, e.g. `(0, 1)`, or white alone.
         options: Those of `torchmetrics.Metric`.
     """
 
     def __init__(self, *, data_range: Range | None = None, **options: Any) -> None:
         super().__init__(**options)
-        self.data_range = data_range
+        self.data_range = None if data_range is None else black_and_white(data_range)
 
     def update(self, preds: Tensor | npt.NDArray[Any], target: Tensor | npt.NDArray[Any]) -> None:
         """Add restored images and their ground truths.
 
         Raises:
-            DataError: Wrong type or shape, or values that are not finite.
+            DataError: As for the functions.
         """
         if len(preds):
             self._add(self._score(to_uint8(preds, self.data_range), to_uint8(target, self.data_range)))
@@ -147,8 +166,11 @@ class LPIPS(_ImageMean):
 
     Args:
         net: `alex` (the protocol's), `squeeze` or `vgg`.
-        data_range: Black and white of floating-point images, e.g. `(0, 1)`.
+        data_range: Black and white of floating-point images, e.g. `(0, 1)`, or white alone.
         options: Those of `torchmetrics.Metric`.
+
+    Raises:
+        ProtocolError: There is no such net.
     """
 
     name = "lpips"
@@ -157,7 +179,7 @@ class LPIPS(_ImageMean):
         self, net: LpipsNet = CURRENT.lpips_net, *, data_range: Range | None = None, **options: Any
     ) -> None:
         super().__init__(data_range=data_range, **options)
-        self.net: LpipsNet = net
+        self.net = checked_net(net)
 
     def _score(self, preds: npt.NDArray[np.uint8], target: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
         return functional.lpips(preds, target, net=self.net, device=str(self.device))
@@ -167,35 +189,43 @@ class _TextMean(_Mean):
     """The mean of a text score.
 
     Args:
-        reader: Reads images that `update` is given; not needed for texts.
-        data_range: Black and white of floating-point images, e.g. `(0, 1)`.
+        reader: Reads images that `update` is given, or its name; not needed for texts.
+        data_range: Black and white of floating-point images, e.g. `(0, 1)`, or white alone.
         options: Those of `torchmetrics.Metric`.
     """
 
     def __init__(
-        self, reader: Reads | None = None, *, data_range: Range | None = None, **options: Any
+        self, reader: Reads | str | None = None, *, data_range: Range | None = None, **options: Any
     ) -> None:
         super().__init__(**options)
-        self.reader = reader
-        self.data_range = data_range
+        self.reader = None if reader is None else _loaded(reader)
+        self.data_range = None if data_range is None else black_and_white(data_range)
 
-    def update(self, preds: Sequence[str] | Tensor | npt.NDArray[np.uint8], target: Sequence[str]) -> None:
-        """Add readings, or images to be read, and true texts; samples with an empty one are left out.
+    def update(
+        self, preds: Sequence[object] | Tensor | npt.NDArray[Any], target: Sequence[str | None]
+    ) -> None:
+        """Add readings (texts or `Reading`s), or a batch of images to be read, and true texts.
+
+        Samples whose true text is empty or None are left out.
 
         Raises:
-            DataError: The numbers differ, or there are images and no reader.
+            DataError: The numbers differ, there are images and no reader, or a single text stands where a
+                list of texts belongs.
         """
-        if len(preds) != len(target):
-            raise DataError(f"{len(preds)} readings or images for {len(target)} texts")
-        known = [index for index, text in enumerate(target) if text]
+        are_images = isinstance(preds, Tensor | np.ndarray) and np.asarray(preds[:0]).dtype.kind not in "UO"
+        given: Any = preds if are_images else plain_texts(preds, "readings")
+        true = plain_texts(target if isinstance(target, str) else (t or "" for t in target), "true texts")
+        if len(given) != len(true):
+            raise DataError(f"{len(given)} readings or images for {len(true)} texts")
+        known = [index for index, text in enumerate(true) if text]
         if not known:
             return
-        texts: Any = preds if isinstance(preds[0], str) else self._read(preds)
-        self._add(self._score([texts[index] for index in known], [target[index] for index in known]))
+        texts = self._read(given) if are_images else given
+        self._add(self._score([texts[index] for index in known], [true[index] for index in known]))
 
     def _read(self, images: Any) -> list[str]:
         if self.reader is None:
-            raise DataError(f"{type(self).__name__} was given images: give it a reader, mb.load_reader()")
+            raise DataError(f'{type(self).__name__} was given images: give it a reader, e.g. "crnn-2"')
         crops = [to_working_size(image) for image in to_uint8(images, self.data_range)]
         return [reading.text for reading in self.reader.read(crops)]
 
@@ -236,7 +266,7 @@ class _Distance(Metric):  # type: ignore[misc, unused-ignore]
     """A distance between the features of restored images and of ground truths; features are kept.
 
     Args:
-        data_range: Black and white of floating-point images, e.g. `(0, 1)`.
+        data_range: Black and white of floating-point images, e.g. `(0, 1)`, or white alone.
         options: Those of `torchmetrics.Metric`.
     """
 
@@ -249,7 +279,7 @@ class _Distance(Metric):  # type: ignore[misc, unused-ignore]
 
     def __init__(self, *, data_range: Range | None = None, **options: Any) -> None:
         super().__init__(**options)
-        self.data_range = data_range
+        self.data_range = None if data_range is None else black_and_white(data_range)
         self.add_state("preds", [], dist_reduce_fx="cat")
         self.add_state("target", [], dist_reduce_fx="cat")
 
@@ -278,9 +308,9 @@ class _Distance(Metric):  # type: ignore[misc, unused-ignore]
 
 
 class _ReaderDistance(_Distance):
-    def __init__(self, reader: Reads, *, data_range: Range | None = None, **options: Any) -> None:
+    def __init__(self, reader: Reads | str, *, data_range: Range | None = None, **options: Any) -> None:
         super().__init__(data_range=data_range, **options)
-        self.reader = reader
+        self.reader = _loaded(reader)
 
     def _features(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         found = self.reader.features([to_working_size(image) for image in images])

@@ -18,7 +18,7 @@ from mdlp_bench.errors import DataError
 from mdlp_bench.files import sha256_bytes
 from mdlp_bench.metrics.base import lpips_column
 from mdlp_bench.metrics.fidelity import Images, Scores, check_images
-from mdlp_bench.metrics.protocol import CURRENT, LpipsNet
+from mdlp_bench.metrics.protocol import CURRENT, LpipsNet, checked_net
 from mdlp_bench.metrics.weights import BACKBONES, backbone_file, damaged, refuse_not_finite
 
 # Images at a time. What a batch computes should stay in a CPU's caches; a GPU wants more to do.
@@ -26,6 +26,8 @@ _BATCH: Final = 4
 _GPU_BATCH: Final = 64
 # Bytes, a little below the largest block that glibc learns from.
 _BLOCK: Final = 31 << 20
+# Pixels per side that the layers of each backbone need.
+_SMALLEST: Final[dict[LpipsNet, int]] = {"alex": 31, "squeeze": 17, "vgg": 16}
 # Added to norms, as in the package, to divide nothing by zero.
 _EPSILON: Final = 1e-10
 
@@ -69,8 +71,10 @@ class Lpips:
             device: Where to compute.
 
         Raises:
+            ProtocolError: There is no such net.
             MissingWeightsError: The backbone's weights are not in torch hub's cache and cannot be downloaded.
         """
+        net = checked_net(net)
         path, self.backbone_sha256 = backbone_file(BACKBONES[net])
         linear = resources.files("lpips").joinpath("weights", f"v{CURRENT.lpips_version}", f"{net}.pth")
         self.linear_sha256 = sha256_bytes(linear.read_bytes())
@@ -97,9 +101,14 @@ class Lpips:
         """Compute the features of ground truths, uint8 [B, H, W, 3].
 
         Raises:
-            DataError: Not a uint8 batch of RGB images.
+            DataError: Not a uint8 batch of RGB images, or images that are too small for the network.
         """
         check_images(target, "the ground truth")
+        if min(target.shape[1:3]) < _SMALLEST[self.net]:
+            raise DataError(
+                f"images of {target.shape[1]} x {target.shape[2]} are too small for LPIPS ({self.net}), "
+                f"which needs {_SMALLEST[self.net]} pixels on each side; bring them to the working size first"
+            )
         return LpipsTarget(target.shape, tuple(self._unit_features(batch) for batch in self._batches(target)))
 
     def score(self, preds: Images, target: Images | LpipsTarget) -> Scores:
@@ -113,7 +122,7 @@ class Lpips:
             float64 [B], at least 0; below 1 for all but extreme images.
 
         Raises:
-            DataError: Wrong type or shape.
+            DataError: Wrong type or shape, or too small for the network.
         """
         prepared = target if isinstance(target, LpipsTarget) else self.prepare(target)
         check_images(preds, "the restored images")

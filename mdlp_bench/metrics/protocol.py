@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import json
 from types import MappingProxyType
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mdlp_bench.errors import ProtocolError, no_such
+from mdlp_bench.errors import ProtocolError, no_such, one_of
 from mdlp_bench.files import sha256_bytes
 from mdlp_bench.frozen import Frozen
 from mdlp_bench.images import check_rgb, stretched
 
 LpipsNet = Literal["alex", "squeeze", "vgg"]
+
+
+def checked_net(net: str, *, hint: str = "") -> LpipsNet:
+    """The name, checked to be one of an LPIPS net; `hint` says what else can be given.
+
+    Raises:
+        ProtocolError: There is no such net.
+    """
+    known: tuple[LpipsNet, ...] = get_args(LpipsNet)
+    return one_of("LPIPS net", net, known, ProtocolError, hint=hint)
 
 
 class ResizeRules(Frozen):

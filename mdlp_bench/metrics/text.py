@@ -2,11 +2,14 @@
 
 Readings and targets are compared after `plate.normalise` (NFKC, upper case, no separators). Every function of
 readings works on what it is given; apply `alnum` to both sides to leave the region sign out.
+
+Texts come as a list or another sequence, one per sample. A `Reading` counts as its text. A single text in
+place of the list is refused (`DataError`), because its characters would count as texts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -25,9 +28,41 @@ _CHANCE_PAIRS: Final = 20_000
 _ALNUM: Final = frozenset(LETTERS + DIGITS + "IO")
 
 
+def plain_texts(texts: Iterable[object], what: str) -> list[str]:
+    """The texts as a list of `str`; the text of a `Reading` is taken.
+
+    Args:
+        texts: One text or `Reading` per sample.
+        what: What they are called in errors, e.g. `readings`.
+
+    Raises:
+        DataError: A single text was given instead of a list, or an item is neither a text nor a `Reading`.
+    """
+    if isinstance(texts, str | bytes):
+        raise DataError(
+            f"{what}: {texts!r} is a single text; give a list with one text per plate, [{texts!r}]"
+        )
+    try:
+        items = list(texts)
+    except TypeError as error:
+        raise DataError(
+            f"{what}: a {type(texts).__name__} was given; give a list with one text per plate"
+        ) from error
+    # Readings live in a room above this one.
+    plain = []
+    for position, item in enumerate(items):
+        text = item if isinstance(item, str) else getattr(item, "text", None)
+        if not isinstance(text, str):
+            found = "None" if item is None else f"of type {type(item).__name__}"
+            raise DataError(f"{what}: number {position} is {found}; give texts, or leave the sample out")
+        plain.append(text)
+    return plain
+
+
 def alnum(texts: Sequence[str]) -> list[str]:
     """The texts without their glyphs: normalised, reduced to A-Z and 0-9 (`京P20S75` becomes `P20S75`)."""
-    return ["".join(c for c in normalise(text) if c in _ALNUM) for text in texts]
+    plain = plain_texts(texts, "texts")
+    return ["".join(c for c in normalise(text) if c in _ALNUM) for text in plain]
 
 
 def edit_distances(preds: Sequence[str], targets: Sequence[str]) -> NDArray[np.int64]:
@@ -359,7 +394,7 @@ def invented(preds: Sequence[str], targets: Sequence[str], frame_readings: Seque
         raise DataError(f"frame readings of {len(frame_readings)} samples for {len(read)} restored ones")
     shares = np.zeros(len(read))
     for sample, (pred, target, frames) in enumerate(zip(read, true, frame_readings, strict=True)):
-        seen = [normalise(frame) for frame in frames]
+        seen = [normalise(frame) for frame in plain_texts(frames, "readings of frames")]
         made_up = sum(
             not right and not frames_show(seen, pred, j)
             for j, right in enumerate(matched_positions(pred, target))
@@ -405,13 +440,14 @@ def confidence_gap(confidences: Sequence[float], correct: Sequence[bool] | NDArr
 
 
 def _normalised(preds: Sequence[str], targets: Sequence[str]) -> tuple[list[str], list[str]]:
-    if len(preds) != len(targets):
-        raise DataError(f"{len(preds)} readings for {len(targets)} plates")
-    true = [normalise(target) for target in targets]
-    for target, original in zip(true, targets, strict=True):
+    given, wanted = plain_texts(preds, "readings"), plain_texts(targets, "true texts")
+    if len(given) != len(wanted):
+        raise DataError(f"{len(given)} readings for {len(wanted)} plates")
+    true = [normalise(target) for target in wanted]
+    for target, original in zip(true, wanted, strict=True):
         if not target:
             raise DataError(f"the plate text {original!r} has no character to compare; leave the sample out")
-    return [normalise(pred) for pred in preds], true
+    return [normalise(pred) for pred in given], true
 
 
 def _distances(read: list[str], true: list[str]) -> NDArray[np.int64]:

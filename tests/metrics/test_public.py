@@ -20,7 +20,7 @@ from mdlp_bench.errors import DataError, MdlpBenchError
 from mdlp_bench.harness.plan import ScoringPlan
 from mdlp_bench.harness.run import Run
 from mdlp_bench.harness.score import score
-from mdlp_bench.metrics import classes, functional
+from mdlp_bench.metrics import classes, functional, perceptual
 
 M = mb.metrics
 EXACT = 1e-6
@@ -93,6 +93,9 @@ FORMS: dict[str, Callable[[np.ndarray], tuple[Any, dict[str, Any]]]] = {
         {"data_range": (-1, 1)},
     ),
     "half precision": lambda x: (torch.from_numpy(x).half(), {"data_range": (0, 255)}),
+    "white as a float": lambda x: (torch.from_numpy(x).float() / 255, {"data_range": 1.0}),
+    "white as an int": lambda x: (x.astype(np.float32), {"data_range": 255}),
+    "range as a list": lambda x: (x / 255, {"data_range": [0, np.float32(1)]}),
     "with gradient": lambda x: (torch.from_numpy(x).float().requires_grad_(), {"data_range": (0, 255)}),
 }
 
@@ -119,14 +122,139 @@ def test_every_form_of_an_image_has_the_same_score(form: str) -> None:
         (np.zeros((1, 20, 20, 4), np.uint8), {}, "give a batch"),
         (np.zeros((1, 20, 20, 3), np.int64), {}, "images are int64"),
         (np.zeros((1, 20, 20, 3)), {}, r"data_range=\(0, 1\) or \(-1, 1\)"),
-        (np.zeros((1, 20, 20, 3)), {"data_range": (1, 1)}, "give black and white"),
+        *(
+            (np.zeros((1, 20, 20, 3)), {"data_range": wrong}, "give black and white")
+            for wrong in (
+                (1, 1),
+                (0, 1, 2),
+                "01",
+                torch.tensor([0, 1]),
+                (0, np.inf),
+                (-np.inf, 1),
+                (0, np.nan),
+                0,
+                -1.0,
+                np.inf,
+                True,
+                (False, True),
+                (0, "1"),
+                (1, 0),
+                {},
+                object(),
+            )
+        ),
+        (np.zeros((1, 20, 20, 3), np.uint8), {"data_range": "01"}, "give black and white"),
+        (np.full((1, 20, 20, 3), 200.0), {"data_range": (0, 1)}, r"from 200 to 200, far outside data_range"),
+        (np.full((1, 20, 20, 3), -0.6), {"data_range": 1}, "far outside"),
+        (np.full((1, 20, 20, 3), 2.1), {"data_range": (-1, 1)}, "state their range, or clip them"),
         (np.full((1, 20, 20, 3), np.nan), {"data_range": (0, 1)}, "not finite"),
         ([[1]], {}, "give a numpy array or a torch tensor"),
     ],
 )
 def test_what_is_no_image_is_refused(images: Any, options: dict[str, Any], says: str) -> None:
-    with pytest.raises(DataError, match=says):
+    with pytest.raises(DataError, match=says) as caught:
         functional.psnr(images, images, **options)
+    assert "\n" not in str(caught.value)
+    if options and isinstance(images, np.ndarray) and images.dtype == np.uint8:
+        with pytest.raises(DataError, match=says):
+            M.FID(**options)
+
+
+def test_what_a_network_overshoots_is_clipped() -> None:
+    gt = np.full((1, 20, 20, 3), 255, np.uint8)
+    for overshoot in (1.0, 1.2, 1.5):
+        assert M.psnr(np.full(gt.shape, overshoot), gt, data_range=1.0)[0] == 100
+    assert M.psnr(np.full(gt.shape, 2.0), gt, data_range=(-1, 1))[0] == 100
+
+
+def test_lpips_names_a_wrong_net_a_device_that_is_not_there_and_small_images(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    images = np.zeros((1, 32, 32, 3), np.uint8)
+    for wrong in (
+        lambda: M.lpips(images, images, net="foo"),
+        lambda: M.LPIPS("foo"),
+        lambda: M.LPIPS("none"),
+    ):
+        with pytest.raises(
+            MdlpBenchError, match=r"no LPIPS net '(foo|none)'; there are: alex, squeeze, vgg$"
+        ):
+            wrong()
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    for device in ("cuda", torch.device("cuda:1")):
+        with pytest.raises(MdlpBenchError, match="not on this machine"):
+            M.lpips(images, images, device=device)
+    with pytest.raises(MdlpBenchError, match="choose from auto, cpu"):
+        M.lpips(images, images, device="gpu")
+
+
+@pytest.mark.filterwarnings("ignore:The parameter 'pretrained'", "ignore:Arguments other than a weight enum")
+@pytest.mark.parametrize("net", ["alex", "squeeze", "vgg"])
+def test_the_smallest_images_of_a_backbone_are_those_that_it_takes(net: str) -> None:
+    lpips = pytest.importorskip("lpips")
+    backbone = lpips.LPIPS(net=net, pnet_rand=True, pretrained=False, verbose=False)
+    side = perceptual._SMALLEST[net]  # type: ignore[index]
+    with torch.inference_mode():
+        backbone(*torch.zeros(2, 1, 3, side, side + 20))
+        with pytest.raises(RuntimeError):
+            backbone(*torch.zeros(2, 1, 3, side - 1, side + 20))
+
+
+def test_images_too_small_for_lpips_are_named(shared_dir: Path) -> None:
+    small = np.zeros((1, 16, 60, 3), np.uint8)
+    with pytest.raises(
+        DataError, match=r"16 x 60 are too small for LPIPS \(squeeze\), which needs 17 pixels"
+    ):
+        M.lpips(small, small, net="squeeze", device="auto")
+    large = np.zeros((1, 17, 60, 3), np.uint8)
+    assert M.lpips(large, large, net="squeeze", device=torch.device("cpu"))[0] == pytest.approx(0, abs=1e-6)
+
+
+PLATE = "京P20S76"
+
+
+@pytest.mark.parametrize("score", [M.ned, M.accuracy, M.cer, lambda p, t: M.within(p, t, 1)])
+@pytest.mark.parametrize(
+    ("preds", "target", "says"),
+    [
+        (PLATE, PLATE, r"readings: '京P20S76' is a single text; give a list with one text per plate"),
+        ([PLATE], PLATE, "true texts: '京P20S76' is a single text"),
+        (PLATE, [PLATE], "readings: '京P20S76' is a single text"),
+        ([None], [PLATE], "readings: number 0 is None"),
+        ([PLATE, PLATE], [PLATE, None], "true texts: number 1 is None"),
+        ([7], [PLATE], "number 0 is of type int"),
+        (None, [PLATE], "readings: a NoneType was given"),
+        (PLATE.encode(), [PLATE], "single text"),
+    ],
+)
+def test_texts_that_are_no_list_of_texts_are_refused(
+    score: Callable[..., Any], preds: Any, target: Any, says: str
+) -> None:
+    with pytest.raises(DataError, match=says):
+        score(preds, target)
+    metric = M.NED()
+    if target != [PLATE, None]:
+        with pytest.raises(DataError, match=says):
+            metric.update(preds, target)
+
+
+def test_readings_count_as_their_texts_and_a_reader_can_be_named(shared_dir: Path) -> None:
+    gt = mb.render(PLATE, difficulty=0.0).image[None]
+    readings = mb.load_reader("crnn").read(list(gt))
+    assert M.ned(readings, [PLATE])[0] == M.ned(np.array([PLATE]), (PLATE,))[0] == 0
+    without, named = M.NED(), M.NED("crnn")
+    without.update(readings, [PLATE])
+    named.update(gt, [PLATE])
+    named.update([PLATE, PLATE], [PLATE, None])
+    assert float(without.compute()) == float(named.compute()) == 0
+    distance = M.FRD("crnn")
+    distance.update(gt, gt)
+    assert np.isnan(float(distance.compute()))
+    for wrong in (M.NED, M.FRD):
+        with pytest.raises(MdlpBenchError, match="no reader 'crn'"):
+            wrong("crn")
+        with pytest.raises(MdlpBenchError, match="a function is no reader"):
+            wrong(lambda images: images)
 
 
 _WORKER = """
