@@ -149,6 +149,8 @@ def _asker() -> Callable[[str, str, str], str]:
     return take
 
 
+_STORE = Path("leaderboard")
+
 _VALIDATE_EXAMPLES = """Examples:\n
   mdlp-bench leaderboard validate mine.zip\n
   mdlp-bench leaderboard validate mine.zip DATA --split test"""
@@ -163,30 +165,48 @@ def validate(
     ] = None,
     dataset: OldTestSet = None,
     split: SplitOption = None,
+    order: OrderOption = None,
+    labels: LabelsOption = None,
+    store: Annotated[
+        Path | None,
+        typer.Option(
+            "--store",
+            help="Also name the store's board of this test set, or how the set differs from a board's.",
+            file_okay=False,
+            show_default="leaderboard, where it is",
+        ),
+    ] = None,
 ) -> None:
     """Check a submission; every fault is named with its remedy (exit code 1)."""
+    from mdlp_bench.errors import ProtocolError
+    from mdlp_bench.leaderboard.dataset_cards import bound
+    from mdlp_bench.leaderboard.store import Store
     from mdlp_bench.leaderboard.submission.validate import validate as check
 
-    sample_ids = None
     test_set = moved(data, dataset, "DATA after the submission", "--dataset DATA")
-    if test_set is not None:
-        from mdlp_bench.data import open_samples
-
-        sample_ids = open_samples(test_set, split=split).sample_ids
-    report = check(archive, sample_ids)
-    if report.valid:
-        typer.echo(str(report))
+    samples = None if test_set is None else opened(test_set, split=split, order=order, labels=labels)
+    report = check(archive, None if samples is None else samples.sample_ids)
+    faults, n_faults, told = list(report.faults.lines()), len(report.faults), str(report)
+    if samples is not None and (store is not None or (_STORE / "datasets").is_dir()):
+        board_store = Store.existing(store or _STORE)
+        try:
+            slug, samples = bound(board_store, samples)
+            has_board = board_store.dataset_folder(slug).is_dir()
+            told += f", for the board {samples.name}" if has_board else f", for a new board {samples.name}"
+        except ProtocolError as error:
+            faults, n_faults = [*faults, str(error)], n_faults + 1
+    if not faults:
+        typer.echo(told)
         return
-    for line in report.faults.lines():
+    for line in faults:
         typer.echo(line)
-    typer.secho(counted(len(report.faults), "fault"), fg=typer.colors.RED, err=True)
+    typer.secho(counted(n_faults, "fault"), fg=typer.colors.RED, err=True)
     raise typer.Exit(1)
 
 
 StoreOption = Annotated[
     Path, typer.Option("--store", help="The folder that holds entries/ and datasets/.", file_okay=False)
 ]
-_STORE = Path("leaderboard")
 
 
 def _test_set(data: Path | None, old: Path | None) -> Path:
@@ -235,16 +255,17 @@ def new_board(
     The store then holds ids, hashes of the pictures, texts, readings and scores. Whoever has the data set can
     add to the board and recompute it, because the pictures are recognised by their hashes.
     """
-    from mdlp_bench.data import open_samples
     from mdlp_bench.harness.plan import ScoringPlan
     from mdlp_bench.leaderboard.dataset_cards import make_board
     from mdlp_bench.leaderboard.store import Store
 
+    ScoringPlan.check_names(reader, "none")
+    samples = opened(_test_set(data, dataset), split=split, order=order, labels=labels)
     card = make_board(
         Store(store),
         name,
-        open_samples(_test_set(data, dataset), split=split, order=order, labels=labels),
-        ScoringPlan.from_names(reader, "none").readers,
+        samples,
+        ScoringPlan.from_names(reader, "none", samples=samples).readers,
         about=about,
         source=source,
         siblings=sibling or (),

@@ -5,9 +5,10 @@ Everything but the pictures follows from `samples.parquet`, so `check` derives i
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from operator import itemgetter
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mdlp_bench.data.manifest import fingerprint, row_digest
+from mdlp_bench.data.manifest import fingerprint, index_row, row_digest
 from mdlp_bench.engine import chunks
 from mdlp_bench.errors import ProtocolError, SubmissionError
 from mdlp_bench.files import atomic_path, sha256_bytes, sha256_file, write_bytes
@@ -32,15 +33,17 @@ from mdlp_bench.leaderboard.store import (
     dataset_slug,
     reader_key,
 )
+from mdlp_bench.leaderboard.submission.faults import listed, printable
 from mdlp_bench.leaderboard.submission.form import read_name
 from mdlp_bench.metrics.protocol import to_working_size
 from mdlp_bench.metrics.text import accuracy, ned
 from mdlp_bench.plate import is_unreadable
 from mdlp_bench.readers.base import Reader
-from mdlp_bench.schema import Sample
 
 if TYPE_CHECKING:
     from mdlp_bench.data.samples import Samples
+
+logger = logging.getLogger(__name__)
 
 BROWSED: Final = 48
 """Samples of a data set that the site shows pictures of."""
@@ -50,32 +53,137 @@ SHOWN_FRAMES: Final = 3
 _CHUNK: Final = 64
 _MAX_NAME: Final = 60
 _HASHES: Final = ("gt_sha256", "frames_sha256")
-_TOLD: Final = ("about", "source", "siblings", "thumbnails", "texts")
+_TOLD: Final = ("about", "source", "siblings", "thumbnails", "texts", "declared")
+_TOLD_OF_PLATES: Final = ("sample_id", "text", "plate_id", "layout")
 
 
-def bound(store: Store, samples: Samples) -> tuple[str, Samples]:
-    """The name of a data set in a store, and its samples as that board has them.
+Pictures = tuple[str | None, tuple[str, ...]]
+"""The hashes of a sample's stored pictures: of the ground truth and of the frames."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """How a data set differs from the one of a board, in sample ids.
+
+    Attributes:
+        card: The board's card.
+        n: Samples of the data set.
+        changed: Those that are there with other pictures.
+        renamed: Those whose pictures are there under another id, and that id.
+        added: Those that are not there.
+        missing: Samples of the board that the data set lacks.
+    """
+
+    card: DatasetCard
+    n: int
+    changed: tuple[str, ...]
+    renamed: tuple[tuple[str, str], ...]
+    added: tuple[str, ...]
+    missing: tuple[str, ...]
+
+    @classmethod
+    def of(cls, given: Mapping[str, Pictures], card: DatasetCard, known: pa.Table) -> Difference:
+        """Compare the pictures of a data set with the table of a board's samples."""
+        there = _pictures(known.select(["sample_id", *_HASHES]).to_pylist())
+        ids_there = {pictures: sample_id for sample_id, pictures in there.items()}
+        others = sorted(given.keys() - there.keys())
+        renamed = tuple((one, ids_there[given[one]]) for one in others if given[one] in ids_there)
+        return cls(
+            card,
+            len(given),
+            tuple(sorted(one for one in given.keys() & there.keys() if given[one] != there[one])),
+            renamed,
+            tuple(one for one in others if given[one] not in ids_there),
+            tuple(sorted(there.keys() - given.keys() - {known_id for _, known_id in renamed})),
+        )
+
+    @property
+    def is_none(self) -> bool:
+        """Whether the samples have the same ids and pictures."""
+        return not (self.changed or self.renamed or self.added or self.missing)
+
+    @property
+    def n_alike(self) -> int:
+        """Samples whose pictures are there."""
+        return self.n - len(self.added) - len(self.changed)
+
+    @property
+    def is_small(self) -> bool:
+        """Whether most ids are the board's, or half of the pictures of one of the two are the other's."""
+        n_ids = self.n - len(self.added) - len(self.renamed)
+        return 2 * n_ids > self.n or 2 * self.n_alike >= min(self.n, self.card.n_samples)
+
+    def __str__(self) -> str:
+        parts = []
+        if self.changed:
+            parts.append(
+                f"has other pictures for {len(self.changed):,} of {self.n:,} samples ({listed(self.changed)})"
+            )
+        if self.renamed:
+            one, known_id = self.renamed[0]
+            parts.append(
+                f"has other ids for {len(self.renamed):,} of {self.n:,} samples "
+                f"({printable(one)} is {printable(known_id)} there)"
+            )
+        if self.added:
+            parts.append(f"has {len(self.added):,} more ({listed(self.added)})")
+        if self.missing:
+            parts.append(
+                f"lacks {len(self.missing):,} of {self.card.n_samples:,} samples ({listed(self.missing)})"
+            )
+        return ", ".join(parts)
+
+
+def board_of(store: Store, samples: Samples) -> tuple[DatasetCard | None, Samples, Difference | None]:
+    """The board of a data set in a store, and its samples as that board has them.
 
     Whoever has the pictures of a board can use it: they are recognised by their hashes, and name, texts and
     plates come from the store.
 
+    Returns:
+        The board's card, the samples, None; or None, the samples as they are, and the least of the small
+        differences from the data sets of boards, if there is any.
+
     Raises:
         SubmissionError: A card is damaged.
+        ProtocolError: The samples have the pictures of a board, but not its texts, which the store lacks.
     """
     cards = store.cards()
     for card in cards:
         if card.fingerprint == samples.fingerprint:
-            same = card.name == samples.name
-            return card.slug, samples if same else BoardSamples(samples, card.name)
-    ids = sorted(samples.sample_ids)
-    for card in cards:
-        known = store.samples(card.slug)
-        if known is None or not card.texts or known["sample_id"].to_pylist() != ids:
-            continue
-        hashes = known.select(["sample_id", *_HASHES]).to_pylist()
-        if hashes == sorted(map(_hashes_of, samples), key=itemgetter("sample_id")):
-            told = known.select(["text", "plate_id", "layout"]).to_pylist()
-            return card.slug, BoardSamples(samples, card.name, dict(zip(ids, told, strict=True)))
+            return card, samples if card.name == samples.name else BoardSamples(samples, card.name), None
+    tables = [(card, table) for card in cards if (table := store.samples(card.slug)) is not None]
+    given = _pictures(samples.index()) if tables else {}
+    found = [(Difference.of(given, card, table), table) for card, table in tables]
+    same = sorted((pair for pair in found if pair[0].is_none), key=lambda pair: not pair[0].card.texts)
+    for difference, table in same:
+        card = difference.card
+        if not card.texts:
+            raise ProtocolError(
+                f"{samples.name}: has the pictures of the board {card.name} but not its texts, which the "
+                "store does not keep; give them with --labels"
+            )
+        told = {row["sample_id"]: row for row in table.select([*_TOLD_OF_PLATES]).to_pylist()}
+        return card, BoardSamples(samples, card.name, told), None
+    small = [difference for difference, _ in found if difference.is_small]
+    return None, samples, max(small, key=lambda one: one.n_alike, default=None)
+
+
+def bound(store: Store, samples: Samples) -> tuple[str, Samples]:
+    """The name in paths of a data set's board, there or not yet, and the samples as that board has them.
+
+    Raises:
+        SubmissionError: A card is damaged.
+        ProtocolError: The samples are nearly those of a board that somebody made, or lack the texts of one.
+    """
+    card, samples, difference = board_of(store, samples)
+    if card is not None:
+        return card.slug, samples
+    if difference is not None and difference.card.is_declared:
+        raise ProtocolError(
+            f"{samples.name}: not the set of the board {difference.card.name}, though much like it: it "
+            f"{difference}; give that set, or make a board of this one with `leaderboard new`"
+        )
     return dataset_slug(samples.name, samples.fingerprint), samples
 
 
@@ -119,7 +227,7 @@ def make_board(
             if card.fingerprint == named.fingerprint:
                 raise ProtocolError(f"{name}: the board {card.name} has these samples; add to that one")
         told: dict[str, object] = {"about": about, "source": source, "siblings": tuple(siblings)}
-        told |= {"thumbnails": thumbnails, "texts": texts}
+        told |= {"thumbnails": thumbnails, "texts": texts, "declared": True}
         return complete_card(store, dataset_slug(name, named.fingerprint), named, readers, told)
 
 
@@ -138,7 +246,7 @@ def complete_card(
         samples: The data set.
         readers: Those whose readings the card must have.
         about: Fields of a new card that the samples do not tell: `about`, `source`, `siblings`, `thumbnails`,
-            `texts`.
+            `texts`, `declared`. Without them pictures and texts are kept where all boards of the store do so.
 
     Raises:
         ProtocolError: `slug` stands for other samples, or another data set of the store has the same name.
@@ -164,7 +272,10 @@ def complete_card(
     if card is not None and known is not None and not missing:
         return card
     table = _described(samples, missing, known)
-    told = {"texts": True} | dict(about or {}) if card is None else {"texts": card.texts}
+    if card is not None:
+        told = {name: getattr(card, name) for name in _TOLD}
+    else:
+        told = dict(about) if about is not None else _as_the_others(store, samples.name)
     bounds = derived_card(table, [*read, *(reader_key(reader.descriptor) for reader in missing)])
     if not told["texts"]:
         table = without_texts(table)
@@ -183,7 +294,7 @@ def complete_card(
             "domain": _domain(samples) if card is None else card.domain,
             "samples_sha256": sha256_file(folder / SAMPLES),
             "readers": all_readers,
-            **({name: getattr(card, name) for name in _TOLD} if card is not None else about or {}),
+            **told,
         }
     )
     if not card.thumbnails:
@@ -192,6 +303,21 @@ def complete_card(
     store.write_card(card)
     store.link("dataset", folder)
     return card
+
+
+def _as_the_others(store: Store, name: str) -> dict[str, object]:
+    """What the board of a set that nobody declared keeps: no more than every other board of the store."""
+    cards = store.cards()
+    kept: dict[str, object] = {
+        what: all(getattr(card, what) for card in cards) for what in ("thumbnails", "texts")
+    }
+    if left_out := [what for what, chosen in kept.items() if not chosen]:
+        logger.warning(
+            "%s: a new board, without %s, as another board of the store; choose with `leaderboard new`",
+            name,
+            " and ".join(left_out),
+        )
+    return kept
 
 
 def without_texts(table: pa.Table) -> pa.Table:
@@ -285,7 +411,7 @@ def _described(samples: Samples, readers: Sequence[Reader], known: pa.Table | No
     for chunk in chunks(iter(samples), _CHUNK):
         for name in ("sample_id", "plate_id", "text", "layout"):
             columns.setdefault(name, []).extend(getattr(sample, name) for sample in chunk)
-        hashes = [_hashes_of(sample) for sample in chunk]
+        hashes = [index_row(sample) for sample in chunk]
         for name in _HASHES:
             columns.setdefault(name, []).extend(one[name] for one in hashes)
         gts = [sample.decode_gt() for sample in chunk]
@@ -315,13 +441,9 @@ def _described(samples: Samples, readers: Sequence[Reader], known: pa.Table | No
     return table
 
 
-def _hashes_of(sample: Sample) -> dict[str, Any]:
-    """The hashes of a sample's stored pictures."""
-    return {
-        "sample_id": sample.sample_id,
-        "gt_sha256": None if sample.gt is None else sha256_bytes(sample.gt.content),
-        "frames_sha256": [sha256_bytes(frame.content) for frame in sample.frames],
-    }
+def _pictures(rows: Iterable[Mapping[str, Any]]) -> dict[str, Pictures]:
+    """By sample id, the hashes in rows of an index or of `Store.samples`."""
+    return {row["sample_id"]: (row["gt_sha256"], tuple(row["frames_sha256"])) for row in rows}
 
 
 def _domain(samples: Samples) -> str:

@@ -19,9 +19,9 @@ from mdlp_bench.images import decode
 from mdlp_bench.leaderboard.boards import DISTANCES
 from mdlp_bench.leaderboard.chain import RESTORE
 from mdlp_bench.leaderboard.copy_detection import Inspection, inspect_predictions
-from mdlp_bench.leaderboard.dataset_cards import bound, thumbnail, without_texts
+from mdlp_bench.leaderboard.dataset_cards import board_of, thumbnail, without_texts
 from mdlp_bench.leaderboard.store import THUMBNAILS, Entry, Store
-from mdlp_bench.leaderboard.submission.faults import Faults
+from mdlp_bench.leaderboard.submission.faults import Faults, listed
 from mdlp_bench.leaderboard.submission.validate import read_submission
 from mdlp_bench.metrics.base import lpips_column
 from mdlp_bench.metrics.protocol import PROTOCOLS
@@ -45,6 +45,7 @@ def recompute(store: Store, samples: Samples, archives: Path) -> tuple[int, Faul
     """Score again every entry of a data set whose archive is at hand; nothing is changed.
 
     An archive of this data set that no entry names tells of an entry that was removed or given another hash.
+    It is a fault, too, if there is no board of this data set, or nothing to score again.
 
     Args:
         store: The store.
@@ -57,16 +58,25 @@ def recompute(store: Store, samples: Samples, archives: Path) -> tuple[int, Faul
     Raises:
         MdlpBenchError: The store or the data set is damaged, or a reader cannot be loaded.
     """
-    slug, samples = bound(store, samples)
+    faults = Faults()
+    card, samples, difference = board_of(store, samples)
+    if card is None:
+        names = listed(card.name for card in store.cards())
+        near = (
+            f"it is near that of {difference.card.name} but {difference}"
+            if difference
+            else f"those are {names}"
+        )
+        faults.add("recomputed", samples.name, f"no set of this store; {near}", "give the set of a board")
+        return 0, faults
     files = [archives] if archives.is_file() else sorted(archives.rglob("*.zip"))
     by_hash = {sha256_file(path): path for path in files}
-    entries = [entry for entry in store.entries() if entry.record.dataset == slug]
-    faults = Faults()
+    entries = [entry for entry in store.entries() if entry.record.dataset == card.slug]
     found = [(entry, by_hash[h]) for entry in entries if (h := entry.record.archive_sha256) in by_hash]
     for entry, path in found:
         where = entry.folder.relative_to(store.root).as_posix()
         try:
-            problems = list(_problems(entry, path, samples, store.card(slug).texts))
+            problems = list(_problems(entry, path, samples, card.texts))
         except MdlpBenchError as error:
             problems = [str(error)]
         for problem in problems:
@@ -81,6 +91,9 @@ def recompute(store: Store, samples: Samples, archives: Path) -> tuple[int, Faul
         faults.add(
             "recomputed", path.name, f"{form.method} {form.version}: no entry is of this archive", RESTORE
         )
+    if not found and not len(faults):
+        problem = f"holds no archive of an entry of {card.name}"
+        faults.add("recomputed", archives.name, problem, "give the archives that were submitted to it")
     return len(found), faults
 
 

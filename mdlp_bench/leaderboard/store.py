@@ -169,6 +169,7 @@ class DatasetCard(_Record):
         siblings: Names of data sets with plates or pictures in common.
         thumbnails: Whether the store holds pictures, small ones of a few samples.
         texts: Whether the store holds the plates' texts.
+        declared: Whether it was made with `leaderboard new`; stores from before this field do not say so.
     """
 
     file_name: ClassVar[str] = "dataset.json"
@@ -191,6 +192,13 @@ class DatasetCard(_Record):
     siblings: tuple[str, ...] = ()
     thumbnails: bool = True
     texts: bool = True
+    declared: bool = False
+
+    @property
+    def is_declared(self) -> bool:
+        """Whether somebody chose what the board says or keeps; others come with their first entry."""
+        told = self.declared or self.about or self.source or self.siblings
+        return bool(told) or not (self.thumbnails and self.texts)
 
 
 @dataclass(frozen=True)

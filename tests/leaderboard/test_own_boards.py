@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -287,3 +288,116 @@ def test_a_forgery_that_contradicts_nothing_is_found_by_scoring_the_archive_agai
     (archive.parent / "other.zip").write_bytes(b"PK")
     said = check("--recompute", str(archive.parent))[1]
     assert f"{archive.name}: Mean 1.0: no entry is of this archive" in said and "other.zip" not in said
+
+
+def test_a_set_that_is_nearly_a_boards_is_refused_and_loosens_no_choice(
+    make_samples: Make, readable: Make, submit: Submit, plan: ScoringPlan, tmp_path: Path
+) -> None:
+    store = Store(tmp_path / "lb")
+    own = readable(8, name="LB")
+    make_board(store, "Real plates", own, plan.readers, siblings=["LPBlur train"])
+    rows = list(own.rows())
+    other = next(make_samples(9).select(sample_ids=["s0008"]).rows())
+
+    def given(name: str, *rows: dict[str, Any]) -> Samples:
+        return make_samples(rows=list(rows), name=name)
+
+    near = {
+        r"has other pictures for 1 of 8 samples \(s0002\)": given(
+            "LB2", *(row | {"gt": other["gt"]} if row["sample_id"] == "s0002" else row for row in rows)
+        ),
+        r"has other ids for 8 of 8 samples \(test-s0000 is s0000 there\)": given(
+            "LB3", *(row | {"sample_id": f"test-{row['sample_id']}"} for row in rows)
+        ),
+        r"lacks 3 of 8 samples \(s0005, s0006, s0007\)": given("LB4", *rows[:5]),
+        r"has 1 more \(s0008\)": given("LB5", *rows, other),
+    }
+    for difference, samples in near.items():
+        match = f"not the set of the board Real plates.*{difference}.*leaderboard new"
+        with pytest.raises(ProtocolError, match=match):
+            add(store, submit(samples), samples, plan)
+        archive = submit(own, method=f"For {samples.name}")
+        n, faults = recompute(store, samples, archive)
+        assert n == 0 and re.search(
+            f"{samples.name}: no set of this store; it is near that of Real plates but {difference}",
+            "\n".join(faults.lines()),
+        )
+    assert [card.name for card in store.cards()] == ["Real plates"] and not store.entries()
+
+    # Nothing resembles this set, so it may have a board, but pictures stay off in this store.
+    strange = given("Strange", *(row | {"sample_id": f"x{n}"} for n, row in enumerate(_painted(rows))))
+    add(store, submit(strange), strange, plan)
+    assert pictures(store.root) == [] and list(check_store(store).lines()) == []
+    # Whoever declares a board of such a set may have it, and chooses again.
+    lb2 = next(iter(near.values()))
+    card = make_board(store, "LB2", lb2, plan.readers, thumbnails=True)
+    add(store, submit(lb2, method="Second"), lb2, plan)
+    assert card.is_declared and pictures(store.dataset_folder(card.slug))
+
+
+def _painted(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows with pictures that no other set has."""
+    from mdlp_bench.images import decode, encode
+
+    def turned(image: dict[str, Any]) -> dict[str, Any]:
+        return image | {"bytes": encode(255 - decode(image["bytes"], "picture"))}
+
+    return [row | {"gt": turned(row["gt"]), "frames": list(map(turned, row["frames"]))} for row in rows]
+
+
+def test_a_board_without_texts_is_known_by_its_pictures_and_asks_for_texts(
+    unlabelled: tuple[Samples, dict[str, str]], submit: Submit, plan: ScoringPlan, tmp_path: Path
+) -> None:
+    samples, texts = unlabelled
+    store = Store(tmp_path / "lb")
+    labelled = with_labels(samples, listed(tmp_path / "labels.csv", texts))
+    make_board(store, "Real plates", labelled, plan.readers, texts=False)
+    with pytest.raises(ProtocolError, match="pictures of the board Real plates but not its texts"):
+        add(store, submit(samples), samples, plan)
+    assert len(store.cards()) == 1
+
+
+def test_the_commands_name_the_board_of_a_test_set(
+    tmp_path: Path, readable: Make, submit: Submit, plan: ScoringPlan
+) -> None:
+    from mdlp_bench.data import write_parquet
+
+    own = readable(4, name="LB")
+    data, part = tmp_path / "LB", tmp_path / "LB2"
+    write_parquet(own.select(sample_ids=own.sample_ids[:3]), part, name="LB2")
+    store, archive = tmp_path / "lb", submit(own)
+    (store / "datasets").mkdir(parents=True)
+
+    def run(*arguments: object) -> tuple[int, str]:
+        done = CliRunner().invoke(app, list(map(str, arguments)))
+        return done.exit_code, done.output
+
+    assert "for a new board LB" in run("validate", archive, data, "--store", store)[1]
+    make_board(Store(store), "Plates", open_samples(data), plan.readers)
+    code, said = run("validate", archive, data, "--store", store)
+    assert code == 0 and "for the board Plates" in said
+    code, said = run("validate", archive, part, "--store", store)
+    assert code == 1 and "lacks 1 of 4 samples" in said
+    check = ("check", "--store", store, "--recompute", archive, "--dataset")
+    code, said = run(*check, part)
+    assert code == 1 and "no set of this store" in said and "sound" not in said
+    code, said = run(*check, data)
+    assert code == 1 and "no entry is of this archive" in said
+    (tmp_path / "other").mkdir()
+    code, said = run("check", "--store", store, "--recompute", tmp_path / "other", "--dataset", data)
+    assert code == 1 and "holds no archive of an entry of Plates" in said
+
+
+def test_the_reader_of_a_new_board_is_chosen_by_its_texts(
+    tmp_path: Path, make_samples: Make, readable: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows = [row | {"text": "BRA2E19", "layout": "mercosur"} for row in readable(2).rows()]
+    make_samples(rows=rows, name="latin")
+    for name, options, reader in (("Auto", ["--reader", "auto"], "crnn-latin"), ("Default", [], "crnn-2")):
+        store = tmp_path / name
+        arguments = ["new", name, str(tmp_path / "latin"), "--store", str(store), *options]
+        done = CliRunner().invoke(app, arguments, catch_exceptions=False)
+        assert done.exit_code == 0, done.output
+        (card,) = Store(store).cards()
+        assert [one.name for one in card.readers.values()] == [reader]
+        assert any("crnn-2" in line for line in caplog.messages) == (reader == "crnn-2")

@@ -38,7 +38,7 @@ def scores(reference: Path, result: Path) -> dict[str, float]:
 
     settings = read_json(reference / "settings.json")
     samples = open_samples(reference / "data")
-    plan = ScoringPlan.from_names(settings["readers"], settings["lpips"])
+    plan = ScoringPlan.from_names(settings["readers"], settings["lpips"], samples=samples)
     with tempfile.TemporaryDirectory(prefix="mdlp-bench-") as work:
         # The platform has unpacked the archive; packed again, it passes the same checks as everywhere.
         archive = Path(work) / "submission.zip"
