@@ -1,21 +1,24 @@
 """The Python interface; `mdlp_bench` offers these functions under its own name.
 
-Defaults are those of the command line. Paths are `str` or `Path`.
+Defaults are those of the command line. Paths are `str` or `Path`, also in `Path("my_method.py:restore")`.
+Where a data set is taken, its path will do: it is opened whole. Where several methods, readers, metrics, runs
+or columns are taken, a single one counts as a list of one; a text is one name, also with commas in it.
+Devices are `auto`, `cpu`, `cuda`, `cuda:N`, `mps`, or a `torch.device`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mdlp_bench.data import open_samples
+from mdlp_bench.data import as_samples, open_samples
 from mdlp_bench.data.samples import Samples
-from mdlp_bench.device import Compute
+from mdlp_bench.device import Compute, check_asked, device_name
 from mdlp_bench.engine import SERIAL, Engine, RayEngine
-from mdlp_bench.errors import DataError, MethodError
+from mdlp_bench.errors import DataError, MethodError, RunError
 from mdlp_bench.harness import bench as _bench
 from mdlp_bench.harness import compare as _compare
 from mdlp_bench.harness import plan as _plan
@@ -23,7 +26,7 @@ from mdlp_bench.harness import plots as _plots
 from mdlp_bench.harness import predict as _predict
 from mdlp_bench.harness import score as _score
 from mdlp_bench.harness.published import published_rows
-from mdlp_bench.harness.run import Run
+from mdlp_bench.harness.run import Run, runs_in
 from mdlp_bench.harness.run_table import TableOptions
 from mdlp_bench.harness.tables import Intervals
 from mdlp_bench.images import ImageU8, decode
@@ -32,8 +35,10 @@ from mdlp_bench.metrics.base import UserMetric
 from mdlp_bench.plate import Layout, is_valid, normalise
 from mdlp_bench.synth import degrade as _degrade
 from mdlp_bench.synth import render as _render
+from mdlp_bench.userfiles import Several, one_or_more
 
 if TYPE_CHECKING:
+    import torch
     from matplotlib.figure import Figure
     from torch import nn
 
@@ -59,22 +64,22 @@ def open(
 
 
 def predict(
-    method: AnyMethod | str,
-    samples: Samples,
+    method: AnyMethod | str | Path,
+    samples: Samples | str | Path,
     out: str | Path,
     *,
     batch_size: int = 16,
     seed: int = 0,
     measure: bool = False,
-    device: str = "auto",
+    device: str | torch.device = "auto",
     precision: str = "fp32",
     numerics: str | None = None,
     engine: Engine = SERIAL,
 ) -> _predict.Predictions:
     """Restore every sample with a method, or with the one that `load_method` finds, into the folder `out`.
 
-    Device, precision and numerics are those of `mdlp_bench.device.Compute.resolve`; for the other arguments
-    see `mdlp_bench.harness.predict.predict`.
+    `samples` is a data set or its path. Device, precision and numerics are those of
+    `mdlp_bench.device.Compute.resolve`; for the other arguments see `mdlp_bench.harness.predict.predict`.
 
     Raises:
         MdlpBenchError: As in `mdlp_bench.harness.predict.predict`, or the device is not there.
@@ -89,8 +94,8 @@ def predict(
     """
     compute = Compute.resolve(device, precision, numerics, remote=isinstance(engine, RayEngine))
     return _predict.predict(
-        method,
-        samples,
+        _method_or_name(method),
+        as_samples(samples),
         Path(out),
         batch_size=batch_size,
         seed=seed,
@@ -100,25 +105,29 @@ def predict(
     )
 
 
+def _method_or_name(given: AnyMethod | str | Path) -> AnyMethod | str:
+    return str(given) if isinstance(given, Path) else given
+
+
 def score(
-    predictions: _predict.Predictions,
-    samples: Samples,
+    predictions: _predict.Predictions | str | Path,
+    samples: Samples | str | Path,
     out: str | Path,
     *,
-    readers: Sequence[str] | None = None,
+    readers: Several[str | Path] | None = None,
     lpips: str = "squeeze",
     fid: bool = True,
     protocol: str | None = None,
-    metrics: Sequence[UserMetric | str] = (),
+    metrics: Several[UserMetric | str | Path] = (),
     aligned: bool = True,
-    device: str = "auto",
+    device: str | torch.device = "auto",
     engine: Engine = SERIAL,
 ) -> Run:
     """Score predictions under the protocol into the run folder `out`.
 
     Args:
-        predictions: What `predict` returned.
-        samples: The data set they were made on.
+        predictions: What `predict` returned, or its folder.
+        samples: The data set they were made on, or its path.
         out: The run folder.
         readers: Reader names, default the protocol's; the first one ranks.
         lpips: Net of LPIPS: `alex`, `squeeze`, `vgg` or `none`.
@@ -126,7 +135,7 @@ def score(
         protocol: Id of the protocol, default the current one.
         metrics: Further metrics: made by `mb.metric`, or names or `file.py:NAME`.
         aligned: Also PSNR and SSIM after registration, which takes two thirds of the time.
-        device: Where LPIPS, the CRNN and Inception compute: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
+        device: Where LPIPS, the CRNN and Inception compute.
         engine: Where samples are scored.
 
     Raises:
@@ -143,28 +152,40 @@ def score(
     """
     remote = isinstance(engine, RayEngine)
     scoring = Compute.for_scoring(device, remote=remote)
+    found = _predictions(predictions)
+    data = as_samples(samples)
     plan = _plan.ScoringPlan.from_names(
-        readers, lpips, fid, protocol, scoring.device, aligned, metrics, remote=remote, samples=samples
+        readers, lpips, fid, protocol, scoring.device, aligned, metrics, remote=remote, samples=data
     )
-    (run,) = _score.score([predictions], samples, [Path(out)], plan, engine=engine)
+    (run,) = _score.score([found], data, [Path(out)], plan, engine=engine)
     return run
 
 
+def _predictions(given: _predict.Predictions | str | Path) -> _predict.Predictions:
+    if isinstance(given, _predict.Predictions):
+        return given
+    if isinstance(given, str | Path):
+        return _predict.Predictions(Path(given))
+    raise RunError(
+        f"a {type(given).__name__} holds no predictions; give what mb.predict returned or its folder"
+    )
+
+
 def bench(
-    methods: Sequence[AnyMethod | str],
-    samples: Samples,
+    methods: Several[AnyMethod | str | Path],
+    samples: Samples | str | Path,
     out: str | Path,
     *,
-    readers: Sequence[str] | None = None,
+    readers: Several[str | Path] | None = None,
     lpips: str = "squeeze",
     fid: bool = True,
     protocol: str | None = None,
-    metrics: Sequence[UserMetric | str] = (),
+    metrics: Several[UserMetric | str | Path] = (),
     aligned: bool = True,
     batch_size: int = 16,
     seed: int = 0,
     seeds: int = 1,
-    device: str = "auto",
+    device: str | torch.device = "auto",
     precision: str = "fp32",
     numerics: str | None = None,
     engine: Engine = SERIAL,
@@ -176,7 +197,7 @@ def bench(
 
     Args:
         methods: Methods, or what `load_method` finds under their names.
-        samples: The data set.
+        samples: The data set, or its path.
         out: The folder; a stopped benchmark resumes.
         seeds: Number of seeds, from `seed` on, for methods that depend on their seed.
 
@@ -195,12 +216,14 @@ def bench(
     """
     remote = isinstance(engine, RayEngine)
     compute = Compute.resolve(device, precision, numerics, remote=remote)
+    data = as_samples(samples)
+    given: list[AnyMethod | str | Path] = one_or_more(methods)
     plan = _plan.ScoringPlan.from_names(
-        readers, lpips, fid, protocol, compute.device, aligned, metrics, remote=remote, samples=samples
+        readers, lpips, fid, protocol, compute.device, aligned, metrics, remote=remote, samples=data
     )
     return _bench.bench(
-        methods,
-        samples,
+        list(map(_method_or_name, given)),
+        data,
         Path(out),
         plan,
         batch_size=batch_size,
@@ -212,9 +235,9 @@ def bench(
 
 
 def compare(
-    runs: Sequence[Run | str | Path],
+    runs: Several[Run | str | Path],
     *,
-    columns: Sequence[str] | None = None,
+    columns: Several[str] | None = None,
     sort: str | None = None,
     intervals: Intervals = "small",
     decimals: int | Mapping[str, int] | None = None,
@@ -225,7 +248,8 @@ def compare(
     """Put runs of one protocol, reader and data set side by side: ranks, tie groups, the table.
 
     Args:
-        runs: What `score` returned, or run folders.
+        runs: What `score` returned, or run folders; a folder that `bench` wrote, or a folder of runs, stands
+            for all that it holds.
         columns: Columns of the table in order, e.g. `["psnr", "lpips", "ned"]`; `["all"]` for every one;
             default the main ones, NED first.
         sort: Column by which rows are sorted, best first; `"given"` for the order of `runs`; default the
@@ -250,13 +274,16 @@ def compare(
     """
     quoted = () if published is None else published_rows(published)
     digits = {} if decimals is None else decimals
-    options = TableOptions(columns, sort, intervals, digits, bounds, quoted, title)
-    opened = [run if isinstance(run, Run) else Run(Path(run)) for run in runs]
+    shown: list[str] | None = None if columns is None else one_or_more(columns)
+    options = TableOptions(shown, sort, intervals, digits, bounds, quoted, title)
+    given: list[Run | str | Path] = one_or_more(runs)
+    each = ([run] if isinstance(run, Run) else runs_in([Path(run)]) for run in given)
+    opened = [run for found in each for run in found]
     return _compare.compare(opened, options)
 
 
 def plot(
-    runs: Sequence[Run | str | Path] | _compare.RunComparison,
+    runs: Several[Run | str | Path] | _compare.RunComparison,
     kind: str = "ned-cost",
     out: str | Path | None = None,
     *,
@@ -279,17 +306,17 @@ def plot(
 
 
 def train(
-    method: str,
-    samples: Samples,
+    method: str | Path,
+    samples: Samples | str | Path,
     out: str | Path,
     *,
     config: str | Path | None = None,
-    validation: Samples | None = None,
+    validation: Samples | str | Path | None = None,
     start: str | Path | None = None,
     steps: int | None = None,
     seed: int | None = None,
     stop_after: int | None = None,
-    device: str = "auto",
+    device: str | torch.device = "auto",
     precision: str | None = None,
     report: Callable[[dict[str, Any]], None] | None = None,
 ) -> Path:
@@ -297,15 +324,16 @@ def train(
 
     Args:
         method: A name that `mdlp-bench train` knows.
-        samples: The training data: frames and ground truth.
+        samples: The training data: frames and ground truth. Of a path, as on the command line, the split
+            `train` is trained on, and the split `val`, if there is one, is the default of `validation`.
         out: The run folder: weights, log, pictures.
         config: A size that the method knows, or a YAML file with the sections `options` and `training`.
-        validation: Samples never trained on, for figures and pictures.
+        validation: Samples never trained on, or their path, for figures and pictures.
         start: Start from these weights instead of random ones.
         steps: Optimiser steps, default the configuration's.
         seed: Seed of all draws, default the configuration's.
         stop_after: Stop after this step.
-        device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
+        device: Where the networks are trained.
         precision: `auto`, `fp32` or `bf16`, default the configuration's.
         report: Called with every line of the log.
 
@@ -325,15 +353,23 @@ def train(
     from mdlp_bench.training.methods import train_method
     from mdlp_bench.training.registry import read_recipe
 
+    # Opening a data set may read all of its images.
+    check_asked(device)
+    every = as_samples(samples)
+    data, held_out = every, None if validation is None else as_samples(validation)
+    if every is not samples:
+        data = every.select(split="train")
+        if held_out is None and "val" in every.splits:
+            held_out = every.select(split="val")
     return train_method(
-        method,
-        samples,
+        str(method),
+        data,
         read_recipe(None if config is None else str(config), steps=steps, seed=seed, precision=precision),
         Path(out),
-        validation=validation,
+        validation=held_out,
         start=None if start is None else Path(start),
         stop_after=stop_after,
-        device=device,
+        device=device_name(device),
         report=report,
     )
 
@@ -349,14 +385,14 @@ def list_methods() -> list[str]:
     return [*registered_methods(), *registered_ablations()]
 
 
-def load_network(name: str, *, device: str = "cpu") -> nn.Module:
+def load_network(name: str | Path, *, device: str | torch.device = "cpu") -> nn.Module:
     """The network of a method with its weights, in evaluation mode: to look into, to fine-tune, to export.
 
     The documentation of its class describes `forward`; images are float32 [B, ..., 3, 112, 224] in [-1, 1].
 
     Args:
         name: As for `load_method`.
-        device: Where to put it: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
+        device: Where to put it.
 
     Raises:
         MethodError: There is no such method, or it has no network.
@@ -370,10 +406,11 @@ def load_network(name: str, *, device: str = "cpu") -> nn.Module:
     """
     from mdlp_bench.methods.network import NetworkMethod
 
+    place = Compute.resolve(device).device
     method = load_method(name)
     if not isinstance(method, NetworkMethod):
         raise MethodError(f"method {name}: has no network")
-    return method.network.to(Compute.resolve(device).device)
+    return method.network.to(place)
 
 
 def degrade(

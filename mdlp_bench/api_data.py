@@ -1,19 +1,20 @@
 """The Python interface to making and checking data sets, and to the study of the domain gap.
 
-`mdlp_bench` offers these functions under its own name. Defaults are those of the command line; paths are
-`str` or `Path`.
+`mdlp_bench` offers these functions under its own name. Defaults are those of the command line. Paths, data
+sets and lists are given as for `mdlp_bench.api`: the path of a data set will do, and a single name counts as
+a list of one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mdlp_bench.curate import audit as _audit
 from mdlp_bench.curate import pairing as _pairing
 from mdlp_bench.curate import splitting as _splitting
-from mdlp_bench.data import DecodedSamples, open_samples, write_parquet
+from mdlp_bench.data import DecodedSamples, as_samples, open_samples, write_parquet
 from mdlp_bench.data.export import EXPORTS
 from mdlp_bench.data.export.card import CardFields
 from mdlp_bench.data.export.huggingface import export_huggingface
@@ -23,6 +24,7 @@ from mdlp_bench.engine import SERIAL, Engine
 from mdlp_bench.errors import DataError, checked, no_such
 from mdlp_bench.synth import build as _build
 from mdlp_bench.synth.degrade import load_recipe
+from mdlp_bench.userfiles import Several, one_or_more
 
 if TYPE_CHECKING:
     from mdlp_bench.gap.report_model import GapStudy
@@ -33,7 +35,7 @@ def synthesise(
     out: str | Path,
     recipe: str | Path = "surveillance",
     *,
-    plates: int | Samples = 1000,
+    plates: int | Samples | str | Path = 1000,
     frames: int = 3,
     provinces: Provinces = "uniform",
     split: str | None = None,
@@ -46,7 +48,7 @@ def synthesise(
     Args:
         out: The folder to write; an unfinished one is continued.
         recipe: A named recipe or a YAML file.
-        plates: How many plates to render, or samples whose ground truths are degraded.
+        plates: How many plates to render, or a data set or its path, whose ground truths are degraded.
         frames: Degraded frames per sample.
         provinces: Provinces of rendered plates: `uniform`, or `ccpd` (88 % 皖).
         split: Render only plates of this split.
@@ -67,11 +69,11 @@ def synthesise(
         (4, 3, {'test': 4})
     """
     loaded, folder = load_recipe(recipe), Path(out)
-    if isinstance(plates, Samples):
+    if isinstance(plates, Samples | str | Path):
         if split is not None:
             raise DataError("split is for rendered plates; choose samples of a split with mb.open")
         _build.synthesise_samples(
-            plates, loaded, folder, seed=seed, n_frames=frames, ratios=ratios, engine=engine
+            as_samples(plates), loaded, folder, seed=seed, n_frames=frames, ratios=ratios, engine=engine
         )
     else:
         _build.synthesise_rendered(
@@ -86,7 +88,7 @@ def pair(
     out: str | Path,
     *,
     config: Mapping[str, Any] | None = None,
-    readers: Sequence[str] = (),
+    readers: Several[str] = (),
     order: str | None = None,
     limit: int | None = None,
     name: str | None = None,
@@ -120,25 +122,25 @@ def pair(
     thresholds = _pairing.make_config(**(config or {}))
     return _pairing.pair(
         Path(tracks), Path(out), thresholds,
-        readers=readers, order=order, limit=limit, name=name, engine=engine,
+        readers=one_or_more(readers), order=order, limit=limit, name=name, engine=engine,
     )  # fmt: skip
 
 
 def split(
-    samples: Samples,
+    samples: Samples | str | Path,
     out: str | Path,
     *,
     ratios: Mapping[str, float] = DEFAULT_RATIOS,
     seed: int = 0,
     search: int = 0,
-    by: Sequence[str] = ("plate_id",),
+    by: Several[str] = ("plate_id",),
     keep: bool = False,
     engine: Engine = SERIAL,
 ) -> _splitting.SplitReport:
     """Write a data set with new splits, by plate and never by sample: adding data moves no plate.
 
     Args:
-        samples: Any samples.
+        samples: A data set, or its path.
         out: The folder to write.
         ratios: Share of each split.
         seed: Seed of the hash that decides.
@@ -158,12 +160,12 @@ def split(
     """
     if keep and search:
         raise DataError("search needs new splits; leave keep out")
-    rule = _splitting.SplitRule(ratios=dict(ratios), seed=seed, by=tuple(by), keep=keep)
-    return _splitting.split_dataset(samples, Path(out), rule, search=search, engine=engine)
+    rule = _splitting.SplitRule(ratios=dict(ratios), seed=seed, by=tuple(one_or_more(by)), keep=keep)
+    return _splitting.split_dataset(as_samples(samples), Path(out), rule, search=search, engine=engine)
 
 
 def audit(
-    samples: Samples,
+    samples: Samples | str | Path,
     *,
     config: Mapping[str, Any] | None = None,
     reader: str | None = None,
@@ -172,7 +174,7 @@ def audit(
     """Look for leaks between splits, duplicates, broken and doubtful samples.
 
     Args:
-        samples: All splits of a data set.
+        samples: All splits of a data set, or its path.
         config: Thresholds (see `mdlp_bench.curate.audit.AuditConfig`).
         reader: A reader that labels are compared with.
         engine: Where the work is done; the result does not depend on it.
@@ -187,12 +189,15 @@ def audit(
         0
     """
     return _audit.audit(
-        samples, checked(_audit.AuditConfig, config or {}, "audit"), reader=reader, engine=engine
+        as_samples(samples),
+        checked(_audit.AuditConfig, config or {}, "audit"),
+        reader=reader,
+        engine=engine,
     )
 
 
 def export(
-    samples: Samples,
+    samples: Samples | str | Path,
     out: str | Path,
     *,
     to: str = "parquet",
@@ -203,7 +208,7 @@ def export(
     """Write a data set in another layout.
 
     Args:
-        samples: Any samples.
+        samples: A data set, or its path.
         out: The folder to write; an unfinished one is continued.
         to: `parquet`, `decoded` (bitmaps in Parquet), `huggingface` (a repository folder with a card),
             `mdlp`, `lrlpr` or `webdataset`.
@@ -225,20 +230,20 @@ def export(
     layouts = ("parquet", "decoded", "huggingface", *EXPORTS)
     if to not in layouts:
         raise no_such("layout", to, layouts, DataError)
-    folder = Path(out)
+    folder, data = Path(out), as_samples(samples)
     if to in EXPORTS:
-        return EXPORTS[to].write(samples, folder)
+        return EXPORTS[to].write(data, folder)
     if to == "huggingface":
         return export_huggingface(
-            samples, folder, CardFields(), name=name, version=version, engine=engine
+            data, folder, CardFields(), name=name, version=version, engine=engine
         ).samples
-    given = DecodedSamples(samples) if to == "decoded" else samples
+    given = DecodedSamples(data) if to == "decoded" else data
     return write_parquet(given, folder, name=name, version=version, engine=engine).samples
 
 
 def gap_study(
     real: str | Path,
-    synthetic: Sequence[str],
+    synthetic: Several[str | Path],
     out: str | Path,
     *,
     samples: int = 1000,
@@ -279,7 +284,8 @@ def gap_study(
     loaded, folder = None if reader is None else load_reader(reader), Path(out)
     name = None if loaded is None else loaded.descriptor.name
     asked = StudySettings(limit=samples, seed=seed, reader=name, **settings)
-    texts = [str(real), *synthetic]
+    given: list[str | Path] = one_or_more(synthetic)
+    texts = [str(real), *map(str, given)]
     sets = open_sets([SetSpec.parse(text) for text in texts], folder, limit=samples, seed=seed, engine=engine)
     study, _ = run_study(sets, texts, folder, asked, loaded, engine=engine)
     write_gap_report(GapReport(study=study, transfer=None), sets, folder)

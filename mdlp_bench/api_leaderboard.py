@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from mdlp_bench.data import as_samples
 from mdlp_bench.data.samples import Samples
 from mdlp_bench.device import Compute
 from mdlp_bench.harness.plan import ScoringPlan
@@ -17,6 +18,10 @@ from mdlp_bench.leaderboard import site as _site
 from mdlp_bench.leaderboard.store import Entry, Store
 from mdlp_bench.leaderboard.submission import pack as _packing
 from mdlp_bench.leaderboard.submission.form import Submission
+from mdlp_bench.userfiles import Several
+
+if TYPE_CHECKING:
+    import torch
 
 
 def pack(
@@ -24,7 +29,7 @@ def pack(
     out: str | Path,
     form: str | Path | Mapping[str, Any],
     *,
-    run: Run | None = None,
+    run: Run | str | Path | None = None,
 ) -> Submission:
     """Pack restored pictures and their form as a submission, and validate it.
 
@@ -33,7 +38,7 @@ def pack(
         out: The zip file to write.
         form: A form's YAML file, or its fields (`mdlp_bench.leaderboard.submission.form.Submission`). Fields
             that the predictions already state about their method may be left out.
-        run: With fields: the run whose scores are claimed.
+        run: With fields: the run whose scores are claimed, or its folder.
 
     Raises:
         SubmissionError: The form is missing or faulty, a sample failed, or a picture has another size.
@@ -50,7 +55,8 @@ def pack(
         'Bicubic'
     """
     folder = predictions.folder if isinstance(predictions, Predictions) else Path(predictions)
-    filled = _packing.filled_form(folder, form, run) if isinstance(form, Mapping) else Path(form)
+    claimed = Run(Path(run)) if isinstance(run, str | Path) else run
+    filled = _packing.filled_form(folder, form, claimed) if isinstance(form, Mapping) else Path(form)
     return _packing.pack(folder, filled, Path(out))
 
 
@@ -82,17 +88,17 @@ class Leaderboard:
     def add(
         self,
         archive: str | Path,
-        samples: Samples,
+        samples: Samples | str | Path,
         *,
-        readers: Sequence[str] | None = None,
+        readers: Several[str | Path] | None = None,
         lpips: str = "squeeze",
-        device: str = "cpu",
+        device: str | torch.device = "cpu",
     ) -> Entry:
         """Validate a submission, recompute its scores and store it.
 
         Args:
             archive: The zip file.
-            samples: The test set.
+            samples: The test set, or its path.
             readers: Reader names, default the protocol's; the first one ranks.
             lpips: Net of LPIPS: `alex`, `squeeze`, `vgg` or `none`.
             device: Where scores are computed.
@@ -103,8 +109,9 @@ class Leaderboard:
         """
         self.store.root.mkdir(parents=True, exist_ok=True)
         scoring = Compute.for_scoring(device)
-        plan = ScoringPlan.from_names(readers, lpips, device=scoring.device, samples=samples)
-        return _add.add(self.store, Path(archive), samples, plan)
+        data = as_samples(samples)
+        plan = ScoringPlan.from_names(readers, lpips, device=scoring.device, samples=data)
+        return _add.add(self.store, Path(archive), data, plan)
 
     def report(self, entry: Entry) -> str:
         """Scores, flags and places of an entry among all entries, as Markdown."""

@@ -128,6 +128,21 @@ def check_device(name: str) -> None:
         raise MdlpBenchError(f"device {name}: not on this machine, which has {there}; use --device auto")
 
 
+def check_asked(device: str | torch.device, *, remote: bool = False) -> None:
+    """Check a device that a user asked for before anything else is done; `auto` is there always.
+
+    Args:
+        device: As for `Compute.resolve`.
+        remote: The device is looked for on other machines, when they start.
+
+    Raises:
+        MdlpBenchError: It is unknown or not there.
+    """
+    name = device_name(device)
+    if name != "auto" and not remote:
+        check_device(name)
+
+
 def _best() -> str:
     import torch
 

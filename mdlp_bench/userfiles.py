@@ -1,22 +1,35 @@
-"""Load what others wrote: `path/to/file.py:NAME`, or the entry point of an installed package."""
+"""What users name: lists of names, `path/to/file.py:NAME`, entry points of installed packages."""
 
 from __future__ import annotations
 
 import ast
 import hashlib
 import importlib.util
+import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final, TypeAlias, TypeVar
 
 from mdlp_bench.errors import MdlpBenchError, did_you_mean, raised
 
 T = TypeVar("T")
+Several: TypeAlias = T | Iterable[T]
+"""One thing or several (see `one_or_more`)."""
 
 TRAINABLE_GROUP: Final = "mdlp_bench.trainables"
 """The group of entry points that name what `mdlp-bench train` trains."""
+
+
+def one_or_more(given: Several[T]) -> list[T]:
+    """What a user gave where several things can be given: a single one counts as a list of one.
+
+    A text is one name, whatever it holds, and a path is one thing.
+    """
+    if isinstance(given, str | os.PathLike) or not isinstance(given, Iterable):
+        return [given]
+    return list(given)
 
 
 def is_file_spec(spec: str) -> bool:

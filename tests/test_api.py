@@ -9,10 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conftest import sample_row
 
 import mdlp_bench as mb
+from mdlp_bench import api
 from mdlp_bench.data.samples import Samples
-from mdlp_bench.errors import DataError, MethodError, RunError, SubmissionError
+from mdlp_bench.errors import DataError, MdlpBenchError, MethodError, RunError, SubmissionError
 
 
 def test_the_readme_walk_through(make_samples: Callable[..., Samples], tmp_path: Path) -> None:
@@ -87,6 +89,88 @@ def test_paths_are_words_or_paths(make_samples: Callable[..., Samples], tmp_path
         assert [one.name for one in mb.compare([out]).best_first()] == [run.name]
 
 
+def test_a_path_is_a_data_set_and_a_single_thing_a_list_of_one(
+    make_samples: Callable[..., Samples], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_samples(6, name="DATA")
+    monkeypatch.chdir(tmp_path)
+    Path("reader.py").write_text("def read(images):\n    return ['京A10000' for _ in images]\n")
+    Path("edges.py").write_text(
+        "import mdlp_bench as mb\n"
+        "@mb.metric(higher_is_better=False, worst=255.0)\n"
+        "def edge_error(restored, gt):\n    return abs(restored.astype(float) - gt).mean(axis=(1, 2, 3))\n"
+    )
+    Path("mine.py").write_text("def restore(frames):\n    return frames[:, 0]\n")
+    reader: Any = "reader.py:read"
+    one = mb.bench(
+        Path("mine.py:restore"), "DATA", "b1",
+        readers=reader, metrics="edges.py:edge_error", lpips="none", fid=False,
+    )  # fmt: skip
+    assert set(one.names) == {"mine-restore", "ground-truth", "input"}
+    assert one.runs[0].summary["edge_error"].mean is not None
+    for runs in (
+        "b1",
+        Path("b1"),
+        ["b1"],
+        [Path("b1/runs")],
+        [mb.compare("b1").by_name[n] for n in one.names],
+    ):
+        again = mb.compare(runs, columns="psnr")
+        assert set(again.names) == set(one.names) and len(again.table.columns) == 1
+    assert mb.plot("b1", "rank").get_figwidth() > 0
+    assert mb.compare(one.by_name["input"]).names == ("input",)
+
+    predictions = mb.predict(mb.load_method(Path("mine.py:restore")), Path("DATA"), "preds")
+    assert len(list(predictions)) == predictions.record.dataset.n_samples == 6
+    run = mb.score("preds", "DATA", "run", readers=Path(reader), lpips="none", fid=False, aligned=False)
+    assert run.record.readers[0].name == "reader:read"
+    assert mb.audit("DATA").leaks == 0
+    assert mb.export("DATA", "copy") == 6
+    assert mb.split("DATA", "split", by="plate_id").splits
+    assert len(mb.synthesise("synth", "bicubic", plates="DATA", frames=2)) == 6
+    mb.sample_figure("DATA", "frames.png")
+
+    for wrong in (["DATA"], 3, None):
+        with pytest.raises(DataError, match="is no data set; give its folder, or what"):
+            mb.predict("bicubic", wrong, "never")  # type: ignore[arg-type]
+    with pytest.raises(RunError, match="a Run holds no predictions"):
+        mb.score(run, "DATA", "never")  # type: ignore[arg-type]
+    with pytest.raises(MethodError, match="no method 'bicubic,lanczos'"):
+        mb.bench("bicubic,lanczos", "DATA", "never", readers=reader, lpips="none", fid=False)
+    with pytest.raises(RunError, match="nowhere: no such folder"):
+        mb.compare("nowhere")
+
+
+def test_training_on_a_path_takes_the_splits_of_the_command_line(
+    make_samples: Callable[..., Samples], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    from mdlp_bench.training import methods
+
+    rows = [sample_row(n, split=s) for n, s in enumerate(["train", "val", "test", "train"])]
+    make_samples(rows=rows, name="DATA")
+    called: dict[str, Any] = {}
+
+    def train_method(method: str, samples: Samples, recipe: object, out: Path, **options: Any) -> Path:
+        called.update(options, method=method, samples=samples)
+        return out
+
+    monkeypatch.setattr(methods, "train_method", train_method)
+    device = torch.device("cpu")
+    mb.train(Path("net.py:Net"), tmp_path / "DATA", tmp_path / "run", device=device)
+    assert (called["method"], called["device"]) == ("net.py:Net", "cpu")
+    assert dict(called["samples"].splits) == {"train": 2} and dict(called["validation"].splits) == {"val": 1}
+    whole = mb.open(tmp_path / "DATA")
+    mb.train("srcnn", whole, tmp_path / "run", validation=str(tmp_path / "DATA"))
+    assert called["samples"] is whole and len(called["validation"]) == 4
+
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    monkeypatch.setattr(api, "as_samples", lambda given: pytest.fail("data were opened first"))
+    with pytest.raises(MdlpBenchError, match="device cuda: not on this machine"):
+        mb.train("srcnn", tmp_path / "DATA", tmp_path / "run", device="cuda")
+
+
 def test_files_that_both_define_restore_are_benchmarked_together(
     make_samples: Callable[..., Samples], tmp_path: Path
 ) -> None:
@@ -116,7 +200,9 @@ def test_render_and_degrade_refuse_what_they_cannot_draw() -> None:
 
 
 def test_a_network_is_reached_by_the_name_of_its_method() -> None:
-    network = mb.load_network("srcnn")
+    import torch
+
+    network = mb.load_network(Path("srcnn"), device=torch.device("cpu:0"))
     assert not network.training and sum(p.numel() for p in network.parameters()) > 0
     with pytest.raises(MethodError, match="has no network"):
         mb.load_network("bicubic")

@@ -15,13 +15,16 @@ def test_the_cpu_is_exact_and_short_precision_is_batched(monkeypatch: pytest.Mon
     assert Compute.resolve() == Compute("cpu", "fp32", "exact")
     assert Compute.resolve("cpu", "bf16").numerics == "batched"
     assert Compute.resolve("cpu", numerics="batched") == Compute("cpu", "fp32", "batched")
+    for same in ("cpu:0", torch.device("cpu"), torch.device("cpu:0")):
+        assert Compute.resolve(same) == Compute.for_scoring(same) == Compute("cpu")
 
 
 def test_auto_takes_a_gpu_unless_exact_numerics_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     assert Compute.resolve() == Compute("cuda", "fp32", "batched")
-    assert Compute.resolve("cuda:1", "fp16") == Compute("cuda:1", "fp16", "batched")
+    for device in ("cuda:1", torch.device("cuda", 1)):
+        assert Compute.resolve(device, "fp16") == Compute("cuda:1", "fp16", "batched")
     assert Compute.resolve(numerics="exact").device == "cpu"
     assert Compute.resolve(remote=True).device == "cpu"
     with pytest.raises(MdlpBenchError, match=r"cuda:2: not on this machine, which has 2 CUDA devices"):

@@ -77,11 +77,13 @@ def predict(
 ) -> None:
     """Restore every sample of a data set with one method."""
     from mdlp_bench import api
+    from mdlp_bench.device import check_asked
     from mdlp_bench.engine import engine_named
     from mdlp_bench.methods.registry import check_method
 
-    # Wrong names are told before PyTorch is imported, which takes seconds.
+    # Wrong names are told before PyTorch is imported, which takes seconds, and before any data are read.
     check_method(method)
+    check_asked(device, remote=engine == "ray")
     predictions = api.predict(
         method,
         opened(data, split=split, order=order, labels=labels, limit=limit),
@@ -132,12 +134,13 @@ def score(
 ) -> None:
     """Score stored predictions; the method is not run again."""
     from mdlp_bench import api
-    from mdlp_bench.device import Compute
+    from mdlp_bench.device import Compute, check_asked
     from mdlp_bench.engine import engine_named
     from mdlp_bench.harness.plan import ScoringPlan
     from mdlp_bench.harness.predict import Predictions
 
     ScoringPlan.check_names(reader, lpips)
+    check_asked(device, remote=engine == "ray")
     samples = opened(data, split=split, order=order, labels=labels, limit=limit)
     scoring = Compute.for_scoring(device, precision, remote=engine == "ray")
     run = api.score(
@@ -203,6 +206,7 @@ def bench(
     The oracle rows ground-truth (ceiling) and input (floor) are always added.
     """
     from mdlp_bench import api
+    from mdlp_bench.device import check_asked
     from mdlp_bench.engine import engine_named
     from mdlp_bench.harness.plan import ScoringPlan
     from mdlp_bench.methods.registry import check_method
@@ -211,6 +215,7 @@ def bench(
     for name in names:
         check_method(name)
     ScoringPlan.check_names(reader, lpips)
+    check_asked(device, remote=engine == "ray")
     comparison = api.bench(
         names,
         opened(data, split=split, order=order, labels=labels, limit=limit),

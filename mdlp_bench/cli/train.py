@@ -129,9 +129,12 @@ def _command_of(method: str) -> Callable[..., None]:
         import torch
 
         from mdlp_bench.data import open_samples
+        from mdlp_bench.device import check_asked
         from mdlp_bench.training.methods import train_method
         from mdlp_bench.training.registry import read_recipe
 
+        # The splits of a data set may be known only after all of its images have been read.
+        check_asked(device)
         if threads is not None:
             torch.set_num_threads(threads)
         recipe = read_recipe(config, steps=steps, seed=seed, precision=precision)

@@ -4,7 +4,7 @@ from mdlp_bench.data.bitmap_samples import DecodedSamples
 from mdlp_bench.data.build import write_parquet
 from mdlp_bench.data.decode import DecodedBatch, decode_batch
 from mdlp_bench.data.manifest import Manifest, read_manifest
-from mdlp_bench.data.opening import open_samples
+from mdlp_bench.data.opening import as_samples, open_samples
 from mdlp_bench.data.parquet import ParquetSamples
 from mdlp_bench.data.problem import Problem
 from mdlp_bench.data.samples import Samples
@@ -18,6 +18,7 @@ __all__ = [
     "ParquetSamples",
     "Problem",
     "Samples",
+    "as_samples",
     "decode_batch",
     "open_samples",
     "read_manifest",

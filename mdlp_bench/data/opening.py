@@ -61,6 +61,19 @@ def open_samples(
     return samples if limit is None else _first(samples, limit)
 
 
+def as_samples(given: Samples | Path | str) -> Samples:
+    """The data set that a user gave: as it is, or opened where it is a path.
+
+    Raises:
+        DataError: It is neither samples nor a path, or it cannot be opened.
+    """
+    if isinstance(given, Samples):
+        return given
+    if isinstance(given, str | Path):
+        return open_samples(given)
+    raise DataError(f"a {type(given).__name__} is no data set; give its folder, or what mb.open returned")
+
+
 def layout_of(path: Path | str) -> str:
     """The name of the layout that a path has.
 

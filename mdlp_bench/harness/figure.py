@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from rapidfuzz.distance import Levenshtein
 
+from mdlp_bench.data import as_samples
 from mdlp_bench.data.samples import Samples
 from mdlp_bench.files import atomic_path
 from mdlp_bench.harness.predict import Predictions
@@ -96,14 +97,14 @@ def comparison_figure(
     return chosen
 
 
-def sample_figure(samples: Samples, out: str | Path) -> None:
+def sample_figure(samples: Samples | str | Path, out: str | Path) -> None:
     """Draw all frames and the ground truth of a few samples as a `.png`, `.pdf` or `.svg`.
 
     Example:
         >>> import mdlp_bench as mb
         >>> mb.sample_figure(mb.open("DATA", split="test")[:3], "frames.png")
     """
-    by_id = {sample.sample_id: sample for sample in samples}
+    by_id = {sample.sample_id: sample for sample in as_samples(samples)}
     frames = max(len(sample.frames) for sample in by_id.values())
     texts = {name: sample.text for name, sample in by_id.items()}
     draw([*_frame_rows(by_id, frames), _gt_row(by_id)], texts, list(by_id), Path(out))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Self, SupportsIndex
 
 from mdlp_bench.data.samples import Samples
@@ -21,6 +22,7 @@ from mdlp_bench.harness.scorers import (
 from mdlp_bench.metrics.base import MetricInfo, UserMetric, load_metric, lpips_column
 from mdlp_bench.metrics.protocol import CURRENT, Protocol, checked_net, protocol_named
 from mdlp_bench.readers.base import Reader
+from mdlp_bench.userfiles import Several, one_or_more
 
 logger = logging.getLogger(__name__)
 
@@ -59,13 +61,13 @@ class ScoringPlan:
     @classmethod
     def from_names(
         cls,
-        readers: Sequence[str] | None = None,
+        readers: Several[str | Path] | None = None,
         lpips: str = "squeeze",
         fid: bool = False,
         protocol: str | None = None,
         device: str = "cpu",
         aligned: bool = True,
-        metrics: Sequence[UserMetric | str] = (),
+        metrics: Several[UserMetric | str | Path] = (),
         *,
         remote: bool = False,
         samples: Samples | None = None,
@@ -95,18 +97,22 @@ class ScoringPlan:
         from mdlp_bench.readers import AUTO, DEFAULT_READER, PANEL, load_reader, reader_for
         from mdlp_bench.readers.reach import beyond_reach
 
-        cls.check_names(readers, lpips)
+        given: list[str | Path] = [] if readers is None else one_or_more(readers)
+        further: list[UserMetric | str | Path] = one_or_more(metrics)
+        asked_readers = [str(name) for name in given]
+        asked_metrics = [str(one) if isinstance(one, Path) else one for one in further]
+        cls.check_names(asked_readers, lpips)
         rules = CURRENT if protocol is None else protocol_named(protocol)
         # Where a name leaves the choice open, the protocol's reader takes the first one's place.
         judge = rules.text.reader
-        if readers and AUTO in readers:
+        if AUTO in asked_readers:
             if samples is None:
                 raise ReaderError("the reader auto is chosen by the samples that are scored; give them")
             found = reader_for(samples.column("text"))
             found = judge if found == DEFAULT_READER else found
-            readers = [found if name == AUTO else name for name in readers]
+            asked_readers = [found if name == AUTO else name for name in asked_readers]
         panel = (judge, *PANEL[1:])
-        names = [n for name in readers or [judge] for n in (panel if name == "panel" else (name,))]
+        names = [n for name in asked_readers or [judge] for n in (panel if name == "panel" else (name,))]
         here = "cpu" if remote else device
         check_device(here)
         loaded = tuple(load_reader(name).to(here) for name in dict.fromkeys(names))
@@ -118,7 +124,7 @@ class ScoringPlan:
         scorers: list[ImageScorer[Any]] = [FidelityScorer()]
         if aligned:
             scorers.append(RegisteredScorer(rules.registration))
-        users = [load_metric(one) if isinstance(one, str) else one for one in metrics]
+        users = [load_metric(one) if isinstance(one, str) else one for one in asked_metrics]
         unavailable = {}
         if lpips != "none":
             try:
@@ -134,7 +140,7 @@ class ScoringPlan:
                 inception = InceptionFeatures(here, download=False)
             except MissingWeightsError as error:
                 unavailable |= dict.fromkeys(("fid", "kid"), str(error))
-        asked = (tuple(names), lpips, fid, rules.id, device, aligned, tuple(metrics))
+        asked = (tuple(names), lpips, fid, rules.id, device, aligned, tuple(asked_metrics))
         return cls(loaded, tuple(scorers), unavailable, inception, rules, device, asked)
 
     @staticmethod

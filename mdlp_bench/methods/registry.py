@@ -199,7 +199,7 @@ def describe_methods() -> dict[str, MethodDescriptor | MdlpBenchError]:
     return found
 
 
-def load_method(spec: str, name: str | None = None) -> AnyMethod:
+def load_method(spec: str | Path, name: str | None = None) -> AnyMethod:
     """Load a method.
 
     Args:
@@ -222,7 +222,7 @@ def load_method(spec: str, name: str | None = None) -> AnyMethod:
         >>> mb.load_method("bicubic").descriptor.frames_used
         1
     """
-    found = _load(spec)
+    found = _load(str(spec))
     if name is not None and name != found.descriptor.name:
         _rename(found, name, f"{found.descriptor.title} ({name})")
     return found

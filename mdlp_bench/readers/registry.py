@@ -112,7 +112,7 @@ def check_reader(spec: str) -> None:
         raise no_such("reader", spec, known, ReaderError, hint=", onnx:PATH and file.py:function")
 
 
-def load_reader(spec: str = DEFAULT_READER) -> Reader:
+def load_reader(spec: str | Path = DEFAULT_READER) -> Reader:
     """Load a reader.
 
     Args:
@@ -130,6 +130,7 @@ def load_reader(spec: str = DEFAULT_READER) -> Reader:
         >>> mb.load_reader("crnn").read([mb.render("京P20S75", difficulty=0.0).image])[0].text
         '京P20S75'
     """
+    spec = str(spec)
     check_reader(spec)
     if spec in READERS:
         target, *arguments = READERS[spec]

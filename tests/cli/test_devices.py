@@ -38,6 +38,17 @@ def run(*arguments: object) -> str:
     return result.output
 
 
+@pytest.mark.parametrize(
+    "command", [("train", "srcnn"), ("predict", "bicubic"), ("score", "preds"), ("bench", "-m", "bicubic")]
+)
+def test_a_device_that_is_not_there_is_told_before_data_are_read(
+    command: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    with pytest.raises(MdlpBenchError, match="device cuda: not on this machine"):
+        run(*command, tmp_path / "absent", "-o", tmp_path / "out", "--device", "cuda")
+
+
 def test_records_name_device_precision_and_numerics(data: Path, tmp_path: Path) -> None:
     for name, options, wanted in (
         ("exact", ["--device", "cpu"], ("cpu", "fp32", "exact")),
