@@ -74,12 +74,14 @@ def lrlpr_score(
         return
     for name, rate in (("recognition rate", found.recognition_rate), *found.by_layout.items()):
         limits = "" if rate.low is None else f" [{rate.low:.4f}, {rate.high:.4f}]"
-        typer.echo(f"{name}: {rate.value:.4f}{limits} ({rate.n} tracks, {rate.n_plates} plates)")
+        counts = f"{counted(rate.n, 'track')}, {counted(rate.n_plates, 'plate')}"
+        typer.echo(f"{name}: {rate.value:.4f}{limits} ({counts})")
     gap = "none: all right or all wrong" if found.confidence_gap is None else f"{found.confidence_gap:.4f}"
     typer.echo(f"confidence gap: {gap}")
     if found.missing:
-        typer.echo(f"{found.missing} tracks have no line and count as wrong")
-    typer.echo(
-        f"two submissions that differ by less than {100 * found.indistinct:.1f} points on as many tracks "
-        "may differ by chance"
-    )
+        typer.echo(f"without a line, so wrong: {counted(found.missing, 'track')}")
+    if found.indistinct is not None:
+        typer.echo(
+            "two submissions with this rate, on as many tracks of as many plates, may differ by "
+            f"{100 * found.indistinct:.1f} points by chance alone"
+        )

@@ -22,6 +22,7 @@ from mdlp_bench.leaderboard.copy_detection import SIGNATURE, Inspection, derive_
 from mdlp_bench.leaderboard.dataset_cards import bound, complete_card, thumbnail, without_texts
 from mdlp_bench.leaderboard.store import (
     ENTRIES,
+    FLAG_RULES,
     THUMBNAILS,
     ClaimedScore,
     DatasetCard,
@@ -187,6 +188,7 @@ def _written(
         archive_sha256=taken.predictions.archive_sha256,
         claimed_vs_recomputed=claimed,
         flags=derive_flags(submission, claimed, run, table, card, others, samples).flags,
+        flag_rules=FLAG_RULES,
     )
     record.write(run.folder)
     return record

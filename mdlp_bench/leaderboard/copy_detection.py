@@ -9,6 +9,8 @@ LPBlur, and of LPDGAN on LPBlur.
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
@@ -26,6 +28,7 @@ from mdlp_bench.harness.statistics.clusters import FloatArray
 from mdlp_bench.images import ImageU8
 from mdlp_bench.leaderboard.boards import IMAGE_METRICS
 from mdlp_bench.leaderboard.store import (
+    FLAG_RULES,
     FRAME_RESIDUAL,
     OUTPUT_HASH,
     ClaimedScore,
@@ -67,6 +70,31 @@ _NEAR: Final = 0.25
 
 _ALIKE: Final = 0.8
 """Correlation of signatures below which pictures have too little in common to be copies at another shift."""
+
+
+def _word_set(words: str) -> frozenset[str]:
+    return frozenset(map(read_name, words.split()))
+
+
+_OF_PARTS: Final = _word_set(
+    "train training val valid validation test testing dev split splits part parts subset set sets data "
+    "dataset datasets a all an and at by for from in my of on or our own the their with without"
+)
+"""Words in names of data sets that say which part is meant, or nothing."""
+
+_COMMON: Final = _word_set(
+    "plate plates licence license number numbers text real synthetic synthesised synthesized synth render "
+    "renders rendered rendering generated simulated simulation image images picture pictures photo photos "
+    "frame frames track tracks sample samples pair pairs crop crops video videos footage captured collected "
+    "public private internal custom new old day daytime night nighttime blur blurred blurry motion noise "
+    "noisy rain snow fog glare dark degraded restored sharp clear clean low high super resolution lr hr lq "
+    "hq recipe demo benchmark challenge car cars vehicle vehicles traffic surveillance camera cameras street "
+    "road scene scenes chinese brazilian mercosur latin european"
+)
+"""Words that many data sets have in their names."""
+
+_TELLING: Final = 3
+"""Letters from which on a name is looked for inside other words."""
 
 _SHARE: Final = 0.5
 _FIRST_LOOK: Final = 15
@@ -228,6 +256,7 @@ def derive_flags(
     card: DatasetCard,
     others: Sequence[Entry],
     samples: pa.Table | None,
+    rules: int = FLAG_RULES,
 ) -> DerivedFlags:
     """Everything that readers of a board should know about an entry.
 
@@ -239,6 +268,7 @@ def derive_flags(
         card: The data set.
         others: The entries of the data set that were there before.
         samples: What is known of its samples (see `Store.samples`); None in older stores.
+        rules: `EntryRecord.flag_rules`.
     """
     flags: list[Flag] = []
     complete = GT_RESIDUAL in table.column_names
@@ -249,7 +279,8 @@ def derive_flags(
 
     if submission.extra_data:
         note("extra-data", "trained on data beyond the benchmark's training split")
-    overlapping = [item for item in submission.training_data if complete and names_data_set(item, card)]
+    trained_on = submission.training_data if complete else ()
+    overlapping = [item for item in trained_on if names_data_set(item, card, rules)]
     if overlapping:
         note(
             "training-overlap",
@@ -293,11 +324,51 @@ def derive_flags(
     return DerivedFlags(tuple(flags), frozenset(decided))
 
 
-def names_data_set(item: str, card: DatasetCard) -> bool:
-    """Whether an item of `training_data` names a board's data set, of any split, or one of its siblings."""
-    own = card.name.rpartition("/")[0] or card.name
-    read = read_name(item)
-    return any(len(name) > 1 and name in read for name in map(read_name, (own, *card.siblings)))
+def names_data_set(item: str, card: DatasetCard, rules: int = FLAG_RULES) -> bool:
+    """Whether an item of `training_data` names a board's data set, of any split, or one of its siblings.
+
+    A name counts whole, or without words that many data sets have (`real`, `plates`): `LPBlur train`,
+    `LPBlur` and `LP-Blur` name `My LPBlur`. Such words alone name nothing, unless the name consists of them.
+
+    Args:
+        item: As the form has it.
+        card: The board's card.
+        rules: `EntryRecord.flag_rules`; by the first ones only whole names in the item count.
+    """
+    names = (card.name.rpartition("/")[0] or card.name, *card.siblings)
+    if rules == 1:
+        return any(len(name) > 1 and name in read_name(item) for name in map(read_name, names))
+    return any(_names(item, name) for name in names)
+
+
+def _names(item: str, name: str) -> bool:
+    """Whether an item of `training_data` names this data set."""
+    own, words = _words(item), _words(name)
+    core, known = ([word for word in one if word not in _COMMON] for one in (own, words))
+    if not core or not known:
+        return own == words != []
+    whole, joined, known_joined = read_name(name), "".join(own), "".join(known)
+    return (
+        (len(whole) >= _TELLING and whole in read_name(item))
+        or (len(known_joined) >= _TELLING and any(word.startswith(known_joined) for word in own))
+        or (len(joined) >= _TELLING and joined in known)
+        or _holds(core, known)
+        or (len("".join(core)) >= _TELLING and _holds(known, core))
+    )
+
+
+def _words(name: str) -> list[str]:
+    """The words of a name as people see them, without numbers and words of `_OF_PARTS`."""
+    split = re.split(r"[\W_]+", unicodedata.normalize("NFKC", name).casefold())
+    # `CCPD2019` is of CCPD; a short word like `x4` stays.
+    bare = (re.sub(r"(?<=[^\W\d]{3})\d+$", "", word) for word in split if word and not word.isdecimal())
+    return [word for word in map(read_name, bare) if word not in _OF_PARTS]
+
+
+def _holds(words: Sequence[str], part: Sequence[str]) -> bool:
+    """Whether words contain others, side by side."""
+    n = len(part)
+    return any(list(words[start : start + n]) == list(part) for start in range(len(words) - n + 1))
 
 
 def _copied(

@@ -46,15 +46,15 @@ class LrlprScore:
         confidence_gap: Mean confidence of right minus wrong texts; None when all are right or all are wrong.
         by_layout: Recognition rate by layout.
         missing: Tracks without a line.
-        indistinct: Two independent rates near this one, on as many tracks, differ by more than this in 5 % of
-            all cases by chance alone.
+        indistinct: Two independent submissions with this rate, on as many tracks of as many plates, differ by
+            more than this in about 5 % of all cases by chance alone; None without limits of the rate.
     """
 
     recognition_rate: Estimate
     confidence_gap: float | None
     by_layout: Mapping[str, Estimate]
     missing: int
-    indistinct: float
+    indistinct: float | None
 
 
 def track_of(sample_id: str) -> str:
@@ -199,7 +199,6 @@ def score_submission(path: Path, samples: Samples) -> LrlprScore:
         return ClusterBootstrap(plates).interval(right[places], is_share=True)
 
     total = rate(range(len(known)))
-    spread = total.value * (1 - total.value)
     return LrlprScore(
         recognition_rate=total,
         confidence_gap=gap,
@@ -208,5 +207,16 @@ def score_submission(path: Path, samples: Samples) -> LrlprScore:
             for name in sorted(set(layouts))
         },
         missing=len(known) - len(given),
-        indistinct=1.96 * math.sqrt(2 * spread / len(known)),
+        indistinct=_indistinct(total),
     )
+
+
+def _indistinct(rate: Estimate) -> float | None:
+    """The half-width of the interval of the difference between two independent shares that are both this one.
+
+    It is made of the limits of each (Newcombe, Statistics in Medicine 17(8), 1998, method 10, with the exact
+    limits by plates), so it is above 0 where none or all are right.
+    """
+    if rate.low is None or rate.high is None:
+        return None
+    return math.hypot(rate.value - rate.low, rate.high - rate.value)

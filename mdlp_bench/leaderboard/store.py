@@ -41,6 +41,9 @@ LOCK: Final = ".lock"
 OUTPUT_HASH: Final = "output_sha256"
 """Column of `per_sample.parquet`: hash of the picture's pixels, or of the submitted reading."""
 
+FLAG_RULES: Final = 2
+"""The rules by which new entries are flagged."""
+
 FlagCode = Literal[
     "extra-data",
     "synthetic",
@@ -99,6 +102,7 @@ class EntryRecord(_Record):
         archive_sha256: SHA-256 of the submitted zip.
         claimed_vs_recomputed: One item per claimed score.
         flags: What was noticed.
+        flag_rules: By which rules; the first ones saw `training-overlap` in whole names only.
     """
 
     file_name: ClassVar[str] = "entry.json"
@@ -110,6 +114,7 @@ class EntryRecord(_Record):
     archive_sha256: str
     claimed_vs_recomputed: tuple[ClaimedScore, ...]
     flags: tuple[Flag, ...]
+    flag_rules: Literal[1, 2] = 1
 
 
 class Deprecation(_Record):

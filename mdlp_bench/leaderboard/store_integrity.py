@@ -534,6 +534,7 @@ def _form_problems(entry: Entry, before: Sequence[Entry], dataset: _Dataset) -> 
         dataset.card,
         before,
         dataset.table if dataset.complete else None,
+        record.flag_rules,
     )
     kinds = {flag.code for flag in derived.flags} | derived.decided
     for flag in sorted(set(derived.flags) - stored_flags, key=lambda flag: flag.code):

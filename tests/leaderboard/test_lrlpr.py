@@ -19,6 +19,7 @@ from mdlp_bench.errors import DataError
 from mdlp_bench.harness.predict import predict
 from mdlp_bench.leaderboard.lrlpr import (
     UNREAD,
+    LrlprScore,
     read_submission,
     score_submission,
     track_of,
@@ -118,25 +119,47 @@ def test_readings_in_a_csv_file_serve_too(tracks: Path, tmp_path: Path) -> None:
     assert out.read_bytes() == first
 
 
-def test_at_the_size_of_the_challenge_three_points_prove_nothing(tmp_path: Path) -> None:
+def _scored(folder: Path, right: int, tracks: int, plates: int) -> LrlprScore:
+    """The score of a submission with so many right texts."""
+
     class _Known:
-        name = "999 tracks"
-        sample_ids = tuple(f"track_{i:05d}" for i in range(999))
+        name = f"{tracks} tracks"
+        sample_ids = tuple(f"track_{i:05d}" for i in range(tracks))
 
         def column(self, name: str) -> list[str]:
             values = {
-                "plate_id": map(str, range(999)),
-                "text": ["ABC1234"] * 999,
-                "layout": ["brazilian"] * 999,
+                "plate_id": [str(i % plates) for i in range(tracks)],
+                "text": ["ABC1234"] * tracks,
+                "layout": ["brazilian"] * tracks,
             }
-            return list(values[name])
+            return values[name]
 
     readings = {
-        f"track_{i:05d}": Reading("ABC1234" if i < 819 else "ABC1235", (0.9,) * 7) for i in range(999)
+        f"track_{i:05d}": Reading("ABC1234" if i < right else "ABC1235", (0.9,) * 7) for i in range(tracks)
     }
-    write_submission(readings, tmp_path / "sub.zip")
-    score = score_submission(tmp_path / "sub.zip", _Known())  # type: ignore[arg-type]
-    assert 0.03 < score.indistinct < 0.04
+    write_submission(readings, folder / "sub.zip")
+    return score_submission(folder / "sub.zip", _Known())  # type: ignore[arg-type]
+
+
+def test_the_difference_by_chance_agrees_with_simulated_submissions_and_never_vanishes(
+    tmp_path: Path,
+) -> None:
+    rng = np.random.default_rng(0)
+    for right, n in ((0, 12), (12, 12), (6, 12), (110, 120)):
+        found = _scored(tmp_path, right, n, n).indistinct
+        assert found is not None and found > 0
+        first, second = rng.binomial(n, right / n, (2, 20000))
+        assert (np.abs(first - second) / n > found + 1e-9).mean() <= 0.065
+    # At 0 and n what is left is the exact limit itself (0.265 = 1 - 0.025 ** (1 / 12)).
+    assert _scored(tmp_path, 0, 12, 12).indistinct == pytest.approx(1 - 0.025 ** (1 / 12), abs=1e-6)
+    by_plates = _scored(tmp_path, 6, 12, 3).indistinct
+    by_tracks = _scored(tmp_path, 6, 12, 12).indistinct
+    assert by_plates is not None and by_tracks is not None and by_plates > by_tracks
+
+
+def test_at_the_size_of_the_challenge_three_points_prove_nothing(tmp_path: Path) -> None:
+    score = _scored(tmp_path, 819, 999, 999)
+    assert score.indistinct is not None and 0.03 < score.indistinct < 0.035
     low, high = score.recognition_rate.low, score.recognition_rate.high
     assert low is not None and high is not None and 0.02 < (high - low) / 2 < 0.03
 

@@ -26,10 +26,11 @@ from mdlp_bench.harness.text_columns import GtReadings
 from mdlp_bench.leaderboard.add import add
 from mdlp_bench.leaderboard.boards import boards
 from mdlp_bench.leaderboard.chain import CHAIN, append
+from mdlp_bench.leaderboard.copy_detection import names_data_set
 from mdlp_bench.leaderboard.dataset_cards import make_board
 from mdlp_bench.leaderboard.recompute import recompute
 from mdlp_bench.leaderboard.site import build_site
-from mdlp_bench.leaderboard.store import Store, reader_key
+from mdlp_bench.leaderboard.store import DatasetCard, Store, reader_key
 from mdlp_bench.leaderboard.store_integrity import check_store
 from mdlp_bench.synth.build import synthesise_rendered
 from mdlp_bench.synth.degrade import load_recipe
@@ -401,3 +402,70 @@ def test_the_reader_of_a_new_board_is_chosen_by_its_texts(
         (card,) = Store(store).cards()
         assert [one.name for one in card.readers.values()] == [reader]
         assert any("crnn-2" in line for line in caplog.messages) == (reader == "crnn-2")
+
+
+@pytest.mark.parametrize(
+    ("name", "siblings", "named", "others"),
+    [
+        (
+            "My LPBlur",
+            ("LPBlur train",),
+            ("LPBlur", "LPBlur train set", "lpblur-train", "LP-Blur", "LPBlurTrain", "the LPBlur data"),
+            (
+                "train",
+                "plates",
+                "synthetic",
+                "LP",
+                "Blur",
+                "motion blur",
+                "blurred plates, train",
+                "my data",
+                "",
+            ),
+        ),
+        ("UFPR-SR-Plates", (), ("UFPR", "UFPR SR", "UFPR-SR-Plates train"), ("SR", "UFPR-ALPR", "plates")),
+        ("CCPD2019", (), ("CCPD", "CCPD 2019 train", "CCPD2020"), ("2019", "10,000 plates of 2019")),
+        (
+            "Real plates",
+            ("Real plates by day",),
+            ("real-plates, train", "Real plates by day"),
+            ("plates", "real"),
+        ),
+        (
+            "rendered-surveillance/test",
+            (),
+            ("rendered surveillance",),
+            ("rendered plates, surveillance recipe",),
+        ),
+        ("Plates", ("MDLP",), ("MDLP val", "plates", "MDLP and CCPD"), ("synthetic plates", "train")),
+    ],
+)
+def test_training_data_that_name_a_boards_set(
+    name: str, siblings: tuple[str, ...], named: tuple[str, ...], others: tuple[str, ...]
+) -> None:
+    card = DatasetCard(
+        **dict.fromkeys(("slug", "fingerprint"), ""), name=name, siblings=siblings, domain="real",
+        n_samples=1, n_plates=1, layouts={}, ceilings={}, floors={}, browsed=(),
+    )  # fmt: skip
+    assert [item for item in (*named, *others) if names_data_set(item, card)] == list(named)
+    assert all(names_data_set(whole, card, rules=1) for whole in (name.removesuffix("/test"), *siblings))
+
+
+def test_entries_of_earlier_stores_keep_their_flags(
+    readable: Make, submit: Submit, plan: ScoringPlan, tmp_path: Path
+) -> None:
+    store, samples = Store(tmp_path / "lb"), readable(4)
+    make_board(store, "My LPBlur", samples, plan.readers)
+    entry = add(store, submit(samples, training_data=["LPBlur"]), samples, plan)
+    assert "training-overlap" in {flag.code for flag in entry.flags}
+    path = entry.folder / "entry.json"
+    record = json.loads(path.read_text(encoding="utf-8"))
+    del record["flag_rules"]
+    record["flags"] = [flag for flag in record["flags"] if flag["code"] != "training-overlap"]
+    path.write_text(json.dumps(record), encoding="utf-8")
+    (store.root / CHAIN).unlink()
+    for folder, kind in store.folders():
+        append(store.root, kind, folder)
+    assert list(check_store(Store(store.root)).lines()) == []
+    path.write_text(json.dumps(record | {"flag_rules": 2}), encoding="utf-8")
+    assert "no flag training-overlap" in "\n".join(check_store(Store(store.root)).lines())
