@@ -1,4 +1,4 @@
-"""Official checkpoints of a user as methods: one file for Real-ESRGAN, HAT and LPDGAN, two for ResShift.
+"""Official checkpoints of a user as methods: a file of Real-ESRGAN, HAT, LPDGAN or LP-Diff, two of ResShift.
 
 None of them is distributed here. The line `x2plus = real_esrgan(Path("RealESRGAN_x2plus.pth"))` in a file of
 yours makes `that_file.py:x2plus` a method of every command.
@@ -15,6 +15,8 @@ from torch.nn import functional as F
 
 from baselines.hat import load_hat
 from baselines.hat_method import CITATION as HAT_CITATION
+from baselines.lp_diff.checkpoint import load_released
+from baselines.lp_diff.method import CITATION as LP_DIFF_CITATION
 from baselines.lpdgan.network import load_generator as load_lpdgan
 from baselines.lpdgan.training import CITATION as LPDGAN_CITATION
 from baselines.real_esrgan.method import CITATION as REAL_ESRGAN_CITATION
@@ -112,6 +114,33 @@ def lpdgan(path: Path, frame: FramePolicy = "last") -> NetworkMethod:
         deterministic=True,
     )
     return NetworkMethod(descriptor, network, view=single_image_view(frame, WORKING_SIZE))
+
+
+def lp_diff(path: Path, *, steps: int = 8, norm_groups: int = 32) -> NetworkMethod:
+    """A generator that LP-Diff's code saved, `I<iter>_E<epoch>_gen.pth`; errors as in `real_esrgan`.
+
+    Args:
+        path: The checkpoint.
+        steps: Sampling steps, of as many as the network was trained for.
+        norm_groups: Groups of the U-Net's group norms, as in the configuration it was trained with.
+    """
+    network = load_released(path, norm_groups)
+    descriptor = MethodDescriptor(
+        name=slugify(path.stem),
+        title=f"{path.stem} (official)",
+        frames_used=network.config.n_frames,
+        parameters=count_parameters(network),
+        weights_sha256=sha256_file(path),
+        licence="none stated",
+        citation=LP_DIFF_CITATION,
+        provenance="official",
+        deterministic=False,
+    )
+
+    def restore(_: nn.Module, frames: Tensor, seeds: Sequence[int]) -> Tensor:
+        return network.sample(frames, seeds, steps=steps)
+
+    return NetworkMethod(descriptor, network, restore)
 
 
 def _enlarging(

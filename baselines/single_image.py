@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from baselines import authors_files
 from baselines.classical import sharpness
 from baselines.weights import bundled, described_weights
 from mdlp_bench.images import ImageU8, stretched
@@ -118,7 +119,8 @@ class TrainedMethod(Generic[NetworkT]):
             MethodError: It holds no weights of this network.
         """
         path = weights or bundled(self.key)
-        network = load_network(path, self.key, self.config, self.build)
+        with authors_files.loading(self.key, path):
+            network = load_network(path, self.key, self.config, self.build)
         parameters = count_parameters(network)
         descriptor = MethodDescriptor(
             name=name or self.key,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from mdlp_bench.errors import MethodError, reason
-from mdlp_bench.methods.weights import without_wrappers
+from mdlp_bench.methods.weights import check_types, without_wrappers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -62,6 +62,7 @@ def load_with_spandrel(
         raise MethodError(
             f"{source}: not a complete {architecture.name} checkpoint ({reason(error)})"
         ) from error
+    check_types(descriptor.model.state_dict(), state, source)
     if (descriptor.input_channels, descriptor.output_channels) != (3, 3):
         raise MethodError(
             f"{source}: maps {descriptor.input_channels} channels to {descriptor.output_channels}, "

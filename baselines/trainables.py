@@ -10,6 +10,7 @@ import torch
 from pydantic import BaseModel, Field
 from torch import Tensor, nn
 
+from baselines import authors_files
 from baselines.single_image import run_in_unit_range
 from mdlp_bench.errors import MethodError, checked
 from mdlp_bench.frozen import Frozen
@@ -112,7 +113,8 @@ class NetworkTrainable(Trainable):
             MissingWeightsError: The file does not exist.
             MethodError: It does not fit.
         """
-        load_exactly(self.model, read_state_dict(path), str(path))
+        with authors_files.loading(self._method, path):
+            load_exactly(self.model, read_state_dict(path), str(path))
 
 
 class FrameTrainable(NetworkTrainable):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from baselines import authors_files
 from baselines.lp_diff.config import LPDiffConfig
 from baselines.lp_diff.network import LPDiff
 from baselines.lp_diff.released import released_config
@@ -23,7 +24,8 @@ def load(path: Path) -> LPDiff:
         MethodError: It is not an LP-Diff file of this project, is damaged, or its weights do not fit its
             configuration.
     """
-    return load_network(path, METHOD, LPDiffConfig, LPDiff)
+    with authors_files.loading(METHOD, path):
+        return load_network(path, METHOD, LPDiffConfig, LPDiff)
 
 
 def load_released(path: Path, norm_groups: int = 32) -> LPDiff:

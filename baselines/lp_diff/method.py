@@ -17,7 +17,7 @@ STEPS = 1
 """Sampling steps: see docs/models.md for what more of them give (benchmarks/sampling.py)."""
 PAPER_PARAMETERS = 92_174_337
 """Of the released network."""
-_CITATION = (
+CITATION = (
     "Gong, Zhang, Feng, Nguyen, Liu: LP-Diff: Towards Improved Restoration of Real-World Degraded License "
     "Plate, CVPR 2025"
 )
@@ -67,7 +67,7 @@ def described(path: Path, *, name: str, title: str, is_bundled: bool, steps: int
         name=name,
         frames_used=network.config.n_frames,
         paper_parameters=PAPER_PARAMETERS,
-        citation=_CITATION,
+        citation=CITATION,
         # One step from a level without signal is a function of the frames alone.
         deterministic=steps == 1 and network.config.zero_terminal,
         **described_weights(path, title, count_parameters(network), is_bundled=is_bundled),
@@ -89,7 +89,7 @@ def lp_diff_psi(weights: Path | None = None, name: str = "lp-diff-psi") -> Netwo
     descriptor = MethodDescriptor(
         name=name,
         frames_used=network.config.n_frames,
-        citation=_CITATION,
+        citation=CITATION,
         **described_weights(
             path, "LP-Diff, psi alone", count_parameters(network.MTA), is_bundled=weights is None
         ),

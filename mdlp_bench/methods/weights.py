@@ -36,26 +36,25 @@ NetworkT = TypeVar("NetworkT", bound=nn.Module)
 
 RESERVED: Final = ("method", "config", "sha256")
 
-# Training frameworks nest weights under these names. The moving average, which papers report, comes first.
-_NESTED: Final = (
-    "params_ema",
-    "generator_ema",
-    "model_ema",
-    "ema_model",
-    "g_ema",
+# Training frameworks nest weights under these names, in any case and perhaps with one of these endings.
+_PLAIN: Final = (
+    "params", "state_dict", "generator", "gen", "g", "net_g", "netg", "model", "network", "net", "weights",
+    "module",
+)  # fmt: skip
+# The moving average, which papers report, comes first.
+_AVERAGED: Final = (
+    *(form for name in _PLAIN for form in (f"{name}_ema", f"ema_{name}")),
     "ema",
-    "params",
-    "state_dict",
-    "generator",
-    "net_g",
-    "netG",
-    "model_state_dict",
-    "model",
-    "network",
-    "net",
+    "shadow",
+    "averaged",
+    "averaged_model",
+    "swa_model",
 )
+_NESTED: Final = (*_AVERAGED, *_PLAIN)
+_ENDINGS: Final = ("_state_dict", "_weights", "_params")
+_LOOKED_FOR: Final = "params_ema, ema, params, state_dict, generator, model, net_g, weights, ..."
 # Wrappers put these in front of every name; a file may hold the average, or other networks, beside it.
-_PREFIXES: Final = tuple(f"{name}." for name in ("module", *_NESTED))
+_PREFIXES: Final = tuple(f"{name}." for name in _NESTED)
 
 
 def save_network(
@@ -165,8 +164,8 @@ def training_options(path: Path) -> dict[str, Any]:
 def read_state_dict(path: Path) -> StateDict:
     """Read a `.pth`/`.pt`/`.ckpt` or `.safetensors` file without running any code it may carry.
 
-    Of a nested checkpoint the moving average comes first (`params_ema`, `generator_ema`, `model_ema`), then
-    `params`, `state_dict` and what training frameworks call the generator, at any depth. The part that
+    Of a nested checkpoint the moving average comes first (`params_ema`, `state_dict_ema`, `ema`, `shadow`),
+    then `params`, `state_dict` and what training frameworks call the generator, at any depth. The part that
     `torch.compile` adds to names (`_orig_mod.`) is removed; for the prefixes of wrappers see
     `without_wrappers`.
 
@@ -187,6 +186,7 @@ def read_state_dict(path: Path) -> StateDict:
         if path.suffix == ".safetensors":
             content: object = load_file(path)
         else:
+            _check_beginning(path)
             with warnings.catch_warnings(action="ignore"):
                 content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
@@ -194,8 +194,13 @@ def read_state_dict(path: Path) -> StateDict:
             f"{path}: refused: not a weight file, or one that carries Python objects beside tensors; "
             "save its state dict alone"
         ) from error
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError, IndexError, SafetensorError) as error:
+    except (OSError, RuntimeError, SafetensorError) as error:
         raise MethodError(f"{path}: not a readable weight file ({reason(error)})") from error
+    except MethodError:
+        raise
+    except Exception as error:
+        # A damaged pickle can raise anything, mostly without saying what it means.
+        raise MethodError(f"{path}: not a readable weight file (damaged or cut off)") from error
     state = _tensors_of(content, path)
     stored = read_card(path).get("sha256")
     if stored is not None and stored != _digest(state):
@@ -208,12 +213,12 @@ def without_wrappers(state: Mapping[str, Tensor]) -> Iterator[Mapping[str, Tenso
     """The state dicts that a file may stand for: as it is, then what lies under each wrapper's prefix.
 
     Data-parallel training, averaging and Lightning put `module.`, `ema_model.`, `model.`, `generator.` and
-    others in front of every name, also nested. Averaged weights come before others. Beside the prefix a file
-    may hold a discriminator or a counter, which are left out.
+    others in front of every name, in any case, also nested. Averaged weights come before others. Beside the
+    prefix a file may hold a discriminator or a counter, which are left out.
     """
     yield state
     for prefix in _PREFIXES:
-        inner = {k.removeprefix(prefix): tensor for k, tensor in state.items() if k.startswith(prefix)}
+        inner = {k[len(prefix) :]: tensor for k, tensor in state.items() if k.lower().startswith(prefix)}
         if inner:
             yield from without_wrappers(inner)
 
@@ -230,8 +235,8 @@ def load_exactly(
         derived: Endings of buffer names the network computes itself; a file may leave these out.
 
     Raises:
-        MethodError: A key is missing, unknown or of another shape, or a value is not finite; names the
-            first and counts the others.
+        MethodError: A key is missing, unknown or of another shape, or integers stand where the network has
+            floating-point weights; names the first and counts the others.
     """
     own = module.state_dict()
     needed = {key for key in own if not key.endswith(derived or ("\0",))}
@@ -255,7 +260,22 @@ def load_exactly(
             f"{source}: {key} is {list(state[key].shape)}, the network has {list(own[key].shape)} "
             f"({len(reshaped)} such); other configuration?"
         )
+    check_types(own, state, source)
     module.load_state_dict({**own, **state})
+
+
+def check_types(own: Mapping[str, Tensor], state: Mapping[str, Tensor], source: str) -> None:
+    """Refuse integers, e.g. quantised weights, and complex numbers for floating-point weights.
+
+    Raises:
+        MethodError: Names the first such tensor; `source` is what the weights are called.
+    """
+    for key, tensor in state.items():
+        if key in own and own[key].is_floating_point() and not tensor.is_floating_point():
+            kinds = [str(one.dtype).removeprefix("torch.") for one in (tensor, own[key])]
+            raise MethodError(
+                f"{source}: {key} is {kinds[0]}, the network has {kinds[1]}; give unquantised weights"
+            )
 
 
 def _name_prefix(needed: set[str], state: Mapping[str, Tensor], source: str) -> None:
@@ -266,20 +286,55 @@ def _name_prefix(needed: set[str], state: Mapping[str, Tensor], source: str) -> 
             raise MethodError(f"{source}: its names start with {prefix!r}; store them without it")
 
 
+def _check_beginning(path: Path) -> None:
+    """Refuse a file that is neither a zip archive nor a pickle, as all files that PyTorch writes are."""
+    with path.open("rb") as stream:
+        start = stream.read(24)
+    if not start.startswith((b"PK", b"\x80")):
+        begins = f"begins with {start!r}" if start else "is empty"
+        raise MethodError(f"{path}: not a readable weight file (it {begins}, as no file of PyTorch does)")
+
+
 def _tensors_of(content: object, path: Path) -> StateDict:
-    while isinstance(content, Mapping):
-        inner = next((content[n] for n in _NESTED if isinstance(content.get(n), Mapping)), None)
-        if inner is None:
-            break
-        content = inner
-    if not isinstance(content, Mapping) or not content:
+    found = _innermost(content)
+    if not isinstance(found, Mapping) or not found:
         raise MethodError(f"{path}: holds no weights")
-    others = [str(key) for key, value in content.items() if not isinstance(value, Tensor)]
+    others = [str(key) for key, value in found.items() if not isinstance(value, Tensor)]
+    parts = [str(key) for key, value in found.items() if _holds_tensors(value)]
+    if unknown := [name for name in parts if not name.startswith("optimizer")]:
+        raise MethodError(
+            f"{path}: its tensors lie under {', '.join(unknown)}, and weights are looked for under "
+            f"{_LOOKED_FOR}; save the network's state dict alone"
+        )
     if any(name.startswith("optimizer") for name in others):
         raise MethodError(f"{path}: holds an optimiser's state and no weights; give the network's file")
     if others:
         raise MethodError(f"{path}: {others[0]} is not a tensor; expected a state dict")
-    return {str(key): value for key, value in content.items()}
+    return {str(key): value for key, value in found.items()}
+
+
+def _innermost(content: object) -> object:
+    """What lies under the names of `_NESTED`, at any depth; parts without tensors are passed over."""
+    if not isinstance(content, Mapping):
+        return content
+    parts = {key: value for key, value in content.items() if _holds_tensors(value)}
+    for key in sorted(parts, key=_rank):
+        if _rank(key) < len(_NESTED):
+            return _innermost(parts[key])
+    return content
+
+
+def _holds_tensors(value: object) -> bool:
+    return isinstance(value, Mapping) and any(
+        isinstance(one, Tensor) or _holds_tensors(one) for one in value.values()
+    )
+
+
+def _rank(key: object) -> int:
+    """Where the name of a part stands in `_NESTED`; behind the last for names that are not there."""
+    name = str(key).lower()
+    forms = {name, *(name.removesuffix(ending) for ending in _ENDINGS)}
+    return min((_NESTED.index(form) for form in forms if form in _NESTED), default=len(_NESTED))
 
 
 def check_finite(state: Mapping[str, Tensor], source: str) -> None:

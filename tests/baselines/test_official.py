@@ -11,6 +11,8 @@ import torch
 
 from baselines import official
 from baselines.hat import HatConfig, build_hat
+from baselines.lp_diff.config import LPDiffConfig
+from baselines.lp_diff.network import LPDiff
 from baselines.real_esrgan.networks import CompactConfig, build_compact
 from baselines.resshift.autoencoder import AutoencoderConfig, VqAutoencoder
 from baselines.resshift.unet import ResShiftUNet, ResShiftUNetConfig
@@ -64,6 +66,51 @@ def test_hat_and_a_file_of_ones_own(tmp_path: Path, batch: FrameBatch) -> None:
     assert method.restore_batch(batch).shape == (2, 112, 224, 3)  # type: ignore[union-attr]
     with pytest.raises(MethodError, match="not a checkpoint of"):
         official.real_esrgan(tmp_path / "HAT-mine.pth")
+
+
+def test_an_error_names_the_function_that_opens_the_checkpoint(tmp_path: Path) -> None:
+    hat = build_hat(HatConfig(embed_dim=24, depths=(2,), num_heads=(2,), window_size=4, squeeze_factor=12))
+    compact = build_compact(CompactConfig(num_feat=8, num_conv=1, upscale=2))
+    one = torch.ones(1)
+    for method, state, function in (
+        ("hat", {"params_ema": hat.state_dict()}, "hat"),
+        ("real-esrgan", {"params": compact.state_dict()}, "real_esrgan"),
+        ("real-esrgan", {"conv_first.weight": one, "body.0.rdb1.conv1.weight": one}, "real_esrgan"),
+        ("lpdgan", {"module.swin_unet.patch_embed.proj.weight": one}, "lpdgan"),
+        ("lp-diff", {"denoise_fn.downs.0.weight": one, "betas": one}, "lp_diff"),
+        ("resshift", {"input_blocks.0.0.weight": one}, "resshift"),
+    ):
+        path = tmp_path / f"{method}.pth"
+        torch.save(state, path)
+        with pytest.raises(MethodError, match=rf"code, which baselines\.official\.{function} makes a method"):
+            load_method(f"{method}={path}")
+        assert callable(getattr(official, function))
+        torch.save({"other.weight": one}, path)
+        with pytest.raises(MethodError) as caught:
+            load_method(f"{method}={path}")
+        assert "baselines.official" not in str(caught.value)
+
+
+def test_lp_diff_of_its_authors_code(tmp_path: Path, batch: FrameBatch) -> None:
+    changes = {"inner_channels": 8, "norm_groups": 8, "channel_mults": (1,), "attention_resolutions": ()}
+    network = LPDiff(LPDiffConfig.preset("paper", "released", res_blocks=1, **changes))
+    torch.save({"generator": network.state_dict()}, tmp_path / "I10_E1_gen.pth")
+    method = official.lp_diff(tmp_path / "I10_E1_gen.pth", steps=1, norm_groups=8)
+    assert (method.descriptor.name, method.descriptor.frames_used) == ("i10_e1_gen", 3)
+    restored = method.restore_batch(batch)
+    assert restored.shape == (2, 112, 224, 3)
+    assert np.array_equal(method.restore_batch(batch.single(1))[0], restored[1])
+    quantised = {name: tensor.int() for name, tensor in network.state_dict().items()}
+    torch.save(quantised, tmp_path / "int.pth")
+    with pytest.raises(MethodError):
+        official.lp_diff(tmp_path / "int.pth", norm_groups=8)
+
+
+def test_integers_are_no_weights_of_official_networks(tmp_path: Path) -> None:
+    state = build_compact(CompactConfig(num_feat=4, num_conv=1, upscale=2)).state_dict()
+    torch.save({name: tensor.int() for name, tensor in state.items()}, tmp_path / "int.pth")
+    with pytest.raises(MethodError, match="is int32, the network has float32"):
+        official.real_esrgan(tmp_path / "int.pth")
 
 
 def test_resshift_restores_latent_codes(tmp_path: Path, batch: FrameBatch) -> None:

@@ -115,6 +115,22 @@ def under(prefix: str, state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor
         {"model": PLAIN, "ema": STATE, "optimizer": {"state": {}}},
         {"generator": under("model.", STATE), "optimizer": {"state": {}}, "step": 7},
         under("model.", PLAIN) | under("ema_model.module.", STATE) | {"step": torch.tensor(3)},
+        {"G": STATE, "D": PLAIN},
+        {"generator_state_dict": STATE, "discriminator_state_dict": PLAIN, "epoch": 3},
+        {"weights": STATE},
+        {"shadow": STATE, "decay": 0.999},
+        {"model": PLAIN, "ema": {"shadow": STATE, "decay": 0.999}},
+        {"state_dict": PLAIN, "state_dict_ema": STATE, "arch": "x"},
+        {"model": PLAIN, "ema": {"module": STATE}},
+        {"state_dict": PLAIN, "ema_state_dict": under("module.", STATE)},
+        {"model_state_dict": PLAIN, "model_ema_state_dict": STATE},
+        {"net_G": STATE, "net_D": PLAIN},
+        {"Generator": {"weights": STATE}},
+        {"model_weights": STATE},
+        {"model": STATE, "ema": {"decay": 0.999}},
+        under("G.", STATE) | under("D.", PLAIN),
+        under("netG.", STATE),
+        under("state_dict_ema.", STATE) | under("state_dict.", PLAIN),
     ],
 )
 def test_wrappers_of_trainers_and_compilers_come_off(tmp_path: Path, stored: dict[str, object]) -> None:
@@ -122,6 +138,44 @@ def test_wrappers_of_trainers_and_compilers_come_off(tmp_path: Path, stored: dic
     layer = nn.Linear(2, 3)
     load_exactly(layer, read_state_dict(tmp_path / "w.pth"), "w")
     assert torch.equal(layer.weight, STATE["weight"]) and torch.equal(layer.bias, STATE["bias"])
+
+
+def test_an_unknown_container_is_named(tmp_path: Path) -> None:
+    for stored, says in (
+        (
+            {"student": STATE, "epoch": 3},
+            r"lie under student, and weights are looked for under params_ema, ema",
+        ),
+        ({"a": STATE, "b": PLAIN, "optimizer": {"state": STATE}}, "lie under a, b, and weights"),
+    ):
+        torch.save(stored, tmp_path / "w.pth")
+        with pytest.raises(MethodError, match=says):
+            read_state_dict(tmp_path / "w.pth")
+
+
+@pytest.mark.parametrize("dtype", [torch.int32, torch.int8, torch.bool, torch.complex64])
+def test_integers_are_no_weights_of_a_float_network(dtype: torch.dtype) -> None:
+    layer = nn.BatchNorm1d(3)
+    state = {name: tensor.to(dtype) for name, tensor in layer.state_dict().items()}
+    with pytest.raises(MethodError, match=rf"w: weight is {str(dtype)[6:]}, the network has float32"):
+        load_exactly(layer, state, "w")
+    half = {name: t.bfloat16() if t.is_floating_point() else t for name, t in layer.state_dict().items()}
+    load_exactly(layer, half, "w")
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"hello world\n", r"\(it begins with b'hello world"),
+        (b"", r"\(it is empty"),
+        (b"version https://git-lfs.github.com/spec/v1", "begins with b'version https://git-lfs"),
+        (b"\x80\x02ejunk", r"not a readable weight file \(damaged or cut off\)|refused"),
+    ],
+)
+def test_what_is_no_weight_file_says_why(tmp_path: Path, content: bytes, says: str) -> None:
+    (tmp_path / "garbage.pth").write_bytes(content)
+    with pytest.raises(MethodError, match=says):
+        read_state_dict(tmp_path / "garbage.pth")
 
 
 def test_an_unknown_prefix_and_an_optimiser_are_named(tmp_path: Path) -> None:
