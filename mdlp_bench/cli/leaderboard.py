@@ -471,13 +471,19 @@ def serve(
             typer.echo("stopped")
 
 
-_RUN_EXAMPLES = """Example:\n
-  mdlp-bench leaderboard run my_method.py:restore DATA --split test -o preds/mine"""
+_RUN_EXAMPLES = """Examples:\n
+  mdlp-bench leaderboard run my_method.py:restore DATA --split test -o preds/mine\n
+  mdlp-bench leaderboard run my_net.py:build=my_weights.pth DATA --split test -o preds/net --seconds 600"""
 
 
 @app.command(epilog=_RUN_EXAMPLES)
 def run(
-    method: Annotated[str, typer.Argument(help="file.py:function.", show_default=False)],
+    method: Annotated[
+        str,
+        typer.Argument(
+            help="file.py:function, a registered method, or either with =WEIGHTS.", show_default=False
+        ),
+    ],
     out: Annotated[Path, typer.Option("--out", "-o", help="The prediction folder.")],
     data: TestSetArgument = None,
     dataset: OldTestSet = None,
@@ -489,7 +495,7 @@ def run(
     device: DeviceOption = "cpu",
     precision: PrecisionOption = "fp32",
 ) -> None:
-    """Predict with a submitted method file in a separate process with limited time and memory.
+    """Predict with a submitted method in a separate process with limited time and memory.
 
     It sees frames only. This is NOT a sandbox: the file can do what you can. Run strangers' code in a
     container without network.

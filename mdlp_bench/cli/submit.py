@@ -32,20 +32,22 @@ def lrlpr(
         Path,
         typer.Argument(
             metavar="PREDS|READINGS",
-            help="The folder that `predict` wrote, or a CSV file with the columns sample_id,text,confidence.",
+            help="The folder that `predict` wrote, or a table with the columns sample_id,text,confidence.",
             show_default=False,
         ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="The zip file to write.")],
     reader: Annotated[
-        str, typer.Option("--reader", help="Reader of predicted images; texts need none.")
+        str, typer.Option("--reader", help="Reader of predicted images; texts need none. auto is crnn-latin.")
     ] = "crnn-latin",
 ) -> None:
     """Write a submission to the ICPR 2026 challenge on low-resolution plates (LRLPR)."""
-    from mdlp_bench.leaderboard.lrlpr import UNREAD, collect_readings, write_submission
-    from mdlp_bench.readers import load_reader
+    from mdlp_bench.leaderboard.lrlpr import READER, UNREAD, collect_readings, write_submission
+    from mdlp_bench.readers import AUTO, check_reader, load_reader
 
-    readings = collect_readings(source, lambda: load_reader(reader))
+    chosen = READER if reader == AUTO else reader
+    check_reader(chosen)
+    readings = collect_readings(source, lambda: load_reader(chosen))
     unread = write_submission(readings, out)
     typer.echo(f"wrote {out}: {counted(len(readings), 'track')}")
     if unread:
@@ -74,7 +76,7 @@ def lrlpr_score(
         return
     for name, rate in (("recognition rate", found.recognition_rate), *found.by_layout.items()):
         limits = "" if rate.low is None else f" [{rate.low:.4f}, {rate.high:.4f}]"
-        counts = f"{counted(rate.n, 'track')}, {counted(rate.n_plates, 'plate')}"
+        counts = f"{counted(rate.n, 'track')}, {counted(rate.n_plates or 0, 'plate')}"
         typer.echo(f"{name}: {rate.value:.4f}{limits} ({counts})")
     gap = "none: all right or all wrong" if found.confidence_gap is None else f"{found.confidence_gap:.4f}"
     typer.echo(f"confidence gap: {gap}")

@@ -6,7 +6,7 @@ from itertools import zip_longest
 from pathlib import Path
 
 from mdlp_bench.data.labelled import with_labels
-from mdlp_bench.data.samples import Samples
+from mdlp_bench.data.samples import Samples, name_of_first
 from mdlp_bench.data.sources.frame_order import AUTO, OrderRule
 from mdlp_bench.data.sources.names import printable
 from mdlp_bench.data.sources.registry import SOURCES, sniff
@@ -94,5 +94,5 @@ def _first(samples: Samples, limit: int) -> Samples:
     if len(ids) <= limit:
         return samples
     chosen = samples.select(sample_ids=ids[:limit])
-    chosen.name = f"{samples.name}/first-{limit}"
+    chosen.name = name_of_first(samples.name, limit)
     return chosen

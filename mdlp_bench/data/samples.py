@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import re
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -30,6 +31,17 @@ def check_known(name: str, wanted: Collection[str], known: Collection[str | None
     """
     if missing := sorted(set(wanted).difference(known)):
         raise DataError(f"{name}: no sample {missing[0]!r} ({len(missing)} of the ids are not there)")
+
+
+def name_of_first(name: str, n: int) -> str:
+    """The name of the first `n` samples of a data set."""
+    return f"{name}/first-{n}"
+
+
+def whole_of(name: str) -> str | None:
+    """The name of the data set of which a name says that it is the first samples; None of other names."""
+    found = re.fullmatch(r"(.+)/first-[0-9]+", name)
+    return found[1] if found else None
 
 
 class Samples(ABC):

@@ -19,7 +19,7 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mdlp_bench.data.samples import Samples
+from mdlp_bench.data.samples import Samples, whole_of
 from mdlp_bench.device import EXACT, Compute, check_device
 from mdlp_bench.engine import SERIAL, Engine, Loaded, chunks, one_thread
 from mdlp_bench.errors import DataError, MethodError, RunError, debug_hint, debugging, raised
@@ -97,6 +97,17 @@ class Predictions:
         if self.record.status != "complete":
             raise RunError(
                 f"{folder}: the predictions are incomplete; run the same predict command to resume"
+            )
+
+    def warn_of_part(self) -> None:
+        """Log a line where these are predictions of the first samples of a data set only."""
+        if (whole := whole_of(self.record.dataset.name)) is not None:
+            logger.warning(
+                "%s: predictions of the first %d samples of %s only; a submission needs all of them: predict "
+                "without --limit",
+                self.folder,
+                self.record.dataset.n_samples,
+                whole,
             )
 
     def __iter__(self) -> Iterator[Prediction]:

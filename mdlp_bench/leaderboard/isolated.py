@@ -1,4 +1,4 @@
-"""Run a submitted method file in a process of its own, with limits on time and memory. NOT a sandbox.
+"""Run a submitted method in a process of its own, with limits on time and memory. NOT a sandbox.
 
 The process sees the frames only (no ground truth, no text), an environment without the caller's variables and
 an empty working folder. It ends with all its children, also those that left its session, when it is done,
@@ -49,10 +49,10 @@ def run_isolated(
     seed: int = 0,
     compute: Compute = EXACT,
 ) -> Predictions:
-    """Predict with `file.py:function` in a process of its own.
+    """Predict with a method in a process of its own.
 
     Args:
-        spec: The file and function.
+        spec: A method as `load_method` takes it, but no folder of pictures, which nothing needs to run for.
         samples: What to restore; the process gets a copy without ground truth, texts and recipes' parameters.
         out: The prediction folder.
         seconds: Time for everything, by the clock.
@@ -64,14 +64,17 @@ def run_isolated(
         The predictions, as if made on `samples` themselves.
 
     Raises:
-        MethodError: The file is missing, the method failed, took too long or needed too much memory.
+        MethodError: There is no such method, it failed, took too long or needed too much memory.
+        MissingWeightsError: There is no such weight file.
     """
     from mdlp_bench.data import write_parquet
+    from mdlp_bench.methods.registry import check_method, with_absolute_paths
 
-    file_name, _, function = spec.rpartition(":")
-    path = Path(file_name).resolve()
-    if not path.is_file():
-        raise MethodError(f"{file_name or spec}: no such file; give file.py:function")
+    if Path(spec).is_dir():
+        raise MethodError(
+            f"{spec}: a folder has no code to run; give file.py:function, or `score` its pictures"
+        )
+    check_method(spec)
     with tempfile.TemporaryDirectory(prefix="mdlp-bench-") as work:
         inputs, made, empty = (Path(work) / name for name in ("inputs", "made", "empty"))
         empty.mkdir()
@@ -89,7 +92,7 @@ def run_isolated(
         write_parquet(hidden, inputs, name=samples.name.replace("/", "-"))
         command = [
             *(sys.executable, "-m", "mdlp_bench.leaderboard.isolated_worker"),
-            *(f"{path}:{function}", str(inputs), str(made), str(megabytes), str(seed)),
+            *(with_absolute_paths(spec), str(inputs), str(made), str(megabytes), str(seed)),
             *dataclasses.astuple(compute),
         ]
         _run(command, empty, spec, seconds)

@@ -8,6 +8,7 @@ the confidence gap, the mean confidence of right texts minus that of wrong ones.
 from __future__ import annotations
 
 import io
+import logging
 import math
 import re
 import zipfile
@@ -22,18 +23,22 @@ from mdlp_bench.data.samples import Samples
 from mdlp_bench.errors import DataError, reason
 from mdlp_bench.files import write_bytes
 from mdlp_bench.harness.statistics import ClusterBootstrap, Estimate
-from mdlp_bench.leaderboard.submission.faults import Faults
-from mdlp_bench.leaderboard.submission.readings import parse_readings
+from mdlp_bench.leaderboard.submission.readings import parse_confidence, read_readings
 from mdlp_bench.metrics.text import confidence_gap
 from mdlp_bench.plate import normalise
 from mdlp_bench.readers.base import Reader, Reading
+
+logger = logging.getLogger(__name__)
+
+READER: Final = "crnn-latin"
+"""The bundled reader that knows the challenge's plates, Brazilian and Mercosur ones."""
 
 TEXT_FILE: Final = "predictions.txt"
 UNREAD: Final = "AAA0000"
 """Written with confidence 0 where nothing was read: a line needs a text of seven characters."""
 
 _TRACK: Final = re.compile(r"(?:.*[-_/])?(track_[0-9]{5,})")
-_LINE: Final = re.compile(r"(track_[0-9]{5,}),([A-Z0-9]{1,10});(0\.[0-9]{1,6}|1\.0{1,6})", re.ASCII)
+_LINE: Final = re.compile(r"(track_[0-9]{5,}),([A-Z0-9]{1,10});([0-9.eE+-]{1,48})", re.ASCII)
 _PLATE_LENGTH: Final = 7
 
 
@@ -73,29 +78,30 @@ def collect_readings(source: Path, reader: Callable[[], Reader]) -> dict[str, Re
     """Readings by sample id.
 
     Args:
-        source: What `mdlp-bench predict` wrote (texts are taken, images are read), or a CSV file with the
-            columns sample_id, text, confidence.
+        source: What `mdlp-bench predict` wrote (texts are taken, images are read), or a table of ids, texts
+            and confidences (see `read_readings`).
         reader: Loads what reads images; called only where there are some.
 
     Raises:
-        DataError: The CSV file cannot be read.
-        SubmissionError: A line of it is faulty.
+        DataError: The table cannot be read, or a line of it is faulty.
         RunError: There is no such folder, or it is damaged or unfinished.
     """
     if source.is_file():
-        faults = Faults()
-        try:
-            found = parse_readings(source.read_bytes(), faults)
-        except OSError as error:
-            raise DataError(f"{source}: cannot be read ({reason(error)})") from error
-        if faults or found is None:
-            raise faults.error(str(source))
-        return {sample_id: reading for sample_id, reading in found.items() if reading is not None}
+        return read_readings(source)
     from mdlp_bench.harness.predict import Predictions
 
     readings: dict[str, Reading] = {}
     loaded: Reader | None = None
-    for prediction in Predictions(source):
+    predictions = Predictions(source)
+    predictions.warn_of_part()
+    if n_failed := predictions.record.n_failed:
+        logger.warning(
+            "%s: the method failed on %d of %d tracks, submitted as unread; fix it and predict again",
+            source,
+            n_failed,
+            predictions.record.dataset.n_samples,
+        )
+    for prediction in predictions:
         if prediction.image is not None:
             loaded = loaded or reader()
             (readings[prediction.sample_id],) = loaded.read([prediction.image])
@@ -157,11 +163,12 @@ def read_submission(path: Path) -> dict[str, tuple[str, float]]:
     found: dict[str, tuple[str, float]] = {}
     for number, line in enumerate(lines, start=1):
         match = _LINE.fullmatch(line)
-        if match is None:
+        confidence = None if match is None else parse_confidence(match[3])
+        if match is None or confidence is None:
             raise DataError(f"{path}: line {number} is {line[:60]!r}, not like track_00001,ABC1234;0.9876")
         if match[1] in found:
             raise DataError(f"{path}: line {number}: {match[1]} has a line already")
-        found[match[1]] = (match[2], float(match[3]))
+        found[match[1]] = (match[2], confidence)
     return found
 
 

@@ -267,6 +267,17 @@ def check_method(spec: str) -> None:
         raise no_such("method for weights", target, sorted(entries), MethodError, hint=", or file.py:NAME")
 
 
+def with_absolute_paths(spec: str) -> str:
+    """The same method whatever the working folder: files in it get their whole paths."""
+    if Path(spec).is_dir():
+        return str(Path(spec).resolve())
+    target, weights = _with_weights(spec)
+    if is_file_spec(target):
+        path, name = file_and_name(target)
+        target = f"{path.resolve()}:{name}"
+    return target if weights is None else f"{target}={weights.resolve()}"
+
+
 def _load(spec: str) -> AnyMethod:
     check_method(spec)
     known = registered_methods() | registered_ablations()

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from mdlp_bench.data.samples import Samples
-from mdlp_bench.errors import MethodError, SubmissionError
+from mdlp_bench.errors import MethodError, MissingWeightsError, SubmissionError
 from mdlp_bench.harness.plan import ScoringPlan
 from mdlp_bench.harness.predict import Predictions
 from mdlp_bench.harness.tables import write_table
@@ -160,4 +160,30 @@ def test_a_method_file_runs_in_a_process_of_its_own(make_samples: Make, tmp_path
     assert time.perf_counter() - began < 30
     with pytest.raises(MethodError, match="no such file"):
         run_isolated(f"{tmp_path}/none.py:f", samples, tmp_path / "o5", seconds=5, megabytes=4000)
-    assert not any((tmp_path / name).exists() for name in ("o2", "o3", "o4", "o5"))
+    with pytest.raises(MethodError, match="no method 'bicubik'"):
+        run_isolated("bicubik", samples, tmp_path / "o6", seconds=5, megabytes=4000)
+    with pytest.raises(MissingWeightsError, match=r"none\.pth: no such weight file"):
+        run_isolated(f"{source}:middle=none.pth", samples, tmp_path / "o6", seconds=5, megabytes=4000)
+    with pytest.raises(MethodError, match="a folder has no code to run"):
+        run_isolated(str(tmp_path), samples, tmp_path / "o6", seconds=5, megabytes=4000)
+    assert not any((tmp_path / name).exists() for name in ("o2", "o3", "o4", "o5", "o6"))
+
+
+def test_registered_methods_and_networks_with_weights_run_isolated_too(
+    make_samples: Callable[..., Samples], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    samples = make_samples(2)
+    monkeypatch.chdir(tmp_path)
+    Path("net.py").write_text(
+        "import torch\n"
+        "class First(torch.nn.Conv2d):\n"
+        "    def forward(self, frames):\n        return super().forward(frames[:, 0])\n"
+        "def build():\n    return First(3, 3, 1)\n",
+        encoding="utf-8",
+    )
+    torch.save(torch.nn.Conv2d(3, 3, 1).state_dict(), "w.pth")
+    for spec, name in (("bicubic", "bicubic"), ("net.py:build=w.pth", "net-build-w")):
+        found = run_isolated(spec, samples, tmp_path / name, seconds=120, megabytes=4000)
+        assert (found.record.method.name, found.record.n_failed) == (name, 0)

@@ -10,6 +10,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from mdlp_bench.cli.main import app
@@ -25,6 +27,7 @@ from mdlp_bench.leaderboard.lrlpr import (
     track_of,
     write_submission,
 )
+from mdlp_bench.leaderboard.submission.readings import parse_confidence, read_readings
 from mdlp_bench.methods import FrameBatch, MethodDescriptor, TextMethod
 from mdlp_bench.readers import Reading
 
@@ -117,6 +120,94 @@ def test_readings_in_a_csv_file_serve_too(tracks: Path, tmp_path: Path) -> None:
     first = out.read_bytes()
     CliRunner().invoke(app, ["submit", "lrlpr", str(table), "-o", str(out)])
     assert out.read_bytes() == first
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "sample_id,text,confidence\ntrack_00007,ABC1234,1e-3\ntrack_00008,,0\n",
+        "sample_id,text,confidence\ntrack_00007,ABC1234,0.0010000000000000000208\ntrack_00008,,\n",
+        "\ufeffsample_id;text;confidence\ntrack_00007;ABC1234;0,001\ntrack_00008;;0\n",
+        "Track ID\tConf\tPrediction\ntrack_00007\t1E-03\tabc-1234\ntrack_00008\t0\t\n",
+        '"sample_id","confidence","text","frames"\n"track_00007","0.001","ABC1234",5\n"track_00008","0","",5\n',
+        "track_00007,ABC1234;0.001\ntrack_00008,;0\n",
+        "track_00007,ABC1234;1e-03\n\ntrack_00008,;0.0\n",
+        "track_00007,ABC1234,.001\ntrack_00008,,0\n",
+    ],
+)
+def test_readings_are_taken_as_people_and_programs_write_them(tmp_path: Path, written: str) -> None:
+    for encoding in ("utf-8", "utf-16"):
+        path = tmp_path / f"{encoding}.csv"
+        path.write_text(written, encoding=encoding)
+        found = read_readings(path)
+        assert {one: reading.text for one, reading in found.items()} == {
+            "track_00007": "ABC1234",
+            "track_00008": "",
+        }
+        assert found["track_00007"].confidence == pytest.approx(0.001)
+
+
+@pytest.mark.parametrize(
+    ("written", "says"),
+    [
+        ("sample_id,text\na,B\n", r"r\.csv: no column confidence in sample_id, text"),
+        (
+            "sample_id,text,confidence\na,B,0.5\nb,C,95\nc,D,x\n",
+            r"r\.csv:3: its confidence .* 0\.93 \(and 1 more",
+        ),
+        ("sample_id,text,confidence\na,B,\n", r"r\.csv:2: its confidence is not a number"),
+        ("sample_id,text,confidence\na,B,nan\n", r"r\.csv:2: its confidence is not a number"),
+        ("sample_id,text,confidence\na,B,0.5\na,B,0.5\n", r"r\.csv:3: a has a line already"),
+        ("sample_id,text,confidence\n,B,0.5\n", r"r\.csv:2: without an id"),
+        ("sample_id,text,confidence\na,B\n", r"r\.csv:2: 2 cells, not 3; give sample_id, text, confidence"),
+        ("sample_id,text,confidence\na,<b>,0.5\n", r"r\.csv:2: its text holds"),
+        ("a,b\n", r"r\.csv:1: 2 cells, not 3"),
+        ("", r"r\.csv: the table is empty"),
+    ],
+)
+def test_faulty_tables_of_readings_name_their_own_file_and_line(
+    tmp_path: Path, written: str, says: str
+) -> None:
+    (tmp_path / "r.csv").write_text(written)
+    with pytest.raises(DataError, match=says):
+        read_readings(tmp_path / "r.csv")
+
+
+@given(st.floats(0, 1))
+def test_every_number_that_python_writes_is_a_confidence(value: float) -> None:
+    assert parse_confidence(repr(value)) == value == parse_confidence(str(np.float64(value)))
+    assert parse_confidence(f"{value:e}") == pytest.approx(value, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    "written", ["", "nan", "inf", "-0.1", "1.01", "1e1", "0x1", "0.9 ", "1_0", "1e-9999"]
+)
+def test_other_texts_are_no_confidence(written: str) -> None:
+    assert parse_confidence(written) is None
+
+
+def test_predictions_of_a_part_and_failed_tracks_are_named(
+    tracks: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    class _Fails(_Says):
+        def read_batch(self, batch: FrameBatch) -> list[Reading]:
+            if "track_00002" in batch.sample_ids[0]:
+                raise ValueError("no idea")
+            return super().read_batch(batch)
+
+    predict(_Fails(), open_samples(tracks, limit=3), tmp_path / "part", batch_size=1)
+    out = tmp_path / "sub.zip"
+    done = CliRunner().invoke(
+        app, ["submit", "lrlpr", str(tmp_path / "part"), "-o", str(out), "--reader", "auto"]
+    )
+    assert done.exit_code == 0 and len(read_submission(out)) == 3, done.output
+    said = "\n".join(caplog.messages)
+    assert "predictions of the first 3 samples of" in said and "without --limit" in said
+    assert "the method failed on 1 of 3 tracks" in said
+    caplog.clear()
+    predict(_Says(), open_samples(tracks), tmp_path / "whole")
+    CliRunner().invoke(app, ["submit", "lrlpr", str(tmp_path / "whole"), "-o", str(out)])
+    assert "only" not in "\n".join(caplog.messages)
 
 
 def _scored(folder: Path, right: int, tracks: int, plates: int) -> LrlprScore:

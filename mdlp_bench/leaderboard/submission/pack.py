@@ -99,6 +99,8 @@ def _stored(folder: Path, sample_ids: Collection[str] | None, output: Output) ->
             f"says {output}; write `output: {predictions.record.method.output}`"
         )
     wanted = None if sample_ids is None else frozenset(sample_ids)
+    if wanted is None:
+        predictions.warn_of_part()
     for one in predictions:
         if wanted is not None and one.sample_id not in wanted:
             continue

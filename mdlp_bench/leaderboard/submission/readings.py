@@ -1,11 +1,27 @@
-"""`readings.csv`: what a method read in each sample, for methods that give a text instead of a picture."""
+"""`readings.csv`: what a method read in each sample, for methods that give a text instead of a picture.
+
+`parse_readings` takes the file of a submission as `leaderboard pack` writes it, `read_readings` any table
+that people write.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable
+from pathlib import Path
 from typing import Final
 
+from mdlp_bench.data.sources.names import printable, read_file
+from mdlp_bench.data.sources.text_table import (
+    IMAGE_NAMES,
+    TEXT_NAMES,
+    Line,
+    column_name,
+    find_column,
+    fit_cells,
+    read_lines,
+)
+from mdlp_bench.errors import DataError
 from mdlp_bench.leaderboard.submission.faults import Faults, is_plain_letter
 from mdlp_bench.leaderboard.submission.form import READINGS_FILE
 from mdlp_bench.plate import normalise
@@ -15,7 +31,23 @@ HEADER: Final = ("sample_id", "text", "confidence")
 MAX_TEXT: Final = 16
 """Most characters of a reading without separators; the longest plate has eight."""
 
-_CONFIDENCE: Final = re.compile(r"(0(\.\d{1,17})?|1(\.0{1,17})?)", re.ASCII)
+_COLUMNS: Final = {
+    "sample_id": ("sample_id", "sample", "track_id", "track", "id", "image_id", "name", *IMAGE_NAMES),
+    "text": (
+        "text",
+        "read_text",
+        "reading",
+        "prediction",
+        "predicted_text",
+        "pred_text",
+        "pred",
+        *TEXT_NAMES,
+    ),
+    "confidence": ("confidence", "read_confidence", "conf", "score", "probability", "prob"),
+}
+"""By column of a table of readings, the names that it may have."""
+
+_NUMBER: Final = re.compile(r"(\d{1,3}(\.\d{0,40})?|\.\d{1,40})(e[+-]?\d{1,3})?", re.ASCII | re.IGNORECASE)
 _SEPARATORS: Final = frozenset(" -.·•・")
 _SAVE: Final = "write it with `mdlp-bench leaderboard pack`"
 
@@ -67,20 +99,101 @@ def parse_readings(
             faults.add("unknown-id", where, "no sample of the test set", "leave it out, or correct its id")
         elif not new:
             faults.add("readings", where, "a sample that has a line already", "give one line per sample")
-        elif not _CONFIDENCE.fullmatch(confidence):
-            faults.add("readings", where, "its confidence is not a number from 0 to 1", "write e.g. 0.93")
-        elif (problem := _text_problem(text)) is not None:
-            faults.add(
-                "readings", where, problem, "give the plate's characters, or nothing when there are none"
-            )
+        elif isinstance(read := _reading(text, confidence), Reading):
+            found[sample_id] = read
         else:
-            found[sample_id] = _reading(normalise(text), float(confidence))
+            faults.add("readings", where, *read)
     return found
 
 
-def _reading(text: str, confidence: float) -> Reading:
-    share = confidence ** (1 / len(text)) if text else 0.0
-    return Reading(text, (share,) * len(text))
+def read_readings(path: Path) -> dict[str, Reading]:
+    """Read a table of readings in any dialect of `data.sources.text_table`.
+
+    Its columns are an id, a text and a confidence, in any order and by their usual names, or in this order
+    without a header; or its lines are those of the LRLPR challenge, `track_00001,ABC1234;0.9876`.
+
+    Args:
+        path: The table.
+
+    Returns:
+        By sample id, as in `parse_readings`.
+
+    Raises:
+        DataError: It cannot be read or lacks a column, or a line is faulty; names the first.
+    """
+    name = printable(str(path))
+    found: dict[str, Reading] = {}
+    wrong: list[str] = []
+    places: list[int] | None = None
+    for line in read_lines(read_file(path), name):
+        if places is None:
+            header = _header(line, name)
+            places = header or [0, 1, 2]
+            width = len(line.cells) if header else len(HEADER)
+            if header:
+                continue
+        cells = (places == [0, 1, 2] and _challenge_cells(line.cells)) or fit_cells(line.cells, width)
+        if cells is None:
+            problem = f"{len(line.cells)} cells, not {width}; give {', '.join(HEADER)}"
+            wrong.append(f"{name}:{line.number}: {problem}")
+            continue
+        sample_id, text, confidence = (cells[place] for place in places)
+        read = _reading(text, confidence.replace(",", ".") or ("" if text else "0"))
+        if not sample_id:
+            wrong.append(f"{name}:{line.number}: without an id; give that of its sample")
+        elif sample_id in found:
+            wrong.append(
+                f"{name}:{line.number}: {printable(sample_id)} has a line already; give one per sample"
+            )
+        elif isinstance(read, Reading):
+            found[sample_id] = read
+        else:
+            wrong.append(f"{name}:{line.number}: {'; '.join(read)}")
+    if wrong:
+        more = f" (and {len(wrong) - 1:,} more faulty lines)" if len(wrong) > 1 else ""
+        raise DataError(wrong[0] + more)
+    if places is None:
+        raise DataError(f"{name}: the table is empty")
+    return found
+
+
+def _header(line: Line, name: str) -> list[int] | None:
+    """The places of id, text and confidence in a header; None of a line that is no header."""
+    names = [column_name(cell) for cell in line.cells]
+    columns = {column: find_column(wanted, names) for column, wanted in _COLUMNS.items()}
+    if missing := [column for column, found in columns.items() if found is None]:
+        if len(missing) == len(columns):
+            return None
+        raise DataError(
+            f"{name}: no column {' and '.join(missing)} in {', '.join(map(printable, line.cells))}"
+        )
+    return [names.index(found) for found in columns.values() if found is not None]
+
+
+def _challenge_cells(cells: tuple[str, ...]) -> tuple[str, ...] | None:
+    """Id, text and confidence of a line like `track_00001,ABC1234;0.9876`, at whichever mark it was cut."""
+    if len(cells) != 2:
+        return None
+    if ";" in cells[1]:
+        return (cells[0], *cells[1].rsplit(";", 1))
+    return (*cells[0].split(",", 1), cells[1]) if "," in cells[0] else None
+
+
+def parse_confidence(written: str) -> float | None:
+    """A number from 0 to 1 as programs write it (`0.93`, `1`, `9.5e-05`); None of anything else."""
+    value = float(written) if _NUMBER.fullmatch(written) else 2.0
+    return value if value <= 1 else None
+
+
+def _reading(text: str, confidence: str) -> Reading | tuple[str, str]:
+    """What the two cells say, or what is wrong with them and its remedy."""
+    value = parse_confidence(confidence)
+    if value is None:
+        return "its confidence is not a number from 0 to 1", "write e.g. 0.93"
+    if (problem := _text_problem(text)) is not None:
+        return problem, "give the plate's characters, or nothing when there are none"
+    plain = normalise(text)
+    return Reading(plain, (value ** (1 / len(plain)) if plain else 0.0,) * len(plain))
 
 
 def _text_problem(text: str) -> str | None:
