@@ -76,7 +76,7 @@ def lrlpr_score(
         return
     for name, rate in (("recognition rate", found.recognition_rate), *found.by_layout.items()):
         limits = "" if rate.low is None else f" [{rate.low:.4f}, {rate.high:.4f}]"
-        counts = f"{counted(rate.n, 'track')}, {counted(rate.n_plates or 0, 'plate')}"
+        counts = f"{counted(rate.n or 0, 'track')}, {counted(rate.n_plates or 0, 'plate')}"
         typer.echo(f"{name}: {rate.value:.4f}{limits} ({counts})")
     gap = "none: all right or all wrong" if found.confidence_gap is None else f"{found.confidence_gap:.4f}"
     typer.echo(f"confidence gap: {gap}")
