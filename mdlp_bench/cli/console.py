@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mdlp_bench.data import Samples
 
 _SHOWN = 5
-_TOLD = {"order-unclear": "samples", "text-unreadable": "labels"}
+_TOLD = {"order-unclear": "samples", "text-unreadable": "labels", "ignored-column": "columns"}
 
 
 def counted(count: int, what: str, several: str | None = None) -> str:
@@ -52,7 +52,8 @@ def opened(
 
 
 def tell_notes(samples: Samples) -> None:
-    """Show on standard error how frames were ordered where names allow two orders, and labels without a text.
+    """Show on standard error how frames were ordered where names allow two orders, labels without a text, and
+    columns of pictures that no sample takes.
 
     Of each kind the first few are shown.
     """

@@ -26,6 +26,7 @@ ProblemCode = Literal[
     "annotation",
     "row",
     "ignored-file",
+    "ignored-column",
     "quarantined",
 ]
 
@@ -38,6 +39,7 @@ NOTES: frozenset[ProblemCode] = frozenset(
         "text-unreadable",
         "order-unclear",
         "split-list",
+        "ignored-column",
     }
 )
 """Codes that report a decision or a gap and no defect: they do not make an inspection fail."""

@@ -59,9 +59,12 @@ class Samples(ABC):
         9
         >>> len(samples[:2]), sum(1 for sample in samples) == len(samples)
         (2, True)
+        >>> samples[samples.sample_ids[1]] == samples[1]
+        True
 
     Attributes:
-        name: Short name for tables and runs, e.g. `mdlp_figures/val`.
+        name: Short name for tables and runs, e.g. `mdlp_figures/val`; that of a slice says which samples it
+            has, `mdlp_figures/val/2:5`.
         fingerprint: SHA-256 over the ids, texts and image hashes of the rows: equal data, equal fingerprint,
             whatever the storage and the order.
         manifest: The manifest of a Parquet folder that has one, else None.
@@ -161,18 +164,48 @@ class Samples(ABC):
             yield from samples_of(batch)
 
     @overload
-    def __getitem__(self, index: SupportsIndex) -> Sample: ...
+    def __getitem__(self, index: SupportsIndex | str) -> Sample: ...
     @overload
     def __getitem__(self, index: slice) -> Samples: ...
-    def __getitem__(self, index: SupportsIndex | slice) -> Sample | Samples:
+    def __getitem__(self, index: SupportsIndex | str | slice) -> Sample | Samples:
+        """A sample by its position or id, or the samples of a slice.
+
+        Raises:
+            DataError: There is no such id, the step of a slice is negative, or the sample cannot be read.
+            IndexError: There is no such position.
+            TypeError: The index is something else.
+        """
         if isinstance(index, slice):
-            if index.step is not None and index.step < 0:
-                raise DataError(f"{self.name}: samples keep their order; use a slice with a positive step")
-            return self.select(sample_ids=self.sample_ids[index])
-        position, count = operator.index(index), len(self)
+            return self._slice(index)
+        if isinstance(index, str):
+            chosen = self.select(sample_ids=[index])
+            if not len(chosen):
+                raise DataError(f"{self.name}: sample {index!r} is left out; `problems` says why")
+            return chosen.sample_at(0)
+        try:
+            position, count = operator.index(index), len(self)
+        except TypeError as error:
+            raise TypeError(
+                f"{self.name}: samples are chosen by a position, an id or a slice, not by a "
+                f"{type(index).__name__}; select(sample_ids=[...]) takes several ids"
+            ) from error
         if not -count <= position < count:
             raise IndexError(f"{self.name}: no sample at {position}; there are {count}")
         return self.sample_at(position % count)
+
+    def _slice(self, part: slice) -> Samples:
+        try:
+            start, stop, step = part.indices(len(self))
+        except (TypeError, ValueError) as error:
+            raise TypeError(f"{self.name}: a slice takes whole numbers ({error})") from error
+        if step < 0:
+            raise DataError(f"{self.name}: samples keep their order; use a slice with a positive step")
+        ids = self.sample_ids[part]
+        chosen = self.select(sample_ids=ids)
+        # Records name the samples that they are of.
+        if len(ids) < len(self):
+            chosen.name = f"{self.name}/{start}:{max(start, stop)}" + (f":{step}" if step > 1 else "")
+        return chosen
 
     def rows(self, columns: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
         """Yield the named columns (default all) of each sample as a mapping of Python values."""
@@ -193,6 +226,9 @@ class Samples(ABC):
                 are spawned.
             frames: The lowest-numbered frames to take; a sample with fewer repeats its last one. 0 leaves
                 frames out, for samples that have none.
+
+        Raises:
+            DataError: `frames` is not a whole number from 0.
 
         Example:
             >>> import mdlp_bench as mb, torch

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
-from typing import Any, TypedDict
+from typing import Any, SupportsIndex, TypedDict
 
 import numpy as np
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from mdlp_bench.data.samples import Samples
+from mdlp_bench.errors import DataError
 from mdlp_bench.metrics.protocol import WORKING_SIZE, to_working_size
 
 
@@ -45,17 +47,25 @@ class TorchSamples(Dataset[Any]):
     ) -> None:
         self.samples = samples
         self.transform = transform
-        self.frames = frames
+        try:
+            self.frames = operator.index(frames)
+        except TypeError as error:
+            raise DataError(f"frames is {frames!r}; give a whole number of frames") from error
+        if self.frames < 0:
+            raise DataError(f"frames is {frames}; give a number from 0, which leaves frames out")
 
     def __len__(self) -> int:
         return len(self.samples)
 
-    def __getitem__(self, index: int) -> Any:
-        """The item at a position, after the transform.
+    def __getitem__(self, index: SupportsIndex | str | slice) -> Any:
+        """The item at a position or of an id, after the transform; of a slice, a data set with its items.
 
         Raises:
             DataError: The sample has no frames though some are asked for, or an image is broken; names it.
+            IndexError: There is no such position.
         """
+        if isinstance(index, slice):
+            return TorchSamples(self.samples[index], self.transform, self.frames)
         sample = self.samples[index]
         captured = sample.decode_frames(self.frames) if self.frames else ()
         frames = [to_working_size(frame) for frame in captured]

@@ -13,6 +13,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
+import mdlp_bench as mb
 from mdlp_bench.curate.splitting.config import SplitRule
 from mdlp_bench.curate.splitting.resplit import ResplitSamples
 from mdlp_bench.data import DecodedSamples, Samples, open_samples, write_parquet
@@ -58,6 +59,61 @@ def test_a_slice_is_samples_in_their_order(mdlp: Path, tmp_path: Path) -> None:
             assert list(chosen) == stream[part] and [chosen[i] for i in range(len(chosen))] == stream[part]
         with pytest.raises(DataError, match="positive step"):
             samples[::-1]
+        for part, name in SLICES:
+            assert samples[part].name == f"{samples.name}{name}"
+        assert samples.select(sample_ids=samples.sample_ids).name == samples.name
+
+
+SLICES = [
+    (slice(1, 3), "/1:3"),
+    (slice(None, 2), "/0:2"),
+    (slice(-2, None), "/2:4"),
+    (slice(0, None, 2), "/0:4:2"),
+    (slice(3, 1), "/3:3"),
+    (slice(None), ""),
+    (slice(0, 99), ""),
+]
+
+
+def test_an_id_selects_and_other_indices_are_told(mdlp: Path, tmp_path: Path) -> None:
+    for samples in sources(mdlp, tmp_path):
+        assert [samples[name] for name in samples.sample_ids] == list(samples)
+        with pytest.raises(DataError, match="no sample 'val-0001'"):
+            samples["val-0001"]
+        for wrong in ([0, 1], 1.0, None, (0, 1), np.array([0, 1])):
+            with pytest.raises(TypeError, match=r"by a position, an id or a slice, not by a \w+; select"):
+                samples[wrong]  # type: ignore[index]
+        with pytest.raises(TypeError, match="a slice takes whole numbers"):
+            samples[1.5:3]
+
+
+def test_a_run_on_a_slice_has_its_name(make_samples: Callable[..., Samples], tmp_path: Path) -> None:
+    samples = make_samples(4, name="DATA")
+    record = mb.predict("bicubic", samples[1:3], tmp_path / "preds").record
+    assert (record.dataset.name, record.dataset.n_samples) == ("DATA/1:3", 2)
+
+
+def test_torch_data_sets_are_sliced_and_check_their_frames(mdlp: Path, tmp_path: Path) -> None:
+    samples = open_samples(mdlp)
+    items = samples.torch(transform=halved, frames=np.int64(2))
+    part = items[1:3]
+    assert len(part) == 2 and [item["text"] for item in (part[0], part[1])] == [
+        items[1]["text"],
+        items[2]["text"],
+    ]
+    assert torch.equal(part[-1]["gt"], items[2]["gt"])
+    assert samples.torch()["train-b"]["sample_id"] == "train-b"
+    for wrong, says in (
+        (-1, "give a number from 0"),
+        (2.5, "whole number"),
+        ("3", "whole number"),
+        (None, "whole"),
+    ):
+        with pytest.raises(DataError, match=says):
+            samples.torch(frames=wrong)  # type: ignore[arg-type]
+    for index in (4, -5):
+        with pytest.raises(IndexError, match="there are 4"):
+            items[index]
 
 
 def test_random_access_reads_one_row_group_and_keeps_it(

@@ -11,8 +11,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from typer.testing import CliRunner
 
 from mdlp_bench import images, plate
+from mdlp_bench.cli.main import app
 from mdlp_bench.curate.tracks import BadTrack, open_tracks
 from mdlp_bench.data import open_samples, write_parquet
 from mdlp_bench.data.sources.labels import check_text, read_labels
@@ -331,6 +333,8 @@ SAMPLE_TABLES = [
     "frames,FileName,label\n['imgs/lr/{0}.png'],imgs/hr/{0}.png,{1}",
     "lrPath,hrPath,plateText\nimgs/lr/{0}.png,imgs/hr/{0}.png,{1}",
     "img1,gt,text\nimgs/lr/{0}.png,imgs/hr/{0}.png,{1}",
+    "frame,gt,text\nimgs/lr/{0}.png,imgs/hr/{0}.png,{1}",
+    "Frame Path,HR,text\nimgs/lr/{0}.png,imgs/hr/{0}.png,{1}",
 ]
 
 
@@ -358,6 +362,28 @@ def test_paths_in_one_cell(tmp_path: Path, cell: str) -> None:
     (tmp_path / "t.txt").write_text(f"frames,gt,text\n{cell},g.png,皖A12345\n", "utf-8")
     (row,) = open_samples(tmp_path / "t.txt").rows()
     assert len(row["frames"]) == 2 and row["text"] == TEXTS[0]
+
+
+def test_a_column_of_pictures_that_is_not_taken_is_noted(tmp_path: Path) -> None:
+    for name in "abcg":
+        picture(tmp_path / f"{name}.png")
+    for head, line, frames, ignored in (
+        ("frame,gt,mask", "a.png,g.png,b.png", 1, ["mask"]),
+        ("frame,frame_1,frame_2,gt", "c.png,a.png,b.png,g.png", 2, ["frame"]),
+        ("frame,gt,conf", "17,g.png,0.5", 0, []),
+        ("left,right,gt,image", "a.png,b.png,g.png,c.png", 0, ["left", "right", "image"]),
+        ("name,frames,gt", "a.png,a.png|b.png,g.png", 2, []),
+    ):
+        table = tmp_path / "t.csv"
+        table.write_text(f"{head}\n{line}\n", "utf-8")
+        samples = open_samples(table)
+        (row,) = samples.rows()
+        assert len(row["frames"]) == frames
+        notes = [p.message for p in samples.listing_problems() if p.code == "ignored-column"]
+        assert [note.split("the column ")[1].split(" names")[0] for note in notes] == ignored
+        assert not [problem for problem in samples.problems if problem.rejected]
+    said = CliRunner().invoke(app, ["data", "inspect", str(tmp_path / "t.csv")])
+    assert said.exit_code == 0
 
 
 def test_a_line_of_another_length_is_left_out_and_named(tmp_path: Path) -> None:

@@ -41,6 +41,7 @@ _PROBLEM_CHECKS: Final[Mapping[ProblemCode, str | None]] = {
     "quarantined": None,
     "duplicate-scene": None,
     "no-plate": None,
+    "ignored-column": None,
 }
 """The check for each problem code of a source; `layout` for the others."""
 

@@ -5,6 +5,7 @@ A row is a sample. Recognised columns (the first name that is there counts, in a
     sample_id | id | name                     optional: rows are numbered without it
     frames | lr | inputs | lq | blur          images of the frames: a list, or paths joined by `|`
     frame_1, frame_2, ... | lr_1, lr_2, ...   the same, a column each
+    frame | frame_path                        the only frame, where it names a picture and no number
     gt | hr | target | sharp | image | ...    the ground truth; further names in `text_table.IMAGE_NAMES`
     text | label | plate_text | plate | ...   the text; further names in `text_table.TEXT_NAMES`
     split, plate_id, track_id, domain, source, text_origin, layout, recipe, degradation
@@ -20,7 +21,7 @@ import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -55,6 +56,15 @@ FRAME_COLUMNS: Final = (
     "frames", "lr", "inputs", "input", "lq", "blur", "blurred", "low", "low_res", "degraded", "lr_path",
     "lq_path", "input_path", "blur_path", "low_path",
 )  # fmt: skip
+ONE_FRAME_COLUMNS: Final = (
+    "frame",
+    "frame_path",
+    "frame_file",
+    "frame_image",
+    "lr_image",
+    "lq_image",
+    "blur_image",
+)
 FRAME_PREFIXES: Final = ("frame", "lr", "lq", "input", "img", "image")
 GT_COLUMNS: Final = (
     "gt", "hr", "hq", "target", "sharp", "high", "high_res", "ground_truth", "clean", "gt_path", "hr_path",
@@ -96,6 +106,7 @@ class TableEntry:
     sample_id: str
     split: str
     rows: Rows
+    roles: _Roles
     position: int
 
 
@@ -107,7 +118,7 @@ class TableSamples(LazySamples[TableEntry]):
     def read(self, entry: TableEntry, *, with_images: bool) -> Sample:
         """See `LazySamples`."""
         cells = entry.rows.row(entry.position)
-        roles = _roles(entry.rows.columns)
+        roles = entry.roles
         text, layout, _ = check_text(_cell(cells, roles.text) or "", entry.sample_id, entry.split)
         given = {
             name: value
@@ -170,7 +181,7 @@ def recognise(path: Path) -> bool:
         return True
     with suppress(DataError):
         rows = _CsvRows(path)
-        roles = _roles(rows.columns)
+        roles = _roles(rows)
         return bool(roles.frames) or roles.gt is not None
     return False
 
@@ -214,7 +225,7 @@ def open_hub(name: str, split: str | None = None) -> TableSamples:
 
 @dataclass(frozen=True, slots=True)
 class _Roles:
-    """Which columns mean what."""
+    """Which columns mean what; `ignored` are those that name pictures and mean nothing."""
 
     sample_id: str | None
     frames: tuple[str, ...]
@@ -223,17 +234,24 @@ class _Roles:
     text: str | None
     split: str | None
     optional: Mapping[str, str]
+    ignored: tuple[str, ...] = ()
 
 
-def _roles(columns: Sequence[str]) -> _Roles:
+def _roles(rows: Rows) -> _Roles:
+    """What the columns of a table mean, by their names and, of columns of pictures, the first row."""
+    columns, first = rows.columns, rows.row(0) if len(rows) else {}
+    pictures = [name for name in columns if _names_picture(first.get(name))]
     whole = find_column(FRAME_COLUMNS, columns)
     frames: tuple[str, ...] = (whole,) if whole else ()
     for prefix in FRAME_PREFIXES:
         if not frames:
             numbered = [n for n in columns if re.fullmatch(f"{prefix}_?[0-9]+(_?path)?", column_name(n))]
             frames = tuple(sorted(numbered, key=natural_key))
+    one = find_column(ONE_FRAME_COLUMNS, pictures)
+    if one is not None and not frames:
+        frames = (one,)
     found = {name: find_column((name,), columns) for name in _OPTIONAL}
-    return _Roles(
+    roles = _Roles(
         sample_id=find_column(ID_COLUMNS, columns),
         frames=frames,
         frame_indices=find_column(("frame_indices",), columns),
@@ -242,6 +260,17 @@ def _roles(columns: Sequence[str]) -> _Roles:
         split=find_column(("split",), columns),
         optional={name: column for name, column in found.items() if column is not None},
     )
+    taken = {roles.sample_id, *frames, roles.gt, roles.text, roles.split, *roles.optional.values()}
+    return replace(roles, ignored=tuple(name for name in pictures if name not in taken))
+
+
+def _names_picture(cell: Any) -> bool:
+    if isinstance(cell, Mapping):
+        return cell.get("bytes") is not None or _names_picture(cell.get("path"))
+    if isinstance(cell, str):
+        paths = cell_list(cell)
+        return bool(paths) and all(map(is_image_name, paths))
+    return isinstance(cell, Sequence) and not isinstance(cell, bytes) and any(map(_names_picture, cell))
 
 
 def _samples(
@@ -253,12 +282,19 @@ def _samples(
     entries: list[TableEntry] = []
     problems: list[Problem] = []
     for part, rows in tables.items():
-        roles = _roles(rows.columns)
+        roles = _roles(rows)
         if not roles.frames and roles.gt is None:
             raise DataError(
                 f"{where}: no column of images; name them frames or frame_1, frame_2, ... and gt "
                 f"(there are: {', '.join(map(printable, rows.columns))})"
             )
+        for column in roles.ignored:
+            used = ", ".join(map(printable, (*roles.frames, *([roles.gt] if roles.gt else []))))
+            message = (
+                f"{where}: the column {printable(column)} names pictures and is ignored; those of {used} "
+                "are taken. Name columns of frames frame_1, frame_2, ... and that of ground truths gt"
+            )
+            problems.append(Problem("ignored-column", message, rejected=False))
         if not roles.frames and find_column(("frame_index",), rows.columns) and "track_id" in roles.optional:
             message = (
                 f"{where}: its rows look like frames of tracks; `mdlp-bench data pair` makes samples of them"
@@ -273,7 +309,7 @@ def _samples(
             split = sys.intern(printable(cell_text(splits[position]) or part or "all"))
             named = printable(cell_text(ids[position]) or "")
             sample_id = sample_id_of(named) if named else sample_id_of(split, f"{position + 1:06d}")
-            entries.append(TableEntry(sample_id, split, rows, position))
+            entries.append(TableEntry(sample_id, split, rows, roles, position))
             text = cell_text(texts[position])
             if text is not None:
                 problems += check_text(text, sample_id, split, rows.where(position))[2]
