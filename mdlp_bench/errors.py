@@ -117,7 +117,8 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
         " (did you mean 'bicubic'?)"
     """
     by_lower = {one.lower(): one for one in known}
-    close = get_close_matches(name.lower(), by_lower, n=1, cutoff=0.7)
+    # A name given from Python may be None or a number.
+    close = get_close_matches(str(name).lower(), by_lower, n=1, cutoff=0.7)
     return f" (did you mean {by_lower[close[0]]!r}?)" if close else ""
 
 

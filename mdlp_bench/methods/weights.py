@@ -240,7 +240,7 @@ def load_exactly(
     """
     own = module.state_dict()
     needed = {key for key in own if not key.endswith(derived or ("\0",))}
-    unwrapped = list(without_wrappers(state))
+    unwrapped = [_with_dots(table, own) for table in without_wrappers(state)]
     fitting = (table for table in unwrapped if needed <= table.keys() <= own.keys())
     # If none fits, the error is about the closest one.
     state = next(fitting, max(unwrapped, key=lambda table: len(own.keys() & table.keys())))
@@ -278,6 +278,14 @@ def check_types(own: Mapping[str, Tensor], state: Mapping[str, Tensor], source: 
             )
 
 
+def _with_dots(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    """Averaged weights whose names lost their dots, as in latent diffusion's code, by `own` names."""
+    by_flat = {key.replace(".", ""): key for key in own}
+    if own.keys() & state.keys() or len(by_flat) < len(own):
+        return state
+    return {by_flat[key]: tensor for key, tensor in state.items() if key in by_flat} or state
+
+
 def _name_prefix(needed: set[str], state: Mapping[str, Tensor], source: str) -> None:
     """Raise an error that names the prefix of the names in a file, if the prefix is the fault."""
     wanted = min(needed, default="")
@@ -296,7 +304,7 @@ def _check_beginning(path: Path) -> None:
 
 
 def _tensors_of(content: object, path: Path) -> StateDict:
-    found = _innermost(content)
+    found = _innermost(content, path)
     if not isinstance(found, Mapping) or not found:
         raise MethodError(f"{path}: holds no weights")
     others = [str(key) for key, value in found.items() if not isinstance(value, Tensor)]
@@ -313,14 +321,19 @@ def _tensors_of(content: object, path: Path) -> StateDict:
     return {str(key): value for key, value in found.items()}
 
 
-def _innermost(content: object) -> object:
+def _innermost(content: object, path: Path) -> object:
     """What lies under the names of `_NESTED`, at any depth; parts without tensors are passed over."""
     if not isinstance(content, Mapping):
         return content
+    for key, value in content.items():
+        if _rank(key) < len(_AVERAGED) and isinstance(value, list | tuple) and value:
+            raise MethodError(
+                f"{path}: {key} holds averaged weights as a list without names; save them as a state dict"
+            )
     parts = {key: value for key, value in content.items() if _holds_tensors(value)}
     for key in sorted(parts, key=_rank):
         if _rank(key) < len(_NESTED):
-            return _innermost(parts[key])
+            return _innermost(parts[key], path)
     return content
 
 

@@ -117,8 +117,9 @@ class _ImageMean(_Mean):
         Raises:
             DataError: As for the functions.
         """
-        if len(preds):
-            self._add(self._score(to_uint8(preds, self.data_range), to_uint8(target, self.data_range)))
+        restored, gt = to_uint8(preds, self.data_range), to_uint8(target, self.data_range)
+        if len(restored):
+            self._add(self._score(restored, gt))
 
 
 class PSNR(_ImageMean):
@@ -289,7 +290,8 @@ class _Distance(Metric):  # type: ignore[misc, unused-ignore]
     def update(self, preds: Tensor | npt.NDArray[Any], target: Tensor | npt.NDArray[Any]) -> None:
         """Add restored images and ground truths; errors as for image metrics."""
         for state, images in ((self.preds, preds), (self.target, target)):
-            found = self._features(to_uint8(images, self.data_range)) if len(images) else None
+            pixels = to_uint8(images, self.data_range)
+            found = self._features(pixels) if len(pixels) else None
             if found is not None:
                 state.append(torch.as_tensor(found, device=self.device))
 

@@ -146,11 +146,26 @@ def test_an_unknown_container_is_named(tmp_path: Path) -> None:
             {"student": STATE, "epoch": 3},
             r"lie under student, and weights are looked for under params_ema, ema",
         ),
+        (
+            {"shadow_params": list(STATE.values()), "model": PLAIN},
+            "shadow_params holds averaged weights as a list",
+        ),
         ({"a": STATE, "b": PLAIN, "optimizer": {"state": STATE}}, "lie under a, b, and weights"),
     ):
         torch.save(stored, tmp_path / "w.pth")
         with pytest.raises(MethodError, match=says):
             read_state_dict(tmp_path / "w.pth")
+
+
+def test_averages_whose_names_lost_their_dots_come_first(tmp_path: Path) -> None:
+    network = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 1))
+    own = network.state_dict()
+    average = {f"model_ema.{name.replace('.', '')}": torch.full_like(t, 2) for name, t in own.items()}
+    counters = {"model_ema.decay": torch.tensor(0.999), "model_ema.num_updates": torch.tensor(7)}
+    plain = {f"model.{name}": torch.zeros_like(tensor) for name, tensor in own.items()}
+    torch.save({"state_dict": plain | average | counters}, tmp_path / "w.ckpt")
+    load_exactly(network, read_state_dict(tmp_path / "w.ckpt"), "w")
+    assert all((tensor == 2).all() for tensor in network.state_dict().values())
 
 
 @pytest.mark.parametrize("dtype", [torch.int32, torch.int8, torch.bool, torch.complex64])

@@ -160,6 +160,13 @@ def test_what_is_no_image_is_refused(images: Any, options: dict[str, Any], says:
             M.FID(**options)
 
 
+def test_classes_refuse_what_is_no_image() -> None:
+    for metric in (M.PSNR(), M.KID()):
+        with pytest.raises(DataError, match="give a numpy array or a torch tensor"):
+            metric.update(5, 5)
+        metric.update(torch.zeros(0, 3, 20, 20, dtype=torch.uint8), np.zeros((0, 20, 20, 3), np.uint8))
+
+
 def test_what_a_network_overshoots_is_clipped() -> None:
     gt = np.full((1, 20, 20, 3), 255, np.uint8)
     for overshoot in (1.0, 1.2, 1.5):
@@ -171,15 +178,12 @@ def test_lpips_names_a_wrong_net_a_device_that_is_not_there_and_small_images(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     images = np.zeros((1, 32, 32, 3), np.uint8)
-    for wrong in (
-        lambda: M.lpips(images, images, net="foo"),
-        lambda: M.LPIPS("foo"),
-        lambda: M.LPIPS("none"),
-    ):
-        with pytest.raises(
-            MdlpBenchError, match=r"no LPIPS net '(foo|none)'; there are: alex, squeeze, vgg$"
-        ):
-            wrong()
+    for net in ("foo", "none", None, 3):
+        for make in (lambda name: M.lpips(images, images, net=name), M.LPIPS):
+            with pytest.raises(
+                MdlpBenchError, match=rf"no LPIPS net {net!r}; there are: alex, squeeze, vgg$"
+            ):
+                make(net)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     for device in ("cuda", torch.device("cuda:1")):
         with pytest.raises(MdlpBenchError, match="not on this machine"):
