@@ -39,8 +39,8 @@ def name_of_first(name: str, n: int) -> str:
 
 
 def whole_of(name: str) -> str | None:
-    """The name of the data set of which a name says that it is the first samples; None of other names."""
-    found = re.fullmatch(r"(.+)/first-[0-9]+", name)
+    """The data set of which a name says that it is the first samples or a slice; None of other names."""
+    found = re.fullmatch(r"(.+)/(?:first-[0-9]+|[0-9]+:[0-9]+(?::[0-9]+)?)", name)
     return found[1] if found else None
 
 

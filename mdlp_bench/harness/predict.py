@@ -100,11 +100,11 @@ class Predictions:
             )
 
     def warn_of_part(self) -> None:
-        """Log a line where these are predictions of the first samples of a data set only."""
+        """Log a line where these are predictions of a part of a data set only."""
         if (whole := whole_of(self.record.dataset.name)) is not None:
             logger.warning(
-                "%s: predictions of the first %d samples of %s only; a submission needs all of them: predict "
-                "without --limit",
+                "%s: predictions of %d samples of %s only; a submission needs all of them: predict the "
+                "whole set, without --limit",
                 self.folder,
                 self.record.dataset.n_samples,
                 whole,

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from mdlp_bench.cli.main import app
 from mdlp_bench.data import open_samples
-from mdlp_bench.data.samples import Samples
+from mdlp_bench.data.samples import Samples, whole_of
 from mdlp_bench.errors import DataError
 from mdlp_bench.harness.predict import predict
 from mdlp_bench.leaderboard.lrlpr import (
@@ -202,12 +202,13 @@ def test_predictions_of_a_part_and_failed_tracks_are_named(
     )
     assert done.exit_code == 0 and len(read_submission(out)) == 3, done.output
     said = "\n".join(caplog.messages)
-    assert "predictions of the first 3 samples of" in said and "without --limit" in said
+    assert "predictions of 3 samples of" in said and "without --limit" in said
     assert "the method failed on 1 of 3 tracks" in said
     caplog.clear()
     predict(_Says(), open_samples(tracks), tmp_path / "whole")
     CliRunner().invoke(app, ["submit", "lrlpr", str(tmp_path / "whole"), "-o", str(out)])
     assert "only" not in "\n".join(caplog.messages)
+    assert whole_of(open_samples(tracks)[1:3].name) == whole_of(open_samples(tracks, limit=2).name) == "LRLPR"
 
 
 def _scored(folder: Path, right: int, tracks: int, plates: int) -> LrlprScore:
