@@ -1,6 +1,6 @@
 """What readers of Brazil's plates read of real tracks, picture by picture, and of rendered plates.
 
-python benchmarks/latin_accuracy.py crnn-latin crnn-latin-grammar --real ../shared/real
+python benchmarks/latin_accuracy.py crnn-latin crnn-latin-grammar --real REAL
 
 `--real` is a folder with `ufpr_sr/` and `lrlpr/`; without them only rendered plates are read, which no
 training drew. A reader is a name or a weight file of a CRNN. Limits are Clopper-Pearson's at 95 % and count
@@ -35,7 +35,7 @@ Track = tuple[str, list[ImageU8]]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("readers", nargs="+")
-    parser.add_argument("--real", type=Path, default=Path("../shared/real"))
+    parser.add_argument("--real", type=Path, required=True)
     parser.add_argument("--plates", type=int, default=400, help="rendered plates")
     arguments = parser.parse_args()
     torch.set_num_threads(1)

@@ -1,6 +1,6 @@
 """What a reader makes of real crops and of crops without a plate: shares, confusions, what it believes.
 
-python benchmarks/reader_accuracy.py crnn crnn-2 --real ../shared/real
+python benchmarks/reader_accuracy.py crnn crnn-2 --real REAL
 
 `--real` is a folder with `plate_crops/` (files named by their text), `mdlp_figures/`, `lpblur/` and
 `ccpd_scenes/`
@@ -40,7 +40,7 @@ class Crops(NamedTuple):
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("readers", nargs="+")
-    parser.add_argument("--real", type=Path, default=Path("../shared/real"))
+    parser.add_argument("--real", type=Path, required=True)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     sets = [*_plates(arguments.real), *_nothing(arguments.real)]

@@ -75,14 +75,20 @@ def beyond_reach(descriptor: ReaderDescriptor, texts: Iterable[str | None]) -> s
     if not beyond:
         return None
     share = "all" if len(beyond) == len(known) else f"{len(beyond):,} of {len(known):,}"
-    counts = texts_read(known)
-    best = max(AUTO_CHOICES, key=lambda name: counts[name])
-    remedy = f"; --reader {best} can read {counts[best]:,}" if counts[best] > len(known) - len(beyond) else ""
+    best, count = auto_choice(known)
+    remedy = f"; --reader {best} can read {count:,}" if count > len(known) - len(beyond) else ""
     reads = " and ".join(grammars()[name].title for name in descriptor.grammars if name in grammars())
     return (
         f"{descriptor.name} reads plates of {reads or 'no known grammar'}: {share} texts are none of these "
         f"(the first: {beyond[0]}), and its text scores of them mean nothing{remedy}"
     )
+
+
+def auto_choice(texts: Iterable[str | None]) -> tuple[str, int]:
+    """The reader of `AUTO_CHOICES` that can read most of the texts, and how many."""
+    counts = texts_read(texts)
+    best = max(AUTO_CHOICES, key=lambda name: counts[name])
+    return best, counts[best]
 
 
 def texts_read(texts: Iterable[str | None]) -> dict[str, int]:

@@ -12,7 +12,7 @@ from mdlp_bench.errors import MdlpBenchError, ReaderError, debug_hint, no_such, 
 from mdlp_bench.files import sha256_file
 from mdlp_bench.images import ImageU8
 from mdlp_bench.readers.base import Reader, ReaderDescriptor, Reading
-from mdlp_bench.readers.reach import AUTO_CHOICES, texts_read
+from mdlp_bench.readers.reach import auto_choice
 from mdlp_bench.userfiles import file_and_name, find_in_file, is_file_spec, load_from_file, registered
 
 logger = logging.getLogger(__name__)
@@ -90,8 +90,7 @@ def reader_for(texts: Iterable[str | None]) -> str:
             "auto: no sample has a text, so %s reads; name another reader for plates of other countries",
             DEFAULT_READER,
         )
-    counts = texts_read(known)
-    return max(AUTO_CHOICES, key=lambda name: counts[name])
+    return auto_choice(known)[0]
 
 
 def reader_names() -> list[str]:
