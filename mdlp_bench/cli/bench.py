@@ -244,7 +244,7 @@ _COMPARE_EXAMPLES = """Examples:\n
   mdlp-bench compare runs/* --columns psnr,lpips,ned --digits 2 -o table.tex --supplement supplement.tex\n
   mdlp-bench compare runs/* --intervals plus-minus --no-bounds --published mdlp -o table.html
 
-  mdlp-bench compare runs/* --by layout --columns acc -o layouts.md"""
+  mdlp-bench compare runs/* --by layout --columns ned,acc -o layouts.md"""
 
 
 def compare(
@@ -302,8 +302,8 @@ def compare(
         str | None,
         typer.Option(
             "--by",
-            help="Break one metric (the first of --columns) down by layout, height (of the first frame), "
-            "province, position (of the character) or recipe.",
+            help="Break the metrics of --columns (NED without) down by layout, height (of the first frame), "
+            "province, recipe, or position (of the character: the share read right).",
             show_default="no breakdown",
         ),
     ] = None,
@@ -321,6 +321,8 @@ def compare(
 
     shown = one_of("way to show intervals", intervals, get_args(Intervals), MdlpBenchError)
     names = None if columns is None else comma_separated(columns)
+    if by is not None and (supplement is not None or published is not None):
+        raise MdlpBenchError("--by shows parts of measured scores; leave --supplement and --published out")
     comparison = api.compare(
         runs_in(runs),
         columns=names,
@@ -332,7 +334,8 @@ def compare(
         title=title,
     )
     if by is not None:
-        _show_breakdown(comparison, by, names[0] if names else "ned", out, as_json)
+        metrics = [column.key for column in comparison.table.columns] if names else []
+        _show_breakdown(comparison, by, metrics, out, as_json)
         return
     if out is not None:
         comparison.write_table(out)
@@ -405,12 +408,14 @@ def demo(
     )
 
 
-def _show_breakdown(comparison: RunComparison, by: str, metric: str, out: Path | None, as_json: bool) -> None:
+def _show_breakdown(
+    comparison: RunComparison, by: str, metrics: list[str], out: Path | None, as_json: bool
+) -> None:
     from mdlp_bench.harness.breakdown import breakdown
     from mdlp_bench.harness.compare import print_table
     from mdlp_bench.harness.tables import write_table
 
-    table = breakdown(comparison, by, metric)
+    table = breakdown(comparison, by, *metrics)
     if out is not None:
         write_table(table, out)
     if as_json:

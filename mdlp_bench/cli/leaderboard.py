@@ -186,21 +186,21 @@ def validate(
     test_set = moved(data, dataset, "DATA after the submission", "--dataset DATA")
     samples = None if test_set is None else opened(test_set, split=split, order=order, labels=labels)
     report = check(archive, None if samples is None else samples.sample_ids)
-    faults, n_faults, told = list(report.faults.lines()), len(report.faults), str(report)
+    board = ""
     if samples is not None and (store is not None or (_STORE / "datasets").is_dir()):
         board_store = Store.existing(store or _STORE)
         try:
             slug, samples = bound(board_store, samples)
             has_board = board_store.dataset_folder(slug).is_dir()
-            told += f", for the board {samples.name}" if has_board else f", for a new board {samples.name}"
+            board = f", for {'the' if has_board else 'a new'} board {samples.name}"
         except ProtocolError as error:
-            faults, n_faults = [*faults, str(error)], n_faults + 1
-    if not faults:
-        typer.echo(told)
+            report.faults.add_error("test-set", samples.name, error)
+    if report.valid:
+        typer.echo(f"{report}{board}")
         return
-    for line in faults:
+    for line in report.faults.lines():
         typer.echo(line)
-    typer.secho(counted(n_faults, "fault"), fg=typer.colors.RED, err=True)
+    typer.secho(counted(len(report.faults), "fault"), fg=typer.colors.RED, err=True)
     raise typer.Exit(1)
 
 
@@ -213,15 +213,24 @@ def _test_set(data: Path | None, old: Path | None) -> Path:
     return required(moved(data, old, "DATA", "--dataset DATA"), "DATA, the test set,")
 
 
-def _scoring(
-    samples: Samples, readers: list[str] | None, lpips: str, device: str, precision: str
-) -> ScoringPlan:
-    """How entries of a test set are scored."""
+def _opened_to_score(
+    test_set: Path,
+    split: str | None,
+    order: str | None,
+    labels: Path | None,
+    readers: list[str] | None,
+    lpips: str,
+    device: str,
+    precision: str,
+) -> tuple[Samples, ScoringPlan]:
+    """A test set and how entries of it are scored; names and device are checked before anything is read."""
     from mdlp_bench.device import Compute
     from mdlp_bench.harness.plan import ScoringPlan
 
+    ScoringPlan.check_names(readers, lpips)
     scoring = Compute.for_scoring(device, precision)
-    return ScoringPlan.from_names(readers, lpips, device=scoring.device, samples=samples)
+    samples = opened(test_set, split=split, order=order, labels=labels)
+    return samples, ScoringPlan.from_names(readers, lpips, device=scoring.device, samples=samples)
 
 
 _NEW_EXAMPLES = """Examples:\n
@@ -302,17 +311,15 @@ def add(
     """Recompute a submission's scores, store it as an entry, and rank it."""
     from mdlp_bench.errors import SubmissionError
     from mdlp_bench.files import write_text
-    from mdlp_bench.harness.plan import ScoringPlan
     from mdlp_bench.leaderboard.add import add as add_entry
     from mdlp_bench.leaderboard.report import report as write_report
     from mdlp_bench.leaderboard.store import Store
 
     if not archive.is_file():
         raise SubmissionError(f"{archive}: no such file; name the zip that `leaderboard pack` wrote")
-    ScoringPlan.check_names(reader, lpips)
+    test_set = _test_set(data, dataset)
+    samples, plan = _opened_to_score(test_set, split, order, labels, reader, lpips, device, precision)
     board_store = Store(store)
-    samples = opened(_test_set(data, dataset), split=split, order=order, labels=labels)
-    plan = _scoring(samples, reader, lpips, device, precision)
     entry = add_entry(board_store, archive, samples, plan)
     text = write_report(board_store, entry)
     if report is not None:
@@ -355,8 +362,8 @@ def add_bench(
     from mdlp_bench.leaderboard.bundled_entries import add_references
     from mdlp_bench.leaderboard.store import Store
 
-    samples = opened(_test_set(data, dataset), split=split, order=order, labels=labels)
-    plan = _scoring(samples, reader, lpips, device, precision)
+    test_set = _test_set(data, dataset)
+    samples, plan = _opened_to_score(test_set, split, order, labels, reader, lpips, device, precision)
     added = add_references(
         Store(store), folder, samples, plan, parts_of=parts_of, engine=LocalEngine(workers or 1)
     )
@@ -420,14 +427,13 @@ def check(
     lines = list(check_store(existing, since).lines())
     recomputed = ""
     if archives is not None:
-        from mdlp_bench.data import open_samples
         from mdlp_bench.leaderboard.recompute import recompute
 
         if dataset is None:
             raise SubmissionError("archives are scored on their test set; give --dataset")
         if not archives.exists():
             raise SubmissionError(f"{archives}: no such file or folder; name one that holds archives")
-        samples = open_samples(dataset, split=split, order=order, labels=labels)
+        samples = opened(dataset, split=split, order=order, labels=labels)
         n, faults = recompute(existing, samples, archives)
         lines += faults.lines()
         recomputed = f", {n:,} entries scored again"
@@ -500,12 +506,12 @@ def run(
     It sees frames only. This is NOT a sandbox: the file can do what you can. Run strangers' code in a
     container without network.
     """
-    from mdlp_bench.data import open_samples
     from mdlp_bench.device import Compute
     from mdlp_bench.leaderboard.isolated import run_isolated
 
-    samples = open_samples(_test_set(data, dataset), split=split, order=order)
+    test_set = _test_set(data, dataset)
     compute = Compute.resolve(device, precision)
+    samples = opened(test_set, split=split, order=order)
     found = run_isolated(
         method, samples, out, seconds=seconds, megabytes=megabytes, seed=seed, compute=compute
     )
@@ -564,12 +570,10 @@ def export(
     out = required(moved(out, old, "-o OUT", "OUT"), "-o OUT")
     test_set = moved(None if old is not None else data, dataset, "DATA", "--dataset DATA")
     if out.suffix == ".zip":
-        from mdlp_bench.data import open_samples
-
         if test_set is None:
             raise SubmissionError("a Codabench bundle needs its test set: leaderboard export DATA -o x.zip")
         write_codabench(
-            open_samples(test_set, split=split, order=order, labels=labels),
+            opened(test_set, split=split, order=order, labels=labels),
             out,
             title=title,
             image=image,

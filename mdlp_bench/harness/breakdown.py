@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -14,12 +14,14 @@ import pyarrow as pa
 from mdlp_bench.errors import RunError, no_such
 from mdlp_bench.harness.compare import RunComparison
 from mdlp_bench.harness.run import float_column
+from mdlp_bench.harness.run_table import metric_column
 from mdlp_bench.harness.statistics import ClusterBootstrap, MetricScores, rank_methods
 from mdlp_bench.harness.statistics.clusters import FloatArray
+from mdlp_bench.harness.statistics.comparison import FEWEST_PLATES
 from mdlp_bench.harness.tables import Cell, Column, Row, ScoreTable
 from mdlp_bench.metrics.base import METRICS, MetricInfo
 from mdlp_bench.metrics.text import positions_right
-from mdlp_bench.plate import PROVINCES, SPECIAL_GLYPHS, normalise
+from mdlp_bench.plate import grammars, is_unreadable, normalise
 
 HEIGHTS: Final = (8, 12, 16, 24)
 """Upper limits in pixels of the classes of the first frame's height; above 16 most plates are readable."""
@@ -37,7 +39,8 @@ def _heights(table: pa.Table) -> list[str | None]:
 
 def _provinces(table: pa.Table) -> list[str | None]:
     firsts = [normalise(text)[:1] if text else "" for text in table["text"].to_pylist()]
-    return [first if first and first in PROVINCES + SPECIAL_GLYPHS else None for first in firsts]
+    regions = "".join(grammar.region for grammar in grammars().values())
+    return [first if first and first in regions else None for first in firsts]
 
 
 def _recipes(table: pa.Table) -> list[str | None]:
@@ -92,43 +95,46 @@ def parts(table: pa.Table, by: str) -> dict[str, npt.NDArray[np.intp]]:
     return {name: np.flatnonzero(rows == name) for name in sorted(counts, key=place)}
 
 
-def breakdown(comparison: RunComparison, by: str, metric: str = "ned") -> ScoreTable:
-    """One metric of compared runs by part of the test set, with intervals and tie groups in each part.
+def breakdown(comparison: RunComparison, by: str, *metrics: str) -> ScoreTable:
+    """Metrics of compared runs by part of the test set, with intervals and tie groups in each part.
 
     Args:
         comparison: The runs.
-        by: One of `BY`. By `position` it is the share of characters read right, whatever the metric.
-        metric: A per-sample metric of the runs.
+        by: One of `BY`. By `position` it is the share of characters read right by the readers of `metrics`.
+        metrics: Per-sample metrics of the runs, as in their tables, e.g. `acc@ppocrv4`; default NED.
 
     Returns:
-        A row per run, best first overall, and a column per part, whose title says how many samples and plates
-        it has. A part's letters compare its methods in that part alone.
+        A row per run, best first overall, and a column per metric and part, whose title says how many samples
+        and plates it has. A part's letters compare its methods in that part alone.
 
     Raises:
         RunError: There is no such breakdown, or the runs do not have what it needs.
     """
     tables = [run.per_sample().sort_by("sample_id") for run in comparison.runs]
-    if by == "position":
-        info, title = METRICS["acc"], f"characters right by {BY[by]}"
-        columns = _by_position(tables)
-    else:
-        info = _info(comparison, tables, metric)
-        columns = _by_part(tables, by, metric)
-        title = f"{info.title} by {BY[by]}"
-    rows: dict[str, dict[str, Cell]] = {name: {} for name in comparison.names}
-    shown = []
     plates = np.array(tables[0]["plate_id"].to_pylist())
-    for key, values in columns.items():
-        measured = ~np.isnan(values).all(axis=1)
-        if not measured.any():
-            continue
-        bootstrap = ClusterBootstrap.by_rules(plates[measured].tolist(), comparison.rules.bootstrap)
-        for name, cell in _cells(comparison, bootstrap, values[measured], info).items():
-            rows[name][key] = cell
-        heading = f"{key} (n = {int(measured.sum())}; {len(bootstrap.clusters)} plates)"
-        shown.append(
-            Column(key=key, title=heading, higher_is_better=info.higher_is_better, decimals=info.decimals)
-        )
+    names = list(dict.fromkeys(metrics or ("ned",)))
+    if by == "position":
+        names = list(dict.fromkeys("@".join(("acc", *name.split("@")[1:])) for name in names))
+    rows: dict[str, dict[str, Cell]] = {name: {} for name in comparison.names}
+    shown: list[Column] = []
+    titles = []
+    for metric in names:
+        info, column = _described(comparison, tables, metric)
+        if by == "position":
+            reader = column.title.removeprefix(info.title)
+            column = column.model_copy(update={"title": f"characters right{reader}"})
+        titles.append(column.title)
+        parted = _by_position(tables, metric) if by == "position" else _by_part(tables, by, metric)
+        for part, values in parted.items():
+            measured = ~np.isnan(values).all(axis=1)
+            if not measured.any():
+                continue
+            bootstrap = ClusterBootstrap.by_rules(plates[measured].tolist(), comparison.rules.bootstrap)
+            key, named = (part, part) if len(names) == 1 else (f"{metric}:{part}", f"{column.title}, {part}")
+            for name, cell in _cells(comparison, bootstrap, values[measured], info).items():
+                rows[name][key] = cell
+            size = f"(n = {int(measured.sum())}; {len(bootstrap.clusters)} plates)"
+            shown.append(column.model_copy(update={"key": key, "title": f"{named} {size}"}))
     if not shown:
         raise RunError(f"no sample has what a breakdown by {BY[by]} needs")
     by_title = {
@@ -141,17 +147,29 @@ def breakdown(comparison: RunComparison, by: str, metric: str = "ned") -> ScoreT
         update={
             "columns": tuple(shown),
             "rows": tuple(by_title[row.name] for row in comparison.table.rows if row.name in by_title),
-            "protocol": f"{comparison.table.protocol}; {title}",
-            "remarks": (),
+            "protocol": f"{comparison.table.protocol}; {', '.join(titles)} by {BY[by]}",
+            "remarks": tuple(_remarks(comparison, rows)),
         }
     )
 
 
-def _info(comparison: RunComparison, tables: list[pa.Table], metric: str) -> MetricInfo:
+def _described(
+    comparison: RunComparison, tables: list[pa.Table], metric: str
+) -> tuple[MetricInfo, Column]:
+    base = metric.partition("@")[0]
     for name, table in zip(comparison.names, tables, strict=True):
-        if metric not in METRICS or metric not in table.column_names:
+        if base not in METRICS or metric not in table.column_names:
             raise RunError(f"{name}: has no {metric!r} per sample; break down a metric of single samples")
-    return METRICS[metric]
+    return METRICS[base], metric_column(comparison.runs[0], metric, comparison.options.decimals)
+
+
+def _remarks(comparison: RunComparison, rows: dict[str, dict[str, Cell]]) -> Iterator[str]:
+    methods = [name for name, run in comparison.by_name.items() if not run.is_oracle]
+    lettered = {key for name in methods for key, cell in rows[name].items() if cell.group}
+    if len(methods) > 1 and any(rows[name].keys() - lettered for name in methods):
+        yield f"Parts that tell no more than {FEWEST_PLATES - 1} plates of equal size have no tie groups."
+    if any(run.record.seeds for run in comparison.runs):
+        yield "Scores over several seeds are means; intervals and letters of parts are those of plates alone."
 
 
 def _by_part(tables: list[pa.Table], by: str, metric: str) -> dict[str, FloatArray]:
@@ -164,15 +182,16 @@ def _by_part(tables: list[pa.Table], by: str, metric: str) -> dict[str, FloatArr
     return found
 
 
-def _by_position(tables: list[pa.Table]) -> dict[str, FloatArray]:
+def _by_position(tables: list[pa.Table], metric: str) -> dict[str, FloatArray]:
     """By position (from 1), 1 where that character was read right, else 0, [n, runs]; NaN beyond a text."""
+    reading = metric.replace("acc", "read_text", 1)
     texts = tables[0]["text"].to_pylist()
-    known = [i for i, text in enumerate(texts) if text]
+    known = [i for i, text in enumerate(texts) if text and not is_unreadable(text)]
     targets = [texts[i] for i in known]
     size = max(map(len, map(normalise, targets)), default=0)
     values = np.full((len(tables), len(texts), size), np.nan)
     for own, table in zip(values, tables, strict=True):
-        read = table["read_text"].to_pylist()
+        read = table[reading].to_pylist()
         own[known] = positions_right([read[i] for i in known], targets)
     return {str(position + 1): values[:, :, position].T for position in range(size)}
 

@@ -93,7 +93,7 @@ def run_table(comparison: RunComparison, options: TableOptions) -> ScoreTable:
         for row in options.published
     )
     table = ScoreTable(
-        columns=tuple(_column(comparison.runs[0], key, options.decimals) for key in keys),
+        columns=tuple(metric_column(comparison.runs[0], key, options.decimals) for key in keys),
         rows=(*rows, *quoted),
         protocol=f"{first.protocol}, reader {first.readers[0].title}",
         dataset=first.dataset.name,
@@ -172,7 +172,14 @@ def _mean(found: MetricSummary | None) -> float | None:
     return None if found is None else found.mean
 
 
-def _column(run: Run, key: str, decimals: int | Mapping[str, int]) -> Column:
+def metric_column(run: Run, key: str, decimals: int | Mapping[str, int]) -> Column:
+    """The column of a metric or cost, or of a metric by a further reader (`ned@ppocrv4`).
+
+    Args:
+        run: Tells what its readers are called.
+        key: The metric or cost.
+        decimals: See `TableOptions`.
+    """
     name, _, reader = key.partition("@")
     column = Column.from_metric(METRICS[name])
     titles = {one.name: one.title for one in run.record.readers}

@@ -85,22 +85,25 @@ class Difference:
     def of(cls, given: Mapping[str, Pictures], card: DatasetCard, known: pa.Table) -> Difference:
         """Compare the pictures of a data set with the table of a board's samples."""
         there = _pictures(known.select(["sample_id", *_HASHES]).to_pylist())
-        ids_there = {pictures: sample_id for sample_id, pictures in there.items()}
+        # Several samples may have the same pictures.
+        ids_there: dict[Pictures, list[str]] = {}
+        for sample_id in sorted(there.keys() - given.keys(), reverse=True):
+            ids_there.setdefault(there[sample_id], []).append(sample_id)
         others = sorted(given.keys() - there.keys())
-        renamed = tuple((one, ids_there[given[one]]) for one in others if given[one] in ids_there)
+        renamed = tuple((one, ids.pop()) for one in others if (ids := ids_there.get(given[one])))
         return cls(
             card,
             len(given),
             tuple(sorted(one for one in given.keys() & there.keys() if given[one] != there[one])),
             renamed,
-            tuple(one for one in others if given[one] not in ids_there),
+            tuple(sorted(set(others) - dict(renamed).keys())),
             tuple(sorted(there.keys() - given.keys() - {known_id for _, known_id in renamed})),
         )
 
     @property
     def is_none(self) -> bool:
-        """Whether the samples have the same ids and pictures."""
-        return not (self.changed or self.renamed or self.added or self.missing)
+        """Whether the samples have the same pictures, under whatever ids."""
+        return not (self.changed or self.added or self.missing)
 
     @property
     def n_alike(self) -> int:
@@ -137,8 +140,8 @@ class Difference:
 def board_of(store: Store, samples: Samples) -> tuple[DatasetCard | None, Samples, Difference | None]:
     """The board of a data set in a store, and its samples as that board has them.
 
-    Whoever has the pictures of a board can use it: they are recognised by their hashes, and name, texts and
-    plates come from the store.
+    Whoever has the pictures of a board can use it: they are recognised by their hashes, and name, ids, texts
+    and plates come from the store.
 
     Returns:
         The board's card, the samples, None; or None, the samples as they are, and the least of the small
@@ -157,14 +160,17 @@ def board_of(store: Store, samples: Samples) -> tuple[DatasetCard | None, Sample
     found = [(Difference.of(given, card, table), table) for card, table in tables]
     same = sorted((pair for pair in found if pair[0].is_none), key=lambda pair: not pair[0].card.texts)
     for difference, table in same:
-        card = difference.card
+        card, ids = difference.card, dict(difference.renamed)
         if not card.texts:
+            renamed = BoardSamples(samples, card.name, ids=ids)
+            if renamed.fingerprint == card.fingerprint:
+                return card, renamed, None
             raise ProtocolError(
                 f"{samples.name}: has the pictures of the board {card.name} but not its texts, which the "
                 "store does not keep; give them with --labels"
             )
         told = {row["sample_id"]: row for row in table.select([*_TOLD_OF_PLATES]).to_pylist()}
-        return card, BoardSamples(samples, card.name, told), None
+        return card, BoardSamples(samples, card.name, told, ids), None
     small = [difference for difference, _ in found if difference.is_small]
     return None, samples, max(small, key=lambda one: one.n_alike, default=None)
 

@@ -39,14 +39,25 @@ def run(*arguments: object) -> str:
 
 
 @pytest.mark.parametrize(
-    "command", [("train", "srcnn"), ("predict", "bicubic"), ("score", "preds"), ("bench", "-m", "bicubic")]
+    "command",
+    [
+        ("train", "srcnn", "ABSENT", "-o", "out"),
+        ("predict", "bicubic", "ABSENT", "-o", "out"),
+        ("score", "preds", "ABSENT", "-o", "out"),
+        ("bench", "-m", "bicubic", "ABSENT", "-o", "out"),
+        ("leaderboard", "add", "mine.zip", "ABSENT"),
+        ("leaderboard", "add-bench", "demo", "ABSENT"),
+        ("leaderboard", "run", "bicubic", "ABSENT", "-o", "out"),
+    ],
 )
 def test_a_device_that_is_not_there_is_told_before_data_are_read(
     command: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    monkeypatch.chdir(tmp_path)
+    Path("mine.zip").touch()
     with pytest.raises(MdlpBenchError, match="device cuda: not on this machine"):
-        run(*command, tmp_path / "absent", "-o", tmp_path / "out", "--device", "cuda")
+        run(*command, "--device", "cuda")
 
 
 def test_records_name_device_precision_and_numerics(data: Path, tmp_path: Path) -> None:

@@ -241,6 +241,11 @@ def test_lpblur(tmp_path: Path, draw: Draw) -> None:
     assert [row["text"] for row in rows] == ["苏UZ502G", "苏A12345", None]
     assert rows[0]["gt"]["bytes"] == (root / "train/sharp/grab0.jpg").read_bytes() and rows[2]["gt"] is None
     assert sorted(p.code for p in samples.problems) == ["missing-gt", "no-frames", "text-missing"]
+    # Modes within the two kinds instead of kinds within the modes: nothing is read, and that is said.
+    for kind in ("blur", "sharp"):
+        shutil.copytree(root / "train" / kind, tmp_path / "turned" / kind / "train")
+    turned = open_samples(tmp_path / "turned")
+    assert len(turned) == 0 and [p.code for p in turned.problems] == ["ignored-file"] * 2
 
 
 def test_named_crops(shared_dir: Path, tmp_path: Path, draw: Draw) -> None:

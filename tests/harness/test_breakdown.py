@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from conftest import sample_row
@@ -42,6 +43,17 @@ class MeanReader(Reader):
         return [Reading(text, (0.9,) * len(text)) for text in texts]
 
 
+class FirstReader(MeanReader):
+    """Reads the province alone."""
+
+    descriptor = ReaderDescriptor(
+        name="first", title="First character", version="1", weights_sha256=None, licence="none"
+    )
+
+    def read(self, images: Sequence[ImageU8]) -> list[Reading]:
+        return [Reading("京", (0.9,)) for _ in images]
+
+
 NAMES = ("bicubic", "lanczos", "ground-truth")
 
 
@@ -56,7 +68,7 @@ def comparison(make_samples: Make, tmp_path: Path) -> RunComparison:
         if number % 2:
             row["text"] = "沪" + row["text"][1:]
     samples = make_samples(rows=rows)
-    plan = ScoringPlan((MeanReader(),), (FidelityScorer(),))
+    plan = ScoringPlan((MeanReader(), FirstReader()), (FidelityScorer(),))
     found = [predict(load_method(name), samples, tmp_path / "p" / name) for name in NAMES]
     return compare(score(found, samples, [tmp_path / "r" / name for name in NAMES], plan))
 
@@ -143,3 +155,46 @@ def test_on_the_command_line(comparison: RunComparison, tmp_path: Path) -> None:
     assert [c["key"] for c in json.loads(done.stdout)["columns"]] == ["blue", "green_small", "other"]
     rows = list(csv.DictReader(out.open(encoding="utf-8")))
     assert len(rows) == 3 and float(rows[0]["blue_low"]) <= float(rows[0]["blue"])
+    done = CliRunner().invoke(
+        app, ["compare", *folders, "--by", "layout", "--columns", "PSNR,acc", "--digits", "psnr=1", "--json"]
+    )
+    table = json.loads(done.stdout)
+    parts_of = ("blue", "green_small", "other")
+    assert [c["key"] for c in table["columns"]] == [f"{m}:{p}" for m in ("psnr", "acc") for p in parts_of]
+    assert table["columns"][0]["title"] == "PSNR, blue (n = 12; 12 plates)"
+    assert [c["decimals"] for c in table["columns"]] == [1] * 3 + [3] * 3
+    assert "PSNR, ACC by layout" in table["protocol"]
+    for options, told in (
+        (["--columns", "psnr,confidence_gap"], "'confidence_gap' per sample"),
+        (["--supplement", "s.csv"], "leave --supplement and --published out"),
+    ):
+        done = CliRunner().invoke(app, ["compare", *folders, "--by", "layout", *options])
+        assert done.exit_code and told in str(done.exception)
+
+
+def test_columns_of_further_readers_and_parts_of_few_plates(comparison: RunComparison) -> None:
+    metrics = ("acc", "ned", "ned@first")
+    table = breakdown(comparison, "layout", *metrics)
+    assert table.columns[-1].title == "NED, First character, other (n = 6; 6 plates)"
+    for metric in metrics:
+        alone = breakdown(comparison, "layout", metric)
+        for row, one in zip(table.rows, alone.rows, strict=True):
+            own = {key.removeprefix(f"{metric}:"): cell for key, cell in row.cells.items()}
+            assert own.items() >= one.cells.items()
+    assert table.remarks == ()
+    places = breakdown(comparison, "position", "acc", "psnr", "acc@first")
+    assert [column.key for column in places.columns][6:9] == ["acc:7", "acc@first:1", "acc@first:2"]
+    assert places.columns[7].title == "characters right, First character, 1 (n = 24; 24 plates)"
+    assert {row.cells["acc@first:2"].value for row in places.rows} == {0.0}
+    table = comparison.runs[0].per_sample()
+    few = pa.array([["blue", "yellow"][number < 4] for number in range(24)])
+    for run in comparison.runs:
+        path = run.folder / "per_sample.parquet"
+        table = pq.read_table(path).sort_by("sample_id")
+        pq.write_table(table.set_column(table.column_names.index("layout"), "layout", few), path)
+    few_plates = breakdown(compare([Run(run.folder) for run in comparison.runs]), "layout")
+    groups = {
+        (c.key, bool(row.cells[c.key].group)) for row in few_plates.rows[:2] for c in few_plates.columns
+    }
+    assert groups == {("blue", True), ("yellow", False)}
+    assert few_plates.remarks == ("Parts that tell no more than 4 plates of equal size have no tie groups.",)

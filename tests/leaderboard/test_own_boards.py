@@ -27,7 +27,7 @@ from mdlp_bench.leaderboard.add import add
 from mdlp_bench.leaderboard.boards import boards
 from mdlp_bench.leaderboard.chain import CHAIN, append
 from mdlp_bench.leaderboard.copy_detection import names_data_set
-from mdlp_bench.leaderboard.dataset_cards import make_board
+from mdlp_bench.leaderboard.dataset_cards import board_of, make_board
 from mdlp_bench.leaderboard.recompute import recompute
 from mdlp_bench.leaderboard.site import build_site
 from mdlp_bench.leaderboard.store import DatasetCard, Store, reader_key
@@ -307,8 +307,8 @@ def test_a_set_that_is_nearly_a_boards_is_refused_and_loosens_no_choice(
         r"has other pictures for 1 of 8 samples \(s0002\)": given(
             "LB2", *(row | {"gt": other["gt"]} if row["sample_id"] == "s0002" else row for row in rows)
         ),
-        r"has other ids for 8 of 8 samples \(test-s0000 is s0000 there\)": given(
-            "LB3", *(row | {"sample_id": f"test-{row['sample_id']}"} for row in rows)
+        r"has other ids for 7 of 7 samples \(test-s0000 is s0000 there\), lacks 1 of 8 samples": given(
+            "LB3", *(row | {"sample_id": f"test-{row['sample_id']}"} for row in rows[:7])
         ),
         r"lacks 3 of 8 samples \(s0005, s0006, s0007\)": given("LB4", *rows[:5]),
         r"has 1 more \(s0008\)": given("LB5", *rows, other),
@@ -334,6 +334,35 @@ def test_a_set_that_is_nearly_a_boards_is_refused_and_loosens_no_choice(
     card = make_board(store, "LB2", lb2, plan.readers, thumbnails=True)
     add(store, submit(lb2, method="Second"), lb2, plan)
     assert card.is_declared and pictures(store.dataset_folder(card.slug))
+
+
+@pytest.mark.parametrize("texts_kept", [True, False])
+def test_a_copy_of_a_boards_set_may_have_other_ids(
+    make_samples: Make, readable: Make, submit: Submit, plan: ScoringPlan, tmp_path: Path, texts_kept: bool
+) -> None:
+    store = Store(tmp_path / "lb")
+    first, *rest = readable(6).rows()
+    own = make_samples(rows=[first, *rest, first | {"sample_id": "twice"}], name="LB")
+    make_board(store, "Real plates", own, plan.readers, texts=texts_kept)
+    bare = {"text": None, "text_origin": None} if texts_kept else {}
+    rows = [row | bare | {"sample_id": f"copy-{row['sample_id']}", "split": "val"} for row in own.rows()]
+    copy = make_samples(rows=rows[::-1], name="Copy")
+    there = add(store, submit(own), own, plan)
+    archive = submit(own, "frame-mean")
+    entry = add(store, archive, copy, plan)
+    assert entry.record.dataset == there.record.dataset and entry.run.record.dataset.name == "Real plates"
+    assert entry.table["sample_id"].to_pylist() == sorted(own.sample_ids)
+    assert entry.run.summary["ned"].n == 7
+    assert list(check_store(store).lines()) == []
+    _, samples, _ = board_of(store, copy)
+    assert samples.fingerprint == store.card(entry.record.dataset).fingerprint
+    chosen = samples.select(split="val", sample_ids=["s0003", "twice"])
+    assert sorted(one.sample_id for one in chosen) == sorted(chosen.sample_ids) == ["s0003", "twice"]
+    assert [one.sample_id for one in chosen.load(["twice"])] == ["twice"]
+    assert sorted(samples.candidates()["val"]) == sorted(own.sample_ids)
+    # An archive must name its pictures as the board does: others could not score it again.
+    with pytest.raises(SubmissionError, match="7 times no sample of the test set"):
+        add(store, submit(copy, method="Third"), copy, plan)
 
 
 def _painted(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -32,10 +32,11 @@ def open_lpblur(path: Path) -> FileSamples:
     modes = _modes(path)
     for split, folder in modes.items():
         blur_folder, sharp_folder = (folder_named(folder, name) or folder / name for name in (_BLUR, _SHARP))
-        sharp = {Path(name).stem: name for name in list_folder(sharp_folder).images}
-        listing = list_folder(blur_folder)
-        problems += stray_files(Listing((), (), listing.others), blur_folder, split)
-        for name in listing.images:
+        listings = {folder: list_folder(folder) for folder in (blur_folder, sharp_folder)}
+        for place, found in listings.items():
+            problems += stray_files(Listing((), found.folders, found.others), place, split)
+        sharp = {Path(name).stem: name for name in listings[sharp_folder].images}
+        for name in listings[blur_folder].images:
             stem = Path(name).stem
             sample_id = sample_id_of(split, printable(stem))
             partner = sharp.pop(stem, None)

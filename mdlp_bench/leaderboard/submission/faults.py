@@ -66,6 +66,11 @@ class Faults:
         if len(fault.places) < _PLACES:
             fault.places.append(where)
 
+    def add_error(self, code: str, where: str, error: Exception) -> None:
+        """Note a fault that was raised as `where: problem; remedy`."""
+        problem, _, remedy = str(error).removeprefix(f"{where}: ").rpartition("; ")
+        self.add(code, where, problem, remedy)
+
     def __len__(self) -> int:
         return sum(self._counts.values())
 

@@ -240,8 +240,7 @@ def parse_submission(
     try:
         loaded = load_yaml(content, SUBMISSION_FILE)
     except SubmissionError as error:
-        problem, _, remedy = str(error).removeprefix(f"{SUBMISSION_FILE}: ").rpartition("; ")
-        faults.add("yaml", SUBMISSION_FILE, problem, remedy)
+        faults.add_error("yaml", SUBMISSION_FILE, error)
         return None
     try:
         found = Submission.model_validate(loaded)
