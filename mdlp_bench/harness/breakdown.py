@@ -153,9 +153,7 @@ def breakdown(comparison: RunComparison, by: str, *metrics: str) -> ScoreTable:
     )
 
 
-def _described(
-    comparison: RunComparison, tables: list[pa.Table], metric: str
-) -> tuple[MetricInfo, Column]:
+def _described(comparison: RunComparison, tables: list[pa.Table], metric: str) -> tuple[MetricInfo, Column]:
     base = metric.partition("@")[0]
     for name, table in zip(comparison.names, tables, strict=True):
         if base not in METRICS or metric not in table.column_names:

@@ -130,6 +130,24 @@ def test_the_report_tells_claims_places_and_differences(built: tuple[Store, Path
     )
 
 
+def test_a_methods_page_has_the_limits_of_every_part_and_position(built: tuple[Store, Path]) -> None:
+    store, site = built
+    entry = next(entry for entry in store.entries() if entry.title == "Beta")
+    table = entry.table
+    page = (site / f"methods/{entry.record.dataset}/{page_name(entry)}.html").read_text(encoding="utf-8")
+    plates, rules = table["plate_id"].to_pylist(), entry.run.record.rules.bootstrap
+    right = [
+        [float(a == b) for a, b in zip(read, text, strict=True)]
+        for read, text in zip(table["read_text"].to_pylist(), table["text"].to_pylist(), strict=True)
+    ]
+    bootstrap = ClusterBootstrap.by_rules(plates, rules)
+    for limits in bootstrap.intervals(np.array(right), is_share=True):
+        shown = f"<td>{100 * limits.low:.1f} – {100 * limits.high:.1f} %</td><td>10</td>"
+        assert shown in page
+    (acc,) = bootstrap.intervals(table["acc"].to_numpy()[:, None], is_share=True)
+    assert f"<td>{acc.low:.3f} – {acc.high:.3f}</td>" in page
+
+
 def test_a_site_takes_the_place_of_a_site_only(built: tuple[Store, Path], tmp_path: Path) -> None:
     store, _ = built
     (tmp_path / "notes").mkdir()

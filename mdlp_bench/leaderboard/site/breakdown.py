@@ -10,12 +10,12 @@ import pyarrow as pa
 
 from mdlp_bench.harness.breakdown import parts
 from mdlp_bench.harness.run import float_column
-from mdlp_bench.harness.statistics import ClusterBootstrap
+from mdlp_bench.harness.statistics import ClusterBootstrap, Estimate
 from mdlp_bench.harness.statistics.clusters import FloatArray
 from mdlp_bench.leaderboard.boards import column
 from mdlp_bench.leaderboard.store import Entry
 from mdlp_bench.metrics.protocol import BootstrapRules
-from mdlp_bench.metrics.text import confusion, position_accuracy
+from mdlp_bench.metrics.text import confusion, positions_right
 from mdlp_bench.plate import is_unreadable
 
 _CONFUSED: Final = 12
@@ -24,15 +24,13 @@ _MISTAKES: Final = 12
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Scores of a part of the test set: share of plates read (ACC), NED with interval, samples, plates."""
+    """Scores of a part of the test set: the share of plates read (ACC), and NED."""
 
     name: str
     n: int
     n_plates: int
-    acc: float
-    ned: float
-    low: float | None
-    high: float | None
+    acc: Estimate
+    ned: Estimate
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +43,7 @@ class Breakdown:
         recipes: By degradation recipe; empty for entries that do not say it, or with one recipe only.
         provinces: By province glyph, most frequent first.
         kinds: Share of characters right by kind (province, letter, digit, special).
-        positions: Share right by position.
+        positions: By position (from 1), the share of characters right.
         mistakes: Most frequent mistakes as (character, reading, count).
         labels: Characters of the matrix: those with most mistakes.
         matrix: Counts of ground truth (rows) against reading (columns, `labels` and then all others).
@@ -56,7 +54,7 @@ class Breakdown:
     recipes: tuple[Part, ...]
     provinces: tuple[Part, ...]
     kinds: tuple[tuple[str, float, int], ...]
-    positions: tuple[tuple[str, float, int], ...]
+    positions: tuple[tuple[str, Estimate], ...]
     mistakes: tuple[tuple[str, str, int], ...]
     labels: tuple[str, ...]
     matrix: tuple[tuple[int, ...], ...]
@@ -79,7 +77,8 @@ def breakdown(entry: Entry, reader: str) -> Breakdown | None:
     names = part.column_names
     recipes = _parts(part, "recipe", scores, plates, rules) if "recipe" in names else ()
     counts = confusion(preds, gt_texts)
-    places = position_accuracy(preds, gt_texts)
+    right = positions_right(preds, gt_texts)
+    places = ClusterBootstrap.by_rules(plates, rules).intervals(right, is_share=True)
     kinds = counts.by_kind()
     wrong = counts.counts.sum(axis=1) - np.diag(counts.counts)
     worst = [int(i) for i in np.argsort(-wrong, kind="stable")[:_CONFUSED] if wrong[i]]
@@ -100,10 +99,7 @@ def breakdown(entry: Entry, reader: str) -> Breakdown | None:
             for label, share, total in zip(kinds.labels, kinds.accuracy, kinds.total, strict=True)
             if total
         ),
-        positions=tuple(
-            (label, float(share), int(total))
-            for label, share, total in zip(places.labels, places.accuracy, places.total, strict=True)
-        ),
+        positions=tuple((str(number), place) for number, place in enumerate(places, start=1)),
         mistakes=tuple(counts.mistakes(_MISTAKES)),
         labels=tuple(counts.labels[i] for i in worst),
         matrix=matrix,
@@ -113,11 +109,10 @@ def breakdown(entry: Entry, reader: str) -> Breakdown | None:
 def _parts(
     table: pa.Table, by: str, scores: FloatArray, plates: list[str], rules: BootstrapRules
 ) -> tuple[Part, ...]:
-    """Scores, [n, 2] ACC and NED, of each part of a table, with the interval of NED."""
+    """Scores, [n, 2] ACC and NED, of each part of a table."""
     found = []
     for name, rows in parts(table, by).items():
         own_plates = [plates[i] for i in rows]
-        ned = ClusterBootstrap.by_rules(own_plates, rules).interval(scores[rows, 1], is_share=True)
-        acc = float(scores[rows, 0].mean())
-        found.append(Part(name, len(rows), len(set(own_plates)), acc, ned.value, ned.low, ned.high))
+        acc, ned = ClusterBootstrap.by_rules(own_plates, rules).intervals(scores[rows], is_share=True)
+        found.append(Part(name, len(rows), len(set(own_plates)), acc, ned))
     return tuple(found)
