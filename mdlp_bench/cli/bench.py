@@ -335,6 +335,9 @@ def compare(
     )
     if by is not None:
         metrics = [column.key for column in comparison.table.columns] if names else []
+        if names and "all" in names:
+            held = comparison.runs[0].per_sample().column_names
+            metrics = [metric for metric in metrics if metric in held]
         _show_breakdown(comparison, by, metrics, out, as_json)
         return
     if out is not None:

@@ -133,7 +133,8 @@ def breakdown(comparison: RunComparison, by: str, *metrics: str) -> ScoreTable:
             key, named = (part, part) if len(names) == 1 else (f"{metric}:{part}", f"{column.title}, {part}")
             for name, cell in _cells(comparison, bootstrap, values[measured], info).items():
                 rows[name][key] = cell
-            size = f"(n = {int(measured.sum())}; {len(bootstrap.clusters)} plates)"
+            n_plates = len(bootstrap.clusters)
+            size = f"(n = {int(measured.sum())}; {n_plates} plate{'s' * (n_plates != 1)})"
             shown.append(column.model_copy(update={"key": key, "title": f"{named} {size}"}))
     if not shown:
         raise RunError(f"no sample has what a breakdown by {BY[by]} needs")

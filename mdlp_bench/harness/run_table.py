@@ -16,7 +16,9 @@ from mdlp_bench.metrics.base import METRICS
 if TYPE_CHECKING:
     from mdlp_bench.harness.compare import RunComparison
 
-COMPACT: Final = ("ned", "acc", "hallucination", "psnr", "ssim", "lpips", "ms_per_image")
+COMPACT: Final = (
+    "ned", "acc", "hallucination", "wrong_if_believed", "psnr", "ssim", "lpips", "ms_per_image",
+)  # fmt: skip
 """The default columns of a table; `lpips` stands for the net that the runs have."""
 
 PANEL_METRICS: Final = ("ned", "acc")
