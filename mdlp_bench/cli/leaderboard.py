@@ -185,8 +185,7 @@ def validate(
 
     test_set = moved(data, dataset, "DATA after the submission", "--dataset DATA")
     samples = None if test_set is None else opened(test_set, split=split, order=order, labels=labels)
-    report = check(archive, None if samples is None else samples.sample_ids)
-    board = ""
+    board, difference = "", None
     if samples is not None and (store is not None or (_STORE / "datasets").is_dir()):
         board_store = Store.existing(store or _STORE)
         try:
@@ -194,7 +193,10 @@ def validate(
             has_board = board_store.dataset_folder(slug).is_dir()
             board = f", for {'the' if has_board else 'a new'} board {samples.name}"
         except ProtocolError as error:
-            report.faults.add_error("test-set", samples.name, error)
+            difference = error
+    report = check(archive, None if samples is None else samples.sample_ids)
+    if samples is not None and difference is not None:
+        report.faults.add_error("test-set", samples.name, difference)
     if report.valid:
         typer.echo(f"{report}{board}")
         return

@@ -229,9 +229,11 @@ def make_board(
         )
     named = BoardSamples(samples, name.strip())
     with store.locked():
-        for card in store.cards():
-            if card.fingerprint == named.fingerprint:
-                raise ProtocolError(f"{name}: the board {card.name} has these samples; add to that one")
+        there, known, _ = board_of(store, named)
+        texts_there = zip(named.column("text"), known.column("text"), strict=True)
+        # Other texts of the same pictures may have a board of their own.
+        if there is not None and all(text in (None, other) for text, other in texts_there):
+            raise ProtocolError(f"{name}: the board {there.name} has these samples; add to that one")
         told: dict[str, object] = {"about": about, "source": source, "siblings": tuple(siblings)}
         told |= {"thumbnails": thumbnails, "texts": texts, "declared": True}
         return complete_card(store, dataset_slug(name, named.fingerprint), named, readers, told)

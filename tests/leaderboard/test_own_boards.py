@@ -347,6 +347,8 @@ def test_a_copy_of_a_boards_set_may_have_other_ids(
     bare = {"text": None, "text_origin": None} if texts_kept else {}
     rows = [row | bare | {"sample_id": f"copy-{row['sample_id']}", "split": "val"} for row in own.rows()]
     copy = make_samples(rows=rows[::-1], name="Copy")
+    with pytest.raises(ProtocolError, match="the board Real plates has these samples"):
+        make_board(store, "Copy", copy, plan.readers)
     there = add(store, submit(own), own, plan)
     archive = submit(own, "frame-mean")
     entry = add(store, archive, copy, plan)
@@ -408,6 +410,10 @@ def test_the_commands_name_the_board_of_a_test_set(
     assert code == 0 and "for the board Plates" in said
     code, said = run("validate", archive, part, "--store", store)
     assert code == 1 and "lacks 1 of 4 samples" in said
+    rows = [row | {"sample_id": f"copy-{row['sample_id']}"} for row in own.rows()]
+    write_parquet(rows, tmp_path / "copy", name="copy")
+    code, said = run("validate", archive, tmp_path / "copy", "--store", store)
+    assert code == 0 and "for the board Plates" in said
     check = ("check", "--store", store, "--recompute", archive, "--dataset")
     code, said = run(*check, part)
     assert code == 1 and "no set of this store" in said and "sound" not in said
