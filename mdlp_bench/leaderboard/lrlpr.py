@@ -21,7 +21,7 @@ import numpy as np
 
 from mdlp_bench.data.samples import Samples
 from mdlp_bench.errors import DataError, reason
-from mdlp_bench.files import write_bytes
+from mdlp_bench.files import is_junk, write_bytes
 from mdlp_bench.harness.statistics import ClusterBootstrap, Estimate
 from mdlp_bench.leaderboard.submission.readings import parse_confidence, read_readings
 from mdlp_bench.metrics.text import confidence_gap
@@ -37,7 +37,7 @@ TEXT_FILE: Final = "predictions.txt"
 UNREAD: Final = "AAA0000"
 """Written with confidence 0 where nothing was read: a line needs a text of seven characters."""
 
-_TRACK: Final = re.compile(r"(?:.*[-_/])?(track_[0-9]{5,})")
+_TRACK: Final = re.compile(r"(?:.*[-_/\\])?(track_[0-9]{5,})(?:[./\\].*)?")
 _LINE: Final = re.compile(r"(track_[0-9]{5,}),([A-Z0-9]{1,10});([0-9.eE+-]{1,48})", re.ASCII)
 _PLATE_LENGTH: Final = 7
 
@@ -63,14 +63,14 @@ class LrlprScore:
 
 
 def track_of(sample_id: str) -> str:
-    """The challenge's name of a track, `track_00001`, in a sample id (`test-public-track_00001`).
+    """The challenge's name of a track, `track_00001`, in a sample id (`test-public-track_00001`) or a path.
 
     Raises:
-        DataError: The id does not end in one.
+        DataError: There is none.
     """
     match = _TRACK.fullmatch(sample_id)
     if match is None:
-        raise DataError(f"sample {sample_id}: its id does not end in track_NNNNN; is this a set of LRLPR?")
+        raise DataError(f"sample {sample_id}: its id does not name a track_NNNNN; is this a set of LRLPR?")
     return match[1]
 
 
@@ -154,7 +154,7 @@ def read_submission(path: Path) -> dict[str, tuple[str, float]]:
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            names = [name for name in archive.namelist() if not name.endswith("/")]
+            names = [name for name in archive.namelist() if not name.endswith("/") and not is_junk(name)]
             if len(names) != 1 or not names[0].endswith(".txt"):
                 raise DataError(f"{path}: holds {names or 'nothing'}; a submission holds one .txt file")
             lines = archive.read(names[0]).decode("ascii").splitlines()

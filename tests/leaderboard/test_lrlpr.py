@@ -131,6 +131,7 @@ def test_readings_in_a_csv_file_serve_too(tracks: Path, tmp_path: Path) -> None:
         "Track ID\tConf\tPrediction\ntrack_00007\t1E-03\tabc-1234\ntrack_00008\t0\t\n",
         '"sample_id","confidence","text","frames"\n"track_00007","0.001","ABC1234",5\n"track_00008","0","",5\n',
         "track_00007,ABC1234;0.001\ntrack_00008,;0\n",
+        "track_00007, ABC1234; 0.001\ntrack_00008, ; 0\n",
         "track_00007,ABC1234;1e-03\n\ntrack_00008,;0.0\n",
         "track_00007,ABC1234,.001\ntrack_00008,,0\n",
     ],
@@ -280,9 +281,10 @@ def test_what_cannot_be_submitted_is_refused(tmp_path: Path) -> None:
         write_submission({}, tmp_path / "s.zip")
     with pytest.raises(DataError, match="two readings of track_00001"):
         write_submission({"a-track_00001": reading, "b-track_00001": reading}, tmp_path / "s.zip")
-    with pytest.raises(DataError, match="does not end in track_NNNNN"):
+    with pytest.raises(DataError, match="does not name a track_NNNNN"):
         write_submission({"plate-000123": reading}, tmp_path / "s.zip")
-    assert track_of("test-public-track_00001") == "track_00001"
+    for name in ("test-public-track_00001", "test/track_00001/lr-001.png", r"a\track_00001.jpg"):
+        assert track_of(name) == "track_00001"
     (tmp_path / "no.zip").write_bytes(b"no")
     with pytest.raises(DataError, match="not a zip file"):
         read_submission(tmp_path / "no.zip")

@@ -175,8 +175,12 @@ def _challenge_cells(cells: tuple[str, ...]) -> tuple[str, ...] | None:
     if len(cells) != 2:
         return None
     if ";" in cells[1]:
-        return (cells[0], *cells[1].rsplit(";", 1))
-    return (*cells[0].split(",", 1), cells[1]) if "," in cells[0] else None
+        found = (cells[0], *cells[1].rsplit(";", 1))
+    elif "," in cells[0]:
+        found = (*cells[0].split(",", 1), cells[1])
+    else:
+        return None
+    return tuple(cell.strip() for cell in found)
 
 
 def parse_confidence(written: str) -> float | None:
