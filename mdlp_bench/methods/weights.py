@@ -38,8 +38,8 @@ RESERVED: Final = ("method", "config", "sha256")
 
 # Training frameworks nest weights under these names, in any case and perhaps with one of these endings.
 _PLAIN: Final = (
-    "params", "state_dict", "generator", "gen", "g", "net_g", "netg", "model", "network", "net", "weights",
-    "module",
+    "params", "state_dict", "state_dict_g", "generator", "gen", "g", "net_g", "netg", "model_g", "model",
+    "network", "net", "nets", "weights", "module",
 )  # fmt: skip
 # The moving average, which papers report, comes first.
 _AVERAGED: Final = (
@@ -251,9 +251,8 @@ def load_exactly(
     reshaped = [key for key in own if key in state and own[key].shape != state[key].shape]
     for problem, keys in (("lacks", missing), ("has unknown", unknown)):
         if keys:
-            raise MethodError(
-                f"{source}: {problem} {keys[0]} and {len(keys) - 1} more; other network or configuration?"
-            )
+            more = f" and {len(keys) - 1} more" if len(keys) > 1 else ""
+            raise MethodError(f"{source}: {problem} {keys[0]}{more}; other network or configuration?")
     if reshaped:
         key = reshaped[0]
         raise MethodError(
