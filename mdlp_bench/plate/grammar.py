@@ -8,7 +8,7 @@ import string
 import unicodedata
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from importlib.resources import files
 from pathlib import Path
 from types import MappingProxyType
@@ -87,6 +87,11 @@ class Grammar:
     def templates(self) -> tuple[Template, ...]:
         """The templates of all layouts."""
         return tuple(template for templates in self.layouts.values() for template in templates)
+
+    @cached_property
+    def characters(self) -> frozenset[str]:
+        """Every character that a plate can have."""
+        return frozenset(c for template in self.templates for place in template.places for c in place)
 
     def viable(self, prefix: str) -> bool:
         """Whether some plate of the grammar starts with `prefix`."""

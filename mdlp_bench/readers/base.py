@@ -60,7 +60,8 @@ class ReaderDescriptor(Frozen):
         version: Version of its weights or code.
         weights_sha256: SHA-256 of its weight file, or None.
         licence: Licence of the weights.
-        grammars: Names of the plate grammars whose texts it reads (see `mdlp_bench.plate.grammars`).
+        grammars: Names of the plate grammars whose texts it reads (see `mdlp_bench.plate.grammars`); empty
+            where that is not known.
         citation: Its source, or None.
         believed_from: Confidence of a whole text from which at most 1 % of its readings are wrong, as
             `mdlp-bench calibrate` measures it; None when that is not known. It belongs to the reader and not

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,7 +16,7 @@ from mdlp_bench.errors import DataError, MissingDependencyError, ReaderError, ch
 from mdlp_bench.files import read_json, sha256_file
 from mdlp_bench.frozen import Frozen
 from mdlp_bench.images import ImageU8
-from mdlp_bench.plate import ALPHABET, normalise
+from mdlp_bench.plate import CHINESE, grammars, normalise
 from mdlp_bench.readers.base import Reader, ReaderDescriptor, Reading
 from mdlp_bench.readers.ctc import greedy, softmax
 
@@ -25,8 +25,8 @@ class CtcConfig(Frozen):
     """What a CTC network wants to see and what its classes mean.
 
     Attributes:
-        characters: The character of each class, the blank left out. A class that is not one character of the
-            plate alphabet (after normalisation and `fold`) is read and then dropped: a separator, say.
+        characters: The character of each class, the blank left out. A class that is not one character of its
+            grammars' plates (after normalisation and `fold`) is read and then dropped: a separator, say.
         blank: Index of the blank class.
         height: Input height in pixels.
         width: Every crop is stretched to this width; None keeps its own aspect ratio.
@@ -40,6 +40,9 @@ class CtcConfig(Frozen):
         fold: Characters that are read as others; the `O` of a general recogniser is a `0` on a plate.
         batch_size: Largest number of crops per call; larger batches do not fit into the cache of a CPU.
         believed_from: See `ReaderDescriptor`.
+        grammars: Names of the plate grammars that it reads (see `mdlp_bench.plate.grammars`). By default the
+            Chinese one if it has all characters of that, else every one of which it has all characters; if
+            there is none, it keeps the characters of every grammar.
     """
 
     characters: tuple[str, ...] = Field(min_length=1)
@@ -56,6 +59,7 @@ class CtcConfig(Frozen):
     fold: dict[str, str] = Field(default_factory=dict)
     batch_size: int = Field(default=4, gt=0)
     believed_from: float | None = Field(default=None, ge=0, le=1)
+    grammars: tuple[str, ...] | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> CtcConfig:
@@ -66,6 +70,8 @@ class CtcConfig(Frozen):
             raise ValueError("std must be positive")
         if self.blank > len(self.characters):
             raise ValueError(f"blank {self.blank} is beyond the {len(self.characters) + 1} classes")
+        if unknown := [name for name in self.grammars or () if name not in grammars()]:
+            raise ValueError(f"there is no grammar {unknown[0]!r}; choose from {', '.join(grammars())}")
         return self
 
 
@@ -95,12 +101,18 @@ class OnnxCtcReader(Reader):
         if len(inputs) != 1:
             raise ReaderError(f"{model}: has {len(inputs)} inputs; a text recogniser has one, the image")
         self._model, self._input = model, inputs[0].name
-        self.descriptor = descriptor.model_copy(
-            update={"weights_sha256": sha256_file(model), "believed_from": config.believed_from}
-        )
-        # Class index -> plate character, or "" for what is dropped.
         plain = [normalise(config.fold.get(character, character)) for character in config.characters]
-        classes = [character if len(character) == 1 and character in ALPHABET else "" for character in plain]
+        read = _grammars_read(plain) if config.grammars is None else config.grammars
+        self.descriptor = descriptor.model_copy(
+            update={
+                "weights_sha256": sha256_file(model),
+                "believed_from": config.believed_from,
+                "grammars": read,
+            }
+        )
+        kept = frozenset[str]().union(*(grammars()[name].characters for name in read or grammars()))
+        # Class index -> plate character, or "" for what is dropped.
+        classes = [character if character in kept else "" for character in plain]
         classes.insert(config.blank, "")
         self._classes = classes
 
@@ -164,6 +176,12 @@ class OnnxCtcReader(Reader):
         indices, confidences = greedy(probabilities, self.config.blank)
         kept = [(self._classes[i], c) for i, c in zip(indices, confidences, strict=True) if self._classes[i]]
         return Reading("".join(c for c, _ in kept), tuple(min(max(p, 0.0), 1.0) for _, p in kept))
+
+
+def _grammars_read(characters: Collection[str]) -> tuple[str, ...]:
+    """The grammars whose plates a network of these characters can write (see `CtcConfig`)."""
+    whole = tuple(name for name, grammar in grammars().items() if grammar.characters <= set(characters))
+    return (CHINESE.name,) if CHINESE.name in whole else whole
 
 
 def open_session(model: Path) -> Any:

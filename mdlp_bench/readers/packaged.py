@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from mdlp_bench.errors import MissingDependencyError, ReaderError
+from mdlp_bench.plate import CHINESE
 from mdlp_bench.readers.base import ReaderDescriptor
 from mdlp_bench.readers.onnx_ctc import CtcConfig, OnnxCtcReader, metadata_characters
 
@@ -92,6 +93,7 @@ def load_ppocr(name: str) -> OnnxCtcReader:
         width=width,
         pad_to=_PADDED_WIDTH,
         channels="bgr",
+        grammars=(CHINESE.name,),
         fold={"O": "0", "I": "1", "o": "0"},
     )
     descriptor = ReaderDescriptor(
@@ -121,6 +123,7 @@ def load_clpr() -> OnnxCtcReader:
         width=width,
         pad_to=_PADDED_WIDTH,
         channels="bgr",
+        grammars=(CHINESE.name,),
     )
     descriptor = ReaderDescriptor(
         name="clpr",

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
 
 from mdlp_bench.plate import grammar_of, grammars, normalise
-from mdlp_bench.plate.grammar import Grammar, Template
+from mdlp_bench.plate.grammar import Template
 from mdlp_bench.readers.base import ReaderDescriptor
 
 _CHINESE: Final = ("chinese",)
@@ -48,17 +47,12 @@ def in_reach(text: str, names: Sequence[str]) -> bool:
     if whole is not None and whole.name in names:
         return True
     for grammar in (grammars()[name] for name in names if name in grammars()):
-        if set(plain) <= _characters(grammar):
+        if set(plain) <= grammar.characters:
             if not grammar.region or set(plain) & set(grammar.region):
                 return True
             if whole is None and any(_is_part(plain, template) for template in grammar.templates):
                 return True
     return False
-
-
-@lru_cache
-def _characters(grammar: Grammar) -> frozenset[str]:
-    return frozenset(c for template in grammar.templates for place in template.places for c in place)
 
 
 def _is_part(text: str, template: Template) -> bool:
@@ -69,7 +63,12 @@ def _is_part(text: str, template: Template) -> bool:
 
 
 def beyond_reach(descriptor: ReaderDescriptor, texts: Iterable[str | None]) -> str | None:
-    """One line on the texts that a reader cannot know; None where it can know all of them."""
+    """One line on the texts that a reader cannot know; None where it can know all of them.
+
+    Nothing is said of a reader that names no grammar, such as a function of a user's.
+    """
+    if not descriptor.grammars:
+        return None
     known = [text for text in texts if text]
     beyond = [text for text in known if not in_reach(text, descriptor.grammars)]
     if not beyond:

