@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal, Self, cast, get_args
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, cast, get_args
 
 from mdlp_bench.errors import MdlpBenchError, one_of
 
@@ -98,6 +100,30 @@ class Compute:
 
 EXACT: Final = Compute()
 """The CPU's reference numerics, those of the leaderboard."""
+
+
+@contextmanager
+def whole_fp32() -> Iterator[None]:
+    """Convolutions and recurrent layers of float32 in all of its bits, on GPUs too.
+
+    There PyTorch shortens their factors to TF32 (11 bits) by default, whose errors are larger than what
+    batched numerics and scores are allowed.
+    """
+    import torch
+
+    cudnn: Any = torch.backends.cudnn
+    try:
+        switches: list[tuple[Any, str, Any, Any]] = [(cudnn, "allow_tf32", cudnn.allow_tf32, False)]
+    except RuntimeError:
+        # The program has set the newer switches, one per kind of layer; the older one cannot be read then.
+        switches = [(one, "fp32_precision", one.fp32_precision, "ieee") for one in (cudnn.conv, cudnn.rnn)]
+    try:
+        for home, name, _, whole in switches:
+            setattr(home, name, whole)
+        yield
+    finally:
+        for home, name, given, _ in switches:
+            setattr(home, name, given)
 
 
 def device_name(device: str | torch.device) -> str:

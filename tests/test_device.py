@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 
-from mdlp_bench.device import Compute, check_device
+from mdlp_bench.device import Compute, check_device, whole_fp32
 from mdlp_bench.errors import MdlpBenchError
 
 
@@ -46,3 +48,23 @@ def test_what_is_not_there_or_unknown_is_one_line(monkeypatch: pytest.MonkeyPatc
     for wrong in ({"numerics": "exact", "precision": "bf16"}, {"precision": "fp8"}, {"numerics": "fast"}):
         with pytest.raises(MdlpBenchError):
             Compute.resolve("cpu", **wrong)  # type: ignore[arg-type]
+
+
+def test_fp32_is_not_shortened_and_the_switches_come_back() -> None:
+    cudnn: Any = torch.backends.cudnn
+    assert cudnn.allow_tf32
+    with whole_fp32():
+        assert not cudnn.allow_tf32
+    with pytest.raises(ValueError, match="stop"), whole_fp32():
+        raise ValueError("stop")
+    assert cudnn.allow_tf32
+    if not hasattr(cudnn, "conv"):
+        return
+    before = cudnn.conv.fp32_precision
+    try:
+        cudnn.conv.fp32_precision = "ieee"  # after which the older switch cannot be read
+        with whole_fp32():
+            assert (cudnn.conv.fp32_precision, cudnn.rnn.fp32_precision) == ("ieee", "ieee")
+        assert (cudnn.conv.fp32_precision, cudnn.rnn.fp32_precision) == ("ieee", "tf32")
+    finally:
+        cudnn.conv.fp32_precision = before

@@ -13,6 +13,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
+from mdlp_bench.device import whole_fp32
 from mdlp_bench.errors import MethodError, reason
 from mdlp_bench.files import sha256_file
 from mdlp_bench.methods.base import FrameBatch, Method, MethodDescriptor
@@ -63,6 +64,8 @@ class NetworkMethod(Method):
     def restore_batch(self, batch: FrameBatch) -> npt.NDArray[np.uint8]:
         """Restore with one seed per sample; uint8 [B, 112, 224, 3]."""
         frames = self._view(batch) if self._view else batch.frames(self.descriptor.frames_used)
+        # Outside of inference mode: what it moves cannot be trained any more.
+        self.network.to(batch.device)
         if batch.compute.numerics == "batched":
             return self._restored(frames, batch.seeds, batch.compute)
         # `[None]` instead of a slice: PyTorch chooses kernels by strides, and the bytes must not change.
@@ -70,13 +73,17 @@ class NetworkMethod(Method):
         return np.concatenate([self._restored(one[None], [seed], batch.compute) for one, seed in alone])
 
     @torch.inference_mode()
+    @whole_fp32()
     def _restored(
         self, frames: npt.NDArray[np.uint8], seeds: Sequence[int], compute: Compute
     ) -> npt.NDArray[np.uint8]:
         device, dtype = torch.device(compute.device), compute.dtype
-        self.network.to(device)
         with torch.autocast(device.type, dtype, enabled=dtype is not None):
-            restored = to_images(self._restore(self.network, to_tensor(frames, device), seeds))
+            tensor = self._restore(self.network, to_tensor(frames, device), seeds)
+        if not tensor.isfinite().all():
+            hint = "" if dtype is None else f"; {compute.precision} may be too short for it, use fp32"
+            raise MethodError(f"its network gives values that are not finite{hint}")
+        restored = to_images(tensor)
         if restored.shape[1:3] == WORKING_SIZE:
             return restored
         return np.stack([to_working_size(image) for image in restored])
@@ -117,7 +124,8 @@ def method_of_trainable(trainable: Restorer, weights: Path, descriptor: MethodDe
 
     def restore(network: nn.Module, frames: Tensor, seeds: Sequence[int]) -> Tensor:
         # Modules that restoring needs beside the network are moved with it.
-        module.to(frames.device)
+        with torch.inference_mode(mode=False):
+            module.to(frames.device)
         return trainable.restore(network, frames, seeds)
 
     return NetworkMethod(_filled(descriptor, trainable.network, weights), trainable.network, restore)

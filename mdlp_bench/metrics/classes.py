@@ -1,9 +1,10 @@
 """The protocol's metrics as torchmetrics classes: `update` in a loop, `compute` the mean, `reset`.
 
 They give the numbers of the harness's tables, add up over processes (DDP) and have no gradient. Images and
-`data_range` are as for the functions of `mdlp_bench.metrics.functional`; readers are names for
-`mb.load_reader` or what it returned. Samples without a text (`""` in `Samples.torch`) are left out of text
-metrics; leave samples without ground truth out of image metrics with `has_gt`.
+`data_range` are as for the functions of `mdlp_bench.metrics.functional`. Readers are what `mb.load_reader`
+returned, or names for it; then they compute where the metric is. Samples without a text (`""` in
+`Samples.torch`) are left out of text metrics; leave samples without ground truth out of image metrics with
+`has_gt`.
 
     psnr, ned = PSNR(data_range=(0, 1)), NED("crnn-2", data_range=(0, 1))
     for batch in loader:
@@ -52,22 +53,30 @@ if TYPE_CHECKING:
             """Features, float32 [B, D]."""
 
 
-def _loaded(reader: Reads | str) -> Reads:
-    """The reader, or the one of that name.
+class _Reads:
+    """A reader that was given, or the one of a name, which computes where the metric is.
 
     Raises:
         ReaderError: There is no such reader, or it is not one.
     """
-    if isinstance(reader, str):
-        # Readers live in a room above this one; the package offers them to everybody.
-        import mdlp_bench
 
-        return mdlp_bench.load_reader(reader)
-    if not (hasattr(reader, "read") and hasattr(reader, "features")):
-        raise ReaderError(
-            f"a {type(reader).__name__} is no reader; give a reader's name or mb.load_reader(...)"
-        )
-    return reader
+    def __init__(self, reader: Reads | str) -> None:
+        self._follows = isinstance(reader, str)
+        if isinstance(reader, str):
+            # Readers live in a room above this one; the package offers them to everybody.
+            import mdlp_bench
+
+            reader = mdlp_bench.load_reader(reader)
+        elif not (hasattr(reader, "read") and hasattr(reader, "features")):
+            raise ReaderError(
+                f"a {type(reader).__name__} is no reader; give a reader's name or mb.load_reader(...)"
+            )
+        self._reader: Any = reader
+
+    def on(self, device: torch.device) -> Reads:
+        """The reader, moved to a device if it was given by its name."""
+        found: Reads = self._reader.to(str(device)) if self._follows else self._reader
+        return found
 
 
 class _Mean(Metric):  # type: ignore[misc, unused-ignore]
@@ -199,7 +208,7 @@ class _TextMean(_Mean):
         self, reader: Reads | str | None = None, *, data_range: Range | None = None, **options: Any
     ) -> None:
         super().__init__(**options)
-        self.reader = None if reader is None else _loaded(reader)
+        self._reads = None if reader is None else _Reads(reader)
         self.data_range = None if data_range is None else black_and_white(data_range)
 
     def update(
@@ -213,7 +222,9 @@ class _TextMean(_Mean):
             DataError: The numbers differ, there are images and no reader, or a single text stands where a
                 list of texts belongs.
         """
-        are_images = isinstance(preds, Tensor | np.ndarray) and np.asarray(preds[:0]).dtype.kind not in "UO"
+        are_images = isinstance(preds, Tensor) or (
+            isinstance(preds, np.ndarray) and preds.dtype.kind not in "UO"
+        )
         given: Any = preds if are_images else plain_texts(preds, "readings")
         true = plain_texts(target if isinstance(target, str) else (t or "" for t in target), "true texts")
         if len(given) != len(true):
@@ -225,10 +236,10 @@ class _TextMean(_Mean):
         self._add(self._score([texts[index] for index in known], [true[index] for index in known]))
 
     def _read(self, images: Any) -> list[str]:
-        if self.reader is None:
+        if self._reads is None:
             raise DataError(f'{type(self).__name__} was given images: give it a reader, e.g. "crnn-2"')
         crops = [to_working_size(image) for image in to_uint8(images, self.data_range)]
-        return [reading.text for reading in self.reader.read(crops)]
+        return [reading.text for reading in self._reads.on(self.device).read(crops)]
 
 
 class NED(_TextMean):
@@ -312,10 +323,10 @@ class _Distance(Metric):  # type: ignore[misc, unused-ignore]
 class _ReaderDistance(_Distance):
     def __init__(self, reader: Reads | str, *, data_range: Range | None = None, **options: Any) -> None:
         super().__init__(data_range=data_range, **options)
-        self.reader = _loaded(reader)
+        self._reads = _Reads(reader)
 
     def _features(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        found = self.reader.features([to_working_size(image) for image in images])
+        found = self._reads.on(self.device).features([to_working_size(image) for image in images])
         if found is None:
             raise DataError("the reader gives no features; use another one, e.g. crnn")
         return found

@@ -70,11 +70,12 @@ def measure_cost(restore_one: Callable[[], object], device: str = "cpu") -> Cost
         device: Where it computes: `cpu`, `mps`, `cuda` or `cuda:N`.
     """
     load = os.getloadavg()[0] / (os.cpu_count() or 1) if hasattr(os, "getloadavg") else None
-    on_cuda = torch.device(device).type == "cuda"
+    # The CUDA device, if it is one: others than the current one too.
+    cuda = device if torch.device(device).type == "cuda" else None
     with one_thread():
-        peak = _peak_memory(restore_one, on_cuda=on_cuda)
+        peak = _peak_memory(restore_one, cuda)
         macs = count_macs(restore_one)
-        times, each = _timings(restore_one, on_cuda=on_cuda)
+        times, each = _timings(restore_one, cuda)
         threads = torch.get_num_threads()
     best = _steadiest(times)
     return Cost(
@@ -84,22 +85,22 @@ def measure_cost(restore_one: Callable[[], object], device: str = "cpu") -> Cost
         calls=each * len(times),
         peak_memory=peak,
         threads=threads,
-        device=torch.cuda.get_device_name(torch.device(device)) if on_cuda else device,
+        device=device if cuda is None else torch.cuda.get_device_name(cuda),
         processor=_processor(),
         load=load,
     )
 
 
-def _timings(call: Callable[[], object], *, on_cuda: bool) -> tuple[list[float], int]:
+def _timings(call: Callable[[], object], cuda: str | None) -> tuple[list[float], int]:
     """Timings in seconds until the latest ones are steady, and of how many calls each is the mean."""
     started = time.perf_counter()
-    once = _timed(call, 1, on_cuda=on_cuda)
+    once = _timed(call, 1, cuda)
     # A busy system counts waiting in such steps that a short call may seem to have taken no time.
     once = max(once, (time.perf_counter() - started) / 10, 1e-6)
     each = max(1, math.ceil(_SHORTEST_S / once))
     times: list[float] = []
     while len(times) < _WINDOW or _spread(times[-_WINDOW:]) > _STEADY:
-        times.append(_timed(call, each, on_cuda=on_cuda))
+        times.append(_timed(call, each, cuda))
         if time.perf_counter() - started > _BUDGET_S and len(times) >= 3:
             break
     return times, each
@@ -128,15 +129,15 @@ def count_parameters(module: nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters())
 
 
-def _timed(call: Callable[[], object], times: int, *, on_cuda: bool) -> float:
+def _timed(call: Callable[[], object], times: int, cuda: str | None) -> float:
     """Seconds per call, over a number of calls in a row."""
-    if on_cuda:
-        torch.cuda.synchronize()
+    if cuda is not None:
+        torch.cuda.synchronize(cuda)
     start, waited = time.perf_counter(), _waited()
     for _ in range(times):
         call()
-    if on_cuda:
-        torch.cuda.synchronize()
+    if cuda is not None:
+        torch.cuda.synchronize(cuda)
     return (time.perf_counter() - start - (_waited() - waited)) / times
 
 
@@ -157,13 +158,13 @@ def _processor() -> str | None:
     return next(names, platform.processor() or None)
 
 
-def _peak_memory(call: Callable[[], object], *, on_cuda: bool) -> int | None:
-    if on_cuda:
-        torch.cuda.reset_peak_memory_stats()
-        before = torch.cuda.memory_allocated()
+def _peak_memory(call: Callable[[], object], cuda: str | None) -> int | None:
+    if cuda is not None:
+        torch.cuda.reset_peak_memory_stats(cuda)
+        before = torch.cuda.memory_allocated(cuda)
         call()
-        if torch.cuda.max_memory_allocated() > before:
-            return torch.cuda.max_memory_allocated() - before
+        if torch.cuda.max_memory_allocated(cuda) > before:
+            return torch.cuda.max_memory_allocated(cuda) - before
     gc.collect()
     _return_free_pages()
     try:

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
+from mdlp_bench.device import whole_fp32
 from mdlp_bench.metrics.fidelity import Images, check_images
 from mdlp_bench.metrics.weights import BACKBONES, backbone_file, damaged, refuse_not_finite
 
@@ -53,6 +54,7 @@ class InceptionFeatures:
         self._network = network.eval().to(self.device, memory_format=torch.channels_last)
 
     @torch.inference_mode()
+    @whole_fp32()
     def __call__(self, images: Images) -> NDArray[np.float32]:
         """Features of images, uint8 [B, H, W, 3] (stretched to 299 x 299, bilinear, antialiased).
 

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mdlp_bench.device import whole_fp32
 from mdlp_bench.errors import DataError
 from mdlp_bench.files import sha256_bytes
 from mdlp_bench.metrics.base import lpips_column
@@ -146,10 +147,12 @@ class Lpips:
         return [layer.permute(0, 2, 3, 1).flatten(0, 2) for layer in self._backbone(scaled)]
 
     @torch.inference_mode()
+    @whole_fp32()
     def _unit_features(self, images: Images) -> tuple[Tensor, ...]:
         return tuple(rows * _inverse_norm(rows) for rows in self._features(images))
 
     @torch.inference_mode()
+    @whole_fp32()
     def _distances(self, images: Images, target: tuple[Tensor, ...]) -> NDArray[np.float64]:
         total = torch.zeros(len(images), dtype=torch.float64)
         for rows, unit, weights in zip(self._features(images), target, self._channel_weights, strict=True):

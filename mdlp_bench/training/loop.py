@@ -25,6 +25,7 @@ from typing import Any, Final
 
 import torch
 from accelerate import Accelerator  # type: ignore[import-untyped]
+from accelerate.state import AcceleratorState  # type: ignore[import-untyped]
 from accelerate.utils import DistributedDataParallelKwargs  # type: ignore[import-untyped]
 from torch import Tensor, nn
 
@@ -86,6 +87,8 @@ def train(
         check_device(device)
     if device.startswith("cuda:"):
         torch.cuda.set_device(device)
+    # It is kept per process, but the next training may be on another device or in another precision.
+    AcceleratorState._reset_state(reset_partial_state=True)
     accelerator = Accelerator(
         mixed_precision=_precision(config.precision, device),
         cpu=device == "cpu",

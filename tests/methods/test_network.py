@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from mdlp_bench.device import EXACT, Compute
+from mdlp_bench.errors import MethodError
 from mdlp_bench.methods import FrameBatch, MethodDescriptor, load_method, registered_methods
 from mdlp_bench.methods.network import NetworkMethod
 
@@ -80,6 +82,33 @@ def test_short_precision_reaches_the_network() -> None:
     method.restore_batch(batch_of(2, Compute("cpu", "bf16", "batched")))
     method.restore_batch(batch_of(2, BATCHED))
     assert found == [(torch.float32, torch.bfloat16), (torch.float32, torch.float32)]
+
+
+class Converted(nn.Conv2d):
+    """Converts its weights where other networks only move them."""
+
+    def to(self, device: Any) -> Any:  # type: ignore[override]
+        return super().to(device, torch.float64)
+
+    def forward(self, frames: Tensor) -> Tensor:
+        return super().forward(frames[:, 0].double())
+
+
+def test_a_network_can_be_trained_after_it_has_restored() -> None:
+    for compute in (EXACT, BATCHED):
+        network = Converted(3, 3, 1)
+        NetworkMethod(describe(), network).restore_batch(batch_of(1, compute))
+        torch.autograd.backward(network(torch.rand(1, 1, 3, 8, 8)).sum())
+
+
+def test_values_that_are_not_finite_are_an_error_of_the_sample() -> None:
+    network = nn.Conv2d(3, 3, 1).requires_grad_(False)
+    network.bias.fill_(torch.inf)  # type: ignore[union-attr]
+    method = NetworkMethod(describe(frames_used=1), network, lambda net, frames, seeds: net(frames[:, 0]))
+    with pytest.raises(MethodError, match=r"its network gives values that are not finite$"):
+        method.restore_batch(batch_of(1, EXACT))
+    with pytest.raises(MethodError, match="bf16 may be too short for it, use fp32"):
+        method.restore_batch(batch_of(1, Compute("cpu", "bf16", "batched")))
 
 
 @pytest.mark.parametrize("name", LEARNED)

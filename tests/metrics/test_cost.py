@@ -61,7 +61,7 @@ def test_a_call_that_seems_to_take_no_time_is_not_repeated_for_ever(monkeypatch:
     def work() -> None:
         calls.append(time.sleep(0.002))
 
-    cost_module._timings(work, on_cuda=False)
+    cost_module._timings(work, None)
     assert len(calls) <= 1 + 50 * cost_module._WINDOW
 
 

@@ -11,6 +11,7 @@ import torch
 from mdlp_bench.errors import MissingWeightsError
 from mdlp_bench.metrics.inception import DIMENSIONS, InceptionFeatures
 from mdlp_bench.metrics.weights import BACKBONES
+from tests.pretended_gpu import pretended_gpu
 
 
 @pytest.fixture
@@ -23,7 +24,9 @@ def cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     return tmp_path / "hub" / "checkpoints"
 
 
-def test_features_are_what_torchvision_computes_before_its_classifier(cache: Path) -> None:
+def test_features_are_what_torchvision_computes_before_its_classifier(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from torchvision.models import inception_v3
     from torchvision.transforms.v2 import functional
 
@@ -36,6 +39,8 @@ def test_features_are_what_torchvision_computes_before_its_classifier(cache: Pat
     found = InceptionFeatures()(images)
     assert found.shape == (2, DIMENSIONS)
     assert found.dtype == np.float32
+    with pretended_gpu(monkeypatch) as device:
+        assert np.allclose(InceptionFeatures(device)(images), found)
 
     network.fc = torch.nn.Identity()
     pixels = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255

@@ -250,6 +250,11 @@ def test_readings_count_as_their_texts_and_a_reader_can_be_named(shared_dir: Pat
     without.update(readings, [PLATE])
     named.update(gt, [PLATE])
     named.update([PLATE, PLATE], [PLATE, None])
+    floats = torch.from_numpy(gt).float() / 255
+    for form in (floats.clone().requires_grad_(), floats.bfloat16()):
+        metric = M.NED("crnn", data_range=1.0)
+        metric.update(form, [PLATE])
+        assert float(metric.compute()) == 0
     assert float(without.compute()) == float(named.compute()) == 0
     distance = M.FRD("crnn")
     distance.update(gt, gt)

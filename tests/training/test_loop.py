@@ -17,6 +17,7 @@ from tiny_trainable import TinyTrainable
 
 from mdlp_bench.data.samples import Samples
 from mdlp_bench.errors import DataError, MdlpBenchError
+from mdlp_bench.methods.weights import read_card
 from mdlp_bench.output_folder import locked_folder
 from mdlp_bench.training.config import TrainingConfig
 from mdlp_bench.training.loop import train
@@ -226,3 +227,11 @@ def test_trainings_older_than_accumulation_continue(make_samples: MakeSamples, t
     _run(tmp_path, samples, stop_after=2)
     assert "accumulate" not in json.loads((tmp_path / "training.json").read_text())["training"]
     _run(tmp_path, samples)
+
+
+def test_one_process_trains_in_one_precision_after_another(make_samples: MakeSamples, tmp_path: Path) -> None:
+    samples = make_samples(5)
+    for precision in ("fp32", "bf16", "fp32"):
+        config = CONFIG.model_copy(update={"steps": 1, "precision": precision})
+        weights = _run(tmp_path / f"{precision}-{len(list(tmp_path.iterdir()))}", samples, config)
+        assert read_card(weights)["precision"] == precision

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from mdlp_bench.device import whole_fp32
 from mdlp_bench.files import sha256_file
 from mdlp_bench.images import ImageU8, stretched
 from mdlp_bench.plate import grammars
@@ -106,6 +107,7 @@ class CrnnReader(Reader):
         return [self._decode(row) for row in probabilities], features
 
     @torch.inference_mode()
+    @whole_fp32()
     def _see(self, images: Sequence[ImageU8]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float32]]:
         """Class probabilities [B, T, C] and features [B, D]."""
         shears = _SHEARS if self.config.askew else ()
