@@ -12,7 +12,7 @@ from mdlp_bench.data.problem import NOTES, Problem
 from mdlp_bench.data.samples import Samples
 from mdlp_bench.errors import DataError
 from mdlp_bench.frozen import Frozen
-from mdlp_bench.plate import layout_or_length
+from mdlp_bench.plate import layout_or_length, region_sign
 from mdlp_bench.progress import progress_bar
 from mdlp_bench.schema import Sample
 
@@ -102,8 +102,8 @@ class _Tally:
             self.numbers[f"{kind}_height"][height] += 1
             self.names["format"][_FORMATS.get(image.suffix, "other")] += 1
         self.names["layout"][layout_or_length(sample.layout, sample.text)] += 1
-        if sample.text:
-            self.names["province"][sample.text[0]] += 1
+        if (sign := region_sign(sample.text)) is not None:
+            self.names["province"][sign] += 1
 
     def summary(self) -> SplitSummary:
         ranges = ("frames", "frame_width", "frame_height", "gt_width", "gt_height")

@@ -21,7 +21,7 @@ from mdlp_bench.harness.statistics.comparison import FEWEST_PLATES
 from mdlp_bench.harness.tables import Cell, Column, Row, ScoreTable
 from mdlp_bench.metrics.base import METRICS, MetricInfo
 from mdlp_bench.metrics.text import positions_right
-from mdlp_bench.plate import grammars, is_unreadable, normalise
+from mdlp_bench.plate import is_unreadable, normalise, region_sign
 
 HEIGHTS: Final = (8, 12, 16, 24)
 """Upper limits in pixels of the classes of the first frame's height; above 16 most plates are readable."""
@@ -38,9 +38,7 @@ def _heights(table: pa.Table) -> list[str | None]:
 
 
 def _provinces(table: pa.Table) -> list[str | None]:
-    firsts = [normalise(text)[:1] if text else "" for text in table["text"].to_pylist()]
-    regions = "".join(grammar.region for grammar in grammars().values())
-    return [first if first and first in regions else None for first in firsts]
+    return list(map(region_sign, table["text"].to_pylist()))
 
 
 def _recipes(table: pa.Table) -> list[str | None]:

@@ -482,7 +482,7 @@ def _alignment(pred: str, target: str) -> Iterator[tuple[int | None, int | None]
 def _kind(character: str) -> str:
     if character in PROVINCES:
         return "province"
-    if character in LETTERS:
+    if character.isascii() and character.isalpha():
         return "letter"
     return "digit" if character in DIGITS else "special"
 

@@ -215,6 +215,22 @@ def _complaint(plain: str, layout: str | None) -> str:
     return "its letters and digits stand in no order that a layout allows"
 
 
+def region_sign(text: str | None) -> str | None:
+    """The province, or another grammar's sign of a region, with which a text begins; None of other texts.
+
+    Example:
+        >>> region_sign("京P20S75"), region_sign("BRA2E19")
+        ('京', None)
+    """
+    first = normalise(text or "")[:1]
+    return first if first and any(first in grammar.region for grammar in grammars().values()) else None
+
+
+def region_or_none(text: str | None) -> str:
+    """The region sign of a text as reports name it; `none` of a text without one, `unknown` without text."""
+    return (region_sign(text) or "none") if text else "unknown"
+
+
 def layout_or_length(layout: str | None, text: str | None) -> str:
     """The layout as reports name it; if it is unknown, the length of the text, or `unknown`.
 

@@ -14,7 +14,7 @@ from mdlp_bench.curate.audit.compare import Classes, Columns
 from mdlp_bench.curate.audit.examine import Examined
 from mdlp_bench.curate.audit.near import SIGNATURE_SHAPE, Signatures
 from mdlp_bench.data.temp_table import Spill, hash_strings
-from mdlp_bench.plate import layout_or_length
+from mdlp_bench.plate import layout_or_length, region_or_none
 
 _STRINGS: Final = pa.schema(
     [(name, pa.string()) for name in ("sample_id", "split", "plate_id", "track_id", "text")]
@@ -54,7 +54,7 @@ class Gathered:
             [{name: getattr(item, name) for name in _STRINGS.names} for item in items], _STRINGS
         )
         self._classes["splits"].add(item.split for item in items)
-        self._classes["provinces"].add(item.text[0] if item.text else "unknown" for item in items)
+        self._classes["provinces"].add(region_or_none(item.text) for item in items)
         self._classes["layouts"].add(layout_or_length(item.layout, item.text) for item in items)
         described = [n for n, item in enumerate(items) if item.hashes is not None]
         for name, values in {

@@ -44,7 +44,7 @@ class Columns:
         texts: Hash of the text, uint64 [N].
         has_text: Whether there is one, bool [N].
         splits: The split.
-        provinces: The first character of the text, or `unknown`.
+        provinces: The province of the text, `none` where it has none, or `unknown`.
         layouts: The layout, or `unknown`.
         n_frames: int32 [N].
         has_gt: bool [N].
@@ -220,7 +220,8 @@ def imbalances(columns: Columns, config: AuditConfig) -> Iterator[Finding]:
     """Splits in which one province or layout has most of the plates."""
     for split, inside in _members_by_split(columns):
         for name, found in _classes(columns, inside).items():
-            found.pop("unknown", None)
+            for without in ("unknown", "none"):
+                found.pop(without, None)
             total = sum(found.values())
             if total < config.min_class_plates:
                 continue

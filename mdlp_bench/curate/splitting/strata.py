@@ -11,6 +11,7 @@ import numpy as np
 from mdlp_bench.data.plate_split import unit_hash
 from mdlp_bench.data.problem import Problem
 from mdlp_bench.data.samples import Samples
+from mdlp_bench.plate import region_or_none
 from mdlp_bench.progress import progress_bar
 from mdlp_bench.schema import Sample
 
@@ -52,7 +53,7 @@ def gather_facts(samples: Samples, by: Sequence[str]) -> tuple[list[SampleFacts]
                     sample.split,
                     tuple(str(getattr(sample, column) or sample.sample_id) for column in by),
                     sample.layout or "unknown",
-                    sample.text[0] if sample.text else "unknown",
+                    region_or_none(sample.text),
                     degradation_level(sample),
                 )
             )

@@ -152,6 +152,12 @@ def test_one_province_with_most_plates(make_samples: MakeSamples) -> None:
     found = audit(make_samples(rows=rows), AuditConfig(min_class_plates=20))
     assert codes(found) == {"imbalance": 1}
     assert "皖 has 83% of 24 plates" in found.findings[0].message
+    # Plates of Brazil begin with a letter, which is no province.
+    latin = [
+        row(n, text=f"BRA2E{10 + n}", layout="mercosur", plate_id=f"p{n}", split="train") for n in range(20)
+    ]
+    found = audit(make_samples(rows=latin), AuditConfig(min_class_plates=20))
+    assert found.balance["province"] == {"none": 1.0} and "imbalance" not in codes(found)
 
 
 def test_workers_change_nothing(
