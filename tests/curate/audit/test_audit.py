@@ -156,7 +156,7 @@ def test_one_province_with_most_plates(make_samples: MakeSamples) -> None:
     latin = [
         row(n, text=f"BRA2E{10 + n}", layout="mercosur", plate_id=f"p{n}", split="train") for n in range(20)
     ]
-    found = audit(make_samples(rows=latin), AuditConfig(min_class_plates=20))
+    found = audit(make_samples(rows=latin, name="latin"), AuditConfig(min_class_plates=20))
     assert found.balance["province"] == {"none": 1.0} and "imbalance" not in codes(found)
 
 
