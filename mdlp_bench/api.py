@@ -392,7 +392,8 @@ def list_methods() -> list[str]:
 def load_network(name: str | Path, *, device: str | torch.device = "cpu") -> nn.Module:
     """The network of a method with its weights, in evaluation mode: to look into, to fine-tune, to export.
 
-    The documentation of its class describes `forward`; images are float32 [B, ..., 3, 112, 224] in [-1, 1].
+    What `forward` takes differs from network to network (docs/models.md has a table); `restore_batch` of the
+    method takes the same frames for all of them.
 
     Args:
         name: As for `load_method`.
@@ -407,6 +408,8 @@ def load_network(name: str | Path, *, device: str | torch.device = "cpu") -> nn.
         >>> network = mb.load_network("srcnn")
         >>> sum(p.numel() for p in network.parameters()) == mb.load_method("srcnn").descriptor.parameters
         True
+        >>> mb.load_network("lp-diff")(torch.zeros(1, 3, 3, 112, 224)).shape
+        torch.Size([1, 3, 112, 224])
     """
     from mdlp_bench.methods.network import NetworkMethod
 

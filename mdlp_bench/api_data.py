@@ -20,6 +20,7 @@ from mdlp_bench.data.export.card import CardFields
 from mdlp_bench.data.export.huggingface import export_huggingface
 from mdlp_bench.data.plate_split import DEFAULT_RATIOS
 from mdlp_bench.data.samples import Samples
+from mdlp_bench.device import Compute
 from mdlp_bench.engine import SERIAL, Engine
 from mdlp_bench.errors import DataError, checked, no_such
 from mdlp_bench.synth import build as _build
@@ -27,6 +28,8 @@ from mdlp_bench.synth.degrade import load_recipe
 from mdlp_bench.userfiles import Several, one_or_more
 
 if TYPE_CHECKING:
+    import torch
+
     from mdlp_bench.gap.report_model import GapStudy
     from mdlp_bench.synth.render import Provinces
 
@@ -249,6 +252,7 @@ def gap_study(
     samples: int = 1000,
     reader: str | None = "crnn",
     seed: int = 0,
+    device: str | torch.device = "auto",
     engine: Engine = SERIAL,
     **settings: Any,
 ) -> GapStudy:
@@ -264,11 +268,13 @@ def gap_study(
         samples: About how many samples of each set are used at most; plates stay whole.
         reader: Gives NED and the distances in its features; None leaves them out.
         seed: Seed of everything random.
+        device: Where the reader and Inception compute.
         engine: Where frames are measured.
         settings: Further fields of `mdlp_bench.gap.report_model.StudySettings`, e.g. `permutations=999`.
 
     Raises:
         DataError: A set cannot be opened or measured, or has fewer than three plates.
+        MdlpBenchError: The device is not there.
 
     Example:
         >>> import mdlp_bench as mb
@@ -281,12 +287,13 @@ def gap_study(
     from mdlp_bench.gap.sets import SetSpec
     from mdlp_bench.readers import load_reader
 
+    place = Compute.for_scoring(device).device
     loaded, folder = None if reader is None else load_reader(reader), Path(out)
     name = None if loaded is None else loaded.descriptor.name
     asked = StudySettings(limit=samples, seed=seed, reader=name, **settings)
     given: list[str | Path] = one_or_more(synthetic)
     texts = [str(real), *map(str, given)]
     sets = open_sets([SetSpec.parse(text) for text in texts], folder, limit=samples, seed=seed, engine=engine)
-    study, _ = run_study(sets, texts, folder, asked, loaded, engine=engine)
+    study, _ = run_study(sets, texts, folder, asked, loaded, device=place, engine=engine)
     write_gap_report(GapReport(study=study, transfer=None), sets, folder)
     return study

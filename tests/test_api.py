@@ -4,6 +4,7 @@ import inspect
 import subprocess
 import sys
 from collections.abc import Callable
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,10 @@ from conftest import sample_row
 import mdlp_bench as mb
 from mdlp_bench import api
 from mdlp_bench.data.samples import Samples
+from mdlp_bench.device import Compute
 from mdlp_bench.errors import DataError, MdlpBenchError, MethodError, RunError, SubmissionError
+from mdlp_bench.methods import FrameBatch
+from mdlp_bench.methods.tensors import to_images, to_tensor
 
 
 def test_the_readme_walk_through(make_samples: Callable[..., Samples], tmp_path: Path) -> None:
@@ -54,25 +58,43 @@ def test_every_public_name_is_there_with_an_example() -> None:
         _ = mb.nonsense
 
 
-@pytest.mark.parametrize("name", ["predict", "score", "bench", "train"])
+COMMANDS = {
+    **{name: name for name in ("predict", "score", "bench", "compare", "plot")},
+    "train": "train srcnn",
+    **{name: f"data {name}" for name in ("open", "export", "pair", "split", "audit", "render")},
+    "synthesise": "data synth",
+    "gap_study": "gap study",
+    "pack": "leaderboard pack",
+    "Leaderboard.add": "leaderboard add",
+}
+OTHER_NAMES = {"readers": "reader", "metrics": "metric"}
+# The function's default is the command's as an object.
+AS_OBJECTS = {"engine", "ratios", "by", "kind"}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
 def test_defaults_are_those_of_the_command_line(name: str) -> None:
     from typer.main import get_command
 
     from mdlp_bench.cli.main import app
 
-    command: Any = get_command(app).commands[name]  # type: ignore[attr-defined]
-    if name == "train":
-        command = command.commands["srcnn"]
+    command: Any = get_command(app)
+    for word in COMMANDS[name].split():
+        command = command.commands[word]
     options = {option.name: option.default for option in command.params}
-    alias = {"readers": "reader"}
     compared = 0
-    for parameter in inspect.signature(getattr(mb, name)).parameters.values():
-        option = alias.get(parameter.name, parameter.name)
-        if parameter.default is parameter.empty or option not in options or option == "engine":
+    for parameter in inspect.signature(attrgetter(name)(mb)).parameters.values():
+        option = OTHER_NAMES.get(parameter.name, parameter.name)
+        if parameter.default is parameter.empty or option not in options or option in AS_OBJECTS:
             continue
-        assert parameter.default == options[option], f"{name}({parameter.name}=...)"
+        # Lists of the command line are empty where nothing is given.
+        assert (parameter.default or None) == (options[option] or None), f"{name}({parameter.name}=...)"
         compared += 1
-    assert compared >= 4
+    assert compared, name
+    missing = {"device", "workers"} & options.keys() - inspect.signature(
+        attrgetter(name)(mb)
+    ).parameters.keys()
+    assert not missing - ({"workers"} if "engine" in options else set()), f"{name} takes no {missing}"
 
 
 def test_paths_are_words_or_paths(make_samples: Callable[..., Samples], tmp_path: Path) -> None:
@@ -197,6 +219,20 @@ def test_render_and_degrade_refuse_what_they_cannot_draw() -> None:
         mb.render(difficulty=2)
     first, again = (mb.degrade(mb.render(seed=1).image, seed=s, frames=2) for s in (5, 5))
     assert len(first) == 2 and all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
+
+
+@pytest.mark.parametrize(("name", "shape"), [("lp-diff", (2, 3, 3, 112, 224)), ("resdiff", (2, 3, 112, 224))])
+def test_calling_a_network_restores_as_its_method_does(name: str, shape: tuple[int, ...]) -> None:
+    import torch
+
+    given = np.random.default_rng(0).integers(0, 256, (2, 3, 112, 224, 3), np.uint8)
+    batch = FrameBatch(("a", "b"), tuple(map(tuple, given)), compute=Compute("cpu", "fp32", "batched"))
+    frames = to_tensor(given) if len(shape) == 5 else to_tensor(given[:, -1])
+    assert frames.shape == shape
+    with torch.inference_mode():
+        restored = mb.load_network(name)(frames, batch.seeds)
+    apart = np.abs(to_images(restored).astype(int) - mb.load_method(name).restore_batch(batch))
+    assert (apart <= 1).all()
 
 
 def test_a_network_is_reached_by_the_name_of_its_method() -> None:

@@ -14,6 +14,8 @@ from torch.utils.data import DataLoader
 import mdlp_bench as mb
 from mdlp_bench.data.samples import Samples
 from mdlp_bench.training.data import PixelBatch
+from mdlp_bench.training.reader import ReaderTraining, _Trial
+from mdlp_bench.training.reader_data import render_pool
 from mdlp_bench.training.registry import load_trainable, trainable_names
 from tests.pretended_gpu import pretended_gpu
 
@@ -58,6 +60,18 @@ def test_trainables_compute_their_losses_there(name: str, gpu: str) -> None:
         assert gradients and {one.device for one in gradients} == {torch.device(gpu)}
     with torch.no_grad():
         assert trainable.restore(trainable.network, batch.frames, [1]).device == torch.device(gpu)
+
+
+@pytest.mark.parametrize("network", ["crnn", "teacher"])
+def test_readers_compute_their_losses_there(network: str, gpu: str, tmp_path: Path) -> None:
+    training = ReaderTraining(network=network, pool=4, batch=3, guided=9)  # type: ignore[arg-type]
+    trial = _Trial(training, render_pool(tmp_path, 1, 4), gpu)
+    images, texts = trial._batch()
+    loss = trial._loss(trial.network(images), texts)
+    assert loss.device == torch.device(gpu) and loss.isfinite()
+    torch.autograd.backward(loss)
+    gradients = [one.grad for one in trial.network.parameters() if one.grad is not None]
+    assert gradients and {one.device for one in gradients} == {torch.device(gpu)}
 
 
 def test_methods_scores_and_metrics_are_there_what_they_are_here(

@@ -75,6 +75,22 @@ class LPDiff(nn.Module):
             for parameter in self.denoise_fn.final_conv.block[-1].parameters():
                 nn.init.zeros_(parameter)
 
+    def forward(self, frames: Tensor, seeds: Sequence[int] | None = None, steps: int = 1) -> Tensor:
+        """Restore plates as the method of the benchmark does: `sample`, without gradients.
+
+        Args:
+            frames: [B, N, 3, H, W] in [-1, 1], oldest first.
+            seeds: One per sample; default 0 ... B - 1.
+            steps: U-Net evaluations per sample.
+
+        Returns:
+            [B, 3, H, W] in [-1, 1].
+
+        Raises:
+            MethodError: As in `sample`.
+        """
+        return self.sample(frames, range(len(frames)) if seeds is None else seeds, steps)
+
     def condition(self, frames: Tensor) -> Tensor:
         """Frames [B, N, 3, H, W] in [-1, 1], oldest first, to psi [B, 3, H, W], unbounded.
 

@@ -46,12 +46,33 @@ class ResDiff(nn.Module):
 
     Args:
         config: The U-Net's shape.
+
+    Attributes:
+        chain: The diffusion process of its configuration.
     """
 
     def __init__(self, config: ResDiffUNetConfig) -> None:
         super().__init__()
         self.cnn = SimpleCnn()
         self.unet = ResDiffUNet(config)
+        self.chain = ResDiffChain(config.schedule, config.prediction)
+
+    def forward(self, frame: Tensor, seeds: Sequence[int] | None = None, steps: int = STEPS) -> Tensor:
+        """Restore plates, without gradients through the U-Net.
+
+        Args:
+            frame: [B, 3, 112, 224] in [-1, 1].
+            seeds: One per sample; default 0 ... B - 1.
+            steps: U-Net evaluations per sample.
+
+        Returns:
+            [B, 3, 112, 224], about -1..1.
+
+        Raises:
+            MethodError: Not one seed per sample, or `steps` out of range.
+        """
+        given = range(len(frame)) if seeds is None else seeds
+        return self.chain.sample(self.unet, self.predict(frame), given, steps=steps)
 
     def predict(self, frame: Tensor) -> Tensor:
         """The CNN's prediction from a frame; [B, 3, 112, 224] in [-1, 1] to the same."""
@@ -68,7 +89,6 @@ class ResDiffTrainable(NetworkTrainable):
         network = ResDiff(config)
         super().__init__(network, config, "resdiff", options)
         self._options = options
-        self._chain = ResDiffChain(config.schedule, config.prediction)
         network.cnn.requires_grad_(options.phase == "cnn")
         network.unet.requires_grad_(options.phase == "diffusion")
 
@@ -80,19 +100,18 @@ class ResDiffTrainable(NetworkTrainable):
         predicted = network.predict(one_frame(batch.frames, generator))
         if self._options.phase == "cnn":
             return {"cnn": cnn_loss(predicted, batch.gt), **self.reading(predicted, batch, generator)}
-        level = self._chain.draw_levels(len(batch), generator, self._options.last).to(batch.gt)
+        level = network.chain.draw_levels(len(batch), generator, self._options.last).to(batch.gt)
         noise = torch.randn(batch.gt.shape, generator=generator).to(batch.gt)
         power = self._options.power
-        loss, restored = self._chain.loss(network.unet, predicted, batch.gt, level, noise, power)
+        loss, restored = network.chain.loss(network.unet, predicted, batch.gt, level, noise, power)
         return {"noise": loss, **self.reading(restored, batch, generator)}
 
     def restore(self, network: nn.Module, frames: Tensor, seeds: Sequence[int]) -> Tensor:
         """Restore from the last frame; the CNN alone in its own phase."""
-        restored = network.predict(frames[:, -1])  # type: ignore[operator]
-        if self._options.phase == "diffusion":
-            unet: nn.Module = network.unet  # type: ignore[assignment]
-            restored = self._chain.sample(unet, restored, seeds, steps=self._options.steps)
-        return restored  # type: ignore[no-any-return]
+        assert isinstance(network, ResDiff)  # noqa: S101 - the first player's kind
+        if self._options.phase == "cnn":
+            return network.predict(frames[:, -1])
+        return network(frames[:, -1], seeds, self._options.steps)  # type: ignore[no-any-return]
 
 
 def trainable(options: Mapping[str, Any]) -> ResDiffTrainable:
@@ -107,8 +126,7 @@ def trainable(options: Mapping[str, Any]) -> ResDiffTrainable:
 
 def _sampling(network: ResDiff, steps: int = STEPS) -> Restore:
     """Restore by the CNN and then so many sampling steps."""
-    chain = ResDiffChain(network.unet.config.schedule, network.unet.config.prediction)
-    return lambda _, images, seeds: chain.sample(network.unet, network.predict(images), seeds, steps=steps)
+    return lambda given, images, seeds: given(images, seeds, steps)
 
 
 resdiff = TrainedMethod(

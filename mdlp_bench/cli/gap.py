@@ -149,7 +149,9 @@ def study(
             return
     else:
         sets = open_sets(specs, out, limit=samples, seed=seed, labels=labels, engine=used)
-    found, _ = run_study(sets, texts, out, settings, loaded, engine=used)
+    # Reader and Inception compute in this process, which may lack what a cluster has.
+    here = "cpu" if engine == "ray" else compute.device
+    found, _ = run_study(sets, texts, out, settings, loaded, device=here, engine=used)
     transfer = None
     if plan is not None:
         from mdlp_bench.gap.transfer import measure_transfer

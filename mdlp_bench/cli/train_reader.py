@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from mdlp_bench.cli.options import DeviceOption
 from mdlp_bench.errors import checked
 from mdlp_bench.yaml_text import read_yaml
 
@@ -20,6 +21,7 @@ def train_reader_command(
             "--config", help="A YAML file with fields of ReaderTraining.", show_default="the bundled weights'"
         ),
     ] = None,
+    device: DeviceOption = "auto",
     threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print the log as JSON lines.")] = False,
 ) -> None:
@@ -30,8 +32,10 @@ def train_reader_command(
     """
     import torch
 
+    from mdlp_bench.device import Compute
     from mdlp_bench.training.reader import ReaderTraining, train_reader
 
+    place = Compute.resolve(device).device
     training = checked(ReaderTraining, (config and read_yaml(config)) or {}, str(config))
     torch.set_num_threads(threads)
 
@@ -44,6 +48,6 @@ def train_reader_command(
                 f"{line['exact']}, NED {line['ned']} ({line['seconds']} s)"
             )
 
-    weights = train_reader(training, out, report)
+    weights = train_reader(training, out, report, device=place)
     if not as_json:
         typer.echo(f"wrote {weights}")

@@ -67,6 +67,7 @@ def run_study(
     settings: StudySettings,
     reader: Reader | None,
     *,
+    device: str = "cpu",
     engine: Engine = SERIAL,
 ) -> tuple[GapStudy, list[Measured]]:
     """Measure and compare sets and draw the charts into `out/figures`.
@@ -77,6 +78,7 @@ def run_study(
         out: The report's folder.
         settings: How the study is made.
         reader: For NED and features; None leaves them out.
+        device: Where the reader and Inception compute.
         engine: Where frames are measured and the classifier's folds trained.
 
     Raises:
@@ -86,10 +88,11 @@ def run_study(
 
     inception, unavailable = None, {}
     try:
-        inception = InceptionFeatures()
+        inception = InceptionFeatures(device)
     except MissingWeightsError as error:
         unavailable["FID and KID"] = str(error)
     measured, gaps = [], []
+    placed = None if reader is None else reader.to(device)
     with engine.kept() as kept:
         for one in sets:
             say(f"measuring {one.name}")
@@ -97,7 +100,7 @@ def run_study(
                 measure(
                     one.samples,
                     one.name,
-                    reader,
+                    placed,
                     limit=settings.limit,
                     seed=settings.seed,
                     inception=inception,

@@ -54,14 +54,16 @@ if TYPE_CHECKING:
 
 
 class _Reads:
-    """A reader that was given, or the one of a name, which computes where the metric is.
+    """A reader that was given, or the one of a name, which computes where its metric is.
+
+    Copies of a metric share it.
 
     Raises:
         ReaderError: There is no such reader, or it is not one.
     """
 
     def __init__(self, reader: Reads | str) -> None:
-        self._follows = isinstance(reader, str)
+        self._given = reader
         if isinstance(reader, str):
             # Readers live in a room above this one; the package offers them to everybody.
             import mdlp_bench
@@ -75,8 +77,14 @@ class _Reads:
 
     def on(self, device: torch.device) -> Reads:
         """The reader, moved to a device if it was given by its name."""
-        found: Reads = self._reader.to(str(device)) if self._follows else self._reader
+        found: Reads = self._reader.to(str(device)) if isinstance(self._given, str) else self._reader
         return found
+
+    def __deepcopy__(self, _: object) -> _Reads:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _Reads, (self._given,)
 
 
 class _Mean(Metric):  # type: ignore[misc, unused-ignore]

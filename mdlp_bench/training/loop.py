@@ -88,7 +88,8 @@ def train(
     if device.startswith("cuda:"):
         torch.cuda.set_device(device)
     # It is kept per process, but the next training may be on another device or in another precision.
-    AcceleratorState._reset_state(reset_partial_state=True)
+    is_shared = torch.distributed.is_available() and torch.distributed.is_initialized()
+    AcceleratorState._reset_state(reset_partial_state=not is_shared)
     accelerator = Accelerator(
         mixed_precision=_precision(config.precision, device),
         cpu=device == "cpu",

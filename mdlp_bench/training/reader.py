@@ -138,17 +138,23 @@ class ReaderTraining(Frozen):
 
 
 def train_reader(
-    training: ReaderTraining, out: Path, report: Callable[[dict[str, Any]], None] | None = None
+    training: ReaderTraining,
+    out: Path,
+    report: Callable[[dict[str, Any]], None] | None = None,
+    *,
+    device: str = "cpu",
 ) -> Path:
     """Train a network and write `crnn.safetensors` (or `teacher.safetensors`) and `log.jsonl` into `out`.
 
     The pool of renders lies in `out/pool`. A killed run goes on from its last checkpoint, and ends with the
-    same weights as an uninterrupted one on the same machine and thread count.
+    same weights as an uninterrupted one on the same machine, device and thread count.
 
     Args:
         training: The run.
         out: Its folder.
         report: Called with every log line.
+        device: `cpu`, `mps`, `cuda` or `cuda:N`. Plates are drawn and varied on the CPU, and the finished
+            reader is calibrated there.
 
     Returns:
         The weight file.
@@ -161,7 +167,7 @@ def train_reader(
         draw = partial(render_pool, out / "pool", layouts=training.layouts, makers=training.photographed > 0)
         pool = draw(training.seed, training.pool)
         held_out = draw(training.seed + _HELD_OUT_STREAM, training.held_out)
-        trial = _Trial(training, pool)
+        trial = _Trial(training, pool, device)
         checkpoint = out / "checkpoint.pt"
         if checkpoint.is_file():
             trial.restore(checkpoint)
@@ -204,10 +210,11 @@ def believe(weights: Path, pool: Path, plates: int = PLATES) -> None:
 class _Trial:
     """The state of a run between two checkpoints."""
 
-    def __init__(self, training: ReaderTraining, pool: Pool) -> None:
+    def __init__(self, training: ReaderTraining, pool: Pool, device: str = "cpu") -> None:
         torch.manual_seed(seed_for(training.network, training.seed))
         self.training, self.pool = training, pool
-        self.network, self.averaged = _network(training), _network(training)
+        self.device = torch.device(device)
+        self.network, self.averaged = (_network(training).to(self.device) for _ in range(2))
         # Channels-last convolutions are a third faster on CPUs.
         self.network.to(memory_format=torch.channels_last)
         self.averaged.load_state_dict(self.network.state_dict())
@@ -215,7 +222,9 @@ class _Trial:
         self.optimiser = torch.optim.AdamW(
             self.network.parameters(), lr=training.learning_rate, weight_decay=training.weight_decay
         )
-        self.anchor = load_crnn(training.start) if training.anchor and training.start else None
+        self.anchor = (
+            load_crnn(training.start).to(self.device) if training.anchor and training.start else None
+        )
         self.criterion = nn.CTCLoss(reduction="none", zero_infinity=True)
         self.classes = {character: i for i, character in enumerate(training.crnn.alphabet, start=1)}
         self.step, self.loss, self.seconds = 0, math.nan, 0.0
@@ -285,13 +294,14 @@ class _Trial:
 
     def _loss(self, logits: Tensor, texts: Sequence[str]) -> Tensor:
         if isinstance(self.network, Teacher):
-            return position_loss(logits, position_labels(texts)).mean()
-        targets = torch.tensor([self.classes[character] for text in texts for character in text])
-        lengths = torch.tensor([len(text) for text in texts])
-        columns = torch.full((len(texts),), logits.shape[1], dtype=torch.long)
+            return position_loss(logits, position_labels(texts).to(self.device)).mean()
+        classes = [self.classes[character] for text in texts for character in text]
+        targets = torch.tensor(classes).to(self.device)
+        lengths = torch.tensor([len(text) for text in texts]).to(self.device)
+        columns = torch.full((len(texts),), logits.shape[1], dtype=torch.long, device=self.device)
         found = self.criterion(logits.log_softmax(-1).transpose(0, 1), targets, columns, lengths)
         # Per character; an empty text weighs as much as a plate of seven.
-        loss: Tensor = (found / lengths.where(lengths > 0, torch.tensor(7))).mean()
+        loss: Tensor = (found / lengths.where(lengths > 0, 7)).mean()
         if self.step < self.training.guided:
             loss = loss + _guide(logits, targets, texts)
         return loss
@@ -342,7 +352,8 @@ def _network(training: ReaderTraining) -> CRNN | Teacher:
 
 def _standardised(network: CRNN | Teacher, crops: Sequence[ImageU8]) -> Tensor:
     height, width = TEACHER_SIZE if isinstance(network, Teacher) else (INPUT_HEIGHT, network.config.width)
-    return standardise(torch.from_numpy(np.stack([prepare(crop, width, height) for crop in crops])))
+    pixels = torch.from_numpy(np.stack([prepare(crop, width, height) for crop in crops]))
+    return standardise(pixels.to(next(network.parameters()).device))
 
 
 def _divergence(anchor: CRNN, images: Tensor, logits: Tensor) -> Tensor:
@@ -414,7 +425,7 @@ def _empty_crops(held_out: Pool, training: ReaderTraining) -> list[ImageU8]:
 @torch.inference_mode()
 def _logits(network: CRNN | Teacher, crops: Sequence[ImageU8]) -> Tensor:
     chunks = [crops[start : start + 64] for start in range(0, len(crops), 64)]
-    return torch.cat([network(_standardised(network, chunk)) for chunk in chunks])
+    return torch.cat([network(_standardised(network, chunk)).cpu() for chunk in chunks])
 
 
 def _fit_temperature(logits: npt.NDArray[np.float32], texts: tuple[str, ...], alphabet: str) -> float:

@@ -135,6 +135,15 @@ def test_a_device_that_is_not_there_is_one_line(command: list[str], data: Path, 
     assert not (tmp_path / "OUT").exists()
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_readers_are_trained_and_gaps_measured_where_one_asks(tmp_path: Path) -> None:
+    with pytest.raises(MdlpBenchError, match=r"^device cuda: not on this machine"):
+        run("train", "reader", "-o", tmp_path / "out", "--device", "cuda")
+    with pytest.raises(MdlpBenchError, match=r"^device cuda: not on this machine"):
+        mb.gap_study(tmp_path / "absent", "render@bicubic", tmp_path / "out", device="cuda")
+    assert not (tmp_path / "out").exists()
+
+
 def test_the_python_functions_take_devices(make_samples: Make, tmp_path: Path) -> None:
     samples = make_samples(3)
     made = mb.predict("srcnn", samples, tmp_path / "p", device="cpu", numerics="batched")

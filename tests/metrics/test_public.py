@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from torch.utils.data import DataLoader
+from torchmetrics import MetricCollection
 
 import mdlp_bench as mb
 from mdlp_bench.data.samples import Samples
@@ -212,6 +213,21 @@ def test_images_too_small_for_lpips_are_named(shared_dir: Path) -> None:
         M.lpips(small, small, net="squeeze", device="auto")
     large = np.zeros((1, 17, 60, 3), np.uint8)
     assert M.lpips(large, large, net="squeeze", device=torch.device("cpu"))[0] == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize("by_name", [True, False])
+def test_metrics_with_readers_are_cloned_pickled_and_collected(by_name: bool, shared_dir: Path) -> None:
+    metric = M.NED("crnn" if by_name else mb.load_reader("crnn"))
+    gt = mb.render(PLATE, difficulty=0.0).image[None]
+    for copy in (
+        metric.clone(),
+        pickle.loads(pickle.dumps(metric)),
+        MetricCollection([metric]).clone("val_"),
+    ):
+        copy.update(gt, [PLATE])
+        found = copy.compute()
+        assert float(found["val_NED"] if isinstance(found, dict) else found) == 0
+    assert metric.update_count == 0
 
 
 PLATE = "京P20S76"

@@ -15,6 +15,7 @@ from mdlp_bench.device import whole_fp32
 from mdlp_bench.files import sha256_file
 from mdlp_bench.images import ImageU8, stretched
 from mdlp_bench.plate import grammars
+from mdlp_bench.plate.grammar import Grammar
 from mdlp_bench.readers.base import Reader, ReaderDescriptor, Reading
 from mdlp_bench.readers.crnn.network import INPUT_HEIGHT, standardise
 from mdlp_bench.readers.crnn.weights import bundled_weights, load_crnn
@@ -65,7 +66,6 @@ class CrnnReader(Reader):
         self.config = self.network.config
         self.decoding = decoding
         self._device = torch.device("cpu")
-        self._grammars = [grammars()[name] for name in self.config.grammars]
         self.descriptor = ReaderDescriptor(
             name=name if decoding == "greedy" else f"{name}-{decoding}",
             title=title if decoding == "greedy" else f"{title} ({decoding})",
@@ -140,6 +140,10 @@ class CrnnReader(Reader):
             classes = list(found[0]) if found else []
             confidences = align(probabilities, tuple(classes))
         return Reading(self._spell(classes), tuple(confidences))
+
+    @property
+    def _grammars(self) -> list[Grammar]:
+        return [grammars()[name] for name in self.config.grammars]
 
     def _viable(self, prefix: Sequence[int]) -> bool:
         text = self._spell(prefix)
