@@ -25,6 +25,7 @@ from mdlp_bench.leaderboard.export import board_table
 from mdlp_bench.leaderboard.store import Store
 from mdlp_bench.leaderboard.submission.form import SUBMISSION_FILE, Submission
 from mdlp_bench.leaderboard.submission.pack import pack
+from mdlp_bench.methods.registry import check_method
 from mdlp_bench.metrics.protocol import to_working_size
 
 LPDGAN = Submission(
@@ -56,6 +57,9 @@ def main() -> None:
     parser.add_argument("--methods", default="bicubic", help="names, separated by commas")
     chosen = parser.parse_args()
     out: Path = chosen.out
+    methods = chosen.methods.split(",")
+    for name in methods:
+        check_method(name)
 
     restored = {path.stem: path for path in (chosen.lpblur / "lpdgan").glob("*.png")}
     whole = open_samples(chosen.lpblur, split="test")
@@ -74,7 +78,7 @@ def main() -> None:
     (folder / SUBMISSION_FILE).write_text(LPDGAN.to_yaml(), encoding="utf-8")
     pack(folder, folder / SUBMISSION_FILE, out / "lpdgan.zip")
     add(store, out / "lpdgan.zip", samples, plan)
-    for name in chosen.methods.split(","):
+    for name in methods:
         predict(name, samples, out / "bench/predictions" / name)
     add_references(store, out / "bench", samples, plan)
 

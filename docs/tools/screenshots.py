@@ -1,7 +1,8 @@
-"""Takes the pictures of the leaderboard's site for the README, in headless Chromium.
+"""Takes the pictures of the leaderboard's site for the documentation, in headless Chromium.
 
-    python docs/tools/screenshots.py          # of leaderboard/, into docs/images/
-    python docs/tools/screenshots.py STORE OUT
+    python docs/tools/screenshots.py               # of leaderboard/: docs/images/site-*
+    python docs/tools/screenshots.py STORE OUT     # of another store
+    python docs/tools/screenshots.py STORE OUT.png # only its first board
 
 Needs `chromium` and `chromedriver` (Debian: chromium, chromium-driver, fonts-wqy-microhei).
 """
@@ -77,11 +78,14 @@ def take(
 
 
 def pictures(board: Board, site: Path, out: Path, page: Any) -> list[Path]:
-    """The README's pictures: the board, the same on a phone in the dark, and a sample."""
+    """The pictures: the board and, unless `out` is a file, the same on a phone in the dark, and a sample."""
     root = site.resolve().as_uri()
-    made = [out / f"site-{name}" for name in ("board.png", "phone.png", "samples.jpg")]
+    alone = out.suffix == ".png"
+    made = [out] if alone else [out / f"site-{name}" for name in ("board.png", "phone.png", "samples.jpg")]
     address = f"{root}/boards/{board.slug}.html"
     take(page, address, made[0], screen=_DESKTOP, theme="light", until="#board")
+    if alone:
+        return made
     take(page, address, made[1], screen=_PHONE, theme="dark", until="#board tbody tr:nth-child(4)")
     first, second = (page_name(row.entry) for row in (*board.rows, board.rows[0])[:2])
     state = urlencode({"sample": typical_sample(board), "a": first, "b": second})

@@ -10,6 +10,7 @@ from typing import Final
 from mdlp_bench.data.samples import Samples
 from mdlp_bench.device import EXACT, Compute
 from mdlp_bench.engine import SERIAL, Engine
+from mdlp_bench.errors import RunError
 from mdlp_bench.harness.compare import RunComparison, compare
 from mdlp_bench.harness.figure import FIGURE_FILE, comparison_figure
 from mdlp_bench.harness.plan import ScoringPlan
@@ -65,7 +66,8 @@ def bench(
     `seeds/<method>/<seed>` holds the predictions and the run of each. A stopped job resumes.
 
     Args:
-        methods: Methods, or their names as for `load_method`; the oracles are added.
+        methods: Methods, or their names as for `load_method`; the oracles are added, that of the ground truth
+            where samples have one.
         samples: The data set.
         out: The folder.
         plan: Readers and image scorers.
@@ -77,9 +79,17 @@ def bench(
 
     Raises:
         MethodError: A method is unknown, or two have one name.
+        RunError: No sample has a ground truth or a text.
         MdlpBenchError: As in `predict` and `score`.
     """
-    specs = list(dict.fromkeys([*methods, *ORACLES]))
+    # Tracks of a challenge may have texts without a ground truth.
+    with_gt = any(sample.gt is not None for sample in samples)
+    if len(samples) and not with_gt and not any(samples.column("text")):
+        raise RunError(
+            f"{samples.name}: no sample has a ground truth or a text to score by; give texts with --labels, "
+            "or restore with `mdlp-bench predict` alone"
+        )
+    specs = list(dict.fromkeys([*methods, *(ORACLES if with_gt else ORACLES[1:])]))
     # Loaded for their descriptors alone: later, only the method that restores is in memory.
     descriptors = [(load_method(spec) if isinstance(spec, str) else spec).descriptor for spec in specs]
     own = [descriptor.name for descriptor in descriptors]

@@ -276,6 +276,17 @@ def test_runs_of_different_data_or_readers_are_not_ranked_together(
         Run(tmp_path / "empty")
 
 
+def test_bench_of_texts_without_ground_truths_and_of_neither(make_samples: Make, tmp_path: Path) -> None:
+    rows = [row | {"gt": None} for row in readable_rows(6)]
+    comparison = bench(["bicubic"], make_samples(rows=rows, name="tracks"), tmp_path / "out", PLAN)
+    assert [run.name for run in comparison.runs] == ["bicubic", "input"]
+    assert comparison.runs[0].summary["ned"].n == 6 and comparison.runs[0].summary["psnr"].mean is None
+    rows = [row | {"text": None, "text_origin": None} for row in rows]
+    with pytest.raises(RunError, match="no sample has a ground truth or a text to score by"):
+        bench(["bicubic"], make_samples(rows=rows, name="bare"), tmp_path / "none", PLAN)
+    assert not (tmp_path / "none").exists()
+
+
 def test_bench_writes_tables_runs_and_figure_and_can_be_repeated(make_samples: Make, tmp_path: Path) -> None:
     samples = make_samples(rows=readable_rows(8))
     out = tmp_path / "out"
