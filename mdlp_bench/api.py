@@ -8,6 +8,7 @@ Devices are `auto`, `cpu`, `cuda`, `cuda:N`, `mps`, or a `torch.device`.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -64,7 +65,7 @@ def open(
 
 
 def predict(
-    method: AnyMethod | str | Path,
+    method: AnyMethod | nn.Module | str | Path,
     samples: Samples | str | Path,
     out: str | Path,
     *,
@@ -78,8 +79,10 @@ def predict(
 ) -> _predict.Predictions:
     """Restore every sample with a method, or with the one that `load_method` finds, into the folder `out`.
 
-    `samples` is a data set or its path. Device, precision and numerics are those of
-    `mdlp_bench.device.Compute.resolve`; for the other arguments see `mdlp_bench.harness.predict.predict`.
+    A network is a method too: it gets frames [B, N, 3, 112, 224] in [-1, 1], where N is its attribute
+    `frames`, by default 3, and gives [B, 3, H, W]; a copy of it is used. `samples` is a data set or its path.
+    Device, precision and numerics are those of `mdlp_bench.device.Compute.resolve`; for the other arguments see
+    `mdlp_bench.harness.predict.predict`.
 
     Raises:
         MdlpBenchError: As in `mdlp_bench.harness.predict.predict`, or the device is not there.
@@ -105,8 +108,19 @@ def predict(
     )
 
 
-def _method_or_name(given: AnyMethod | str | Path) -> AnyMethod | str:
-    return str(given) if isinstance(given, Path) else given
+def _method_or_name(given: AnyMethod | nn.Module | str | Path) -> AnyMethod | str:
+    if isinstance(given, str | Path):
+        return str(given)
+    if isinstance(given, AnyMethod):
+        return given
+    if "torch" in sys.modules and isinstance(given, sys.modules["torch"].nn.Module):
+        from mdlp_bench.methods.network import method_of_object
+
+        return method_of_object(given)
+    raise MethodError(
+        f"a {type(given).__name__} is no method; give a name, file.py:NAME, a Method, a network, or what "
+        "mb.method makes of a function"
+    )
 
 
 def score(
@@ -172,7 +186,7 @@ def _predictions(given: _predict.Predictions | str | Path) -> _predict.Predictio
 
 
 def bench(
-    methods: Several[AnyMethod | str | Path],
+    methods: Several[AnyMethod | nn.Module | str | Path],
     samples: Samples | str | Path,
     out: str | Path,
     *,
@@ -196,7 +210,7 @@ def bench(
     `predict` and `score`.
 
     Args:
-        methods: Methods, or what `load_method` finds under their names.
+        methods: Methods, networks (see `predict`), or what `load_method` finds under their names.
         samples: The data set, or its path.
         out: The folder; a stopped benchmark resumes.
         seeds: Number of seeds, from `seed` on, for methods that depend on their seed.
@@ -217,7 +231,7 @@ def bench(
     remote = isinstance(engine, RayEngine)
     compute = Compute.resolve(device, precision, numerics, remote=remote)
     data = as_samples(samples)
-    given: list[AnyMethod | str | Path] = one_or_more(methods)
+    given: list[AnyMethod | nn.Module | str | Path] = one_or_more(methods)
     plan = _plan.ScoringPlan.from_names(
         readers, lpips, fid, protocol, compute.device, aligned, metrics, remote=remote, samples=data
     )

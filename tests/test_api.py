@@ -235,6 +235,33 @@ def test_calling_a_network_restores_as_its_method_does(name: str, shape: tuple[i
     assert (apart <= 1).all()
 
 
+def test_a_network_is_a_method_and_stays_in_training(
+    make_samples: Callable[..., Samples], tmp_path: Path
+) -> None:
+    from torch import nn
+
+    class Last(nn.Module):
+        frames = 2
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.mix = nn.Conv2d(3, 3, 1)
+
+        def forward(self, frames: Any) -> Any:
+            assert not self.training and frames.shape[1:] == (2, 3, 112, 224)
+            return self.mix(frames[:, -1])
+
+    samples, network = make_samples(3), Last()
+    made = mb.predict(network, samples, tmp_path / "preds", device="cpu")
+    assert (made.record.method.name, made.record.n_failed) == ("last", 0) and network.training
+    nn.init.zeros_(network.mix.weight)
+    with pytest.raises(RunError, match="differ"):
+        mb.predict(network, samples, tmp_path / "preds", device="cpu")
+    for wrong in (lambda frames: frames, None, 3, Last):
+        with pytest.raises(MethodError, match="is no method; give a name"):
+            mb.predict(wrong, samples, tmp_path / "other")  # type: ignore[arg-type]
+
+
 def test_a_network_is_reached_by_the_name_of_its_method() -> None:
     import torch
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,10 +16,10 @@ from torch import Tensor, nn
 
 from mdlp_bench.device import whole_fp32
 from mdlp_bench.errors import MethodError, reason
-from mdlp_bench.files import sha256_file
+from mdlp_bench.files import sha256_file, slugify
 from mdlp_bench.methods.base import FrameBatch, Method, MethodDescriptor
 from mdlp_bench.methods.tensors import to_images, to_tensor
-from mdlp_bench.methods.weights import check_finite, load_exactly, read_state_dict, training_options
+from mdlp_bench.methods.weights import check_finite, digest, load_exactly, read_state_dict, training_options
 from mdlp_bench.metrics.cost import count_parameters
 from mdlp_bench.metrics.protocol import WORKING_SIZE, to_working_size
 
@@ -80,6 +81,10 @@ class NetworkMethod(Method):
         device, dtype = torch.device(compute.device), compute.dtype
         with torch.autocast(device.type, dtype, enabled=dtype is not None):
             tensor = self._restore(self.network, to_tensor(frames, device), seeds)
+        is_batch = isinstance(tensor, Tensor) and tensor.is_floating_point() and tensor.ndim == 4
+        if not is_batch or tensor.shape[:2] != (len(frames), 3):
+            wanted = f"floating point [{len(frames)}, 3, H, W] in [-1, 1]"
+            raise MethodError(f"its network gives {_what(tensor)}, must give {wanted}")
         if not tensor.isfinite().all():
             hint = "" if dtype is None else f"; {compute.precision} may be too short for it, use fp32"
             raise MethodError(f"its network gives values that are not finite{hint}")
@@ -150,6 +155,17 @@ def method_of_network(network: nn.Module, name: str, weights: Path | None = None
     return NetworkMethod(_filled(descriptor, network, weights), network)
 
 
+def method_of_object(network: nn.Module) -> NetworkMethod:
+    """A copy of a network as a method, which leaves the network itself as it is, perhaps in training.
+
+    Args:
+        network: As for `method_of_network`; the method has the name of its class and the hash of its weights.
+    """
+    found = method_of_network(copy.deepcopy(network), slugify(type(network).__name__))
+    found.descriptor = found.descriptor.model_copy(update={"weights_sha256": digest(network.state_dict())})
+    return found
+
+
 def method_of_weights(factory: Callable[..., object], weights: Path, name: str) -> NetworkMethod:
     """The network or trainable of a factory, with weights, as a method.
 
@@ -176,6 +192,12 @@ def method_of_weights(factory: Callable[..., object], weights: Path, name: str) 
 def _filled(descriptor: MethodDescriptor, network: nn.Module, weights: Path | None) -> MethodDescriptor:
     stored = None if weights is None else sha256_file(weights)
     return descriptor.model_copy(update={"parameters": count_parameters(network), "weights_sha256": stored})
+
+
+def _what(given: object) -> str:
+    if not isinstance(given, Tensor):
+        return f"a {type(given).__name__}"
+    return f"{str(given.dtype).removeprefix('torch.')} {list(given.shape)}"
 
 
 def _forward(network: nn.Module, frames: Tensor, seeds: Sequence[int]) -> Tensor:

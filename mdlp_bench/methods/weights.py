@@ -87,7 +87,7 @@ def save_network(
         for name, tensor in network.state_dict().items()
     }
     check_finite(state, f"{path}: not written")
-    own = {"method": method, "config": config.model_dump_json() if config else "{}", "sha256": _digest(state)}
+    own = {"method": method, "config": config.model_dump_json() if config else "{}", "sha256": digest(state)}
     with atomic_path(path) as temporary:
         save_file(state, temporary, {**(notes or {}), **own})
         _sort_metadata(temporary)
@@ -203,7 +203,7 @@ def read_state_dict(path: Path) -> StateDict:
         raise MethodError(f"{path}: not a readable weight file (damaged or cut off)") from error
     state = _tensors_of(content, path)
     stored = read_card(path).get("sha256")
-    if stored is not None and stored != _digest(state):
+    if stored is not None and stored != digest(state):
         raise MethodError(f"{path}: damaged: its tensors are not those that were written")
     check_finite(state, str(path))
     return {name.replace("_orig_mod.", ""): tensor for name, tensor in state.items()}
@@ -358,10 +358,11 @@ def check_finite(state: Mapping[str, Tensor], source: str) -> None:
             )
 
 
-def _digest(state: Mapping[str, Tensor]) -> str:
-    digest = hashlib.sha256()
+def digest(state: Mapping[str, Tensor]) -> str:
+    """SHA-256 of tensors by their names, types, shapes and values, as hexadecimal digits."""
+    found = hashlib.sha256()
     for name in sorted(state):
-        tensor = state[name].contiguous()
-        digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}".encode())
-        digest.update(tensor.flatten().view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
+        tensor = state[name].detach().cpu().contiguous()
+        found.update(f"{name} {tensor.dtype} {list(tensor.shape)}".encode())
+        found.update(tensor.flatten().view(torch.uint8).numpy().tobytes())
+    return found.hexdigest()

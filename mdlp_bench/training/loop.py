@@ -269,7 +269,7 @@ class _Run:
             "learning_rate": float(f"{rate:.4g}"),
             "seconds": round(self.state.seconds, 1),
             "cpu_seconds": round(self.state.cpu_seconds, 1),
-            "waiting_seconds": round(self.waited, 1),
+            "waiting_seconds": round(self.waited, 2),
         }
 
     def _write(self, line: dict[str, Any]) -> None:

@@ -101,6 +101,25 @@ def test_a_network_can_be_trained_after_it_has_restored() -> None:
         torch.autograd.backward(network(torch.rand(1, 1, 3, 8, 8)).sum())
 
 
+@pytest.mark.parametrize(
+    ("made", "says"),
+    [
+        (lambda frames: {"restored": frames}, "gives a dict, must give"),
+        (
+            lambda frames: frames,
+            r"gives float32 \[1, 3, 3, 112, 224\], must give floating point \[1, 3, H, W\]",
+        ),
+        (lambda frames: frames[:, 0, :1], r"gives float32 \[1, 1, 112, 224\]"),
+        (lambda frames: frames[0], r"gives float32 \[3, 3, 112, 224\]"),
+        (lambda frames: frames[:, 0].byte(), "gives uint8"),
+    ],
+)
+def test_what_is_no_restored_image_is_named(made: Any, says: str) -> None:
+    method = NetworkMethod(describe(), nn.Identity(), lambda network, frames, seeds: made(frames))
+    with pytest.raises(MethodError, match=says):
+        method.restore_batch(batch_of(1, EXACT))
+
+
 def test_values_that_are_not_finite_are_an_error_of_the_sample() -> None:
     network = nn.Conv2d(3, 3, 1).requires_grad_(False)
     network.bias.fill_(torch.inf)  # type: ignore[union-attr]
