@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 
@@ -81,8 +81,8 @@ def predict(
 
     A network is a method too: it gets frames [B, N, 3, 112, 224] in [-1, 1], where N is its attribute
     `frames`, by default 3, and gives [B, 3, H, W]; a copy of it is used. `samples` is a data set or its path.
-    Device, precision and numerics are those of `mdlp_bench.device.Compute.resolve`; for the other arguments see
-    `mdlp_bench.harness.predict.predict`.
+    Device, precision and numerics are those of `mdlp_bench.device.Compute.resolve`; for the other arguments
+    see `mdlp_bench.harness.predict.predict`.
 
     Raises:
         MdlpBenchError: As in `mdlp_bench.harness.predict.predict`, or the device is not there.
@@ -113,7 +113,7 @@ def _method_or_name(given: AnyMethod | nn.Module | str | Path) -> AnyMethod | st
         return str(given)
     if isinstance(given, AnyMethod):
         return given
-    if "torch" in sys.modules and isinstance(given, sys.modules["torch"].nn.Module):
+    if _is_network(given):
         from mdlp_bench.methods.network import method_of_object
 
         return method_of_object(given)
@@ -121,6 +121,10 @@ def _method_or_name(given: AnyMethod | nn.Module | str | Path) -> AnyMethod | st
         f"a {type(given).__name__} is no method; give a name, file.py:NAME, a Method, a network, or what "
         "mb.method makes of a function"
     )
+
+
+def _is_network(given: object) -> TypeGuard[nn.Module]:
+    return "torch" in sys.modules and isinstance(given, sys.modules["torch"].nn.Module)
 
 
 def score(
@@ -231,7 +235,10 @@ def bench(
     remote = isinstance(engine, RayEngine)
     compute = Compute.resolve(device, precision, numerics, remote=remote)
     data = as_samples(samples)
-    given: list[AnyMethod | nn.Module | str | Path] = one_or_more(methods)
+    # Some networks can be iterated: over their layers.
+    given: list[AnyMethod | nn.Module | str | Path] = (
+        [methods] if _is_network(methods) else one_or_more(methods)
+    )
     plan = _plan.ScoringPlan.from_names(
         readers, lpips, fid, protocol, compute.device, aligned, metrics, remote=remote, samples=data
     )

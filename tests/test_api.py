@@ -257,6 +257,9 @@ def test_a_network_is_a_method_and_stays_in_training(
     nn.init.zeros_(network.mix.weight)
     with pytest.raises(RunError, match="differ"):
         mb.predict(network, samples, tmp_path / "preds", device="cpu")
+    layers = nn.Sequential(nn.Flatten(1, 2), nn.Conv2d(9, 3, 1))
+    bench = mb.bench(layers, samples, tmp_path / "out", lpips="none", aligned=False, fid=False, device="cpu")
+    assert [run.name for run in bench.best_first()] == ["sequential"]
     for wrong in (lambda frames: frames, None, 3, Last):
         with pytest.raises(MethodError, match="is no method; give a name"):
             mb.predict(wrong, samples, tmp_path / "other")  # type: ignore[arg-type]
