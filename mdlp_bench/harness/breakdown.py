@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -14,8 +14,9 @@ import pyarrow as pa
 from mdlp_bench.errors import RunError, no_such
 from mdlp_bench.harness.compare import RunComparison
 from mdlp_bench.harness.run import float_column
-from mdlp_bench.harness.run_table import metric_column
-from mdlp_bench.harness.statistics import ClusterBootstrap, MetricScores, rank_methods
+from mdlp_bench.harness.run_table import MEANS_OF_SEEDS, metric_column
+from mdlp_bench.harness.seeds import seed_values
+from mdlp_bench.harness.statistics import ClusterBootstrap, MetricScores, SeedSpread, rank_methods
 from mdlp_bench.harness.statistics.clusters import FloatArray
 from mdlp_bench.harness.statistics.comparison import FEWEST_PLATES
 from mdlp_bench.harness.tables import Cell, Column, Row, ScoreTable
@@ -129,7 +130,8 @@ def breakdown(comparison: RunComparison, by: str, *metrics: str) -> ScoreTable:
                 continue
             bootstrap = ClusterBootstrap.by_rules(plates[measured].tolist(), comparison.rules.bootstrap)
             key, named = (part, part) if len(names) == 1 else (f"{metric}:{part}", f"{column.title}, {part}")
-            for name, cell in _cells(comparison, bootstrap, values[measured], info).items():
+            seeds = [_spread(by, table, metric, values[:, i]) for i, table in enumerate(tables)]
+            for name, cell in _cells(comparison, bootstrap, values[measured], info, seeds).items():
                 rows[name][key] = cell
             n_plates = len(bootstrap.clusters)
             size = f"(n = {int(measured.sum())}; {n_plates} plate{'s' * (n_plates != 1)})"
@@ -147,7 +149,7 @@ def breakdown(comparison: RunComparison, by: str, *metrics: str) -> ScoreTable:
             "columns": tuple(shown),
             "rows": tuple(by_title[row.name] for row in comparison.table.rows if row.name in by_title),
             "protocol": f"{comparison.table.protocol}; {', '.join(titles)} by {BY[by]}",
-            "remarks": tuple(_remarks(comparison, rows)),
+            "remarks": tuple(_remarks(comparison, rows, by == "position")),
         }
     )
 
@@ -160,13 +162,22 @@ def _described(comparison: RunComparison, tables: list[pa.Table], metric: str) -
     return METRICS[base], metric_column(comparison.runs[0], metric, comparison.options.decimals)
 
 
-def _remarks(comparison: RunComparison, rows: dict[str, dict[str, Cell]]) -> Iterator[str]:
+def _spread(by: str, table: pa.Table, metric: str, values: FloatArray) -> SeedSpread | None:
+    """How the mean of a part of the samples, those with values [n], moves with the seed of a run."""
+    of_each = None if by == "position" else seed_values(table, metric)
+    inside = ~np.isnan(values)
+    if of_each is None or not inside.any() or np.isnan(of_each[inside]).all(axis=0).any():
+        return None
+    return SeedSpread.of(np.nanmean(of_each[inside], axis=0))
+
+
+def _remarks(comparison: RunComparison, rows: dict[str, dict[str, Cell]], of_readings: bool) -> Iterator[str]:
     methods = [name for name, run in comparison.by_name.items() if not run.is_oracle]
     lettered = {key for name in methods for key, cell in rows[name].items() if cell.group}
     if len(methods) > 1 and any(rows[name].keys() - lettered for name in methods):
         yield f"Parts that tell no more than {FEWEST_PLATES - 1} plates of equal size have no tie groups."
     if any(run.record.seeds for run in comparison.runs):
-        yield "Scores over several seeds are means; intervals and letters of parts are those of plates alone."
+        yield MEANS_OF_SEEDS if not of_readings else "Of methods with several seeds the first one's readings."
 
 
 def _by_part(tables: list[pa.Table], by: str, metric: str) -> dict[str, FloatArray]:
@@ -194,7 +205,11 @@ def _by_position(tables: list[pa.Table], metric: str) -> dict[str, FloatArray]:
 
 
 def _cells(
-    comparison: RunComparison, bootstrap: ClusterBootstrap, values: FloatArray, info: MetricInfo
+    comparison: RunComparison,
+    bootstrap: ClusterBootstrap,
+    values: FloatArray,
+    info: MetricInfo,
+    seeds: Sequence[SeedSpread | None],
 ) -> dict[str, Cell]:
     """The cells of one part's column, by run; only methods get tie-group letters."""
     found = {}
@@ -202,11 +217,18 @@ def _cells(
     scored = [i for i in range(values.shape[1]) if not np.isnan(values[:, i]).all()]
     for i in scored:
         estimate = bootstrap.interval(values[:, i], is_share=info.is_share)
+        estimate = estimate.widened(seeds[i], bootstrap.confidence, is_share=info.is_share)
         found[comparison.names[i]] = Cell(value=estimate.value, low=estimate.low, high=estimate.high)
     ranked = [i for i in methods if i in scored]
     if ranked:
+        of_ranked = [seeds[i] for i in ranked]
         scores = MetricScores(
-            info.name, values[:, ranked], info.higher_is_better, info.decimals, info.is_share
+            info.name,
+            values[:, ranked],
+            info.higher_is_better,
+            info.decimals,
+            info.is_share,
+            of_ranked if any(of_ranked) else (),
         )
         (ranking,) = rank_methods(bootstrap, [comparison.names[i] for i in ranked], [scores]).metrics
         for entry in ranking.entries:

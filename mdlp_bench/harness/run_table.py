@@ -31,6 +31,10 @@ ALL_COLUMNS: Final = (
 )  # fmt: skip
 """The measured columns of the full table, in order; costs follow."""
 
+MEANS_OF_SEEDS: Final = (
+    "Scores over several seeds are means; intervals and letters hold the variance of seeds."
+)
+
 NOISY: Final = 0.1
 """Times with at least this spread are marked."""
 
@@ -261,9 +265,7 @@ def _remarks(comparison: RunComparison) -> tuple[str, ...]:
     if read is not None and 0 < read.n < total:
         remarks.append(f"Text scores are of the {read.n:,} of {total:,} samples whose text is known.")
     if any(run.record.seeds for run in comparison.runs):
-        remarks.append(
-            "Scores over several seeds are means; intervals and letters hold the variance of seeds."
-        )
+        remarks.append(MEANS_OF_SEEDS)
     if comparison.ranking is not None and len(comparison.ranking.overall) > 1:
         leading = comparison.ranking.metrics[0].comparison
         plates = f"{leading.n_clusters} plate{'s' * (leading.n_clusters != 1)}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -15,13 +16,16 @@ from mdlp_bench.harness.statistics import ClusterBootstrap, SeedSpread
 from mdlp_bench.harness.summarise import estimated
 from mdlp_bench.metrics.base import METRICS
 
+_OF_SEEDS: Final = "#seeds"
+
 
 def combine_seeds(runs: Sequence[Run], out: Path) -> Run:
     """Write the run of a method over several seeds.
 
-    Every per-sample metric is the mean over the seeds; what was read is the first seed's. The limits of a
-    mean include the variance between seeds beside that between plates (`Estimate.widened`). The column
-    `seed_agreement` says in which samples all seeds are read as the same text.
+    Every per-sample metric is the mean over the seeds, and stands beside the values of each (`seed_values`);
+    what was read is the first seed's. The limits of a mean include the variance between seeds beside that
+    between plates (`Estimate.widened`). The column `seed_agreement` says in which samples all seeds are read
+    as the same text.
 
     Args:
         runs: The runs of one method on one data set, scored in the same way, one per seed.
@@ -50,7 +54,8 @@ def combine_seeds(runs: Sequence[Run], out: Path) -> Run:
     for name in dict.fromkeys(name for run in runs for name in run.summary):
         summary[name] = _combined([run.summary[name] for run in runs if name in run.summary], len(runs))
     names = [name for name in tables[0].column_names if name in summary]
-    means = {name: _mean_over_seeds(tables, name) for name in names}
+    of_each = {name: np.stack([float_column(table, name) for table in tables], axis=1) for name in names}
+    means = {name: _mean_over_seeds(values) for name, values in of_each.items()}
     texts = np.array([table["read_text"].to_pylist() for table in tables], dtype=object)
     known = np.array([bool(text) for text in tables[0]["text"].to_pylist()])
     means["seed_agreement"] = np.where(known, (texts == texts[0]).all(axis=0).astype(float), np.nan)
@@ -68,14 +73,32 @@ def combine_seeds(runs: Sequence[Run], out: Path) -> Run:
             summary[name] = estimated(name, estimate, of_seeds.n_failed).model_copy(update=kept)
     columns = {name: tables[0][name] for name in tables[0].column_names}
     columns |= {name: pa.array(values, pa.float64(), from_pandas=True) for name, values in means.items()}
+    columns |= {
+        f"{name}{_OF_SEEDS}": pa.FixedSizeListArray.from_arrays(
+            pa.array(values.ravel(), pa.float64(), from_pandas=True), len(runs)
+        )
+        for name, values in of_each.items()
+    }
     record = first.model_copy(update={"seeds": seeds})
     return write_run(out, record, pa.table(columns), summary)
 
 
-def _mean_over_seeds(tables: Sequence[pa.Table], name: str) -> npt.NDArray[np.float64]:
-    values = np.stack([float_column(table, name) for table in tables])
-    counted = (~np.isnan(values)).sum(axis=0)
-    return np.where(counted > 0, np.nansum(values, axis=0) / np.maximum(counted, 1), np.nan)
+def seed_values(table: pa.Table, name: str) -> npt.NDArray[np.float64] | None:
+    """The values of a metric with each seed, float64 [n, seeds], NaN for none.
+
+    None in the table of a run with one seed, or one that an earlier version wrote.
+    """
+    if f"{name}{_OF_SEEDS}" not in table.column_names:
+        return None
+    column = table[f"{name}{_OF_SEEDS}"].combine_chunks()
+    flat = np.asarray(column.flatten().to_numpy(zero_copy_only=False), np.float64)
+    return flat.reshape(len(table), -1)
+
+
+def _mean_over_seeds(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """The mean of what is known of each row, [n] of [n, seeds]."""
+    counted = (~np.isnan(values)).sum(axis=1)
+    return np.where(counted > 0, np.nansum(values, axis=1) / np.maximum(counted, 1), np.nan)
 
 
 def _combined(found: Sequence[MetricSummary], n_runs: int) -> MetricSummary:

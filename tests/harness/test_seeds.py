@@ -12,8 +12,10 @@ import pytest
 from mdlp_bench.data.samples import Samples
 from mdlp_bench.errors import RunError
 from mdlp_bench.harness.bench import bench
+from mdlp_bench.harness.breakdown import breakdown
 from mdlp_bench.harness.plan import ScoringPlan
 from mdlp_bench.harness.run import Run
+from mdlp_bench.harness.run_table import MEANS_OF_SEEDS
 from mdlp_bench.harness.scorers import FidelityScorer
 from mdlp_bench.harness.seeds import combine_seeds
 from mdlp_bench.harness.statistics import Clusters, Estimate, SeedSpread, compare_methods
@@ -76,6 +78,16 @@ def test_a_method_with_a_seed_is_scored_over_several(samples: Samples, tmp_path:
     assert entry.seeds.sd == pytest.approx(values.mean(axis=1).std(ddof=1))
     half = SeedSpread.of(values.mean(axis=1)).half_width(0.95)
     assert entry.high - entry.mean >= half and entry.mean - entry.low >= half
+    # A part that holds every sample has the limits and letters of the whole.
+    part = breakdown(comparison, "recipe", "psnr", "ned")
+    assert [column.key for column in part.columns] == ["psnr:other", "ned:other"]
+    for row, whole in zip(part.rows, comparison.table.rows, strict=False):
+        for metric in ("psnr", "ned"):
+            own, other = row.cells[f"{metric}:other"], whole.cells[metric]
+            assert row.name == whole.name and own.group == other.group
+            limits = [[cell.value, cell.low, cell.high] for cell in (own, other)]
+            assert limits[0] == pytest.approx(limits[1])
+    assert part.remarks == (MEANS_OF_SEEDS,)
     texts = np.array([run.per_sample()["read_text"].to_pylist() for run in each])
     agree = (texts == texts[0]).all(axis=0)
     assert noisy.per_sample()["seed_agreement"].to_pylist() == agree.astype(float).tolist()
