@@ -33,6 +33,7 @@ def _batch() -> FrameBatch:
 _BUNDLED = {
     "lp-diff": "lp-diff",
     "lp-diff-long": "lp-diff-long",
+    "lp-diff-long-blend": "lp-diff-long",
     "lp-diff-psi": "lp-diff",
     "srcnn": "srcnn",
     "hat": "hat",

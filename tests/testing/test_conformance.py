@@ -25,7 +25,7 @@ from mdlp_bench.testing import check_method, check_metric, check_reader, check_r
 
 METHODS = [
     "ground-truth", "input", "bicubic", "lanczos", "best-frame", "frame-mean", "aligned-mean",
-    "reading-fusion", "srcnn", "lp-diff", "lp-diff-long", "lp-diff-psi",
+    "reading-fusion", "srcnn", "lp-diff", "lp-diff-long", "lp-diff-long-blend", "lp-diff-psi",
 ]  # fmt: skip
 
 
