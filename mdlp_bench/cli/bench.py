@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
-from mdlp_bench.cli.console import comma_separated, counted, echo_json, opened
+from mdlp_bench.cli.console import comma_separated, counted, echo_json, opened, tell_left_out
 from mdlp_bench.cli.options import (
     DEFAULT_LPIPS,
     AlignedOption,
@@ -84,9 +84,10 @@ def predict(
     # Wrong names are told before PyTorch is imported, which takes seconds, and before any data are read.
     check_method(method)
     check_asked(device, remote=engine == "ray")
+    samples = opened(data, split=split, order=order, labels=labels, limit=limit)
     predictions = api.predict(
         method,
-        opened(data, split=split, order=order, labels=labels, limit=limit),
+        samples,
         out,
         batch_size=batch_size,
         seed=seed,
@@ -97,6 +98,7 @@ def predict(
         engine=engine_named(engine, workers, device),
     )
     record = predictions.record
+    tell_left_out(samples)
     if as_json:
         typer.echo(record.model_dump_json())
     else:
@@ -216,9 +218,10 @@ def bench(
         check_method(name)
     ScoringPlan.check_names(reader, lpips)
     check_asked(device, remote=engine == "ray")
+    samples = opened(data, split=split, order=order, labels=labels, limit=limit)
     comparison = api.bench(
         names,
-        opened(data, split=split, order=order, labels=labels, limit=limit),
+        samples,
         out,
         readers=reader,
         lpips=lpips,
@@ -234,6 +237,7 @@ def bench(
         numerics=numerics,
         engine=engine_named(engine, workers, device),
     )
+    tell_left_out(samples)
     _show(comparison, as_json)
     if not as_json:
         typer.echo(f"Runs, tables (Markdown, LaTeX, HTML, CSV) and comparison.png are in {out}")

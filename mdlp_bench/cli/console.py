@@ -65,6 +65,21 @@ def tell_notes(samples: Samples) -> None:
             typer.echo(f"note: and {len(found) - _SHOWN:,} more {what}, {len(found):,} in all", err=True)
 
 
+def tell_left_out(samples: Samples) -> None:
+    """Show on standard error which samples of a folder are left out, and why; the first few.
+
+    It is known once the images have been read. Those of a Parquet folder were told when that was built.
+    """
+    problems = samples.problems if samples.manifest is None else ()
+    found = [one.message for one in problems if one.rejected and one.is_defect]
+    for message in found[:_SHOWN]:
+        typer.echo(f"left out: {message}", err=True)
+    if len(found) > _SHOWN:
+        typer.echo(
+            f"left out: and {len(found) - _SHOWN:,} more; `mdlp-bench data inspect` lists them", err=True
+        )
+
+
 def tell_readers(texts_read: Mapping[str, int], n_texts: int) -> None:
     """Show in one line how many texts of a data set each reader can read."""
     if not n_texts:

@@ -11,10 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from mdlp_bench.cli.main import app
 from mdlp_bench.data.samples import Samples
 from mdlp_bench.errors import DEBUG_VARIABLE, MdlpBenchError, MethodError, ReaderError, did_you_mean, raised
 from mdlp_bench.harness.predict import predict
+from mdlp_bench.images import encode
 from mdlp_bench.methods import load_method
 from mdlp_bench.metrics.protocol import to_working_size
 from mdlp_bench.readers import load_reader
@@ -176,3 +179,16 @@ def test_names_in_files_are_suggested_and_wrong_arguments_are_one_line(mine: str
         load_method(f"{decorated}:restore")
     assert "\n" not in str(found.value)
     decorated.write_text("from mdlp_bench.plate import PlateRegion\n")
+
+
+def test_samples_that_cannot_be_read_are_named_where_they_are_left_out(tmp_path: Path) -> None:
+    for kind in ("blur", "sharp"):
+        (tmp_path / "data/test" / kind).mkdir(parents=True)
+        for n in range(3):
+            image = encode(np.full((20, 40, 3), 40 * n, np.uint8))
+            (tmp_path / "data/test" / kind / f"{n}.png").write_bytes(image)
+    (tmp_path / "data/test/blur/2.png").write_bytes(b"junk")
+    arguments = ["predict", "bicubic", str(tmp_path / "data"), "-o", str(tmp_path / "preds")]
+    done = CliRunner().invoke(app, arguments, catch_exceptions=False)
+    assert "2 samples restored" in done.output
+    assert re.search(r"left out: sample test-2, frame 0 .*not a readable image", done.output)
