@@ -88,7 +88,8 @@ def study(
         typer.Option(
             "--methods",
             help="Comma-separated methods for the transfer matrix: NAME or NAME=CONFIG of what `train` "
-            "trains is trained on every set, others are taken as they are.",
+            "trains, also file.py:NAME, is trained on every set; others, also NAME=WEIGHTS, are taken as "
+            "they are.",
             show_default="no transfer",
         ),
     ] = "",

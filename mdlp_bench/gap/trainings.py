@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from mdlp_bench.data import open_samples
 from mdlp_bench.data.build import write_parquet
@@ -24,7 +24,9 @@ from mdlp_bench.methods.network import method_of_trainable
 from mdlp_bench.schema import Sample
 from mdlp_bench.training.loop import WEIGHTS
 from mdlp_bench.training.methods import train_method
-from mdlp_bench.training.registry import Recipe, load_trainable, read_recipe, trainable_names
+from mdlp_bench.training.registry import Recipe, identity_of, load_trainable, read_recipe, trainable_names
+from mdlp_bench.training.trainable import Trainable
+from mdlp_bench.userfiles import file_and_name, is_file_spec, load_from_file
 
 MIXED: Final = (1, 10, 100)
 """Per cent of the real training plates that are mixed into a synthetic set."""
@@ -38,7 +40,7 @@ class TrainedMethodSpec:
     """A method to train: `NAME` or `NAME=CONFIG`, as `mdlp-bench train NAME --config CONFIG` takes them.
 
     Attributes:
-        name: A name of the entry points `mdlp_bench.trainables`.
+        name: A name of the entry points `mdlp_bench.trainables`, or `file.py:NAME` of a `Trainable`.
         label: What the report calls it.
         recipe: Its options and configuration.
     """
@@ -49,18 +51,28 @@ class TrainedMethodSpec:
 
     @classmethod
     def parse(cls, text: str, *, steps: int, seed: int) -> TrainedMethodSpec | None:
-        """Read the text; None where it names no trainable method.
+        """Read the text; None where it names a method to take as it is, perhaps with weights.
 
         Raises:
-            MethodError: The configuration is wrong, or is given for what cannot be trained.
+            MethodError: The configuration is wrong, or is given for what cannot be trained, or a file cannot
+                be loaded.
         """
         name, given, config = text.partition("=")
-        if name not in trainable_names():
+        if given and Path(config).is_file() and Path(config).suffix not in (".yaml", ".yml"):
+            return None
+        label = name
+        if is_file_spec(name):
+            target = load_from_file(name, MethodError)
+            if not (isinstance(target, type) and issubclass(target, Trainable)):
+                return None
+            path, attribute = file_and_name(name)
+            label = slugify(f"{path.stem}-{attribute}")
+        elif name not in trainable_names():
             if given:
                 raise no_such("trainable method", name, trainable_names(), MethodError)
             return None
         recipe = read_recipe(config or None, steps=steps, seed=seed)
-        return cls(name, f"{name}-{Path(config).stem}" if config else name, recipe)
+        return cls(name, f"{label}-{Path(config).stem}" if config else label, recipe)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,12 +133,14 @@ class Training:
     def folder(self, out: Path) -> Path:
         """Its folder: a readable name, and a hash of everything it depends on."""
         kind = "fine-tuned" if self.base is not None else f"{self.percent}" if self.percent else "alone"
-        parts = [
+        parts: list[Any] = [
             dict(self.method.recipe.options),
             self.method.recipe.training.identity(),
             self.data.fingerprint,
             self.base.folder(out).name if self.base is not None else None,
         ]
+        if is_file_spec(self.method.name):
+            parts.append(identity_of(self.method.name))
         digest = sha256_bytes(json.dumps(parts, sort_keys=True).encode())[:10]
         return out / self.method.label / f"{self.trained_on}-{kind}-{digest}"
 

@@ -144,6 +144,22 @@ def test_what_cannot_be_is_refused(sets: list[GapSet], tmp_path: Path) -> None:
     assert (spec.recipe.training.steps, spec.recipe.training.seed) == (7, 3)
 
 
+def test_trainables_of_files_are_trained_and_weights_are_taken_as_they_are(tmp_path: Path) -> None:
+    file, weights = tmp_path / "Net v2.py", tmp_path / "w.safetensors"
+    file.write_text(
+        "from mdlp_bench.training.trainable import Trainable\n"
+        "class Mine(Trainable): ...\n"
+        "def restore(frames): return frames[:, 0]\n"
+    )
+    weights.touch()
+    spec = TrainedMethodSpec.parse(f"{file}:Mine=small", steps=7, seed=3)
+    assert spec is not None and spec.name == f"{file}:Mine" and spec.label == "net-v2-mine-small"
+    for fixed in (f"{file}:restore", f"{file}:Mine={weights}", f"tiny={weights}"):
+        assert TrainedMethodSpec.parse(fixed, steps=7, seed=3) is None
+    with pytest.raises(MethodError, match="has no 'Yours'"):
+        TrainedMethodSpec.parse(f"{file}:Yours", steps=7, seed=3)
+
+
 def test_rank_agreement_is_that_of_scipy_and_its_interval_covers() -> None:
     rng = np.random.default_rng(0)
     quality = np.array([0.1, 0.3, 0.5, 0.7])
