@@ -31,7 +31,9 @@ _KEPT_VARIABLES: Final = (
     "LANG",
     "LC_ALL",
     "OMP_NUM_THREADS",
+    "CUDA_DEVICE_ORDER",
     "CUDA_VISIBLE_DEVICES",
+    "LD_LIBRARY_PATH",
     "VIRTUAL_ENV",
     "SYSTEMROOT",
 )

@@ -80,11 +80,13 @@ def train(
         The weight file.
 
     Raises:
-        DataError: The folder holds another training, or the data cannot be trained on.
+        DataError: The folder holds another training, the data cannot be trained on, or `workers` is negative.
         MdlpBenchError: The device is not there, the loss is not finite, or a file cannot be written.
     """
     if device != "auto":
         check_device(device)
+    if workers is not None and workers < 0:
+        raise DataError(f"workers is {workers}; give 0 for a thread, or a number of processes")
     if device.startswith("cuda:"):
         torch.cuda.set_device(device)
     # It is kept per process, but the next training may be on another device or in another precision.

@@ -9,9 +9,17 @@ from typing import Any
 import numpy as np
 import pytest
 
+import mdlp_bench as mb
+from mdlp_bench.data import open_samples
 from mdlp_bench.device import EXACT, Compute
 from mdlp_bench.methods import load_method
 from mdlp_bench.methods.network import NetworkMethod
+from mdlp_bench.methods.weights import read_card
+from mdlp_bench.metrics.perceptual import Lpips
+from mdlp_bench.metrics.protocol import to_working_size
+from mdlp_bench.readers.crnn import CrnnReader
+from mdlp_bench.synth.build import synthesise_rendered
+from mdlp_bench.synth.degrade import load_recipe
 
 SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "gpu.py"
 
@@ -45,3 +53,28 @@ def test_a_gpu_restores_as_the_cpu_does(script: Any, name: str) -> None:
         for compute in (EXACT, Compute("cuda", "fp32", "batched"))
     )
     assert (np.abs(exact - batched) <= 1).mean() >= 0.999
+
+
+@pytest.mark.gpu
+def test_a_gpu_scores_as_the_cpu_does(shared_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(shared_dir / "torch_home"))
+    images = np.random.default_rng(0).integers(0, 256, (2, 8, 14, 28, 3), np.uint8)
+    restored, gt = (np.stack([to_working_size(one) for one in part]) for part in images)
+    here, there = (Lpips("squeeze", device).score(restored, gt) for device in ("cpu", "cuda"))
+    assert np.abs(here - there).max() < 1e-4
+    plates = [mb.render(seed=seed).image for seed in range(8)]
+    for name in ("crnn", "crnn-2"):
+        reader = mb.load_reader(name)
+        assert isinstance(reader, CrnnReader)
+        seen = reader.probabilities(plates), reader.features(plates)
+        reader.to("cuda")
+        for found, wanted in zip((reader.probabilities(plates), reader.features(plates)), seen, strict=True):
+            assert np.abs(found - wanted).max() < 1e-4
+
+
+@pytest.mark.gpu
+def test_a_gpu_trains_with_workers(tmp_path: Path) -> None:
+    synthesise_rendered(load_recipe("surveillance"), 8, tmp_path / "data", seed=1)
+    samples = open_samples(tmp_path / "data")
+    weights = mb.train("srcnn", samples, tmp_path / "out", steps=4, workers=2, device="cuda")
+    assert read_card(weights)["device"] == "cuda"

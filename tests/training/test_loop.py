@@ -229,6 +229,12 @@ def test_trainings_older_than_accumulation_continue(make_samples: MakeSamples, t
     _run(tmp_path, samples)
 
 
+def test_fewer_workers_than_none_are_refused(make_samples: MakeSamples, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="workers is -1; give 0 for a thread"):
+        _run(tmp_path / "out", make_samples(2), workers=-1)
+    assert not (tmp_path / "out").exists()
+
+
 def test_one_process_trains_in_one_precision_after_another(make_samples: MakeSamples, tmp_path: Path) -> None:
     samples = make_samples(5)
     for precision in ("fp32", "bf16", "fp32"):
