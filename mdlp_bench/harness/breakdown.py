@@ -138,6 +138,9 @@ def breakdown(comparison: RunComparison, by: str, *metrics: str) -> ScoreTable:
             shown.append(column.model_copy(update={"key": key, "title": f"{named} {size}"}))
     if not shown:
         raise RunError(f"no sample has what a breakdown by {BY[by]} needs")
+    several = [table for run, table in zip(comparison.runs, tables, strict=True) if run.record.seeds]
+    # Earlier versions did not keep what each seed gave; readings are the first seed's.
+    seeds_known = by != "position" and all(seed_values(table, names[0]) is not None for table in several)
     by_title = {
         title: Row(
             name=title, kind="bound" if comparison.by_name[name].is_oracle else "method", cells=rows[name]
@@ -149,7 +152,7 @@ def breakdown(comparison: RunComparison, by: str, *metrics: str) -> ScoreTable:
             "columns": tuple(shown),
             "rows": tuple(by_title[row.name] for row in comparison.table.rows if row.name in by_title),
             "protocol": f"{comparison.table.protocol}; {', '.join(titles)} by {BY[by]}",
-            "remarks": tuple(_remarks(comparison, rows, by == "position")),
+            "remarks": tuple(_remarks(comparison, rows, seeds_known)),
         }
     )
 
@@ -171,13 +174,13 @@ def _spread(by: str, table: pa.Table, metric: str, values: FloatArray) -> SeedSp
     return SeedSpread.of(np.nanmean(of_each[inside], axis=0))
 
 
-def _remarks(comparison: RunComparison, rows: dict[str, dict[str, Cell]], of_readings: bool) -> Iterator[str]:
+def _remarks(comparison: RunComparison, rows: dict[str, dict[str, Cell]], seeds_known: bool) -> Iterator[str]:
     methods = [name for name, run in comparison.by_name.items() if not run.is_oracle]
     lettered = {key for name in methods for key, cell in rows[name].items() if cell.group}
     if len(methods) > 1 and any(rows[name].keys() - lettered for name in methods):
         yield f"Parts that tell no more than {FEWEST_PLATES - 1} plates of equal size have no tie groups."
     if any(run.record.seeds for run in comparison.runs):
-        yield MEANS_OF_SEEDS if not of_readings else "Of methods with several seeds the first one's readings."
+        yield MEANS_OF_SEEDS if seeds_known else "Intervals and letters do not hold the variance of seeds."
 
 
 def _by_part(tables: list[pa.Table], by: str, metric: str) -> dict[str, FloatArray]:

@@ -88,6 +88,8 @@ def test_a_method_with_a_seed_is_scored_over_several(samples: Samples, tmp_path:
             limits = [[cell.value, cell.low, cell.high] for cell in (own, other)]
             assert limits[0] == pytest.approx(limits[1])
     assert part.remarks == (MEANS_OF_SEEDS,)
+    places = breakdown(comparison, "position")
+    assert places.remarks[-1] == "Intervals and letters do not hold the variance of seeds."
     texts = np.array([run.per_sample()["read_text"].to_pylist() for run in each])
     agree = (texts == texts[0]).all(axis=0)
     assert noisy.per_sample()["seed_agreement"].to_pylist() == agree.astype(float).tolist()
