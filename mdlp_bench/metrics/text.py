@@ -19,7 +19,7 @@ from rapidfuzz.distance import Levenshtein
 from rapidfuzz.process import cpdist
 
 from mdlp_bench.errors import DataError
-from mdlp_bench.plate import ALPHABET, DIGITS, LETTERS, PROVINCES, grammar_of, normalise
+from mdlp_bench.plate import ALPHABET, DIGITS, LETTERS, PROVINCES, grammar_of, grammars, normalise
 
 Scores = NDArray[np.float64]
 Denominator = Literal["max", "target"]
@@ -253,23 +253,24 @@ class Confusion:
     """How often each character is read as each other one.
 
     Attributes:
-        labels: The 72 characters of `plate.ALPHABET`, then `other` (any other character) and `none` (in the
-            row of `none` stand characters that were inserted, in its column those that were dropped).
-        counts: int64 [74, 74], target in rows, reading in columns.
+        labels: The characters of every known grammar, those of `plate.ALPHABET` first, then `other` (any
+            other character) and `none` (in the row of `none` stand characters that were inserted, in its
+            column those that were dropped).
+        counts: int64 [K, K], target in rows, reading in columns.
     """
 
     labels: tuple[str, ...]
     counts: NDArray[np.int64]
 
     def by_character(self) -> Tally:
-        """Accuracy of each character of the alphabet."""
-        size = len(ALPHABET)
+        """Accuracy of each character that plates have."""
+        size = len(self.labels) - 2
         return Tally(self.labels[:size], np.diag(self.counts)[:size].copy(), self.counts[:size].sum(axis=1))
 
     def by_kind(self) -> Tally:
         """Accuracy of provinces, letters, digits and special glyphs."""
         each = self.by_character()
-        kinds = np.array([_kind(character) for character in ALPHABET])
+        kinds = np.array([_kind(character) for character in each.labels])
         names = ("province", "letter", "digit", "special")
         return Tally(
             names,
@@ -293,9 +294,11 @@ def confusion(preds: Sequence[str], targets: Sequence[str]) -> Confusion:
     Raises:
         DataError: The sequences differ in length, or a target is empty.
     """
-    labels = (*ALPHABET, "other", "none")
-    index = {character: position for position, character in enumerate(ALPHABET)}
-    other, none = len(ALPHABET), len(ALPHABET) + 1
+    further = frozenset[str]().union(*(one.characters for one in grammars().values())).difference(ALPHABET)
+    known = (*ALPHABET, *sorted(further))
+    labels = (*known, "other", "none")
+    index = {character: position for position, character in enumerate(known)}
+    other, none = len(known), len(known) + 1
     counts = np.zeros((len(labels), len(labels)), np.int64)
     for pred, target in zip(*_normalised(preds, targets), strict=True):
         for i, j in _alignment(pred, target):

@@ -118,8 +118,8 @@ def test_confusion_names_mistakes_and_kinds() -> None:
     matrix = text.confusion(
         ["沪P20S7", "沪A12345", "京Q20S75", "京P2OS75"], ["京P20S75", "京A12345", "京P20S75", "京P20S75"]
     )
-    assert matrix.labels == (*ALPHABET, "other", "none")
-    assert matrix.mistakes(2) == [("京", "沪", 2), ("0", "other", 1)]
+    assert matrix.labels == (*ALPHABET, "I", "O", "other", "none")
+    assert matrix.mistakes(2) == [("京", "沪", 2), ("0", "O", 1)]
     assert ("5", "none", 1) in matrix.mistakes(10)
     kinds = matrix.by_kind()
     assert dict(zip(kinds.labels, kinds.right.tolist(), strict=True)) == {
@@ -128,6 +128,10 @@ def test_confusion_names_mistakes_and_kinds() -> None:
         "digit": 15,
         "special": 0,
     }
+    # Plates of Brazil have both letters.
+    latin = text.confusion(["BRO2E19"], ["BRI2E19"])
+    assert latin.mistakes(5) == [("I", "O", 1)]
+    assert latin.by_kind().total.tolist() == [0, 4, 3, 0]
     assert dict(zip(kinds.labels, kinds.total.tolist(), strict=True)) == {
         "province": 4,
         "letter": 7,
