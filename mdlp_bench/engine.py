@@ -39,10 +39,11 @@ Loadable = TypeVar("Loadable")
 # busy, few enough to keep memory flat.
 _AHEAD: Final = 3
 
-_DIED: Final = (
+DIED: Final = (
     "a worker process died, perhaps for lack of memory; run the same command again, with fewer workers "
     "(a script of your own must do its work under `if __name__ == '__main__':`)"
 )
+"""What users are told when a worker ends without an error of its own."""
 
 
 class Engine(ABC):
@@ -170,7 +171,7 @@ class _Pool(Engine):
                     return
                 yield from pending.popleft().result()
         except BrokenProcessPool as error:
-            raise MdlpBenchError(_DIED) from error
+            raise MdlpBenchError(DIED) from error
         finally:
             for future in pending:
                 future.cancel()
@@ -252,7 +253,7 @@ class RayEngine(Engine):
         except ray.exceptions.RayTaskError as error:
             raise error.cause from None
         except ray.exceptions.RayError as error:
-            raise MdlpBenchError(f"Ray: {_DIED}") from error
+            raise MdlpBenchError(f"Ray: {DIED}") from error
         finally:
             for reference in running:
                 ray.cancel(reference, force=False)

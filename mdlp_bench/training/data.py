@@ -7,12 +7,12 @@ whether the training was interrupted before it. Pixels travel to the device as b
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import cv2
 import numpy as np
@@ -23,13 +23,16 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from mdlp_bench.data.samples import Samples
-from mdlp_bench.errors import DataError
+from mdlp_bench.engine import DIED
+from mdlp_bench.errors import DataError, MdlpBenchError
 from mdlp_bench.files import seed_for
 from mdlp_bench.images import ImageU8
 from mdlp_bench.methods.tensors import to_tensor
 from mdlp_bench.metrics.protocol import WORKING_SIZE, to_working_size
 from mdlp_bench.schema import SAMPLE_SCHEMA, samples_of
 from mdlp_bench.training.trainable import TrainingBatch
+
+Item = TypeVar("Item")
 
 # The record of the degradation is left out, because it is as large as a frame.
 _COLUMNS: Final = [name for name in SAMPLE_SCHEMA.names if name != "degradation"]
@@ -130,6 +133,10 @@ class TrainingData:
             workers: Processes that prepare batches; 0 for one thread of this process. The batches are the
                 same. Your own script must do its work under `if __name__ == "__main__":`.
             pin: Put batches into memory from which a GPU copies while it computes.
+
+        Raises:
+            DataError: A sample's image is broken; names it.
+            MdlpBenchError: A worker died.
         """
         if not workers:
             yield from self._ahead(first, stop, size, rank, world, pin)
@@ -137,7 +144,7 @@ class TrainingData:
         with tempfile.TemporaryDirectory(prefix="mdlp-bench-") as folder:
             # Workers map one file: the samples lie in memory once, however many workers there are.
             shared = _Mapped(self, Path(folder) / "samples.arrow")
-            yield from DataLoader(
+            loader: DataLoader[PixelBatch | MdlpBenchError] = DataLoader(
                 _Steps(shared, first, stop, size, rank, world),
                 batch_size=None,
                 num_workers=workers,
@@ -147,6 +154,10 @@ class TrainingData:
                 multiprocessing_context="spawn",
                 worker_init_fn=_set_up_worker,
             )
+            for batch in _until_one_dies(loader):
+                if isinstance(batch, MdlpBenchError):
+                    raise batch
+                yield batch
 
     def _ahead(
         self, first: int, stop: int, size: int, rank: int, world: int, pin: bool
@@ -271,8 +282,8 @@ class _Mapped:
         return self._data
 
 
-class _Steps(Dataset[PixelBatch]):
-    """The batches of steps as a map-style data set."""
+class _Steps(Dataset[PixelBatch | MdlpBenchError]):
+    """The batches of steps as a map-style data set, or what is wrong with one."""
 
     def __init__(self, shared: _Mapped, first: int, stop: int, size: int, rank: int, world: int) -> None:
         self._shared, self._steps = shared, range(first, stop)
@@ -281,8 +292,26 @@ class _Steps(Dataset[PixelBatch]):
     def __len__(self) -> int:
         return len(self._steps)
 
-    def __getitem__(self, index: int) -> PixelBatch:
-        return self._shared.data.batch(self._steps[index], *self._how)
+    def __getitem__(self, index: int) -> PixelBatch | MdlpBenchError:
+        try:
+            return self._shared.data.batch(self._steps[index], *self._how)
+        except MdlpBenchError as error:
+            return error
+
+
+def _until_one_dies(loader: Iterable[Item]) -> Iterator[Item]:
+    """The items of a loader; a clear error where one of its workers died."""
+    items = iter(loader)
+    while True:
+        try:
+            item = next(items)
+        except StopIteration:
+            return
+        except RuntimeError as error:
+            if "exited unexpectedly" not in str(error):
+                raise
+            raise MdlpBenchError(DIED) from error
+        yield item
 
 
 def _set_up_worker(_: int) -> None:

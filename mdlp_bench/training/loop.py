@@ -87,49 +87,50 @@ def train(
         check_device(device)
     if workers is not None and workers < 0:
         raise DataError(f"workers is {workers}; give 0 for a thread, or a number of processes")
-    if device.startswith("cuda:"):
-        torch.cuda.set_device(device)
-    # It is kept per process, but the next training may be on another device or in another precision.
-    is_shared = torch.distributed.is_available() and torch.distributed.is_initialized()
-    AcceleratorState._reset_state(reset_partial_state=not is_shared)
-    accelerator = Accelerator(
-        mixed_precision=_precision(config.precision, device),
-        cpu=device == "cpu",
-        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
-    )
-    chief = accelerator.is_main_process
-    if config.batch % accelerator.num_processes:
-        raise DataError(
-            f"a batch of {config.batch} cannot be shared by {accelerator.num_processes} processes evenly"
+    # The Accelerator takes the current device.
+    with torch.cuda.device(device) if device.startswith("cuda:") else nullcontext():
+        # It is kept per process, but the next training may be on another device or in another precision.
+        is_shared = torch.distributed.is_available() and torch.distributed.is_initialized()
+        AcceleratorState._reset_state(reset_partial_state=not is_shared)
+        accelerator = Accelerator(
+            mixed_precision=_precision(config.precision, device),
+            cpu=device == "cpu",
+            kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
         )
-    if config.batch // accelerator.num_processes % config.accumulate:
-        raise DataError(
-            f"a batch of {config.batch // accelerator.num_processes} cannot be cut into {config.accumulate} "
-            "equal parts; change batch or accumulate"
-        )
-    identity = {
-        **about,
-        "training": config.identity(),
-        "data": _identity(samples),
-        "validation": None if validation is None else _identity(validation),
-    }
-    with locked_folder(out) if chief else nullcontext():
-        if chief:
-            claim(out, identity)
-        data = TrainingData(
-            samples,
-            seed=config.seed,
-            frames=config.frames,
-            augment=config.augment,
-            single=config.single,
-            exposure=config.exposure,
-        )
-        state = _start(trainable, config, accelerator, out)
-        run = _Run(trainable, data, config, out, accelerator, state, report)
-        run.workers = _workers(accelerator) if workers is None else workers
-        if validation is not None:
-            run.validation = Validation(validation, config)
-        run.go(min(config.steps, stop_after or config.steps))
+        chief = accelerator.is_main_process
+        if config.batch % accelerator.num_processes:
+            raise DataError(
+                f"a batch of {config.batch} cannot be shared by {accelerator.num_processes} processes evenly"
+            )
+        share = config.batch // accelerator.num_processes
+        if share % config.accumulate:
+            raise DataError(
+                f"a batch of {share} cannot be cut into {config.accumulate} equal parts; change batch or "
+                "accumulate"
+            )
+        identity = {
+            **about,
+            "training": config.identity(),
+            "data": _identity(samples),
+            "validation": None if validation is None else _identity(validation),
+        }
+        with locked_folder(out) if chief else nullcontext():
+            if chief:
+                claim(out, identity)
+            data = TrainingData(
+                samples,
+                seed=config.seed,
+                frames=config.frames,
+                augment=config.augment,
+                single=config.single,
+                exposure=config.exposure,
+            )
+            state = _start(trainable, config, accelerator, out)
+            run = _Run(trainable, data, config, out, accelerator, state, report)
+            run.workers = _workers(accelerator) if workers is None else workers
+            if validation is not None:
+                run.validation = Validation(validation, config)
+            run.go(min(config.steps, stop_after or config.steps))
     return out / WEIGHTS
 
 

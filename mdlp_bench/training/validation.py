@@ -68,5 +68,5 @@ class Validation:
     ) -> np.ndarray:
         part = slice(start, start + _BATCH)
         seeds = [seed_for(self.seed, "restore", name) for name in self.decoded.sample_ids[part]]
-        frames = to_tensor(self.decoded.frames[part]).to(device)
+        frames = to_tensor(self.decoded.frames[part], device)
         return to_images(trainable.restore(network, frames, seeds))

@@ -1,11 +1,12 @@
-"""Batches are functions of (samples, seed, step), and frames and truth are varied alike."""
+"""Batches are functions of (samples, seed, step), and frames and ground truth are varied alike."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 from conftest import sample_row
@@ -13,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mdlp_bench.data.samples import Samples
-from mdlp_bench.errors import DataError
+from mdlp_bench.errors import DataError, MdlpBenchError
 from mdlp_bench.methods.tensors import to_images, to_tensor
-from mdlp_bench.training.data import TrainingData, augment, choose
+from mdlp_bench.training.data import TrainingData, _until_one_dies, augment, choose
 
 MakeSamples = Callable[..., Samples]
 
@@ -113,6 +114,29 @@ def test_samples_that_cannot_be_trained_on_are_named(make_samples: MakeSamples) 
     rows = [sample_row(0), sample_row(1, frames=[], frame_indices=[])]
     with pytest.raises(DataError, match="sample s0001 has no frames"):
         TrainingData(make_samples(rows=rows, name="no_frames"), seed=0)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_broken_image_is_one_line_from_a_worker_too(make_samples: MakeSamples, workers: int) -> None:
+    data = TrainingData(make_samples(3), seed=0)
+    place = data.table.schema.get_field_index("gt")
+    broken = pa.array([{"bytes": b"no image", "path": None}] * 3, data.table.schema.field("gt").type)
+    data.table = data.table.set_column(place, "gt", broken)
+    with pytest.raises(DataError) as caught:
+        list(data.stream(0, 2, 2, workers=workers))
+    found = str(caught.value)
+    assert "ground truth: not a readable image" in found and "\n" not in found
+
+
+def test_a_worker_that_died_is_one_line() -> None:
+    def loader(message: str) -> Iterator[int]:
+        yield 1
+        raise RuntimeError(message)
+
+    with pytest.raises(MdlpBenchError, match=r"a worker process died.*must do its work under `if __name__"):
+        list(_until_one_dies(loader("DataLoader worker (pid(s) 7) exited unexpectedly")))
+    with pytest.raises(RuntimeError, match="another"):
+        list(_until_one_dies(loader("another")))
 
 
 def test_tensors_and_images_are_inverse() -> None:
