@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 
 from mdlp_bench.files import slugify
 from mdlp_bench.methods import MOST_FRAMES, FrameBatch, Method, MethodDescriptor, TextMethod
@@ -43,16 +44,27 @@ class ReadingFusion(TextMethod):
 
     def read_batch(self, batch: FrameBatch) -> list[Reading]:
         """One fused reading per sample."""
-        return [self._fused(batch.single(index)) for index in range(len(batch))]
+        self._reader.to(batch.device)
+        is_whole = batch.compute.numerics == "batched"
+        parts = [batch] if is_whole else [batch.single(index) for index in range(len(batch))]
+        return [reading for part in parts for reading in self._fused(part)]
 
-    def _fused(self, sample: FrameBatch) -> Reading:
-        frames = sample.native[0][: self.descriptor.frames_used]
+    def _fused(self, batch: FrameBatch) -> list[Reading]:
+        frames = [native[: self.descriptor.frames_used] for native in batch.native]
         if self._restorer is None:
-            images = [to_working_size(frame) for frame in frames]
+            images = [to_working_size(frame) for some in frames for frame in some]
         else:
-            alone = [replace(sample, native=((frame,),)) for frame in frames]
-            images = [self._restorer.restore_batch(one)[0] for one in alone]
-        return vote(self._reader.read(images), self._grammars)
+            owners = [index for index, some in enumerate(frames) for _ in some]
+            gt = batch.ground_truth
+            alone = replace(
+                batch,
+                sample_ids=tuple(batch.sample_ids[index] for index in owners),
+                native=tuple((frame,) for some in frames for frame in some),
+                ground_truth=None if gt is None else tuple(gt[index] for index in owners),
+            )
+            images = list(self._restorer.restore_batch(alone))
+        read = iter(self._reader.read(images))
+        return [vote(list(islice(read, len(some))), self._grammars) for some in frames]
 
 
 def vote(readings: Sequence[Reading], grammars: Sequence[Grammar] = ()) -> Reading:

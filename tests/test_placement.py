@@ -89,6 +89,14 @@ def test_methods_scores_and_metrics_are_there_what_they_are_here(
     assert runs[1].record.device == runs[1].record.scored_on + ":0" == gpu
     for name in ("psnr", "lpips_squeeze", "ned"):
         assert runs[1].summary[name].mean == pytest.approx(runs[0].summary[name].mean, abs=0.01), name
+    read = [
+        [
+            one.reading
+            for one in mb.predict("reading-fusion", samples, tmp_path / device / "read", device=device)
+        ]
+        for device in ("cpu", gpu)
+    ]
+    assert [one and one.text for one in read[0]] == [one and one.text for one in read[1]]
     batch = next(iter(DataLoader(samples.torch(), batch_size=3)))
     restored, gt = batch["frames"][:, 0], batch["gt"]
     for make, second in (

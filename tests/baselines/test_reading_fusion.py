@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from baselines.reading_fusion import ReadingFusion, reading_fusion, vote
+from mdlp_bench.device import Compute
 from mdlp_bench.images import ImageU8
 from mdlp_bench.methods import MOST_FRAMES, FrameBatch, MethodDescriptor, load_method
 from mdlp_bench.plate import grammars
@@ -98,6 +100,22 @@ def test_frames_can_be_restored_one_by_one_before() -> None:
     restorer = load_method("bicubic")
     fused = ReadingFusion(descriptor, _Brightness(), restorer).read_batch(_batch(210, 215, 5))  # type: ignore[arg-type]
     assert fused[0].text == "A2"
+
+
+@pytest.mark.parametrize("restorer", [None, "bicubic", "ground-truth"])
+def test_a_batch_is_read_as_its_samples_are(restorer: str | None) -> None:
+    descriptor = MethodDescriptor(name="fusion", title="Fusion", output="text", frames_used=MOST_FRAMES)
+    found = None if restorer is None else load_method(restorer)
+    fusion = ReadingFusion(descriptor, _Brightness(), found)  # type: ignore[arg-type]
+    samples = [_batch(210, 215, 5), _batch(10), _batch(30, 220)]
+    whole = FrameBatch(
+        ("a", "b", "c"),
+        tuple(one.native[0] for one in samples),
+        ground_truth=tuple(np.full((112, 224, 3), level, np.uint8) for level in (5, 230, 30)),
+    )
+    batched = replace(whole, compute=Compute("cpu", "fp32", "batched"))
+    assert fusion.read_batch(batched) == fusion.read_batch(whole)
+    assert len(set(fusion.read_batch(whole))) > 1
 
 
 def test_what_restores_is_named() -> None:
