@@ -1,8 +1,9 @@
 """A GPU that is only pretended, so that placement can be tested on any machine.
 
-Tensors sent to `cuda:0` say that they are there, but are computed on the CPU. As on a real GPU, operations on
-tensors of both places fail, and so do generators of the CPU that draw there. To PyTorch's own code these
-tensors are on its device `meta`, which needs no driver.
+Tensors sent to `cuda:0` say that they are there, but are computed on the CPU. As on a real GPU, operations
+on tensors of both places fail, and so do generators of the CPU that draw there. To PyTorch's own code these
+tensors are on its device `meta`, which needs no driver. An index given as a list gets no values there: its
+tensor is made by PyTorch itself.
 """
 
 from __future__ import annotations

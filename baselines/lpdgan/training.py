@@ -98,10 +98,11 @@ class LpdganTrainable(NetworkTrainable):
 
     def _reading_heads(self, output: LpdganOutput, batch: TrainingBatch) -> dict[str, Tensor]:
         """The text heads' cross-entropy on samples whose text is known."""
-        known = [index for index, text in enumerate(batch.texts) if text is not None]
-        if not known or not self._text:
+        texts = [text for text in batch.texts if text is not None]
+        if not texts or not self._text:
             return {}
-        labels = position_labels([text for text in batch.texts if text is not None]).to(batch.gt.device)
+        known = torch.tensor([text is not None for text in batch.texts])
+        labels = position_labels(texts).to(batch.gt.device)
         losses = [position_loss(logits[known], labels).mean() for logits in output.text_logits]
         return {"text": self._text * torch.stack(losses).mean()}
 
