@@ -51,3 +51,4 @@ hat = TrainedMethod(
     paper_parameters=20_800_000,
     citation=CITATION,
 )
+hat_reader = hat.taught()

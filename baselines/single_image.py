@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, Generic, Literal, TypeVar
@@ -79,7 +79,7 @@ class TrainedMethod(Generic[NetworkT]):
     """A network that was trained here on one frame at the working size; calling it loads the method.
 
     Attributes:
-        key: Its name among trainables and bundled weights; in runs too, unless a call gives another.
+        key: Its name among trainables and in weight files.
         title: Its name in tables, without size and data.
         config: What a weight file holds of the network's shape.
         build: Builds the network from it.
@@ -88,6 +88,7 @@ class TrainedMethod(Generic[NetworkT]):
         paper_parameters: Parameters of the paper's network.
         citation: Its paper.
         deterministic: False when the output depends on the seed.
+        name: Of its bundled weights, and in runs unless a call gives another; `key` by default.
     """
 
     key: str
@@ -98,6 +99,11 @@ class TrainedMethod(Generic[NetworkT]):
     paper_parameters: int
     citation: str
     deterministic: bool = True
+    name: str = ""
+
+    def taught(self) -> TrainedMethod[NetworkT]:
+        """The same network, which a reader's loss has also taught."""
+        return replace(self, title=f"{self.title} + reader loss", name=f"{self.key}-reader")
 
     def __call__(
         self,
@@ -118,12 +124,13 @@ class TrainedMethod(Generic[NetworkT]):
             MissingWeightsError: The file is not there.
             MethodError: It holds no weights of this network.
         """
-        path = weights or bundled(self.key)
+        own = self.name or self.key
+        path = weights or bundled(own)
         with authors_files.loading(self.key, path):
             network = load_network(path, self.key, self.config, self.build)
         parameters = count_parameters(network)
         descriptor = MethodDescriptor(
-            name=name or self.key,
+            name=name or own,
             frames_used=1 if frame == "last" else MOST_FRAMES,
             frame_policy=POLICY_WORDS[frame],
             paper_parameters=self.paper_parameters,

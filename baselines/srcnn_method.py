@@ -67,3 +67,4 @@ srcnn = TrainedMethod(
     paper_parameters=69_251,
     citation="Dong, Loy, He, Tang: Image Super-Resolution Using Deep Convolutional Networks, TPAMI 2016",
 )
+srcnn_reader = srcnn.taught()

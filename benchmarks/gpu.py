@@ -41,7 +41,17 @@ from mdlp_bench.synth.degrade import load_recipe
 from mdlp_bench.training.config import TrainingConfig
 from mdlp_bench.training.loop import LOG, train
 
-METHODS = ("srcnn", "hat", "real-esrgan", "resdiff", "resshift", "lp-diff-psi", "lp-diff", "lp-diff-long")
+METHODS = (
+    "srcnn",
+    "hat",
+    "real-esrgan",
+    "resdiff",
+    "resshift",
+    "lpdgan",
+    "lp-diff-psi",
+    "lp-diff",
+    "lp-diff-long",
+)
 
 
 class Sizes(NamedTuple):

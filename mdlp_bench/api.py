@@ -31,7 +31,7 @@ from mdlp_bench.harness.run import Run, runs_in
 from mdlp_bench.harness.run_table import TableOptions
 from mdlp_bench.harness.tables import Intervals
 from mdlp_bench.images import ImageU8, decode
-from mdlp_bench.methods import AnyMethod, load_method, registered_ablations, registered_methods
+from mdlp_bench.methods import AnyMethod, load_method, registered_methods
 from mdlp_bench.metrics.base import UserMetric
 from mdlp_bench.plate import Layout, is_valid, normalise
 from mdlp_bench.synth import degrade as _degrade
@@ -407,7 +407,7 @@ def list_methods() -> list[str]:
         >>> "lp-diff" in mb.list_methods()
         True
     """
-    return [*registered_methods(), *registered_ablations()]
+    return list(registered_methods())
 
 
 def load_network(name: str | Path, *, device: str | torch.device = "cpu") -> nn.Module:

@@ -1,7 +1,7 @@
 """Every training behind the bundled weights, described by one file and run step by step, resumable.
 
-`recipes/bundled.yaml` names the pool of plates, the reader's configuration and for every method the phases of
-its training; a phase is a configuration, the phase before it to start from, and where to leave it.
+`recipes/bundled.yaml` names the pool of plates and for every method the phases of its training; a phase is a
+configuration, the phase before it to start from, and where to leave it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from mdlp_bench.training.registry import Recipe
 
 POOL: Final = "pool"
-READER: Final = "reader"
 
 Tell = Callable[[str], None]
 ModelT = TypeVar("ModelT", bound=BaseModel)
@@ -103,7 +102,6 @@ class Bundle(BaseModel):
 
     Attributes:
         pool: The plates.
-        reader: The reader's configuration file; None to train none.
         seeds: Train every method once per seed, as NAME-SEED; empty for once, with the configurations' seeds.
         methods: Method to its phases, each starting from the weights of the one before.
     """
@@ -111,7 +109,6 @@ class Bundle(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     pool: PoolPlan
-    reader: str | None = None
     seeds: tuple[int, ...] = ()
     methods: dict[str, tuple[Phase, ...]]
 
@@ -135,7 +132,7 @@ class Step:
     """One thing to do.
 
     Attributes:
-        job: `pool`, `reader` or the method.
+        job: `pool` or the method.
         title: What, in words.
         is_done: Whether its result is there.
         run: Does it, or continues it.
@@ -172,26 +169,21 @@ def plan(recipes: Path, out: Path, *, only: Sequence[str] = (), workers: int = 1
     Args:
         recipes: `bundled.yaml`.
         out: Where everything goes: `pool`, `val`, `<job>/<phase>`, and finished weights in `weights`.
-        only: Jobs wanted (`pool`, `reader` or methods); all when empty. Methods bring the pool with them.
+        only: Jobs wanted (`pool` or methods); all when empty. Methods bring the pool with them.
         workers: Processes that render.
 
     Raises:
         MethodError: The file is wrong, or there is no such job.
     """
     bundle = read_bundle(recipes)
-    jobs = [*([READER] if bundle.reader else []), *bundle.trainings]
-    unknown = [name for name in only if name not in (POOL, *jobs)]
+    unknown = [name for name in only if name not in (POOL, *bundle.trainings)]
     if unknown:
-        raise MethodError(f"nothing to reproduce is called {unknown[0]!r}; there are: {', '.join(jobs)}")
-    wanted = [name for name in jobs if not only or name in only]
-    steps = []
-    if POOL in only or any(name != READER for name in wanted):
-        steps += [_pool_step(bundle.pool, recipes.parent, out, split, workers) for split in ("train", "val")]
-    for name in wanted:
-        if name == READER:
-            steps.append(_reader_step(recipes.parent / str(bundle.reader), out))
-        else:
-            steps += _method_steps(name, bundle.trainings[name], recipes.parent, out)
+        known = ", ".join(bundle.trainings)
+        raise MethodError(f"nothing to reproduce is called {unknown[0]!r}; there are: {known}")
+    steps = [_pool_step(bundle.pool, recipes.parent, out, split, workers) for split in ("train", "val")]
+    for name, phases in bundle.trainings.items():
+        if not only or name in only:
+            steps += _method_steps(name, phases, recipes.parent, out)
     return steps
 
 
@@ -272,26 +264,6 @@ def write_mixture(
 
 def _pool_folder(out: Path, split: str) -> Path:
     return out / (POOL if split == "train" else split)
-
-
-def _reader_step(config: Path, out: Path) -> Step:
-    from mdlp_bench.training.reader import ReaderTraining, train_reader
-
-    training = _read(config, ReaderTraining)
-    folder = out / READER
-
-    def run(tell: Tell) -> None:
-        def report(line: dict[str, Any]) -> None:
-            tell(f"  step {line['step']} of {training.steps}: loss {line['loss']}, NED {line['ned']}")
-
-        _keep(train_reader(training, folder, report), out, "crnn")
-
-    return Step(
-        READER,
-        f"{READER}: {config.name}, {training.steps:,} steps",
-        lambda: _last_step(folder / "log.jsonl") >= training.steps and _kept(out, "crnn").is_file(),
-        run,
-    )
 
 
 def _method_steps(method: str, phases: Sequence[Phase], recipes: Path, out: Path) -> list[Step]:
@@ -393,9 +365,3 @@ def _weights_step(weights: Path) -> int:
         return 0
     with safe_open(weights, framework="pt") as file:
         return int((file.metadata() or {}).get("step", 0))
-
-
-def _last_step(log: Path) -> int:
-    """The last step a log tells of; 0 without one."""
-    lines = log.read_text(encoding="utf-8").splitlines() if log.is_file() else []
-    return int(json.loads(lines[-1])["step"]) if lines else 0

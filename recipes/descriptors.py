@@ -13,13 +13,13 @@ import baselines
 from baselines.descriptors import FILE
 from mdlp_bench.errors import MissingWeightsError
 from mdlp_bench.files import write_json
-from mdlp_bench.methods import load_method, registered_ablations, registered_methods
+from mdlp_bench.methods import load_method, registered_methods
 
 
 def loaded_descriptors() -> dict[str, dict[str, Any]]:
     """What the methods registered by this project say; without those whose weights are not bundled."""
     found = {}
-    for name, entry in (registered_methods() | registered_ablations()).items():
+    for name, entry in registered_methods().items():
         if not entry.value.startswith("baselines.") or name.startswith("real-esrgan-"):
             continue
         # Missing weights are left out, and looked for again when methods are listed.

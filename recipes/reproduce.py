@@ -15,6 +15,7 @@ from mdlp_bench.progress import shown
 
 if TYPE_CHECKING:
     from mdlp_bench.data.samples import Samples
+    from mdlp_bench.engine import Engine
 
 app = typer.Typer(
     help="Make again what the package comes with, from the root of the repository.",
@@ -34,14 +35,14 @@ def bundled(
         Path, typer.Option("--recipes", help="What to train, beside the configurations.")
     ] = Path("recipes/bundled.yaml"),
     only: Annotated[
-        list[str] | None, typer.Option("--only", help="The pool, the reader or a method; repeat for more.")
+        list[str] | None, typer.Option("--only", help="The pool or a method; repeat for more.")
     ] = None,
     listing: Annotated[
         bool, typer.Option("--list", help="Show the steps and which are done; do nothing.")
     ] = False,
     workers: WorkersOption = None,
 ) -> None:
-    """Train the reader and every method as their bundled weights were, each on one thread.
+    """Train every method as its bundled weights were, each on one thread.
 
     A stopped run continues where it was. The finished weights are OUT/weights/NAME.safetensors.
     """
@@ -66,13 +67,14 @@ RESULTS_SEED = 4001
 """Of the plates of the results: used for no choice, of weights, recipes or options."""
 FURTHER_SEED = 4000
 """Added to the pool's seeds for plates of the test split in the pool's degradations."""
-READERS = ("panel",)
+READERS = ("crnn-2", "ppocrv4", "clpr")
+"""The judge, and two that read real plates better than it does."""
 
 
 @app.command(epilog=_RESULTS_EXAMPLES)
 def results(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for data, predictions and runs.")],
-    plates: Annotated[int, typer.Option("--plates", min=8, help="Plates to render and test on.")] = 1000,
+    plates: Annotated[int, typer.Option("--plates", min=8, help="Plates to render and test on.")] = 500,
     mdlp: Annotated[Path | None, typer.Option("--mdlp", help="Real triplets with texts.")] = None,
     lpblur: Annotated[Path | None, typer.Option("--lpblur", help="LPBlur's test pairs with texts.")] = None,
     beside: Annotated[
@@ -120,21 +122,17 @@ def results(
             names, data, out / part, readers=READERS, lpips=lpips_net(), fid=False, seeds=5, engine=engine
         )
 
-    def rendered() -> Samples:
-        folder = out / "data"
-        return mb.synthesise(folder, plates=plates, split="test", seed=RESULTS_SEED, engine=engine)
-
     if "rendered" in wanted:
-        found = bench(methods, rendered(), "rendered")
+        found = bench(methods, fresh_plates(out / "data", plates, engine), "rendered")
         images, published = page.parent / "images", published_rows("mdlp")
         text = pages.rendered_part(found, out / "rendered", images, minutes, published)
         pages.put(page, "rendered", text)
     if "degradations" in wanted:
-        recipes, mixed = Path("recipes/mixture.yaml"), out / "data-mixed"
+        recipes, mixed = Path("recipes/bundled.yaml"), out / "data-mixed"
         pool = read_bundle(recipes).pool
         if not mixed.is_dir():
             write_mixture(
-                pool, [plates // 4] * len(pool.parts), recipes.parent, mixed, "test",
+                pool, [plates // 8] * len(pool.parts), recipes.parent, mixed, "test",
                 name="results-mixed", workers=workers or 1, tell=typer.echo, further_seed=FURTHER_SEED,
             )  # fmt: skip
         pages.put(page, "degradations", pages.degradations_part(bench(methods, mb.open(mixed), "mixed")))
@@ -146,6 +144,24 @@ def results(
             found = bench([*methods, *map(str, others)], samples, part)
             pages.put(page, part, pages.compact_part(found, minutes))
     typer.echo(f"wrote {page}")
+
+
+def fresh_plates(folder: Path, plates: int, engine: Engine) -> Samples:
+    """The rendered plates of the results, made now or by an earlier call.
+
+    Raises:
+        DataError: The folder holds another number of them.
+    """
+    import mdlp_bench as mb
+    from mdlp_bench.data.manifest import MANIFEST
+    from mdlp_bench.output_folder import MARK
+
+    if not (folder / MANIFEST).is_file() or (folder / MARK).is_file():
+        return mb.synthesise(folder, plates=plates, split="test", seed=RESULTS_SEED, engine=engine)
+    samples = mb.open(folder)
+    if len(samples) != plates:
+        raise DataError(f"{folder}: holds {len(samples)} plates, not {plates}; choose another --out")
+    return samples
 
 
 _ABLATION_EXAMPLES = """Example:\n
@@ -172,15 +188,12 @@ def ablation(
     import torch
     from bundled_weights import plan, read_bundle, reproduce
 
-    import mdlp_bench as mb
     from mdlp_bench.engine import LocalEngine
 
     torch.set_num_threads(1)
     reproduce(plan(recipes, out, workers=workers or 1), typer.echo)
     engine = LocalEngine(workers or 1)
-    data = mb.synthesise(
-        out / "results" / "data", plates=plates, split="test", seed=RESULTS_SEED, engine=engine
-    )
+    data = fresh_plates(out / "results" / "data", plates, engine)
     bundle = read_bundle(recipes)
     found = pages.compare_arms(tuple(bundle.methods), bundle.seeds, out, data, READERS, engine)
     pages.put(page, "ablation", pages.compact_part(found, {}))

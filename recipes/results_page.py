@@ -33,7 +33,9 @@ from mdlp_bench.metrics.text import Confusion, confusion
 
 PARTS: Final = ("rendered", "degradations", "mdlp", "lpblur")
 LOGS: Final = Path(__file__).with_name("logs")
-STARTED: Final = {"lp-diff-long": "lp-diff"}
+STARTED: Final = {"lp-diff-long": "lp-diff-start"}
+WEIGHTS_OF: Final = {"lp-diff-psi": "lp-diff", "lp-diff-long-blend": "lp-diff-long"}
+"""Methods that use the weights of another."""
 _MISTAKES: Final = 8
 _COMPACT: Final = ("ned", "acc", "hallucination", "psnr", "psnr_aligned", "lpips")
 _TRAINING: Final = Column(key="training", title="Training", unit="CPU min", higher_is_better=None, decimals=0)
@@ -72,11 +74,12 @@ def training_minutes(name: str, logs: Path = LOGS, started: Mapping[str, str] = 
     """
     found = [
         json.loads(path.read_text(encoding="utf-8").splitlines()[-1])["cpu_seconds"] / 60
-        for path in sorted((logs / name).glob("*.jsonl"))
+        for path in sorted((logs / WEIGHTS_OF.get(name, name)).glob("*.jsonl"))
     ]
     if not found:
         return None
-    return sum(found) + (training_minutes(started[name], logs, started) or 0 if name in started else 0)
+    begun = started.get(WEIGHTS_OF.get(name, name))
+    return sum(found) + ((training_minutes(begun, logs, started) or 0) if begun else 0)
 
 
 def with_training(table: ScoreTable, comparison: RunComparison, minutes: dict[str, float]) -> ScoreTable:

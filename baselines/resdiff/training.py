@@ -20,7 +20,7 @@ from mdlp_bench.training.trainable import TrainingBatch
 
 _INPUT_SIZE = (28, 56)
 STEPS = 1
-"""Sampling steps; with the bundled weights more of them cost text and fidelity (see their card)."""
+"""Sampling steps; with the bundled weights more of them cost text and fidelity."""
 
 
 class ResDiffOptions(NetworkOptions):
@@ -139,3 +139,4 @@ resdiff = TrainedMethod(
     citation="Shang et al.: ResDiff: Combining CNN and Diffusion Model for Super-Resolution, AAAI 2024",
     deterministic=False,
 )
+resdiff_reader = resdiff.taught()

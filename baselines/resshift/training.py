@@ -22,7 +22,7 @@ from mdlp_bench.training.trainable import TrainingBatch
 
 _NETWORKS = {"plate": PLATE, "plate-unshuffled": PLATE_UNSHUFFLED}
 STEPS = 1
-"""Sampling steps; with the bundled weights more of them cost text and fidelity (see their card)."""
+"""Sampling steps; with the bundled weights more of them cost text and fidelity."""
 CITATION = (
     "Yue, Wang, Loy: ResShift: Efficient Diffusion Model for Image Super-resolution by Residual Shifting, "
     "NeurIPS 2023"
@@ -132,3 +132,4 @@ resshift = TrainedMethod(
     citation=CITATION,
     deterministic=False,
 )
+resshift_reader = resshift.taught()

@@ -11,11 +11,8 @@ from mdlp_bench.errors import MissingWeightsError
 from mdlp_bench.files import sha256_file
 from mdlp_bench.methods.weights import read_card
 
-TRAINED_ON: Final = {
-    "rendered-surveillance": ("rendered plates, surveillance recipe",),
-    "pool-train": ("rendered plates, recipes surveillance, surveillance@2, mild blur and motion@2",),
-}
-"""What the bundled weight files have seen, and nothing else, by the name of their training set."""
+TRAINED_ON: Final = "rendered plates, recipes surveillance, surveillance@2, mild blur and motion@2"
+"""What the bundled weight files have seen, and nothing else."""
 
 
 def bundled(name: str) -> Path:
@@ -59,7 +56,7 @@ def described_weights(path: Path, title: str, parameters: int, *, is_bundled: bo
         "parameters": parameters,
         "weights_sha256": sha256_file(path),
         "provenance": "reimplemented",
-        "trained_on": TRAINED_ON.get((data or "").partition("/")[0], (data,) if data else ()),
+        "trained_on": (TRAINED_ON,) if is_bundled else (data,) if data else (),
         "teacher": teacher,
     }
 

@@ -16,7 +16,7 @@ from mdlp_bench.harness.predict import Predictions
 from mdlp_bench.harness.run import Run
 
 OUT: Final = Path(__file__).resolve().parents[1] / "images" / "comparison.png"
-METHODS: Final = ("bicubic", "real-esrgan", "lp-diff", "lp-diff-long")
+METHODS: Final = ("bicubic", "resshift-reader", "lp-diff", "lp-diff-long")
 """Interpolation, a network for one image and two for several, from top to bottom."""
 
 

@@ -36,7 +36,7 @@ from mdlp_bench.methods.base import (
     check_restored,
     run_on,
 )
-from mdlp_bench.methods.registry import FolderMethod, pictures_in, registered_ablations, registered_methods
+from mdlp_bench.methods.registry import FolderMethod, pictures_in, registered_methods
 from mdlp_bench.output_folder import LOCK, differences, locked_folder
 from mdlp_bench.progress import Progress, progress_bar
 from mdlp_bench.readers.base import Reading
@@ -357,7 +357,7 @@ def _resumed(out: Path, started: PredictionsRecord) -> PredictionsRecord:
 
 def _hash_of_given(spec: str) -> str | None:
     """The hash of a method's own files that its descriptor does not hold: a user's code, or pictures."""
-    if spec in registered_methods() | registered_ablations():
+    if spec in registered_methods():
         return None
     if is_file_spec(spec):
         return sha256_file(Path(spec.rpartition(":")[0]))

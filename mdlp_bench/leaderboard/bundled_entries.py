@@ -130,7 +130,8 @@ def reference_form(
 
 def reference_name(method: MethodDescriptor) -> str:
     """The method's name on the board: its title in the letters that a form allows."""
-    title = " ".join(re.sub(r"[^A-Za-z0-9 ,._+()-]+", " ", method.title).split())
+    words = method.title.replace("%", " percent ")
+    title = " ".join(re.sub(r"[^A-Za-z0-9 ,._+()-]+", " ", words).split())
     return title[:60] if title[:1].isalnum() else method.name
 
 

@@ -29,7 +29,6 @@ from mdlp_bench.userfiles import (
 
 ENTRY_POINT_GROUP: Final = "mdlp_bench.methods"
 DESCRIPTOR_GROUP: Final = "mdlp_bench.descriptors"
-ABLATION_GROUP: Final = "mdlp_bench.ablations"
 
 RestoreFunction = Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.uint8]]
 
@@ -176,11 +175,6 @@ def registered_methods() -> dict[str, EntryPoint]:
     return registered(ENTRY_POINT_GROUP)
 
 
-def registered_ablations() -> dict[str, EntryPoint]:
-    """Registered methods that lack a part of another one; they run only when they are named."""
-    return registered(ABLATION_GROUP)
-
-
 def describe_methods() -> dict[str, MethodDescriptor | MdlpBenchError]:
     """The descriptors of all registered methods, or why one cannot be loaded.
 
@@ -191,7 +185,7 @@ def describe_methods() -> dict[str, MethodDescriptor | MdlpBenchError]:
     for entry in registered(DESCRIPTOR_GROUP).values():
         known |= entry.load()()
     found: dict[str, MethodDescriptor | MdlpBenchError] = {}
-    for name in registered_methods() | registered_ablations():
+    for name in registered_methods():
         try:
             found[name] = known[name] if name in known else load_method(name).descriptor
         except MdlpBenchError as error:
@@ -252,7 +246,7 @@ def check_method(spec: str) -> None:
         MethodError: There is no such method or file.
         MissingWeightsError: There is no such weight file.
     """
-    known = registered_methods() | registered_ablations()
+    known = registered_methods()
     if spec in known or Path(spec).is_dir():
         return
     target, weights = _with_weights(spec)
@@ -280,7 +274,7 @@ def with_absolute_paths(spec: str) -> str:
 
 def _load(spec: str) -> AnyMethod:
     check_method(spec)
-    known = registered_methods() | registered_ablations()
+    known = registered_methods()
     if spec in known:
         return _instance(known[spec].load(), spec)
     if Path(spec).is_dir():
@@ -290,7 +284,7 @@ def _load(spec: str) -> AnyMethod:
 
 
 def _that_take_weights() -> dict[str, EntryPoint]:
-    return registered(TRAINABLE_GROUP) | registered_ablations() | registered_methods()
+    return registered(TRAINABLE_GROUP) | registered_methods()
 
 
 def _with_weights(spec: str) -> tuple[str, Path | None]:

@@ -10,7 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from mdlp_bench.methods import registered_ablations, registered_methods
+from mdlp_bench.methods import registered_methods
 from mdlp_bench.methods.registry import describe_methods
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -23,7 +23,7 @@ def test_the_stored_descriptors_are_those_of_the_methods(import_script: Callable
 
 
 def test_every_method_is_listed_without_torch() -> None:
-    assert describe_methods().keys() == (registered_methods() | registered_ablations()).keys()
+    assert describe_methods().keys() == registered_methods().keys()
     code = (
         "import sys; from mdlp_bench.methods.registry import describe_methods; describe_methods(); "
         "print(sorted({'torch', 'datasets', 'pandas'} & sys.modules.keys()))"

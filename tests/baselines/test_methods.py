@@ -40,6 +40,11 @@ _BUNDLED = {
     "real-esrgan": "real-esrgan",
     "resdiff": "resdiff",
     "resshift": "resshift",
+    "lpdgan": "lpdgan",
+    "srcnn-reader": "srcnn-reader",
+    "hat-reader": "hat-reader",
+    "resdiff-reader": "resdiff-reader",
+    "resshift-reader": "resshift-reader",
 }
 
 
@@ -60,17 +65,17 @@ def test_bundled_methods_restore_each_sample_by_itself(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(set(_BUNDLED.values())))
-def test_every_bundled_file_has_a_card_that_names_it(name: str) -> None:
+def test_the_card_names_every_bundled_file(name: str) -> None:
     path = bundled(name)
-    card = path.with_name(f"{name.upper()}.md").read_text(encoding="utf-8")
-    assert sha256_file(path) in card
+    card = path.with_name("README.md").read_text(encoding="utf-8")
+    assert f"`{path.name}`" in card and sha256_file(path) in card
 
 
 def test_titles_say_size_and_data_and_weights_name_their_teacher() -> None:
     found = {name: load_method(name).descriptor for name in ("lp-diff", "srcnn", "hat")}
     assert re.fullmatch(r"LP-Diff \([23]\.\d M, rendered plates\)", found["lp-diff"].title)
     assert re.fullmatch(r"SRCNN \(\d+ k, rendered plates\)", found["srcnn"].title)
-    assert found["lp-diff"].teacher == "reader" and found["srcnn"].teacher is None
+    assert found["lp-diff"].teacher == "teacher" and found["srcnn"].teacher is None
     assert found["lp-diff"].paper_parameters == 92_174_337 and found["hat"].parameters < 1_000_000
 
 

@@ -43,7 +43,18 @@ def test_every_part_runs_on_the_cpu(
 
 @pytest.mark.gpu
 @pytest.mark.parametrize(
-    "name", ["srcnn", "hat", "real-esrgan", "resdiff", "resshift", "lp-diff-psi", "lp-diff", "lp-diff-long"]
+    "name",
+    [
+        "srcnn",
+        "hat",
+        "real-esrgan",
+        "resdiff",
+        "resshift",
+        "lpdgan",
+        "lp-diff-psi",
+        "lp-diff",
+        "lp-diff-long",
+    ],
 )
 def test_a_gpu_restores_as_the_cpu_does(script: Any, name: str) -> None:
     method = load_method(name)

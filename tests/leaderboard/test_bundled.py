@@ -58,6 +58,11 @@ def test_every_bundled_method_stands_on_the_demos_test_set(store: Store) -> None
     assert shown == found
 
 
+def test_a_title_becomes_a_name_that_forms_allow() -> None:
+    method = load_method("lp-diff-long-blend").descriptor
+    assert reference_name(method) == "LP-Diff long (3.1 M, rendered plates), 50 percent frames"
+
+
 def test_each_protocol_has_boards_and_pages_of_its_own(store: Store) -> None:
     found = boards(store)
     assert found[0].protocol == CURRENT.id and {board.protocol for board in found} == set(PROTOCOLS)

@@ -16,7 +16,17 @@ from mdlp_bench.methods import FrameBatch, MethodDescriptor, load_method, regist
 from mdlp_bench.methods.network import NetworkMethod
 
 BATCHED = Compute("cpu", "fp32", "batched")
-LEARNED = ("lp-diff", "lp-diff-long", "lp-diff-psi", "srcnn", "hat", "real-esrgan", "resdiff", "resshift")
+LEARNED = (
+    "lp-diff",
+    "lp-diff-long",
+    "lp-diff-psi",
+    "srcnn",
+    "hat",
+    "real-esrgan",
+    "resdiff",
+    "resshift",
+    "lpdgan",
+)
 
 
 def batch_of(count: int, compute: Compute) -> FrameBatch:

@@ -14,27 +14,25 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from typer.testing import CliRunner
 
+import baselines.weights
 from mdlp_bench.api import load_network
 from mdlp_bench.errors import MethodError, MissingWeightsError
-from mdlp_bench.methods import registered_ablations
 from mdlp_bench.training.registry import load_trainable, trainable_names
 
 RECIPES = Path(__file__).parents[2] / "recipes" / "bundled.yaml"
-
-TRAINED = RECIPES.with_name("trained")
+LOGS = RECIPES.with_name("logs")
+WEIGHTS = Path(baselines.weights.__file__).parent
 
 BUNDLE = """
 pool:
   parts:
     - {recipe: bicubic, seed: 3, plates: 4, validation: 1}
     - {recipe: gaussian, seed: 4, plates: 2, validation: 1}
-reader: reader.yaml
 methods:
   srcnn:
     - {config: first.yaml, plates: 4, stop_after: 2}
     - {config: second.yaml}
 """
-READER = "{seed: 1, pool: 8, held_out: 4, calibration: 4, steps: 2, batch: 2, decay: 1, checkpoint_every: 1}"
 PHASE = """
 options: {{config: "915"}}
 training: {{steps: {steps}, batch: 2, seed: {seed}, log_every: 1, validation_samples: 2}}
@@ -46,22 +44,16 @@ def recipes(tmp_path: Path) -> Path:
     folder = tmp_path / "recipes"
     (folder / "srcnn").mkdir(parents=True)
     (folder / "bundled.yaml").write_text(BUNDLE)
-    (folder / "reader.yaml").write_text(READER)
     (folder / "srcnn" / "first.yaml").write_text(PHASE.format(steps=3, seed=1))
     (folder / "srcnn" / "second.yaml").write_text(PHASE.format(steps=2, seed=2))
     return folder / "bundled.yaml"
 
 
 def test_everything_that_can_be_trained_is_in_the_bundle() -> None:
-    bundle = read_bundle(RECIPES)
-    without_weights = {"lpdgan"}
-    trainables = set(trainable_names()) - without_weights
-    assert set(bundle.methods) == {*trainables, *registered_ablations()}
-    assert {p.trainable or name for name, phases in bundle.methods.items() for p in phases} == trainables
-    assert set(read_bundle(RECIPES.with_name("mixture.yaml")).methods) >= {*trainables, *without_weights}
-    titles = [step.title for step in plan(RECIPES, Path("nowhere"))]
-    assert titles[0].startswith("pool: ")
-    assert any(title.startswith("reader: ") for title in titles)
+    methods = read_bundle(RECIPES).methods
+    assert {p.trainable or name for name, phases in methods.items() for p in phases} == set(trainable_names())
+    assert {path.stem for path in WEIGHTS.glob("*.safetensors")} == set(methods)
+    assert plan(RECIPES, Path("nowhere"))[0].title.startswith("pool: ")
 
 
 def test_phases_follow_each_other_and_are_done_once(recipes: Path, tmp_path: Path) -> None:
@@ -71,7 +63,6 @@ def test_phases_follow_each_other_and_are_done_once(recipes: Path, tmp_path: Pat
     with safe_open(out / "weights" / "srcnn.safetensors", framework="pt") as file:
         assert file.metadata()["step"] == "2"
         assert '"seed": 2' in file.metadata()["training"]
-    assert (out / "weights" / "crnn.safetensors").is_file()
     assert all(step.is_done() for step in plan(recipes, out))
     before = load_file(out / "weights" / "srcnn.safetensors")
     again: list[str] = []
@@ -86,7 +77,7 @@ def test_phases_follow_each_other_and_are_done_once(recipes: Path, tmp_path: Pat
     assert all(torch.equal(after[name], tensor) for name, tensor in before.items())
 
 
-@pytest.mark.parametrize("name", ["mixture.yaml", "gpu.yaml", "ablation.yaml"])
+@pytest.mark.parametrize("name", ["bundled.yaml", "lp-diff-start.yaml", "gpu.yaml", "ablation.yaml"])
 def test_every_recipe_of_every_bundle_can_be_read(name: str) -> None:
     recipes = RECIPES.parent / name
     bundle = read_bundle(recipes)
@@ -120,18 +111,23 @@ def test_a_method_is_trained_once_per_seed(recipes: Path, tmp_path: Path) -> Non
     assert not all(torch.equal(first[name], second[name]) for name in first)
 
 
-@pytest.mark.parametrize("path", sorted(TRAINED.glob("*.safetensors")), ids=lambda path: path.stem)
-def test_finished_weights_are_those_of_the_recipe(path: Path) -> None:
-    last = read_bundle(RECIPES.with_name("mixture.yaml")).methods[path.stem][-1]
-    network = load_network(f"{last.trainable or path.stem}={path}")
+@pytest.mark.parametrize("name", read_bundle(RECIPES).methods)
+def test_the_bundled_weights_are_those_of_the_recipe(name: str) -> None:
+    path = WEIGHTS / f"{name}.safetensors"
+    phases = read_bundle(RECIPES).methods[name]
+    network = load_network(f"{phases[-1].trainable or name}={path}")
     assert all(torch.isfinite(weights).all() for weights in network.parameters())
     with safe_open(path, "pt") as file:
         made = json.loads(file.metadata()["training"])
-    asked = recipe_of(path.stem, last, RECIPES.parent)
+    asked = recipe_of(name, phases[-1], RECIPES.parent)
     assert made["training"] == asked.training.identity()
     assert made["data"]["samples"] == 35_000
-    log = (TRAINED / "logs" / path.stem / f"{Path(last.config).stem}.jsonl").read_text()
-    assert json.loads(log.splitlines()[-1])["step"] == asked.training.steps
+    assert made["options"].get("reader", 0) == asked.options.get("reader", 0)
+    for phase in phases:
+        log = (LOGS / name / f"{phase.name}.jsonl").read_text().splitlines()
+        training = recipe_of(name, phase, RECIPES.parent).training
+        last = min(training.steps, phase.stop_after or training.steps)
+        assert last - training.log_every < json.loads(log[-1])["step"] <= last
 
 
 def test_the_command_lists_and_names_what_is_wrong(recipes: Path, tmp_path: Path) -> None:
@@ -144,7 +140,7 @@ def test_the_command_lists_and_names_what_is_wrong(recipes: Path, tmp_path: Path
         "[ ] srcnn: second, 2 steps of 2",
     ]
     assert not (tmp_path / "out").exists()
-    with pytest.raises(MethodError, match="nothing to reproduce is called 'vdsr'; there are: reader, srcnn"):
+    with pytest.raises(MethodError, match="nothing to reproduce is called 'vdsr'; there are: srcnn"):
         plan(recipes, tmp_path, only=["vdsr"])
     with pytest.raises(MethodError, match="run this from the root of the repository"):
         plan(tmp_path / "absent.yaml", tmp_path)

@@ -11,6 +11,7 @@ import pytest
 import torch
 from conftest import sample_row
 from PIL import Image
+from reproduce import fresh_plates
 from results_page import (
     compact_part,
     compare_arms,
@@ -128,7 +129,9 @@ def test_a_training_took_what_its_logs_say(tmp_path: Path) -> None:
     (tmp_path / "longer").mkdir()
     (tmp_path / "longer" / "on.jsonl").write_text('{"step": 1, "cpu_seconds": 60}\n')
     assert training_minutes("longer", tmp_path, {"longer": "net"}) == 3.0
-    assert 200 < (training_minutes("lp-diff") or 0) < 220
+    assert 200 < (training_minutes("lp-diff-start") or 0) < 220
+    assert training_minutes("lp-diff-long-blend") == training_minutes("lp-diff-long")
+    assert (training_minutes("lp-diff-long") or 0) > 300
 
 
 def test_published_rows_are_apart_and_never_marked(
@@ -145,3 +148,10 @@ def test_published_rows_are_apart_and_never_marked(
     assert all(cell.mark is None for row in section.rows for cell in row.cells)
     (truth,) = [run for run in comparison.runs if run.name == "ground-truth"]
     assert confusion_of(truth).counts.sum() > 0
+
+
+def test_the_plates_of_a_stopped_job_are_taken_up_again(tmp_path: Path) -> None:
+    made = fresh_plates(tmp_path / "data", 2, SERIAL)
+    assert fresh_plates(tmp_path / "data", 2, SERIAL).fingerprint == made.fingerprint
+    with pytest.raises(DataError, match="holds 2 plates, not 3; choose another --out"):
+        fresh_plates(tmp_path / "data", 3, SERIAL)
