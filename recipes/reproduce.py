@@ -153,10 +153,9 @@ def fresh_plates(folder: Path, plates: int, engine: Engine) -> Samples:
         DataError: The folder holds another number of them.
     """
     import mdlp_bench as mb
-    from mdlp_bench.data.manifest import MANIFEST
-    from mdlp_bench.output_folder import MARK
+    from mdlp_bench.data.manifest import is_written
 
-    if not (folder / MANIFEST).is_file() or (folder / MARK).is_file():
+    if not is_written(folder):
         return mb.synthesise(folder, plates=plates, split="test", seed=RESULTS_SEED, engine=engine)
     samples = mb.open(folder)
     if len(samples) != plates:

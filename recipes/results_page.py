@@ -72,13 +72,14 @@ def training_minutes(name: str, logs: Path = LOGS, started: Mapping[str, str] = 
         logs: A folder per training, a log per phase.
         started: Trainings that began with the weights of another one, whose minutes count too.
     """
+    own = WEIGHTS_OF.get(name, name)
     found = [
         json.loads(path.read_text(encoding="utf-8").splitlines()[-1])["cpu_seconds"] / 60
-        for path in sorted((logs / WEIGHTS_OF.get(name, name)).glob("*.jsonl"))
+        for path in sorted((logs / own).glob("*.jsonl"))
     ]
     if not found:
         return None
-    begun = started.get(WEIGHTS_OF.get(name, name))
+    begun = started.get(own)
     return sum(found) + ((training_minutes(begun, logs, started) or 0) if begun else 0)
 
 

@@ -28,6 +28,19 @@ settings.load_profile("no-deadline")
 
 Draw = Callable[..., bytes]
 
+LEARNED = (
+    "lp-diff",
+    "lp-diff-long",
+    "lp-diff-psi",
+    "srcnn",
+    "hat",
+    "real-esrgan",
+    "resdiff",
+    "resshift",
+    "lpdgan",
+)
+"""The bundled networks, each once: methods with other weights of the same network are left out."""
+
 # No test finds what another run or a user has kept.
 os.environ["MDLP_BENCH_CACHE"] = tempfile.mkdtemp(prefix="mdlp-bench-cache-")
 atexit.register(shutil.rmtree, os.environ["MDLP_BENCH_CACHE"], ignore_errors=True)

@@ -21,6 +21,7 @@ from mdlp_bench.data.problem import Problem
 from mdlp_bench.errors import DataError, first_fault
 from mdlp_bench.files import read_json, sha256_bytes
 from mdlp_bench.frozen import Frozen
+from mdlp_bench.output_folder import MARK
 from mdlp_bench.schema import Sample
 
 MANIFEST: Final = "manifest.json"
@@ -84,6 +85,11 @@ class Manifest(Frozen):
     index_sha256: str
     problems: tuple[Problem, ...] = ()
     rendered_under: str | None = None
+
+
+def is_written(folder: Path) -> bool:
+    """Whether a folder holds a data set that was written to its end."""
+    return (folder / MANIFEST).is_file() and not (folder / MARK).is_file()
 
 
 def read_manifest(folder: Path) -> Manifest:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from mdlp_bench.data import open_samples, write_parquet
-from mdlp_bench.data.manifest import MANIFEST, Manifest
+from mdlp_bench.data.manifest import Manifest, is_written
 from mdlp_bench.data.parquet import ParquetSamples
 from mdlp_bench.data.samples import Samples
 from mdlp_bench.engine import LocalEngine
@@ -18,7 +18,6 @@ from mdlp_bench.harness.compare import RunComparison
 from mdlp_bench.harness.plan import ScoringPlan
 from mdlp_bench.methods import load_method, registered_methods
 from mdlp_bench.metrics.weights import BACKBONES, is_cached
-from mdlp_bench.output_folder import MARK
 from mdlp_bench.synth.build import synthesise_rendered
 from mdlp_bench.synth.degrade import load_recipe
 
@@ -57,7 +56,7 @@ def demo(out: Path, *, plates: int = 200) -> RunComparison:
 
 
 def _samples(data: Path, plates: int) -> Samples:
-    if not (data / MANIFEST).is_file() or (data / MARK).is_file():
+    if not is_written(data):
         write_test_set(data, plates)
     samples = open_samples(data, split="test")
     if len(samples) != plates:

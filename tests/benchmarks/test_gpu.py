@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conftest import LEARNED
 
 import mdlp_bench as mb
 from mdlp_bench.data import open_samples
@@ -42,20 +43,7 @@ def test_every_part_runs_on_the_cpu(
 
 
 @pytest.mark.gpu
-@pytest.mark.parametrize(
-    "name",
-    [
-        "srcnn",
-        "hat",
-        "real-esrgan",
-        "resdiff",
-        "resshift",
-        "lpdgan",
-        "lp-diff-psi",
-        "lp-diff",
-        "lp-diff-long",
-    ],
-)
+@pytest.mark.parametrize("name", LEARNED)
 def test_a_gpu_restores_as_the_cpu_does(script: Any, name: str) -> None:
     method = load_method(name)
     assert isinstance(method, NetworkMethod)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from conftest import LEARNED
 from torch import Tensor, nn
 
 from mdlp_bench.device import EXACT, Compute
@@ -16,17 +17,6 @@ from mdlp_bench.methods import FrameBatch, MethodDescriptor, load_method, regist
 from mdlp_bench.methods.network import NetworkMethod
 
 BATCHED = Compute("cpu", "fp32", "batched")
-LEARNED = (
-    "lp-diff",
-    "lp-diff-long",
-    "lp-diff-psi",
-    "srcnn",
-    "hat",
-    "real-esrgan",
-    "resdiff",
-    "resshift",
-    "lpdgan",
-)
 
 
 def batch_of(count: int, compute: Compute) -> FrameBatch:

@@ -8,13 +8,13 @@ from mdlp_bench.data.build import write_parquet
 from mdlp_bench.data.export.card import PICTURE, CardFields, contact_sheet, dataset_card
 from mdlp_bench.data.export.croissant import croissant
 from mdlp_bench.data.inspect import inspect
-from mdlp_bench.data.manifest import MANIFEST, Manifest, read_manifest
+from mdlp_bench.data.manifest import MANIFEST, Manifest, is_written, read_manifest
 from mdlp_bench.data.parquet import ParquetSamples
 from mdlp_bench.data.samples import Samples
 from mdlp_bench.engine import SERIAL, Engine
 from mdlp_bench.errors import DataError, MissingDependencyError, reason
 from mdlp_bench.files import write_bytes, write_json, write_text
-from mdlp_bench.output_folder import MARK, locked_folder
+from mdlp_bench.output_folder import locked_folder
 
 CARD = "README.md"
 CROISSANT = "croissant.json"
@@ -50,7 +50,7 @@ def export_huggingface(
         DataError: As in `write_parquet`.
         MdlpBenchError: The folder cannot be written.
     """
-    if (out / MANIFEST).is_file() and not (out / MARK).is_file():
+    if is_written(out):
         with locked_folder(out):
             manifest = read_manifest(out)
             if manifest.fingerprint != samples.fingerprint:
