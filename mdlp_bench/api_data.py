@@ -23,6 +23,7 @@ from mdlp_bench.data.samples import Samples
 from mdlp_bench.device import Compute
 from mdlp_bench.engine import SERIAL, Engine
 from mdlp_bench.errors import DataError, checked, no_such
+from mdlp_bench.readers import AUTO, DEFAULT_READER, check_reader, reader_for
 from mdlp_bench.synth import build as _build
 from mdlp_bench.synth.degrade import load_recipe
 from mdlp_bench.userfiles import Several, one_or_more
@@ -250,7 +251,7 @@ def gap_study(
     out: str | Path,
     *,
     samples: int = 1000,
-    reader: str | None = "crnn",
+    reader: str | None = DEFAULT_READER,
     seed: int = 0,
     device: str | torch.device = "auto",
     engine: Engine = SERIAL,
@@ -266,7 +267,8 @@ def gap_study(
         synthetic: Each is `FOLDER`, `FOLDER@RECIPE` (its ground truths, degraded) or `render@RECIPE`.
         out: The folder of the report.
         samples: About how many samples of each set are used at most; plates stay whole.
-        reader: Gives NED and the distances in its features; None leaves them out.
+        reader: Gives NED and the distances in its features: a name as for `load_reader`, or `auto` for the
+            bundled one that knows the real set's texts; None leaves them out.
         seed: Seed of everything random.
         device: Where the reader and Inception compute.
         engine: Where frames are measured.
@@ -274,6 +276,7 @@ def gap_study(
 
     Raises:
         DataError: A set cannot be opened or measured, or has fewer than three plates.
+        ReaderError: There is no such reader, or it cannot be loaded.
         MdlpBenchError: The device is not there.
 
     Example:
@@ -282,18 +285,21 @@ def gap_study(
         >>> study.gaps[0].name
         'DATA-bicubic'
     """
-    from mdlp_bench.gap.gap_study import open_sets, run_study, write_gap_report
+    from mdlp_bench.gap.gap_study import open_sets, run_study, study_reader, write_gap_report
     from mdlp_bench.gap.report_model import GapReport, StudySettings
     from mdlp_bench.gap.sets import SetSpec
-    from mdlp_bench.readers import load_reader
 
-    place = Compute.for_scoring(device).device
-    loaded, folder = None if reader is None else load_reader(reader), Path(out)
-    name = None if loaded is None else loaded.descriptor.name
-    asked = StudySettings(limit=samples, seed=seed, reader=name, **settings)
+    place, folder = Compute.for_scoring(device).device, Path(out)
+    if reader is not None and reader != AUTO:
+        check_reader(reader)
     given: list[str | Path] = one_or_more(synthetic)
     texts = [str(real), *map(str, given)]
     sets = open_sets([SetSpec.parse(text) for text in texts], folder, limit=samples, seed=seed, engine=engine)
+    if reader == AUTO:
+        reader = reader_for(sets[0].samples.column("text"))
+    loaded = None if reader is None else study_reader(reader, sets)
+    name = None if loaded is None else loaded.descriptor.name
+    asked = StudySettings(limit=samples, seed=seed, reader=name, **settings)
     study, _ = run_study(sets, texts, folder, asked, loaded, device=place, engine=engine)
     write_gap_report(GapReport(study=study, transfer=None), sets, folder)
     return study

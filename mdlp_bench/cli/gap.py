@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -19,11 +19,10 @@ from mdlp_bench.cli.options import (
     SeedOption,
     WorkersOption,
 )
-
-if TYPE_CHECKING:
-    from mdlp_bench.readers.base import Reader
+from mdlp_bench.readers import AUTO, DEFAULT_READER
 
 _DEFAULT = "study"
+_NO_READER = "none"
 
 
 class _StudyByDefault(TyperGroup):
@@ -51,7 +50,12 @@ RealLabelsOption = Annotated[
     ),
 ]
 GapReaderOption = Annotated[
-    str, typer.Option("--reader", help="Reader of the frames, for NED and features (see predict); or none.")
+    str,
+    typer.Option(
+        "--reader",
+        help="Reader of the frames, for NED and features: a name as for score, auto for the bundled one that "
+        "knows the real set's texts, or none.",
+    ),
 ]
 
 _STUDY_EXAMPLES = """Examples:\n
@@ -82,7 +86,7 @@ def study(
         ),
     ] = 1000,
     labels: RealLabelsOption = None,
-    reader: GapReaderOption = "crnn",
+    reader: GapReaderOption = DEFAULT_READER,
     methods: Annotated[
         str,
         typer.Option(
@@ -110,18 +114,17 @@ def study(
     """
     from mdlp_bench.device import Compute
     from mdlp_bench.engine import engine_named
-    from mdlp_bench.gap.gap_study import REPORT, open_sets, run_study, write_gap_report
+    from mdlp_bench.gap.gap_study import REPORT, open_sets, run_study, study_reader, write_gap_report
     from mdlp_bench.gap.report_model import GapReport, StudySettings
     from mdlp_bench.gap.sets import SetSpec
+    from mdlp_bench.readers import check_reader, reader_for
 
     compute = Compute.resolve(device, precision, remote=engine == "ray")
-    loaded = _reader(reader)
+    if reader not in (_NO_READER, AUTO):
+        check_reader(reader)
     used = engine_named(engine, workers, device)
     texts = [real, *comma_separated(synthetic)]
     specs = [SetSpec.parse(text) for text in texts]
-    settings = StudySettings(
-        limit=samples, seed=seed, reader=loaded.descriptor.name if loaded is not None else None
-    )
 
     plan = None
     if methods:
@@ -131,7 +134,7 @@ def study(
         from mdlp_bench.errors import ReaderError
         from mdlp_bench.gap.transfer import TransferPlan
 
-        if loaded is None:
+        if reader == _NO_READER:
             raise ReaderError("--methods needs a --reader, because methods are compared by what can be read")
         # The Accelerator of a training reads the flag by itself, a state does not: without it every one of
         # several processes on CPUs would take itself for the first.
@@ -150,6 +153,12 @@ def study(
             return
     else:
         sets = open_sets(specs, out, limit=samples, seed=seed, labels=labels, engine=used)
+    if reader == AUTO:
+        reader = reader_for(sets[0].samples.column("text"))
+    loaded = None if reader == _NO_READER else study_reader(reader, sets)
+    settings = StudySettings(
+        limit=samples, seed=seed, reader=loaded.descriptor.name if loaded is not None else None
+    )
     # Reader and Inception compute in this process, which may lack what a cluster has.
     here = "cpu" if engine == "ray" else compute.device
     found, _ = run_study(sets, texts, out, settings, loaded, device=here, engine=used)
@@ -188,7 +197,7 @@ def fit(
         typer.Option("--samples", "--limit", min=10, max=5000, help="Real samples, at most; whole plates."),
     ] = 100,
     labels: RealLabelsOption = None,
-    reader: GapReaderOption = "crnn",
+    reader: GapReaderOption = DEFAULT_READER,
     seed: SeedOption = 0,
     engine: EngineOption = "local",
     workers: WorkersOption = None,
@@ -198,14 +207,18 @@ def fit(
 
     The same command continues a stopped fit, also with more trials.
     """
+    from mdlp_bench.data import open_samples
     from mdlp_bench.engine import engine_named
     from mdlp_bench.errors import DataError
     from mdlp_bench.gap.fitting.fit import fit_recipe
     from mdlp_bench.gap.fitting.fit_report import summary
+    from mdlp_bench.readers import load_reader, reader_for
     from mdlp_bench.synth.degrade import load_recipe
 
     if out.suffix not in (".yaml", ".yml"):
         raise DataError(f"{out}: a recipe is a .yaml file; name one")
+    if reader == AUTO:
+        reader = reader_for(open_samples(real, labels=labels).column("text"))
     found = fit_recipe(
         real,
         load_recipe(recipe),
@@ -214,16 +227,10 @@ def fit(
         limit=samples,
         seed=seed,
         labels=labels,
-        reader=_reader(reader),
+        reader=None if reader == _NO_READER else load_reader(reader),
         engine=engine_named(engine, workers),
     )
     if as_json:
         typer.echo(found.model_dump_json())
     else:
         typer.echo(summary(found) + f"\nThe fitted recipe is in {out}")
-
-
-def _reader(name: str) -> Reader | None:
-    from mdlp_bench.readers import load_reader
-
-    return None if name == "none" else load_reader(name)

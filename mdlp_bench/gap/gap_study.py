@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -18,6 +19,8 @@ from mdlp_bench.gap.sets import GapSet, SetSpec, open_set, unique_names
 from mdlp_bench.gap.study import compare_sets, embed, pair_gaps
 from mdlp_bench.gap.transfer_sections import transfer_sections
 from mdlp_bench.progress import say
+from mdlp_bench.readers import load_reader
+from mdlp_bench.readers.reach import beyond_reach
 from mdlp_bench.report import Card, picture, write_report
 
 if TYPE_CHECKING:
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
 REPORT: Final = "report.html"
 MARKDOWN: Final = "report.md"
 TITLE: Final = "Domain gap"
+
+logger = logging.getLogger(__name__)
 
 
 def open_sets(
@@ -58,6 +63,15 @@ def open_sets(
             )
             for spec, name in zip(specs, names, strict=True)
         ]
+
+
+def study_reader(spec: str, sets: Sequence[GapSet]) -> Reader:
+    """Load the reader of a study (see `load_reader`); a set with texts that it cannot know is logged."""
+    reader = load_reader(spec)
+    for one in sets:
+        if beyond := beyond_reach(reader.descriptor, one.samples.column("text")):
+            logger.warning("%s: %s", one.name, beyond)
+    return reader
 
 
 def run_study(

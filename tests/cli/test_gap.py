@@ -1,16 +1,20 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from mdlp_bench.cli.main import app
+from mdlp_bench.data.samples import Samples
 from mdlp_bench.gap.report_model import GapReport
 from mdlp_bench.synth.build import synthesise_rendered
 from mdlp_bench.synth.degrade import load_recipe
+from tests.conftest import sample_row
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +48,39 @@ def test_a_spec_that_cannot_be_is_refused(real: Path, tmp_path: Path) -> None:
     )
     assert "render@surveillance" in str(done.exception)
     assert not (tmp_path / "x").exists()
+
+
+def test_texts_that_the_reader_cannot_know_are_told_and_auto_chooses_one_that_can(
+    make_samples: Callable[..., Samples], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    texts = [f"ABC{n}D{n}3" for n in range(10)]
+    make_samples(rows=[sample_row(i, text=text, plate_id=text, layout=None) for i, text in enumerate(texts)])
+    latin = str(tmp_path / "tiny")
+    for reader, sets_told, chosen in (("crnn-2", 2, "crnn-2"), ("auto", 0, "crnn-latin")):
+        out = tmp_path / reader
+        with caplog.at_level(logging.WARNING):
+            arguments = [
+                "--real",
+                latin,
+                "--synthetic",
+                f"{latin}@bicubic",
+                "--reader",
+                reader,
+                "-o",
+                str(out),
+            ]
+            done = CliRunner().invoke(app, ["gap", *arguments])
+        assert done.exit_code == 0, done.output
+        assert caplog.text.count("all texts are none of these") == sets_told
+        report = GapReport.model_validate_json((out / "gap.json").read_text(encoding="utf-8"))
+        assert report.study.settings.reader == chosen
+        caplog.clear()
+
+
+def test_an_unknown_reader_is_refused_before_sets_are_made(real: Path, tmp_path: Path) -> None:
+    arguments = ["--real", str(real), "--synthetic", "render@gaussian", "--reader", "crnn-7"]
+    done = CliRunner().invoke(app, ["gap", *arguments, "-o", str(tmp_path / "x")])
+    assert "crnn-7" in str(done.exception) and not (tmp_path / "x").exists()
 
 
 def test_a_transfer_without_a_reader_is_refused(real: Path, tmp_path: Path) -> None:
