@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from mdlp_bench.errors import DataError, MethodError, first_fault
-from mdlp_bench.files import atomic_path
+from mdlp_bench.files import atomic_path, read_json, sha256_file
+from mdlp_bench.output_folder import differences
 from mdlp_bench.yaml_text import read_yaml
 
 if TYPE_CHECKING:
@@ -305,6 +306,7 @@ def _set_over(options: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[st
 def _phase_step(
     method: str, phase: Phase, recipes: Path, out: Path, start: Path | None, *, last: bool
 ) -> Step:
+    from mdlp_bench.training.checkpoint import TRAINING
     from mdlp_bench.training.loop import WEIGHTS
 
     trainable = phase.trainable or method
@@ -313,7 +315,16 @@ def _phase_step(
     target = min(recipe.training.steps, phase.stop_after or recipe.training.steps)
 
     def is_done() -> bool:
-        return _weights_step(folder / WEIGHTS) >= target and (not last or _kept(out, method).is_file())
+        if _weights_step(folder / WEIGHTS) < target or (last and not _kept(out, method).is_file()):
+            return False
+        asked = {
+            "options": dict(recipe.options),
+            "training": recipe.training.identity(),
+            "start": None if start is None or not start.is_file() else sha256_file(start),
+        }
+        stored = read_json(folder / TRAINING)
+        # A phase of other settings is not done; running it says what differs.
+        return not differences({name: stored.get(name) for name in asked}, asked)
 
     def run(tell: Tell) -> None:
         from mdlp_bench.data import open_samples

@@ -179,10 +179,11 @@ def ablation(
     ),
     workers: WorkersOption = None,
 ) -> None:
-    """Train every arm of the ablation with every seed, and compare the arms over their seeds.
+    """Train every arm of the ablation with every seed, and compare the arms with the whole network.
 
-    What trainings of one arm differ by is part of its interval and of the letters. A stopped run continues.
+    What trainings of one arm differ by is part of every interval. A stopped run continues.
     """
+    import ablation_page as arms
     import results_page as pages
     import torch
     from bundled_weights import plan, read_bundle, reproduce
@@ -194,8 +195,9 @@ def ablation(
     engine = LocalEngine(workers or 1)
     data = fresh_plates(out / "results" / "data", plates, engine)
     bundle = read_bundle(recipes)
-    found = pages.compare_arms(tuple(bundle.methods), bundle.seeds, out, data, READERS, engine)
-    pages.put(page, "ablation", pages.compact_part(found, {}))
+    found = arms.score_arms(tuple(bundle.methods), bundle.seeds, out, data, READERS, engine)
+    minutes = {arm: arms.training_minutes(arm, bundle.seeds, out) for arm in found}
+    pages.put(page, "ablation", arms.ablation_part(found, minutes))
     typer.echo(f"wrote {page}")
 
 

@@ -11,22 +11,15 @@ from typing import Final
 import numpy as np
 from confusion_figure import draw_confusion
 
-from baselines.lp_diff.method import described
 from mdlp_bench.data.samples import Samples
-from mdlp_bench.engine import Engine
 from mdlp_bench.errors import DataError, RunError
 from mdlp_bench.files import atomic_path, write_bytes, write_text
 from mdlp_bench.harness.breakdown import breakdown
-from mdlp_bench.harness.compare import RunComparison, compare
-from mdlp_bench.harness.demo import lpips_net
+from mdlp_bench.harness.compare import RunComparison
 from mdlp_bench.harness.figure import FIGURE_FILE, glyph_font
-from mdlp_bench.harness.plan import ScoringPlan
 from mdlp_bench.harness.plots import plot
-from mdlp_bench.harness.predict import predict
 from mdlp_bench.harness.run import Run
 from mdlp_bench.harness.run_table import TableOptions
-from mdlp_bench.harness.score import score
-from mdlp_bench.harness.seeds import combine_seeds
 from mdlp_bench.harness.tables import Cell, Column, Row, ScoreTable, to_markdown
 from mdlp_bench.images import decode, encode
 from mdlp_bench.metrics.text import Confusion, confusion
@@ -44,7 +37,7 @@ _TRAINING: Final = Column(key="training", title="Training", unit="CPU min", high
 def marks(part: str) -> tuple[str, str]:
     """The lines before and after a part of the page."""
     return (
-        f"<!-- {part}: written by recipes/reproduce.py results; what stands here is replaced -->",
+        f"<!-- {part}: written by recipes/reproduce.py; what stands here is replaced -->",
         f"<!-- end of {part} -->",
     )
 
@@ -164,7 +157,7 @@ def restored_by_all(samples: Samples, folders: Sequence[Path]) -> Samples:
 
 
 def compact_part(comparison: RunComparison, minutes: dict[str, float]) -> str:
-    """The main columns, with every reader's."""
+    """The main columns."""
     measured = {
         key.partition("_squeeze")[0]
         for run in comparison.runs
@@ -174,43 +167,6 @@ def compact_part(comparison: RunComparison, minutes: dict[str, float]) -> str:
     options = TableOptions(columns=[name for name in _COMPACT if name in measured])
     table = replace(comparison, options=options).table
     return to_markdown(with_training(table, comparison, minutes)).strip()
-
-
-def compare_arms(
-    arms: Sequence[str],
-    seeds: Sequence[int],
-    out: Path,
-    samples: Samples,
-    readers: Sequence[str],
-    engine: Engine,
-) -> RunComparison:
-    """Compare arms of an ablation, each over its trainings: the seed of a training is a random effect.
-
-    Args:
-        arms: Their names; `out/weights/<arm>-<seed>.safetensors` are LP-Diff weights.
-        seeds: Of the trainings.
-        out: The folder of the trainings; predictions and runs go to `out/results`.
-        samples: What to restore.
-        readers: Names; the first one ranks.
-        engine: Where.
-    """
-    folder = out / "results"
-    plan = ScoringPlan.from_names(readers, lpips_net(), fid=False)
-    combined = []
-    for arm in arms:
-        runs = []
-        for seed in seeds:
-            method = described(
-                out / "weights" / f"{arm}-{seed}.safetensors",
-                name=arm, title=arm.replace("-", " "), is_bundled=True,
-            )  # fmt: skip
-            # Trainings of one arm are one method here.
-            method.descriptor = method.descriptor.model_copy(update={"weights_sha256": None})
-            name = f"{arm}-{seed}"
-            made = predict(method, samples, folder / "predictions" / name, seed=seed, engine=engine)
-            runs += score([made], samples, [folder / "seeds" / name], plan, engine=engine)
-        combined.append(combine_seeds(runs, folder / "runs" / arm))
-    return compare(combined)
 
 
 def _confusions(comparison: RunComparison, images: Path) -> list[str]:

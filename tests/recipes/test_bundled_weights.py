@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 import baselines.weights
 from mdlp_bench.api import load_network
-from mdlp_bench.errors import MethodError, MissingWeightsError
+from mdlp_bench.errors import DataError, MethodError, MissingWeightsError
 from mdlp_bench.training.registry import load_trainable, trainable_names
 
 RECIPES = Path(__file__).parents[2] / "recipes" / "bundled.yaml"
@@ -75,6 +75,14 @@ def test_phases_follow_each_other_and_are_done_once(recipes: Path, tmp_path: Pat
     reproduce(plan(recipes, out, only=["srcnn"]), again.append)
     after = load_file(out / "weights" / "srcnn.safetensors")
     assert all(torch.equal(after[name], tensor) for name, tensor in before.items())
+
+
+def test_a_phase_of_other_settings_is_not_taken_for_done(recipes: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    reproduce(plan(recipes, out), lambda _: None)
+    (recipes.parent / "srcnn" / "second.yaml").write_text(PHASE.format(steps=2, seed=9))
+    with pytest.raises(DataError, match=r"second.*holds another training: training.seed was 2 and is now 9"):
+        reproduce(plan(recipes, out), lambda _: None)
 
 
 @pytest.mark.parametrize("name", ["bundled.yaml", "lp-diff-start.yaml", "gpu.yaml", "ablation.yaml"])

@@ -8,13 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from conftest import sample_row
 from PIL import Image
 from reproduce import fresh_plates
 from results_page import (
     compact_part,
-    compare_arms,
     confusion_of,
     marks,
     put,
@@ -23,8 +21,6 @@ from results_page import (
     training_minutes,
 )
 
-from baselines.lp_diff.checkpoint import METHOD
-from baselines.lp_diff.network import LPDiff, LPDiffConfig
 from mdlp_bench.data.samples import Samples
 from mdlp_bench.engine import SERIAL
 from mdlp_bench.errors import DataError, RunError
@@ -34,7 +30,6 @@ from mdlp_bench.harness.published import published_rows
 from mdlp_bench.harness.run_table import TableOptions
 from mdlp_bench.harness.scorers import FidelityScorer
 from mdlp_bench.images import ImageU8
-from mdlp_bench.methods.weights import save_network
 from mdlp_bench.readers import Reader, ReaderDescriptor, Reading
 
 
@@ -81,27 +76,6 @@ def test_the_parts_of_the_page(make_samples: Callable[..., Samples], tmp_path: P
         assert rows[0].endswith("| Training (CPU min) |")
         cells = {row.split("|")[1].strip(): row.split("|")[-2].strip() for row in rows}
         assert (cells["Frame mean"], cells["Bicubic"]) == ("60", "–")
-
-
-def test_arms_are_compared_over_their_trainings(make_samples: Callable[..., Samples], tmp_path: Path) -> None:
-    weights = tmp_path / "weights"
-    weights.mkdir()
-    for seed in (1, 2):
-        torch.manual_seed(seed)
-        for arm, changes in (("whole", {}), ("without-tem", {"tem": False})):
-            network = LPDiff(LPDiffConfig.preset("small", widths=(8, 8, 8, 8), inner_channels=8, **changes))
-            save_network(network, network.config, METHOD, weights / f"{arm}-{seed}.safetensors")
-    reader = tmp_path / "reader.py"
-    reader.write_text("def read(images):\n    return [f'京A{int(i.mean() * 100):05d}' for i in images]\n")
-    samples = make_samples(rows=[sample_row(i, text=f"京A0010{i}") for i in range(6)])
-    arms = ("whole", "without-tem")
-    found = compare_arms(arms, (1, 2), tmp_path, samples, [f"{reader}:read"], SERIAL)
-    assert [run.name for run in found.runs] == list(arms)
-    for run in found.runs:
-        assert run.record.seeds == (1, 2)
-        spread = run.summary["psnr"].seeds
-        assert spread is not None and spread.sd > 0
-    assert "without tem" in compact_part(found, {})
 
 
 def test_methods_are_compared_on_what_all_of_them_restored(
