@@ -29,6 +29,8 @@ LOGS: Final = Path(__file__).with_name("logs")
 STARTED: Final = {"lp-diff-long": "lp-diff-start"}
 WEIGHTS_OF: Final = {"lp-diff-psi": "lp-diff", "lp-diff-long-blend": "lp-diff-long"}
 """Methods that use the weights of another."""
+FITTED_PAIRS: Final = 60
+"""Of LPBlur's test set, the first by name: what `benchmarks/motion_kernels.py` was run on."""
 _MISTAKES: Final = 8
 _COMPACT: Final = ("ned", "acc", "hallucination", "psnr", "psnr_aligned", "lpips")
 _TRAINING: Final = Column(key="training", title="Training", unit="CPU min", higher_is_better=None, decimals=0)
@@ -139,6 +141,11 @@ def rendered_part(
 def degradations_part(comparison: RunComparison) -> str:
     """NED and PSNR by the recipe of the degradation."""
     return "\n\n".join(to_markdown(breakdown(comparison, "recipe", name)).strip() for name in ("ned", "psnr"))
+
+
+def without_fitted(samples: Samples) -> Samples:
+    """LPBlur's pairs without the first by name, to which the kernels of `motion@2` were fitted."""
+    return samples.select(sample_ids=sorted(samples.sample_ids)[FITTED_PAIRS:])
 
 
 def restored_by_all(samples: Samples, folders: Sequence[Path]) -> Samples:

@@ -101,7 +101,7 @@ def _method_lines(entry: Mapping[str, Any]) -> list[str]:
         f"{size}{entry['licence']}, {entry['provenance']}",
     ]
     if entry["trained_on"]:
-        taught = f", taught by {entry['teacher']}" if entry["teacher"] else ""
+        taught = f", taught by the reader {entry['teacher']}" if entry["teacher"] else ""
         lines.append(f"trained on {', '.join(entry['trained_on'])}{taught}")
     return [*lines, entry["citation"]] if entry["citation"] else lines
 
