@@ -78,8 +78,10 @@ class Phase(BaseModel):
         start: Weight file that the first phase starts from, in the trainable's folder.
         options: Set over those of the configuration, within `network` too: variants share its file.
         plates: The first so many of the pool; None for all.
-        stop_after: Leave after this step, before the configuration's cosine ends; None to finish it.
+        steps: Instead of the configuration's; the learning rate comes to rest at the last one.
+        batch: Instead of the configuration's.
         seed: Instead of the configuration's.
+        stop_after: Leave after this step, before the learning rate comes to rest; None to finish.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -89,8 +91,10 @@ class Phase(BaseModel):
     start: str | None = None
     options: dict[str, Any] = {}
     plates: int | None = Field(default=None, ge=1)
-    stop_after: int | None = Field(default=None, ge=1)
+    steps: int | None = Field(default=None, ge=1)
+    batch: int | None = Field(default=None, ge=1)
     seed: int | None = None
+    stop_after: int | None = Field(default=None, ge=1)
 
     @property
     def name(self) -> str:
@@ -281,14 +285,19 @@ def _method_steps(method: str, phases: Sequence[Phase], recipes: Path, out: Path
 
 
 def recipe_of(method: str, phase: Phase, recipes: Path) -> Recipe:
-    """The recipe of one phase of a method, with the phase's own options set over its configuration.
+    """The recipe of one phase of a method: its configuration with what the phase sets differently.
 
     Raises:
         MethodError: The configuration is wrong.
     """
     from mdlp_bench.training.registry import read_recipe
 
-    recipe = read_recipe(str(recipes / (phase.trainable or method) / phase.config), seed=phase.seed)
+    recipe = read_recipe(
+        str(recipes / (phase.trainable or method) / phase.config),
+        steps=phase.steps,
+        batch=phase.batch,
+        seed=phase.seed,
+    )
     return replace(recipe, options=_set_over(recipe.options, phase.options))
 
 

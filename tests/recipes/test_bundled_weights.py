@@ -110,6 +110,41 @@ def test_variants_share_a_configuration(recipes: Path, tmp_path: Path) -> None:
     assert not (out / "srcnn").exists()
 
 
+def test_a_phase_sets_steps_and_batch(recipes: Path, tmp_path: Path) -> None:
+    recipes.write_text(BUNDLE.replace("second.yaml}", "second.yaml, steps: 3, batch: 4}"))
+    out = tmp_path / "out"
+    steps = plan(recipes, out)
+    assert steps[-1].title == "srcnn: second, 3 steps of 4"
+    reproduce(steps, lambda _: None)
+    with safe_open(out / "weights" / "srcnn.safetensors", framework="pt") as file:
+        made = json.loads(file.metadata()["training"])["training"]
+        assert (file.metadata()["step"], made["steps"], made["batch"]) == ("3", 3, 4)
+
+
+def test_a_gpu_trains_the_bundle_and_lp_diff_base() -> None:
+    folder = RECIPES.parent
+    bundled, gpu = read_bundle(RECIPES), read_bundle(folder / "gpu.yaml")
+    assert gpu.pool == bundled.pool
+    assert set(gpu.methods) == {*bundled.methods, "lp-diff-base"}
+    assert all(phase.stop_after is None for phases in gpu.methods.values() for phase in phases)
+    own = {"steps", "batch", "stop_after"}
+    for name, phases in bundled.methods.items():
+        for phase, faster in zip(phases, gpu.methods[name], strict=True):
+            assert faster.model_dump(exclude=own) == phase.model_dump(exclude=own)
+            asked, given = (recipe_of(name, one, folder).training for one in (phase, faster))
+            seen = (phase.stop_after or asked.steps) * asked.batch
+            assert 0 <= seen - given.steps * given.batch < given.batch
+            assert given.warm_up < given.steps / 2
+
+
+def test_lp_diff_base_is_trained_as_lp_diff_is() -> None:
+    gpu = read_bundle(RECIPES.with_name("gpu.yaml")).methods
+    small, base = (recipe_of(name, gpu[name][0], RECIPES.parent) for name in ("lp-diff", "lp-diff-base"))
+    assert {**small.options, "config": "base"} == base.options
+    own = {"steps", "batch", "learning_rate"}
+    assert small.training.model_dump(exclude=own) == base.training.model_dump(exclude=own)
+
+
 def test_a_method_is_trained_once_per_seed(recipes: Path, tmp_path: Path) -> None:
     recipes.write_text(BUNDLE.replace("methods:", "seeds: [5, 6]\nmethods:"))
     out = tmp_path / "out"
