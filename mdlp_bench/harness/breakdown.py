@@ -18,7 +18,7 @@ from mdlp_bench.harness.run_table import MEANS_OF_SEEDS, metric_column
 from mdlp_bench.harness.seeds import seed_values
 from mdlp_bench.harness.statistics import ClusterBootstrap, MetricScores, SeedSpread, rank_methods
 from mdlp_bench.harness.statistics.clusters import FloatArray
-from mdlp_bench.harness.statistics.comparison import FEWEST_PLATES
+from mdlp_bench.harness.statistics.clusters import FEWEST_PLATES
 from mdlp_bench.harness.tables import Cell, Column, Row, ScoreTable
 from mdlp_bench.metrics.base import METRICS, MetricInfo
 from mdlp_bench.metrics.text import positions_right

@@ -34,9 +34,9 @@ from mdlp_bench.harness.statistics import (
     rank_methods,
 )
 from mdlp_bench.harness.tables import ScoreTable, to_rich, write_table
+from mdlp_bench.harness.text_columns import chance
 from mdlp_bench.metrics.base import METRICS
 from mdlp_bench.metrics.protocol import CURRENT, Protocol
-from mdlp_bench.metrics.text import chance_scores
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -227,14 +227,9 @@ def compare(runs: Sequence[Run], options: TableOptions = DEFAULT_TABLE) -> RunCo
     bootstrap = ClusterBootstrap.by_rules(tables[0]["plate_id"].to_pylist(), first.record.rules.bootstrap)
     ranking = _rank(runs, names, tables, bootstrap)
     agreement = _agreement(runs, tables, bootstrap)
-    chance = _chance(tables[0], first.record.rules.text.cer_cap)
-    return RunComparison(names, tuple(runs), bootstrap, ranking, agreement, chance, options)
-
-
-def _chance(table: pa.Table, cer_cap: float | None) -> dict[str, float]:
-    texts, plates = table["text"].to_pylist(), table["plate_id"].to_pylist()
-    known = [i for i, target in enumerate(texts) if target]
-    return chance_scores([texts[i] for i in known], [plates[i] for i in known], cer_cap)
+    texts, plates = (tables[0][name].to_pylist() for name in ("text", "plate_id"))
+    by_chance = chance(texts, plates, first.record.rules.text.cer_cap)
+    return RunComparison(names, tuple(runs), bootstrap, ranking, agreement, by_chance, options)
 
 
 def _differences(first: Run, second: Run) -> list[str]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from mdlp_bench.errors import RunError, no_such
 from mdlp_bench.harness.run import MetricSummary, Run
-from mdlp_bench.harness.statistics.comparison import FEWEST_PLATES
+from mdlp_bench.harness.statistics.clusters import FEWEST_PLATES
 from mdlp_bench.harness.tables import Cell, Column, Intervals, Row, RowKind, ScoreTable
 from mdlp_bench.metrics.base import METRICS
 

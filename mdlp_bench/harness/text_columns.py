@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeGuard
 
 import numpy as np
 import numpy.typing as npt
@@ -30,7 +31,7 @@ class GtReadings:
     @property
     def known(self) -> tuple[list[int], list[str]]:
         """The positions of samples whose text can be compared, and these texts."""
-        found = [(index, known) for index, known in enumerate(self.texts) if known and _is_comparable(known)]
+        found = [(index, known) for index, known in enumerate(self.texts) if is_comparable(known)]
         return [index for index, _ in found], [known for _, known in found]
 
     def scores(self, rules: TextRules) -> dict[str, float]:
@@ -95,9 +96,21 @@ def wrong_if_believed(
     return _spread(wrong, known, len(readings))
 
 
-def _is_comparable(gt_text: str) -> bool:
-    """Whether a label is a text: a data set made earlier may hold `#####`, which every metric leaves out."""
-    return not is_unreadable(gt_text) and bool(text.alnum([gt_text])[0])
+def is_comparable(gt_text: str | None) -> TypeGuard[str]:
+    """Whether a label is a text that readings can be held against: it is known and has a letter or digit.
+
+    A data set made earlier may hold `#####`, and one in which a region sign alone was legible `京`; every
+    metric leaves both out.
+    """
+    return bool(gt_text) and not is_unreadable(str(gt_text)) and bool(text.alnum([str(gt_text)])[0])
+
+
+def chance(
+    gt_texts: Sequence[str | None], plate_ids: Sequence[str], cer_cap: float | None
+) -> dict[str, float]:
+    """What the texts of other plates would get (`metrics.text.chance_scores`), of the comparable texts."""
+    known = [(gt, plate) for gt, plate in zip(gt_texts, plate_ids, strict=True) if is_comparable(gt)]
+    return text.chance_scores([gt for gt, _ in known], [plate for _, plate in known], cer_cap)
 
 
 def _spread(values: Column, places: Sequence[int], size: int) -> Column:

@@ -25,10 +25,10 @@ from mdlp_bench.harness.statistics import (
 from mdlp_bench.harness.statistics.clusters import FloatArray
 from mdlp_bench.harness.statistics.comparison import common_samples
 from mdlp_bench.harness.statistics.ranking import borda_keys, lexicographic_ranks, rank_bounds
+from mdlp_bench.harness.text_columns import chance
 from mdlp_bench.leaderboard.store import DatasetCard, Entry, Store, protocol_suffix, reader_key
 from mdlp_bench.metrics.base import METRICS, MetricInfo
 from mdlp_bench.metrics.protocol import PROTOCOLS
-from mdlp_bench.metrics.text import chance_scores
 from mdlp_bench.readers.base import ReaderDescriptor
 
 BoardKind = Literal["main", "text-only", "ablation"]
@@ -277,9 +277,7 @@ class _Ranker:
         """One for each data set and protocol, because it depends on the texts alone."""
         if self._chance is None:
             texts, plates = (entry.table[name].to_pylist() for name in ("text", "plate_id"))
-            known = [i for i, text in enumerate(texts) if text]
-            cap = entry.run.record.rules.text.cer_cap
-            scores = chance_scores([texts[i] for i in known], [plates[i] for i in known], cap)
+            scores = chance(texts, plates, entry.run.record.rules.text.cer_cap)
             self._chance = {name: scores[name] for name in ("ned", "acc") if name in scores}
         return self._chance
 

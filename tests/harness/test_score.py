@@ -376,6 +376,20 @@ def test_the_readers_ceiling_stands_beside_every_text_metric(make_samples: Make,
     assert compare([run]).to_json()["chance"]["ned"] == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("label", ["京", "#####"])
+def test_a_label_without_a_letter_or_digit_counts_nowhere(
+    make_samples: Make, tmp_path: Path, label: str
+) -> None:
+    rows = readable_rows(8)
+    without = compare(scored(make_samples(rows=rows[2:], name="without"), tmp_path / "w", "bicubic"))
+    rows[0] |= {"text": label}
+    rows[1] |= {"text": label}
+    comparison = compare(scored(make_samples(rows=rows), tmp_path, "bicubic"))
+    assert comparison.runs[0].summary["ned"].n == 6
+    assert comparison.chance.keys() >= {"ned", "acc", "cer"}
+    assert comparison.chance == without.chance
+
+
 def test_hallucinations_are_counted_from_the_readers_own_threshold(
     make_samples: Make, tmp_path: Path
 ) -> None:

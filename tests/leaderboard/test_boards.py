@@ -94,6 +94,24 @@ def test_boards_by_data_set_reader_and_ablation(
     assert [r.entry.title for r in boards(store)[0].rows if r.entry.title == "Third"] == []
 
 
+def test_a_label_without_a_letter_or_digit_is_on_no_board(
+    make_samples: Callable[..., Samples],
+    readable: Callable[..., Samples],
+    submit: Callable[..., Path],
+    plan: ScoringPlan,
+    tmp_path: Path,
+) -> None:
+    rows = list(readable(8).rows())
+    store, without = Store(tmp_path / "a"), Store(tmp_path / "b")
+    for row in rows[:2]:
+        row |= {"text": "京", "layout": "yellow"}
+    whole, part = make_samples(rows=rows, name="whole"), make_samples(rows=rows[2:], name="part")
+    add(store, submit(whole, method="Full"), whole, plan)
+    add(without, submit(part, method="Full"), part, plan)
+    assert boards(store)[0].chance == boards(without)[0].chance != {}
+    build_site(store, tmp_path / "site")
+
+
 def test_the_work_of_a_site_grows_with_the_entries_and_not_faster(
     synthetic: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

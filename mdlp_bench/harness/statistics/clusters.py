@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Final, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,16 @@ Correction = Literal["cr1", "cr2"]
 "cr2": every cluster's residual is divided by the root of 1 minus its share of the samples, which makes the
 variance unbiased for equal samples, and Student's t has the degrees of freedom of Bell and McCaffrey (2002).
 "cr1": the factor C / (C - 1) and C - 1 degrees of freedom, right for equal clusters only.
+"""
+
+FEWEST_PLATES: Final = 5
+"""Effective plates below which nothing is called separable, no tie groups are formed and resampled means get
+no limits.
+
+The effective number is the degrees of freedom plus one: the number of equal plates that would tell as much.
+Below four degrees of freedom Satterthwaite's approximation is not to be trusted (Tipton, Psychological
+Methods 20(3), 2015), and resampled intervals of two or three plates cover half to three quarters of what they
+should (`benchmarks/harness_statistics.py --means`).
 """
 
 
@@ -97,6 +107,20 @@ class ClusterSums:
         squares = column_sums((a * w) ** 2 * (1 - 2 * w / n)) + (column_sums(a * w**2) / n) ** 2
         freedom: FloatArray = np.where(self.n_clusters > 1, n**2 / squares, 0.0)
         return freedom
+
+    def n_effective(self) -> FloatArray:
+        """[m] or [1]: how many plates of equal size would tell as much."""
+        effective: FloatArray = self.degrees_of_freedom() + 1
+        return effective
+
+    def enough(self) -> npt.NDArray[np.bool_]:
+        """[m] or [1]: whether there are enough plates for tests and resampled limits (see `FEWEST_PLATES`).
+
+        "cr1" needs two plates of any size, as the first protocol does.
+        """
+        fewest = 2 if self.correction == "cr1" else FEWEST_PLATES
+        # Equal plates must count in full despite rounding.
+        return np.asarray(self.n_effective() > fewest - 1e-9, np.bool_)
 
 
 def column_sums(table: FloatArray) -> FloatArray:

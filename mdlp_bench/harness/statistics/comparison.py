@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count, pairwise, product
 from string import ascii_lowercase
-from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -15,14 +14,6 @@ from scipy.special import stdtr, stdtrit
 from mdlp_bench.harness.statistics.bootstrap import ClusterBootstrap
 from mdlp_bench.harness.statistics.clusters import Clusters, ClusterSums, FloatArray, StatisticsError
 from mdlp_bench.harness.statistics.estimate import Estimate, SeedSpread
-
-FEWEST_PLATES: Final = 5
-"""Effective plates below which nothing is called separable and no tie groups are formed.
-
-The effective number is the degrees of freedom plus one: the number of equal plates that would tell as much.
-Below four degrees of freedom Satterthwaite's approximation is not to be trusted (Tipton, Psychological
-Methods 20(3), 2015).
-"""
 
 _ROUNDING = 1e-12  # differences below this share of the values' size are rounding noise, not evidence
 
@@ -179,8 +170,8 @@ def compare_methods(
     total, freedom = _with_seeds(variances[upper], sums.degrees_of_freedom()[0], spreads, upper)
     p_values[upper] = holm(_p_values(differences[upper], np.sqrt(total), sums, freedom))
     p_values.T[upper] = p_values[upper]
-    letters = compact_letters(p_values < alpha) if _enough(sums)[0] else ("",) * m
-    n_effective = float(sums.degrees_of_freedom()[0]) + 1
+    letters = compact_letters(p_values < alpha) if sums.enough()[0] else ("",) * m
+    n_effective = float(sums.n_effective()[0])
     names_in_order = tuple(names[i] for i in order)
     return Comparison(
         names_in_order, means, differences, p_values, letters, alpha, n, n_clusters, n_effective
@@ -295,7 +286,7 @@ def minimum_detectable_difference(
     if observed < 2 or planned < 2:
         raise StatisticsError("a detectable difference needs at least two plates")
     error = float(sums.standard_errors()[0]) * (observed / planned) ** 0.5
-    freedom = (float(sums.degrees_of_freedom()[0]) + 1) * planned / observed - 1
+    freedom = float(sums.n_effective()[0]) * planned / observed - 1
     if freedom <= 0:
         raise StatisticsError(f"{planned} plates of such unequal sizes weigh like one; plan with more")
     return float((stdtrit(freedom, 1 - alpha / 2) + stdtrit(freedom, power)) * error)
@@ -325,15 +316,8 @@ def _p_values(
         t = np.where(differences == 0, 0.0, np.abs(differences) / errors)
     if freedom is None:
         freedom = np.broadcast_to(sums.degrees_of_freedom(), t.shape)
-    p_values: FloatArray = np.where(_enough(sums), 2 * stdtr(np.maximum(freedom, 1), -t), 1.0)
+    p_values: FloatArray = np.where(sums.enough(), 2 * stdtr(np.maximum(freedom, 1), -t), 1.0)
     return p_values
-
-
-def _enough(sums: ClusterSums) -> npt.NDArray[np.bool_]:
-    """[m] or [1]: whether there are enough plates to call anything separable."""
-    fewest = 2 if sums.correction == "cr1" else FEWEST_PLATES
-    # Equal plates must count in full despite rounding.
-    return np.asarray(sums.degrees_of_freedom() + 1 > fewest - 1e-9, np.bool_)
 
 
 def _without_redundant(groups: list[list[int]], m: int) -> list[list[int]]:

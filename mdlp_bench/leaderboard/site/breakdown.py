@@ -12,11 +12,11 @@ from mdlp_bench.harness.breakdown import parts
 from mdlp_bench.harness.run import float_column
 from mdlp_bench.harness.statistics import ClusterBootstrap, Estimate
 from mdlp_bench.harness.statistics.clusters import FloatArray
+from mdlp_bench.harness.text_columns import is_comparable
 from mdlp_bench.leaderboard.boards import column
 from mdlp_bench.leaderboard.store import Entry
 from mdlp_bench.metrics.protocol import BootstrapRules
 from mdlp_bench.metrics.text import confusion, positions_right
-from mdlp_bench.plate import is_unreadable
 
 _CONFUSED: Final = 12
 _MISTAKES: Final = 12
@@ -65,7 +65,7 @@ def breakdown(entry: Entry, reader: str) -> Breakdown | None:
     table = entry.table
     position = column(entry, "ned", reader).removeprefix("ned")
     texts = table["text"].to_pylist()
-    known = [i for i, text in enumerate(texts) if text and not is_unreadable(text)]
+    known = [i for i, text in enumerate(texts) if is_comparable(text)]
     if not known:
         return None
     part = table.take(known)
