@@ -332,9 +332,7 @@ def _rank(
             info = METRICS[name.partition("@")[0]]
             spreads = [runs[i].summary[name].seeds if name in runs[i].summary else None for i in ranked]
             seeds = spreads if any(spreads) else ()
-            metrics.append(
-                MetricScores(name, values, info.higher_is_better, info.decimals, info.is_share, seeds)
-            )
+            metrics.append(MetricScores.of(info, name, values, seeds))
     return rank_methods(bootstrap, [names[i] for i in ranked], metrics) if metrics else None
 
 

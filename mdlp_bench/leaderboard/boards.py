@@ -302,8 +302,7 @@ class _Ranker:
     def _compute(self, keys: list[str], name: str, values: FloatArray) -> _Ranked:
         info = METRICS[name]
         bootstrap = self._resamples
-        scores = MetricScores(name, values, info.higher_is_better, info.decimals, info.is_share)
-        found = rank_methods(bootstrap, keys, [scores])
+        found = rank_methods(bootstrap, keys, [MetricScores.of(info, name, values)])
         (ranking,) = found.metrics
         scored = np.flatnonzero(~np.isnan(values).all(axis=0))
         columns = common_samples(bootstrap.clusters, [keys[i] for i in scored], values[:, scored])

@@ -9,6 +9,7 @@ import inspect
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final, Literal
@@ -38,7 +39,8 @@ class MetricInfo:
         decimals: Digits after the decimal point in tables.
         level: `sample` (one value per image, averaged) or `set` (one value per test set).
         source: Paper or definition.
-        is_share: Whether a sample's value is a share of something, within [0, 1].
+        is_share: Whether its values are shares of something, within [0, 1].
+        is_binary: Whether the value of one output is 0 or 1, so that a mean counts events.
     """
 
     name: str
@@ -51,6 +53,15 @@ class MetricInfo:
     level: Level
     source: str
     is_share: bool = False
+    is_binary: bool = False
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """The lowest and the highest mean; infinite where there is no bound."""
+        if self.is_share:
+            return 0.0, 1.0
+        low, high = (self.worst, self.best) if self.higher_is_better else (self.best, self.worst)
+        return -inf if low is None else low, inf if high is None else high
 
 
 _WANG = "Wang et al., IEEE TIP 13(4), 2004"
@@ -73,20 +84,26 @@ def _of_sample(
     unit: str = "",
     decimals: int = 3,
     is_share: bool = False,
+    is_binary: bool = False,
 ) -> MetricInfo:
-    return MetricInfo(name, title, best > worst, worst, best, unit, decimals, "sample", source, is_share)
+    higher = best > worst
+    return MetricInfo(name, title, higher, worst, best, unit, decimals, "sample", source, is_share, is_binary)
 
 
-def _share_right(name: str, title: str, source: str) -> MetricInfo:
-    return _of_sample(name, title, 0.0, 1.0, source, is_share=True)
-
-
-def _share_wrong(name: str, title: str, source: str) -> MetricInfo:
+def _part_wrong(name: str, title: str, source: str) -> MetricInfo:
     return _of_sample(name, title, 1.0, 0.0, source, is_share=True)
 
 
-def _of_set(name: str, title: str, source: str, *, decimals: int = 3) -> MetricInfo:
-    return MetricInfo(name, title, False, None, 0.0, "", decimals, "set", source)
+def _share_right(name: str, title: str, source: str) -> MetricInfo:
+    return _of_sample(name, title, 0.0, 1.0, source, is_share=True, is_binary=True)
+
+
+def _share_wrong(name: str, title: str, source: str) -> MetricInfo:
+    return _of_sample(name, title, 1.0, 0.0, source, is_share=True, is_binary=True)
+
+
+def _of_set(name: str, title: str, source: str, *, decimals: int = 3, is_share: bool = False) -> MetricInfo:
+    return MetricInfo(name, title, False, None, 0.0, "", decimals, "set", source, is_share)
 
 
 def _cost(name: str, title: str, unit: str, decimals: int, source: str) -> MetricInfo:
@@ -106,14 +123,14 @@ _ALL: Final = (
     _of_set("kid", "KID", f"{_BINKOWSKI}; torchvision's Inception v3", decimals=4),
     _of_set("frd", "FRD", "Fréchet distance of the reader's features", decimals=2),
     _of_set("krd", "KRD", "kernel distance of the reader's features", decimals=4),
-    _share_wrong("ned", "NED", f"{_EDIT} / length of the longer text"),
-    _share_wrong("ned_gt", "NED (gt)", f"{_EDIT} / length of ground truth, <= 1"),
+    _part_wrong("ned", "NED", f"{_EDIT} / length of the longer text"),
+    _part_wrong("ned_gt", "NED (gt)", f"{_EDIT} / length of ground truth, <= 1"),
     _share_right("acc", "ACC", "share of plates read without error"),
     _of_sample("cer", "CER", 2.0, 0.0, f"{_EDIT} / length of ground truth"),
     _share_right("within_1", "≥ n-1 right", f"{_EDIT} <= 1"),
     _share_right("within_2", "≥ n-2 right", f"{_EDIT} <= 2"),
-    _share_wrong("ned_alnum", "NED (A-Z 0-9)", "NED without the region sign"),
-    _share_wrong("ned_gt_alnum", "NED (gt, A-Z 0-9)", "NED (gt) without the region sign"),
+    _part_wrong("ned_alnum", "NED (A-Z 0-9)", "NED without the region sign"),
+    _part_wrong("ned_gt_alnum", "NED (gt, A-Z 0-9)", "NED (gt) without the region sign"),
     _share_right("acc_alnum", "ACC (A-Z 0-9)", "ACC without the region sign"),
     _of_sample("cer_alnum", "CER (A-Z 0-9)", 2.0, 0.0, "CER without the region sign"),
     _share_right("within_1_alnum", "≥ n-1 right (A-Z 0-9)", f"{_EDIT} <= 1 without the region sign"),
@@ -124,7 +141,7 @@ _ALL: Final = (
         "Same text",
         "share of samples in which the outputs of all seeds are read as one text",
     ),
-    _share_wrong(
+    _part_wrong(
         "invented",
         "Not in the frames",
         "share of characters read that are wrong and that the same reader reads in no frame",
@@ -134,12 +151,12 @@ _ALL: Final = (
         "P(wrong | believed)",
         "share of wrong readings among those of at least the reader's confidence threshold",
     ),
-    _of_set("risk_100", "Wrong at 100 %", f"{_RISK}, all readings"),
-    _of_set("risk_50", "Wrong at 50 %", f"{_RISK}, the surest half"),
-    _of_set("risk_20", "Wrong at 20 %", f"{_RISK}, the surest fifth"),
-    _of_set("aurc", "AURC", f"{_AURC}, lowest character"),
-    _of_set("aurc_mean", "AURC (mean)", f"{_AURC}, mean of the characters"),
-    _of_set("ece", "ECE", "Guo et al., ICML 2017, eq. 3, 15 bins"),
+    _of_set("risk_100", "Wrong at 100 %", f"{_RISK}, all readings", is_share=True),
+    _of_set("risk_50", "Wrong at 50 %", f"{_RISK}, the surest half", is_share=True),
+    _of_set("risk_20", "Wrong at 20 %", f"{_RISK}, the surest fifth", is_share=True),
+    _of_set("aurc", "AURC", f"{_AURC}, lowest character", is_share=True),
+    _of_set("aurc_mean", "AURC (mean)", f"{_AURC}, mean of the characters", is_share=True),
+    _of_set("ece", "ECE", "Guo et al., ICML 2017, eq. 3, 15 bins", is_share=True),
     MetricInfo(
         "confidence_gap", "Confidence gap", True, None, 1.0, "", 3, "set",
         "ICPR 2026 LRLPR: mean right - mean wrong",

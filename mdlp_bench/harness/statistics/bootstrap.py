@@ -19,7 +19,7 @@ from mdlp_bench.harness.statistics.clusters import (
     column_sums,
 )
 from mdlp_bench.harness.statistics.estimate import Estimate
-from mdlp_bench.harness.statistics.shares import share_limits
+from mdlp_bench.harness.statistics.shares import counts_events, share_limits
 
 if TYPE_CHECKING:
     from mdlp_bench.metrics.protocol import BootstrapRules
@@ -122,22 +122,32 @@ class ClusterBootstrap:
         return self._replicates(self.clusters.sums(values))
 
     def intervals(
-        self, values: npt.ArrayLike, is_share: bool | Sequence[bool] = False
+        self,
+        values: npt.ArrayLike,
+        is_share: bool | Sequence[bool] = False,
+        is_binary: bool | Sequence[bool] = False,
     ) -> tuple[Estimate, ...]:
         """Mean and confidence interval of each column of `values` ([n] or [n, m], NaN = no value).
 
+        Shares of events get exact limits (see `exact_shares`). Other means get resampled ones, and none where
+        the plates are too few for these (`ClusterSums.enough`).
+
         Args:
             values: The columns.
-            is_share: Whether a column's values are shares of something, within [0, 1]; one answer or m. Where
-                all values of such a column are 0 or 1, it gets exact limits (see `exact_shares`).
+            is_share: Whether a column's values are shares of something, within [0, 1]; one answer or m. Such
+                a column counts events where all its values are 0 or 1.
+            is_binary: Whether its values are zeros and ones by their nature, or means of these over seeds.
 
         Raises:
             StatisticsError: As in `Clusters.columns`.
         """
-        return self.intervals_and_replicates(values, is_share)[0]
+        return self.intervals_and_replicates(values, is_share, is_binary)[0]
 
     def intervals_and_replicates(
-        self, values: npt.ArrayLike, is_share: bool | Sequence[bool] = False
+        self,
+        values: npt.ArrayLike,
+        is_share: bool | Sequence[bool] = False,
+        is_binary: bool | Sequence[bool] = False,
     ) -> tuple[tuple[Estimate, ...], FloatArray]:
         """`intervals` together with the `replicates` of the means."""
         columns = self.clusters.columns(values)
@@ -146,19 +156,22 @@ class ClusterBootstrap:
         acceleration = jackknife_acceleration(sums) if self.method == "bca" else None
         replicates = self._replicates(sums)
         limits = interval_limits(replicates, means, self.confidence, acceleration)
-        if self.exact_shares and np.any(is_share):
-            exact = is_share & np.all((columns == 0) | (columns == 1) | np.isnan(columns), axis=0)
-            limits = np.where(exact[:, None], share_limits(sums, self.confidence), limits)
         n, n_clusters = (np.broadcast_to(count, means.shape) for count in (sums.n, sums.n_clusters))
+        known = np.broadcast_to(sums.enough(), means.shape)
+        exact = counts_events(columns, is_share, is_binary)
+        if self.exact_shares and exact.any():
+            own = np.nansum((columns - means) ** 2, axis=0)
+            limits = np.where(exact[:, None], share_limits(sums, self.confidence, own), limits)
+            known = np.where(exact, n_clusters > 1, known)
         intervals = tuple(
-            _estimate(means[j], limits[j] if n_clusters[j] > 1 else None, n[j], n_clusters[j])
+            _estimate(means[j], limits[j] if known[j] else None, n[j], n_clusters[j])
             for j in range(len(means))
         )
         return intervals, replicates
 
-    def interval(self, values: npt.ArrayLike, *, is_share: bool = False) -> Estimate:
+    def interval(self, values: npt.ArrayLike, *, is_share: bool = False, is_binary: bool = False) -> Estimate:
         """Mean and confidence interval of one column of values, [n] (as in `intervals`)."""
-        (interval,) = self.intervals(values, is_share)
+        (interval,) = self.intervals(values, is_share, is_binary)
         return interval
 
     def multiplicities(self) -> Iterator[FloatArray]:
@@ -169,10 +182,10 @@ class ClusterBootstrap:
                 yield block[start : start + rows, self.clusters.codes].astype(np.float64)
 
     def percentile_limits(self, replicates: npt.ArrayLike) -> tuple[float, float] | None:
-        """Percentile limits from [B] resampled values of any statistic; None with a single plate."""
+        """Percentile limits from [B] resampled values of any statistic; None with too few plates."""
         values = np.asarray(replicates, np.float64)
         low, high = interval_limits(values[:, None], np.zeros(1), self.confidence)[0]
-        return (float(low), float(high)) if len(self.clusters) > 1 and not np.isnan(low) else None
+        return (float(low), float(high)) if self.clusters.enough and not np.isnan(low) else None
 
     def _replicates(self, sums: ClusterSums) -> FloatArray:
         replicates = np.empty((self.n_resamples, sums.totals.shape[1]))

@@ -31,6 +31,14 @@ Methods 20(3), 2015), and resampled intervals of two or three plates cover half 
 should (`benchmarks/harness_statistics.py --means`).
 """
 
+FEW_PLATES: Final = 15
+"""Effective plates below which resampled intervals are known to be too short (the same simulation)."""
+
+
+def fewest_plates(correction: Correction) -> int:
+    """Effective plates that tests and resampled limits take: by "cr1" two, as in the first protocol."""
+    return 2 if correction == "cr1" else FEWEST_PLATES
+
 
 class StatisticsError(MdlpBenchError):
     """Values or cluster ids from which no statistic can be computed."""
@@ -114,13 +122,9 @@ class ClusterSums:
         return effective
 
     def enough(self) -> npt.NDArray[np.bool_]:
-        """[m] or [1]: whether there are enough plates for tests and resampled limits (see `FEWEST_PLATES`).
-
-        "cr1" needs two plates of any size, as the first protocol does.
-        """
-        fewest = 2 if self.correction == "cr1" else FEWEST_PLATES
+        """[m] or [1]: whether there are enough plates for tests and resampled limits (`fewest_plates`)."""
         # Equal plates must count in full despite rounding.
-        return np.asarray(self.n_effective() > fewest - 1e-9, np.bool_)
+        return np.asarray(self.n_effective() > fewest_plates(self.correction) - 1e-9, np.bool_)
 
 
 def column_sums(table: FloatArray) -> FloatArray:
@@ -170,6 +174,20 @@ class Clusters:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @property
+    def n_effective(self) -> float:
+        """How many plates of equal size would tell as much, of values that all samples have."""
+        return float(self._whole.n_effective()[0])
+
+    @property
+    def enough(self) -> bool:
+        """Whether there are enough plates for resampled limits (see `ClusterSums.enough`)."""
+        return bool(self._whole.enough()[0])
+
+    @property
+    def _whole(self) -> ClusterSums:
+        return ClusterSums(self.sizes[:, None], self.sizes[:, None], self.correction)
 
     def columns(self, values: npt.ArrayLike) -> FloatArray:
         """Check per-sample values and shape them as columns.

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from math import inf
+from typing import Final
+
 import numpy as np
 import numpy.typing as npt
 from scipy.special import stdtrit
 
 from mdlp_bench.frozen import FrozenFinite
+
+UNBOUNDED: Final = (-inf, inf)
 
 
 class SeedSpread(FrozenFinite):
@@ -53,17 +58,26 @@ class Estimate(FrozenFinite):
     n: int | None = None
     n_plates: int | None = None
 
-    def widened(self, seeds: SeedSpread | None, confidence: float, *, is_share: bool = False) -> Estimate:
+    def widened(
+        self, seeds: SeedSpread | None, confidence: float, bounds: tuple[float, float] = UNBOUNDED
+    ) -> Estimate:
         """With the seeds' share in the interval.
 
         The distances from the value to the limits and the seeds' half width are added in quadrature (the
-        MOVER of Zou and Donner, Statistics in Medicine 27(10), 2008). A share's limits stay within 0 and 1.
+        MOVER of Zou and Donner, Statistics in Medicine 27(10), 2008).
+
+        Args:
+            seeds: How the value moves with the seed; None adds nothing.
+            confidence: Of the interval.
+            bounds: The range of the metric, within which limits stay on the side of a bound that the value
+                keeps itself.
         """
         if seeds is None or self.low is None or self.high is None:
             return self
         extra = seeds.half_width(confidence)
         low = self.value - float(np.hypot(self.value - self.low, extra))
         high = self.value + float(np.hypot(self.high - self.value, extra))
-        if is_share:
-            low, high = max(0.0, low), min(1.0, high)
+        least, most = bounds
+        low = max(low, least) if self.value >= least else low
+        high = min(high, most) if self.value <= most else high
         return self.model_copy(update={"low": low, "high": high})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, Self, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +13,10 @@ from mdlp_bench.errors import one_of
 from mdlp_bench.harness.statistics.bootstrap import ClusterBootstrap
 from mdlp_bench.harness.statistics.clusters import FloatArray, StatisticsError
 from mdlp_bench.harness.statistics.comparison import Comparison, common_samples, compare_methods
-from mdlp_bench.harness.statistics.estimate import Estimate, SeedSpread
+from mdlp_bench.harness.statistics.estimate import UNBOUNDED, Estimate, SeedSpread
+
+if TYPE_CHECKING:
+    from mdlp_bench.metrics.base import MetricInfo
 
 OverallRule = Literal["lexicographic", "borda"]
 IntArray = npt.NDArray[np.int64]
@@ -31,6 +34,8 @@ class MetricScores:
         decimals: Decimals of the metric in tables; means equal to them are ties in the overall order.
         is_share: Whether the values are shares, within [0, 1] (see `ClusterBootstrap.intervals`).
         seeds: Per method, how its mean moves with its seed, None for one without; empty when none has.
+        is_binary: Whether they are zeros and ones by their nature, or means of these over seeds.
+        bounds: The range of the metric.
     """
 
     metric: str
@@ -39,6 +44,16 @@ class MetricScores:
     decimals: int
     is_share: bool = False
     seeds: Sequence[SeedSpread | None] = ()
+    is_binary: bool = False
+    bounds: tuple[float, float] = UNBOUNDED
+
+    @classmethod
+    def of(
+        cls, info: MetricInfo, metric: str, values: npt.ArrayLike, seeds: Sequence[SeedSpread | None] = ()
+    ) -> Self:
+        """Scores in a known metric; `metric` is its name, or that by a further reader (`ned@ppocrv4`)."""
+        given = values, info.higher_is_better, info.decimals, info.is_share
+        return cls(metric, *given, seeds, info.is_binary, info.bounds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,11 +265,13 @@ def _rank_metric(
         higher_is_better=scores.higher_is_better,
         alpha=alpha,
         seeds=seeds,
+        is_share=scores.is_share,
+        is_binary=scores.is_binary,
     )
-    intervals, replicates = bootstrap.intervals_and_replicates(columns, scores.is_share)
+    intervals, replicates = bootstrap.intervals_and_replicates(columns, scores.is_share, scores.is_binary)
     if seeds:
         intervals = tuple(
-            one.widened(spread, bootstrap.confidence, is_share=scores.is_share)
+            one.widened(spread, bootstrap.confidence, scores.bounds)
             for one, spread in zip(intervals, seeds, strict=True)
         )
         noise = np.random.default_rng(bootstrap.seed).standard_normal(replicates.shape)

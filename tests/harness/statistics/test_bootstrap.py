@@ -12,6 +12,7 @@ from mdlp_bench.harness.statistics import ClusterBootstrap, Estimate, Statistics
 from mdlp_bench.harness.statistics import bootstrap as module
 from mdlp_bench.harness.statistics.bootstrap import interval_limits, jackknife_acceleration
 from mdlp_bench.harness.statistics.clusters import Clusters
+from mdlp_bench.metrics.protocol import MDLP_V1
 
 
 def singletons(n: int) -> list[str]:
@@ -138,9 +139,11 @@ class TestResampling:
         assert one == other
 
     def test_seed_decides(self) -> None:
-        make = ClusterBootstrap
-        assert make(self.ids, 500, 3).interval(self.values) == make(self.ids, 500, 3).interval(self.values)
-        assert make(self.ids, 500, 3).interval(self.values) != make(self.ids, 500, 4).interval(self.values)
+        values = np.random.default_rng(0).random(30)
+        one, again, other = (
+            ClusterBootstrap(singletons(30), 500, seed).interval(values) for seed in (3, 3, 4)
+        )
+        assert one == again != other
 
     def test_columns_share_resamples(self) -> None:
         bootstrap = ClusterBootstrap(self.ids, 500)
@@ -180,13 +183,35 @@ class TestResampling:
         }
 
     def test_no_warning_on_degenerate_columns(self) -> None:
-        values = np.stack([np.zeros(30), np.eye(30)[0], np.where(np.arange(30) < 2, 1.0, np.nan)], axis=1)
+        values = np.stack([np.zeros(30), np.eye(30)[0], np.where(np.arange(30) < 5, 1.0, np.nan)], axis=1)
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             zero, rare, sparse = ClusterBootstrap(singletons(30), 500).intervals(values)
         assert (zero.low, zero.high) == (0, 0)
         assert 0 <= rare.low < rare.value < rare.high
-        assert (sparse.low, sparse.high, sparse.n) == (1, 1, 2)
+        assert (sparse.low, sparse.high, sparse.n) == (1, 1, 5)
+
+    @pytest.mark.parametrize("sizes", [(1,) * 2, (1,) * 4, (20, 20, 1, 1, 1, 1)])
+    def test_plates_that_weigh_like_fewer_than_five_give_limits_of_shares_only(
+        self, sizes: tuple[int, ...]
+    ) -> None:
+        ids = [f"p{i}" for i, size in enumerate(sizes) for _ in range(size)]
+        rng = np.random.default_rng(1)
+        columns = np.stack([rng.integers(0, 8, len(ids)) / 7, rng.integers(0, 2, len(ids))], axis=1)
+        bootstrap = ClusterBootstrap(ids, 500)
+        assert not bootstrap.clusters.enough
+        ned, acc = bootstrap.intervals(columns, [True, True])
+        assert (ned.low, ned.high) == (None, None)
+        assert acc.low is not None and acc.low <= acc.value <= acc.high
+        assert bootstrap.percentile_limits(np.linspace(0, 1, 500)) is None
+        # The first protocol gives limits from two plates on.
+        first, _ = ClusterBootstrap.by_rules(ids, MDLP_V1.bootstrap).intervals(columns, [True, True])
+        assert first.low is not None and first.low <= first.value <= first.high
+
+    def test_five_equal_plates_give_limits_of_means(self) -> None:
+        ids = [f"p{i // 2}" for i in range(10)]
+        found = ClusterBootstrap(ids, 500).interval(np.random.default_rng(1).random(10))
+        assert found.low is not None and found.low < found.value < found.high
 
     def test_description_states_the_method(self) -> None:
         resampled = ClusterBootstrap(self.ids, 1000, 7, method="percentile", exact_shares=False).describe()

@@ -155,6 +155,41 @@ class TestCompareMethods:
         result = compare_methods(Clusters(plates(15, 3)), ["a", "b"], [[0, 1]] * 15, higher_is_better=True)
         assert result.n_effective == pytest.approx(5) and result.letters == ("a", "b")
 
+    @pytest.mark.parametrize("n, k", [(5, 5), (36, 4), (500, 4), (36, 5)])
+    def test_few_events_are_tested_exactly(self, n: int, k: int) -> None:
+        """Where `k` plates differ, all in one direction, by McNemar's exact test and not by Student's t."""
+        values = np.stack([np.ones(n), np.where(np.arange(n) < k, 0.0, 1.0)], axis=1)
+        names, exact = ["a", "b"], stats.binomtest(0, k).pvalue
+        given = {"higher_is_better": True, "is_share": True}
+        found = compare_methods(Clusters(plates(n)), names, values, **given)
+        assert found.p_values[0, 1] == pytest.approx(exact) and found.letters == ("a", "a")
+        (pair,) = paired_differences(ClusterBootstrap(plates(n), 200), *values.T, is_share=True)
+        assert pair.p_value == pytest.approx(exact)
+        # The first protocol and other means keep to the t test, which is sure.
+        first = compare_methods(Clusters(plates(n), correction="cr1"), names, values, **given)
+        mean = compare_methods(Clusters(plates(n)), names, values, higher_is_better=True)
+        assert first.p_values[0, 1] == pytest.approx(mean.p_values[0, 1]) and mean.separable("a", "b")
+
+    def test_a_plates_sign_is_that_of_the_sum_over_its_samples(self) -> None:
+        differences = [[1, 1, -1], [1, 0, 0], [0, -1, -1], [1, -1, 0], *[[1, 1, 1]] * 6]
+        first = np.array([[d > 0 for d in plate] for plate in differences], float).ravel()
+        second = np.array([[d < 0 for d in plate] for plate in differences], float).ravel()
+        bootstrap = ClusterBootstrap(plates(30, 3), 200)
+        (pair,) = paired_differences(bootstrap, first, second, is_share=True)
+        assert pair.p_value == pytest.approx(stats.binomtest(1, 9).pvalue)
+        # Means over seeds may differ by rounding alone: 0.1 + 0.2 is not 0.3.
+        (tie,) = paired_differences(
+            bootstrap, np.tile([0.1, 0.2, 0.0], 10), np.tile([0.3, 0.0, 0.0], 10), is_binary=True
+        )
+        assert tie.p_value == 1
+
+    def test_many_events_are_separable(self) -> None:
+        values = np.stack([np.ones(60), np.where(np.arange(60) < 12, 0.0, 1.0)], axis=1)
+        found = compare_methods(
+            Clusters(plates(60)), ["a", "b"], values, higher_is_better=True, is_share=True
+        )
+        assert found.letters == ("a", "b")
+
     def test_cr2_is_the_matrix_formula(self) -> None:
         """The variance and the degrees of freedom of Bell and McCaffrey, by their matrices."""
         rng = np.random.default_rng(12)

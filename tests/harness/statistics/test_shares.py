@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from mdlp_bench.harness.statistics import ClusterBootstrap, Clusters
+from mdlp_bench.harness.statistics import ClusterBootstrap, Clusters, SeedSpread
 from mdlp_bench.harness.statistics.clusters import ClusterSums
-from mdlp_bench.harness.statistics.shares import clopper_pearson, share_limits
+from mdlp_bench.harness.statistics.shares import clopper_pearson, share_limits, sign_test
 
 RUNS = 2000
 
@@ -95,6 +95,59 @@ def test_only_columns_of_zeros_and_ones_that_are_shares_get_exact_limits() -> No
     assert ned == resampled[0] and lpips == resampled[2]
     assert (resampled[1].low, resampled[1].high) == (0, 0)
     assert (acc.low, acc.n) == (0, 39) and acc.high == pytest.approx(1 - 0.025 ** (1 / 39))
+
+
+def test_means_of_events_over_seeds_are_fractions_of_an_event() -> None:
+    """One event in 750, five seeds on 150 plates: its limit lies between those of none and of one."""
+    bootstrap = ClusterBootstrap(singletons(150), 200)
+    values = np.zeros(150)
+    none = bootstrap.interval(values, is_share=True).high
+    values[0] = 1
+    one = bootstrap.interval(values, is_share=True).high
+    values[0] = 0.2
+    found = bootstrap.interval(values, is_share=True, is_binary=True)
+    assert found.low is not None and found.low > 0 and none < found.high < one
+    oracle = stats.beta.ppf(0.975, 1.2, 149.8)
+    assert found.high == pytest.approx(oracle)
+
+
+def test_the_correlation_within_plates_is_found_in_means_over_seeds() -> None:
+    """Samples whose plates alike vary between seeds count as plates, others nearly in full."""
+    ids = [f"p{i // 10}" for i in range(400)]
+    bootstrap = ClusterBootstrap(ids, 200)
+    alike = np.repeat([0.2, 0.8], 10)
+    together, apart = np.tile(alike, 20), np.tile([0.2, 0.8], 200)
+    one, other = (bootstrap.interval(v, is_share=True, is_binary=True) for v in (together, apart))
+    # Two samples of a plate have a covariance of 0.3^2, or none; the estimate is drawn towards 1.
+    for found, estimate in ((one, 0.3**2 / 0.25), (other, 0.0)):
+        effective = 400 / (1 + 9 * (40 * estimate + 4) / 44)
+        (limits,) = clopper_pearson([effective / 2], [effective], 0.95)
+        assert (found.low, found.high) == pytest.approx(tuple(limits))
+
+
+@pytest.mark.parametrize("share, seed_part", [(0.005, 1.0), (0.02, 1.0), (0.02, 0.5), (0.2, 0.5)])
+@pytest.mark.parametrize("sizes", [np.ones(36), np.ones(150), np.full(40, 5.0)], ids=["36", "150", "40x5"])
+def test_the_truth_is_covered_over_seeds(share: float, seed_part: float, sizes: np.ndarray) -> None:
+    """Five seeds; `seed_part` is the part of events that differs between them, the others are the plates'."""
+    rng = np.random.default_rng([int(1000 * share), len(sizes)])
+    bootstrap = ClusterBootstrap(np.repeat(singletons(len(sizes)), sizes.astype(int)).tolist(), 200)
+    covered = 0
+    for _ in range(400):
+        always = np.repeat(rng.random(len(sizes)) < share * (1 - seed_part), sizes.astype(int))
+        values = always[:, None] | (rng.random((len(always), 5)) < share * seed_part)
+        spread = SeedSpread.of(values.mean(axis=0))
+        found = bootstrap.interval(values.mean(axis=1), is_share=True, is_binary=True)
+        found = found.widened(spread, 0.95, (0.0, 1.0))
+        truth = 1 - (1 - share * (1 - seed_part)) * (1 - share * seed_part)
+        assert found.low is not None and found.high is not None
+        covered += found.low <= truth <= found.high
+    assert covered / 400 >= 0.94
+
+
+@given(st.integers(0, 40), st.integers(0, 40))
+def test_the_sign_test_is_scipys(above: int, below: int) -> None:
+    expected = stats.binomtest(above, above + below).pvalue if above + below else 1.0
+    assert sign_test([above], [below])[0] == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("share", [0.001, 0.003, 0.01, 0.03, 0.1, 0.3])
