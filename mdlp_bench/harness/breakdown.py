@@ -14,15 +14,15 @@ import pyarrow as pa
 from mdlp_bench.errors import RunError, no_such
 from mdlp_bench.harness.compare import RunComparison
 from mdlp_bench.harness.run import float_column
-from mdlp_bench.harness.run_table import MEANS_OF_SEEDS, metric_column
+from mdlp_bench.harness.run_table import MEANS_OF_SEEDS, few_plates, metric_column, run_note
 from mdlp_bench.harness.seeds import seed_values
 from mdlp_bench.harness.statistics import ClusterBootstrap, MetricScores, SeedSpread, rank_methods
-from mdlp_bench.harness.statistics.clusters import FloatArray
-from mdlp_bench.harness.statistics.clusters import FEWEST_PLATES
+from mdlp_bench.harness.statistics.clusters import FloatArray, fewest_plates
 from mdlp_bench.harness.tables import Cell, Column, Row, ScoreTable
+from mdlp_bench.harness.text_columns import chance, is_comparable
 from mdlp_bench.metrics.base import METRICS, MetricInfo
 from mdlp_bench.metrics.text import positions_right
-from mdlp_bench.plate import is_unreadable, normalise, region_sign
+from mdlp_bench.plate import normalise, region_sign
 
 HEIGHTS: Final = (8, 12, 16, 24)
 """Upper limits in pixels of the classes of the first frame's height; above 16 most plates are readable."""
@@ -103,8 +103,9 @@ def breakdown(comparison: RunComparison, by: str, *metrics: str) -> ScoreTable:
         metrics: Per-sample metrics of the runs, as in their tables, e.g. `acc@ppocrv4`; default NED.
 
     Returns:
-        A row per run, best first overall, and a column per metric and part, whose title says how many samples
-        and plates it has. A part's letters compare its methods in that part alone.
+        A row per run, best first overall, and what the texts of a part's other plates would get there; a
+        column per metric and part, whose title says how many samples and plates it has. A part's letters
+        compare its methods in that part alone.
 
     Raises:
         RunError: There is no such breakdown, or the runs do not have what it needs.
@@ -115,7 +116,10 @@ def breakdown(comparison: RunComparison, by: str, *metrics: str) -> ScoreTable:
     if by == "position":
         names = list(dict.fromkeys("@".join(("acc", *name.split("@")[1:])) for name in names))
     rows: dict[str, dict[str, Cell]] = {name: {} for name in comparison.names}
+    by_chance: dict[str, Cell] = {}
+    chances: dict[str, dict[str, float]] = {}
     shown: list[Column] = []
+    effective = []
     titles = []
     for metric in names:
         info, column = _described(comparison, tables, metric)
@@ -133,6 +137,13 @@ def breakdown(comparison: RunComparison, by: str, *metrics: str) -> ScoreTable:
             seeds = [_spread(by, table, metric, values[:, i]) for i, table in enumerate(tables)]
             for name, cell in _cells(comparison, bootstrap, values[measured], info, seeds).items():
                 rows[name][key] = cell
+            if by != "position" and info.name in comparison.chance:
+                if part not in chances:
+                    chances[part] = _chance(comparison, tables[0].filter(measured))
+                if info.name in chances[part]:
+                    by_chance[key] = Cell(value=chances[part][info.name])
+            if not info.is_binary:
+                effective.append(bootstrap.clusters.n_effective)
             n_plates = len(bootstrap.clusters)
             size = f"(n = {int(measured.sum())}; {n_plates} plate{'s' * (n_plates != 1)})"
             shown.append(column.model_copy(update={"key": key, "title": f"{named} {size}"}))
@@ -143,18 +154,32 @@ def breakdown(comparison: RunComparison, by: str, *metrics: str) -> ScoreTable:
     seeds_known = by != "position" and all(seed_values(table, names[0]) is not None for table in several)
     by_title = {
         title: Row(
-            name=title, kind="bound" if comparison.by_name[name].is_oracle else "method", cells=rows[name]
+            name=title,
+            kind="bound" if comparison.by_name[name].is_oracle else "method",
+            cells=rows[name],
+            note=run_note(comparison.by_name[name], first_seed=by == "position"),
         )
         for name, title in comparison.titles.items()
     }
+    ordered = [by_title[row.name] for row in comparison.table.rows if row.name in by_title]
+    if by_chance and comparison.options.bounds:
+        ordered.append(
+            Row(name="Chance", kind="bound", cells=by_chance, note="texts of a part's other plates")
+        )
     return comparison.table.model_copy(
         update={
             "columns": tuple(shown),
-            "rows": tuple(by_title[row.name] for row in comparison.table.rows if row.name in by_title),
+            "rows": tuple(ordered),
             "protocol": f"{comparison.table.protocol}; {', '.join(titles)} by {BY[by]}",
-            "remarks": tuple(_remarks(comparison, rows, seeds_known)),
+            "remarks": (*_remarks(comparison, rows, seeds_known), *few_plates(effective)),
         }
     )
+
+
+def _chance(comparison: RunComparison, table: pa.Table) -> dict[str, float]:
+    """By score, what the texts of the other plates of a table would get."""
+    texts, plates = (table[name].to_pylist() for name in ("text", "plate_id"))
+    return chance(texts, plates, comparison.rules.text.cer_cap)
 
 
 def _described(comparison: RunComparison, tables: list[pa.Table], metric: str) -> tuple[MetricInfo, Column]:
@@ -178,7 +203,9 @@ def _remarks(comparison: RunComparison, rows: dict[str, dict[str, Cell]], seeds_
     methods = [name for name, run in comparison.by_name.items() if not run.is_oracle]
     lettered = {key for name in methods for key, cell in rows[name].items() if cell.group}
     if len(methods) > 1 and any(rows[name].keys() - lettered for name in methods):
-        yield f"Parts that tell no more than {FEWEST_PLATES - 1} plates of equal size have no tie groups."
+        most = fewest_plates(comparison.bootstrap.clusters.correction) - 1
+        few = f"Parts that tell no more than {most} plate{'s' * (most > 1)} of equal size have no tie groups"
+        yield f"{few}, and limits of shares only."
     if any(run.record.seeds for run in comparison.runs):
         yield MEANS_OF_SEEDS if seeds_known else "Intervals and letters do not hold the variance of seeds."
 
@@ -197,7 +224,7 @@ def _by_position(tables: list[pa.Table], metric: str) -> dict[str, FloatArray]:
     """By position (from 1), 1 where that character was read right, else 0, [n, runs]; NaN beyond a text."""
     reading = metric.replace("acc", "read_text", 1)
     texts = tables[0]["text"].to_pylist()
-    known = [i for i, text in enumerate(texts) if text and not is_unreadable(text)]
+    known = [i for i, text in enumerate(texts) if is_comparable(text)]
     targets = [texts[i] for i in known]
     size = max(map(len, map(normalise, targets)), default=0)
     values = np.full((len(tables), len(texts), size), np.nan)
@@ -219,20 +246,14 @@ def _cells(
     methods = [i for i, run in enumerate(comparison.runs) if not run.is_oracle]
     scored = [i for i in range(values.shape[1]) if not np.isnan(values[:, i]).all()]
     for i in scored:
-        estimate = bootstrap.interval(values[:, i], is_share=info.is_share)
-        estimate = estimate.widened(seeds[i], bootstrap.confidence, is_share=info.is_share)
+        estimate = bootstrap.interval(values[:, i], is_share=info.is_share, is_binary=info.is_binary)
+        estimate = estimate.widened(seeds[i], bootstrap.confidence, info.bounds)
         found[comparison.names[i]] = Cell(value=estimate.value, low=estimate.low, high=estimate.high)
     ranked = [i for i in methods if i in scored]
     if ranked:
         of_ranked = [seeds[i] for i in ranked]
-        scores = MetricScores(
-            info.name,
-            values[:, ranked],
-            info.higher_is_better,
-            info.decimals,
-            info.is_share,
-            of_ranked if any(of_ranked) else (),
-        )
+        given = of_ranked if any(of_ranked) else ()
+        scores = MetricScores.of(info, info.name, values[:, ranked], given)
         (ranking,) = rank_methods(bootstrap, [comparison.names[i] for i in ranked], [scores]).metrics
         for entry in ranking.entries:
             found[entry.name] = found[entry.name].model_copy(update={"group": entry.group})

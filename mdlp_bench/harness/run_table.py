@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from mdlp_bench.errors import RunError, no_such
 from mdlp_bench.harness.run import MetricSummary, Run
-from mdlp_bench.harness.statistics.clusters import FEWEST_PLATES
+from mdlp_bench.harness.statistics.clusters import FEW_PLATES, FEWEST_PLATES, fewest_plates
 from mdlp_bench.harness.tables import Cell, Column, Intervals, Row, RowKind, ScoreTable
+from mdlp_bench.metrics.abstaining import COVERAGES
 from mdlp_bench.metrics.base import METRICS
 
 if TYPE_CHECKING:
@@ -35,6 +37,12 @@ MEANS_OF_SEEDS: Final = (
     "Scores over several seeds are means; intervals and letters hold the variance of seeds."
 )
 
+SHORT_INTERVALS: Final = (
+    "Intervals of means that are not shares are too short where plates are few: those of 95 % cover 93 % of "
+    "the time with {} plates of equal size, 87 % with {}."
+)
+"""Measured by `benchmarks/harness_statistics.py --means`."""
+
 NOISY: Final = 0.1
 """Times with at least this spread are marked."""
 
@@ -42,6 +50,7 @@ COSTS: Final = ("ms_per_image", "parameters", "macs", "peak_memory")
 _COST_UNITS: Final = {"ms_per_image": 1.0, "parameters": 1e6, "macs": 1e9, "peak_memory": 1e6}
 _LPIPS: Final = ("lpips", "lpips_squeeze", "lpips_vgg")
 _FROM_WEIGHTS: Final = (*_LPIPS, "fid", "kid")
+_COVERAGES: Final = {f"risk_{percent}": percent for percent in COVERAGES}
 _NOTES: Final = {"ground-truth": "ceiling", "input": "floor"}
 # Names of files and addresses help the person who scored, not the reader of the table.
 _LOCAL: Final = re.compile(r"https?://|(?:^|[\s(])(?:~|[A-Za-z]:)?[/\\]\w")
@@ -207,8 +216,8 @@ def _row(comparison: RunComparison, name: str, run: Run, usual: str) -> Row:
         if found.mean is None:
             cells[key] = Cell(unavailable=_public(found.unavailable))
         else:
-            group = groups.get(key, {}).get(name, "")
-            cells[key] = Cell(value=found.mean, low=found.low, high=found.high, group=group)
+            group, remark = groups.get(key, {}).get(name, ""), _accepted(run, key)
+            cells[key] = Cell(value=found.mean, low=found.low, high=found.high, group=group, remark=remark)
     if not run.is_oracle:
         cells |= {key: Cell(value=value) for key, value in _costs(run).items()}
     cost, noise = run.record.cost, ""
@@ -218,13 +227,45 @@ def _row(comparison: RunComparison, name: str, run: Run, usual: str) -> Row:
             cells["ms_per_image"] = Cell(unavailable=reason)
         elif cost.spread is not None and cost.spread > NOISY:
             noise = f"time uncertain, spread {cost.spread:.0%}"
+    note = "; ".join(part for part in (run_note(run), noise) if part)
+    kind: RowKind = "bound" if run.is_oracle else "method"
+    return Row(name=comparison.titles[name], kind=kind, cells=cells, note=note)
+
+
+def run_note(run: Run, *, first_seed: bool = False) -> str:
+    """What to know of a run's scores: bound, text alone, seeds, failures.
+
+    Args:
+        run: The run.
+        first_seed: Whether what is shown follows from readings, which are kept of the first seed only.
+    """
     n_failed = max((found.n_failed for found in run.summary.values()), default=0)
     failed = f"{n_failed} failed, counted at the floor" if n_failed else ""
     text_only = "text only" if run.record.method.output == "text" else ""
-    parts = (_NOTES.get(run.name, ""), text_only, _seeds_note(run), failed, noise)
-    note = "; ".join(part for part in parts if part)
-    kind: RowKind = "bound" if run.is_oracle else "method"
-    return Row(name=comparison.titles[name], kind=kind, cells=cells, note=note)
+    seeds = "first seed" if first_seed and run.record.seeds else _seeds_note(run)
+    return "; ".join(part for part in (_NOTES.get(run.name, ""), text_only, seeds, failed) if part)
+
+
+def _accepted(run: Run, key: str) -> str | None:
+    """How many readings a threshold accepts where equal confidences make them more than the column says."""
+    if key not in _COVERAGES or key not in run.summary or "risk_100" not in run.summary:
+        return None
+    taken, known = run.summary[key].n, run.summary["risk_100"].n
+    if taken <= math.ceil(known * _COVERAGES[key] / 100) + 1:
+        return None
+    most = "up to " if run.record.seeds else ""
+    return f"{most}{taken / known:.0%} of the readings are accepted, because as many are equally sure"
+
+
+def few_plates(effective: Iterable[float]) -> tuple[str, ...]:
+    """What to know of the intervals of means over few plates.
+
+    Args:
+        effective: Effective numbers of plates of all that is shown.
+    """
+    if not any(FEWEST_PLATES - 1e-9 < n < FEW_PLATES for n in effective):
+        return ()
+    return (SHORT_INTERVALS.format(FEW_PLATES, FEWEST_PLATES),)
 
 
 def _seeds_note(run: Run) -> str:
@@ -270,11 +311,12 @@ def _remarks(comparison: RunComparison) -> tuple[str, ...]:
         leading = comparison.ranking.metrics[0].comparison
         plates = f"{leading.n_clusters} plate{'s' * (leading.n_clusters != 1)}"
         if not any(leading.letters):
+            fewest = fewest_plates(comparison.bootstrap.clusters.correction)
             remarks.append(
-                f"No tie groups: {plates} of these sizes tell as much as {leading.n_effective:.1f} of equal "
-                f"size, and at least {FEWEST_PLATES} are needed."
+                f"No tie groups, and no limits of means that are not shares: {plates} of these sizes tell as "
+                f"much as {leading.n_effective:.1f} of equal size, and at least {fewest} are needed."
             )
-    return tuple(remarks)
+    return (*remarks, *few_plates([comparison.bootstrap.clusters.n_effective]))
 
 
 def _costs(run: Run) -> dict[str, float]:

@@ -22,12 +22,13 @@ from mdlp_bench.harness.compare import RunComparison, compare
 from mdlp_bench.harness.plan import ScoringPlan
 from mdlp_bench.harness.predict import predict
 from mdlp_bench.harness.run import Run
+from mdlp_bench.harness.run_table import SHORT_INTERVALS, TableOptions
 from mdlp_bench.harness.score import score
 from mdlp_bench.harness.scorers import FidelityScorer
 from mdlp_bench.images import ImageU8, decode
-from mdlp_bench.methods import load_method
+from mdlp_bench.methods import load_method, method
 from mdlp_bench.metrics.protocol import to_working_size
-from mdlp_bench.metrics.text import confusion
+from mdlp_bench.metrics.text import confusion, ned
 from mdlp_bench.readers import Reader, ReaderDescriptor, Reading
 
 Make = Callable[..., Samples]
@@ -79,7 +80,8 @@ def test_parts_have_the_means_of_their_samples(comparison: RunComparison) -> Non
     assert table.columns[0].title == "blue (n = 12; 12 plates)"
     assert "by layout" in table.protocol
     by_name = {row.name: row for row in table.rows}
-    assert by_name["Ground truth"].kind == "bound" and "Chance" not in by_name
+    assert by_name["Ground truth"].kind == by_name["Chance"].kind == "bound"
+    assert by_name["Ground truth"].note == "ceiling"
     for run in comparison.runs:
         own = run.per_sample().to_pydict()
         for part in ("blue", "green_small", None):
@@ -154,7 +156,8 @@ def test_on_the_command_line(comparison: RunComparison, tmp_path: Path) -> None:
     assert done.exit_code == 0, done.output
     assert [c["key"] for c in json.loads(done.stdout)["columns"]] == ["blue", "green_small", "other"]
     rows = list(csv.DictReader(out.open(encoding="utf-8")))
-    assert len(rows) == 3 and float(rows[0]["blue_low"]) <= float(rows[0]["blue"])
+    assert [row["method"] for row in rows][2:] == ["Ground truth", "Chance"]
+    assert float(rows[0]["blue_low"]) <= float(rows[0]["blue"])
     done = CliRunner().invoke(
         app, ["compare", *folders, "--by", "layout", "--columns", "PSNR,acc", "--digits", "psnr=1", "--json"]
     )
@@ -181,7 +184,8 @@ def test_columns_of_further_readers_and_parts_of_few_plates(comparison: RunCompa
         for row, one in zip(table.rows, alone.rows, strict=True):
             own = {key.removeprefix(f"{metric}:"): cell for key, cell in row.cells.items()}
             assert own.items() >= one.cells.items()
-    assert table.remarks == ()
+    assert table.remarks == (SHORT_INTERVALS.format(15, 5),)
+    assert breakdown(comparison, "layout", "acc").remarks == (), "limits of shares are exact"
     places = breakdown(comparison, "position", "acc", "psnr", "acc@first")
     assert [column.key for column in places.columns][6:9] == ["acc:7", "acc@first:1", "acc@first:2"]
     assert places.columns[7].title == "characters right, First character, 1 (n = 24; 24 plates)"
@@ -197,4 +201,45 @@ def test_columns_of_further_readers_and_parts_of_few_plates(comparison: RunCompa
         (c.key, bool(row.cells[c.key].group)) for row in few_plates.rows[:2] for c in few_plates.columns
     }
     assert groups == {("blue", True), ("yellow", False)}
-    assert few_plates.remarks == ("Parts that tell no more than 4 plates of equal size have no tie groups.",)
+    no_groups = (
+        "Parts that tell no more than 4 plates of equal size have no tie groups, and limits of shares only."
+    )
+    assert few_plates.remarks == (no_groups,)
+    cells = {c.key: few_plates.rows[0].cells[c.key] for c in few_plates.columns}
+    assert cells["blue"].low is not None and cells["yellow"].low is None
+
+
+def test_chance_is_that_of_each_part(comparison: RunComparison) -> None:
+    """Plates of one province have their first character in common."""
+    table = breakdown(comparison, "province", "ned", "psnr", "acc@first")
+    by_chance = table.rows[-1]
+    assert (by_chance.name, by_chance.note) == ("Chance", "texts of a part's other plates")
+    own = comparison.runs[0].per_sample().to_pydict()
+    for part in "京沪":
+        texts = [text for text in own["text"] if text[0] == part]
+        pairs = [(a, b) for i, a in enumerate(texts) for j, b in enumerate(texts) if i != j]
+        expected = ned([b for _, b in pairs], [a for a, _ in pairs]).mean()
+        assert by_chance.cells[f"ned:{part}"].value == pytest.approx(expected)
+        assert expected < comparison.chance["ned"]
+        assert by_chance.cells[f"acc@first:{part}"].value == 0
+        assert f"psnr:{part}" not in by_chance.cells
+    unbound = compare(comparison.runs, TableOptions(bounds=False))
+    assert all(row.kind == "method" for row in breakdown(unbound, "province").rows)
+
+
+def test_the_notes_of_runs_stay(make_samples: Make, tmp_path: Path) -> None:
+    samples = make_samples(8)
+
+    @method(name="flaky", frames=1)
+    def flaky(frames: np.ndarray) -> np.ndarray:
+        if frames[0, 0, 0, 0, 0] < 90:
+            raise RuntimeError("out of luck")
+        return frames[:, 0]
+
+    found = predict(flaky, samples, tmp_path / "p", batch_size=1)
+    plan = ScoringPlan((MeanReader(),), (FidelityScorer(),))
+    whole = compare(score([found], samples, [tmp_path / "r"], plan))
+    note = whole.table.rows[0].note
+    assert "failed, counted at the floor" in note
+    for by in ("layout", "position"):
+        assert breakdown(whole, by).rows[0].note == note

@@ -21,6 +21,7 @@ from mdlp_bench.harness.run import Run
 from mdlp_bench.harness.run_table import TableOptions, parse_decimals
 from mdlp_bench.harness.score import score
 from mdlp_bench.harness.scorers import FidelityScorer
+from mdlp_bench.harness.tables import to_markdown
 from mdlp_bench.images import ImageU8
 from mdlp_bench.readers.base import Reader, ReaderDescriptor, Reading
 from tests.conftest import sample_row
@@ -97,6 +98,34 @@ def test_footnotes_name_no_local_path_and_no_download(runs: list[Run]) -> None:
     runs[1].summary["lpips"] = given
     (footnote,) = compare(runs, TableOptions(["lpips"])).table.footnotes()
     assert footnote == "not computed: the network's weights were not at hand when the run was scored"
+
+
+def test_a_threshold_that_accepts_more_than_its_column_says_has_a_footnote(runs: list[Run]) -> None:
+    """All readings are equally sure: the surest fifth is all of them."""
+    table = compare(runs, TableOptions(["risk_100", "risk_50", "risk_20"])).table
+    told = "100% of the readings are accepted, because as many are equally sure"
+    assert table.footnotes() == [told]
+    assert [table.rows[0].cells[key].remark for key in ("risk_100", "risk_50", "risk_20")] == [
+        None,
+        told,
+        told,
+    ]
+    assert "1.000<sup>1</sup> [" in to_markdown(table)
+    for run in runs:
+        entry = run.summary["risk_20"]
+        run.summary["risk_20"] = entry.model_copy(update={"n": 3})  # one more than a fifth of six
+    assert compare(runs, TableOptions(["risk_20"])).table.footnotes() == []
+
+
+def test_intervals_of_few_plates_are_said_to_be_short(
+    make_samples: Callable[..., Samples], tmp_path: Path
+) -> None:
+    plan = ScoringPlan((Brightness(),), (FidelityScorer(),))
+    for n, is_said in ((8, False), (10, True), (28, True), (30, False)):  # two samples per plate
+        samples = make_samples(rows=[sample_row(i) for i in range(n)], name=f"of-{n}")
+        found = predict("bicubic", samples, tmp_path / f"p{n}")
+        table = compare(score([found], samples, [tmp_path / f"r{n}"], plan)).table
+        assert any("are too short" in sentence for sentence in table.legend()) is is_said, n
 
 
 def test_published_rows_of_a_file(tmp_path: Path) -> None:

@@ -433,6 +433,23 @@ class TestCsv:
         assert rows[1][0] == " ".join(name.split())
 
 
+def test_a_cell_with_a_value_may_have_a_footnote() -> None:
+    told = Cell(value=0.25, low=0.1, high=0.4, group="ab", remark="of 50 % of the readings")
+    shown = small(Row(name="m", note="one seed", cells={"ned": told}), method("n", ned=0.5))
+    assert shown.footnotes() == ["of 50 % of the readings"]
+    assert "**0.250**<sup>ab 1</sup> [0.100, 0.400]" in to_markdown(shown)
+    assert r"\textbf{0.250}\textsuperscript{ab 1}" in to_latex(shown)
+    assert r"$^{1}$ of 50 \% of the readings" in to_latex(shown)
+    assert "0.250 ab (1)" in terminal(shown)
+    page = to_html(shown)
+    assert '<a href="#note-1" aria-label="note 1">1</a></sup><small>[0.100, 0.400]</small></td>' in page
+    assert '<li id="note-1">of 50 % of the readings</li>' in page
+    first, _ = csv.DictReader(io.StringIO(to_csv(shown)))
+    assert (first["note"], first["unavailable"]) == ("one seed; ned: of 50 % of the readings", "")
+    with pytest.raises(ValidationError, match="without a value"):
+        Cell(remark="why")
+
+
 def test_terminal_shows_markup_literally() -> None:
     assert "[red]x[/red]" in terminal(small(method("[red]x[/red]", ned=0.5)))
 

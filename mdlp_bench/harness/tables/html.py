@@ -139,10 +139,11 @@ def _label(row: RowText) -> str:
 
 def _cell(cell: CellText, width: int) -> str:
     """A cell whose letters take `width` characters, so that the digits of a column stand in line."""
-    if cell.footnote is not None:
-        number = cell.footnote
+    number, link = cell.footnote, ""
+    if number is not None:
         link = f'<sup><a href="#note-{number}" aria-label="note {number}">{number}</a></sup>'
-        return f"<td>{cell.value}{link}</td>"
+        if cell.value == "–":
+            return f"<td>{cell.value}{link}</td>"
     value = {
         "best": f'<strong>{cell.value}</strong><span class="hidden"> best</span>',
         "second": f'<u>{cell.value}</u><span class="hidden"> second</span>',
@@ -154,4 +155,4 @@ def _cell(cell: CellText, width: int) -> str:
     half_width = f" {escape(cell.half_width)}" if cell.half_width else ""
     interval = f"<small>{escape(cell.interval)}</small>" if cell.interval else ""
     sorts_by = f' data-value="{escape(cell.value)}"' if cell.value != "–" else ""
-    return f"<td{sorts_by}>{value}{group}{half_width}{interval}</td>"
+    return f"<td{sorts_by}>{value}{group}{link}{half_width}{interval}</td>"

@@ -80,6 +80,7 @@ class Cell(FrozenFinite):
         high: Upper confidence limit; None with `low`.
         group: Tie-group letters, or an empty string.
         unavailable: Why there is no value, or None.
+        remark: What must be known to read the value, shown as a footnote; or None.
     """
 
     value: float | None = None
@@ -87,13 +88,14 @@ class Cell(FrozenFinite):
     high: float | None = None
     group: str = ""
     unavailable: str | None = None
+    remark: str | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if (self.low is None) != (self.high is None):
             raise ValueError("an interval needs both limits")
-        if self.value is None and (self.low is not None or self.group):
-            raise ValueError("a cell without a value has neither interval nor tie group")
+        if self.value is None and (self.low is not None or self.group or self.remark is not None):
+            raise ValueError("a cell without a value has neither interval nor tie group nor remark")
         if self.value is not None and self.unavailable is not None:
             raise ValueError("a cell with a value is not unavailable")
         return self
@@ -126,7 +128,7 @@ class CellText:
         half_width: "± half the interval's width", or an empty string.
         group: Tie-group letters, or an empty string.
         mark: Whether the cell is the best or second among the methods.
-        footnote: Number of the footnote that says why there is no value.
+        footnote: Number of the footnote that says why there is no value, or how to read it.
     """
 
     value: str
@@ -240,7 +242,7 @@ class ScoreTable(FrozenFinite):
 
     def sections(self) -> tuple[Section, ...]:
         """The whole table as text, rows of one kind together, empty kinds left out."""
-        reasons = {reason: number for number, reason in enumerate(self.footnotes(), start=1)}
+        numbers = {text: number for number, text in enumerate(self.footnotes(), start=1)}
         leaders = self._leaders()
         kinds = [kind for kind in SECTION_TITLES if any(row.kind == kind for row in self.rows)]
         return tuple(
@@ -251,7 +253,7 @@ class ScoreTable(FrozenFinite):
                     RowText(
                         row.name,
                         row.note,
-                        tuple(self._cell(c, row, leaders[c.key], reasons) for c in self.columns),
+                        tuple(self._cell(c, row, leaders[c.key], numbers) for c in self.columns),
                     )
                     for row in self.rows
                     if row.kind == kind
@@ -261,11 +263,9 @@ class ScoreTable(FrozenFinite):
         )
 
     def footnotes(self) -> list[str]:
-        """Why cells are empty, each reason once; its number is its place, from 1."""
-        cells = (row.cells.get(column.key) for row in self.rows for column in self.columns)
-        return list(
-            dict.fromkeys(c.unavailable for c in cells if c is not None and c.unavailable is not None)
-        )
+        """Why cells are empty or how to read them, each text once; its number is its place, from 1."""
+        cells = (row.cells.get(column.key, Cell()) for row in self.rows for column in self.columns)
+        return list(dict.fromkeys(text for cell in cells if (text := cell.unavailable or cell.remark)))
 
     def caption(self) -> str:
         """The title, or protocol, dataset and sizes in one line."""
@@ -309,10 +309,11 @@ class ScoreTable(FrozenFinite):
             leaders[column.key] = distinct[:2] if len(distinct) > 1 and column.arrow else []
         return leaders
 
-    def _cell(self, column: Column, row: Row, leaders: list[float], reasons: dict[str, int]) -> CellText:
+    def _cell(self, column: Column, row: Row, leaders: list[float], numbers: dict[str, int]) -> CellText:
         cell = row.cells.get(column.key, Cell())
+        footnote = numbers.get(cell.unavailable or cell.remark or "")
         if cell.value is None:
-            return CellText("–", footnote=None if cell.unavailable is None else reasons[cell.unavailable])
+            return CellText("–", footnote=footnote)
         interval = half_width = ""
         mark = None
         if cell.low is not None and cell.high is not None:
@@ -323,7 +324,7 @@ class ScoreTable(FrozenFinite):
         if leaders and row.kind == "method":
             marks: dict[float | None, Mark] = {leaders[0]: "best", leaders[1]: "second"}
             mark = marks.get(_cost(column, row))
-        return CellText(column.format(cell.value), interval, half_width, cell.group, mark)
+        return CellText(column.format(cell.value), interval, half_width, cell.group, mark, footnote)
 
 
 def _cost(column: Column, row: Row) -> float | None:
