@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from types import MappingProxyType
@@ -20,9 +21,12 @@ from mdlp_bench.errors import MdlpBenchError, RunError, no_such
 from mdlp_bench.files import atomic_path
 from mdlp_bench.harness.compare import RunComparison
 from mdlp_bench.harness.run import Run, float_column
+from mdlp_bench.harness.score import reading_confidences
+from mdlp_bench.harness.seeds import SURE, seed_values
 from mdlp_bench.harness.statistics import ClusterBootstrap, pareto_front
 from mdlp_bench.metrics.abstaining import risk_coverage
 from mdlp_bench.metrics.base import METRICS, MetricInfo
+from mdlp_bench.metrics.text import accuracy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -157,7 +161,7 @@ def _layout_bars(comparison: RunComparison, info: MetricInfo) -> Figure:
         chosen = known & (layouts == layout)
         bootstrap = ClusterBootstrap.by_rules(plates[chosen].tolist(), rules)
         stacked = np.stack([values[chosen] for _, values in columns], axis=1)
-        found = bootstrap.intervals(stacked, info.is_share)
+        found = bootstrap.intervals(stacked, info.is_share, info.is_binary)
         values = np.array([one.value for one in found])
         errors = [
             [0.0 if one.low is None else one.value - one.low for one in found],
@@ -179,16 +183,16 @@ def _layout_bars(comparison: RunComparison, info: MetricInfo) -> Figure:
 def _risk_coverage(comparison: RunComparison, info: MetricInfo) -> Figure:
     del info  # always of exact readings
     methods = list(_methods(comparison))
-    curves = [(title, curve) for title, run in methods if (curve := _curve(run)) is not None]
+    curves = [(title + c.note, c) for title, run in methods if (c := _curve(run)) is not None]
     if not curves:
         raise RunError("no run has readings with confidences and texts to hold them against")
     drawn = curves[:_CURVES]
     # Two long names beside each other are wider than a column.
     across = 2 if max(len(title) for title, _ in drawn) <= _NAME_WIDTH else 1
     figure, axes = _figure(_COLUMN, 2.6 + 0.15 * -(-len(drawn) // across))
-    for index, (title, (coverage, risk)) in enumerate(drawn):
+    for index, (title, curve) in enumerate(drawn):
         dashes = _DASHES[index % len(_DASHES)]
-        axes.plot(coverage, risk, color=_COLOURS[index], ls=dashes, lw=1.2, label=title)
+        axes.plot(curve.coverage, curve.risk, color=_COLOURS[index], ls=dashes, lw=1.2, label=title)
     axes.set_xlim(0, 1)
     axes.set_ylim(bottom=0)
     axes.set_xlabel("coverage (share of readings accepted)")
@@ -250,17 +254,41 @@ def _bounds(comparison: RunComparison, metric: str, line: Callable[..., Any]) ->
             line(value, color=_BOUND, lw=0.8, ls=dashes, label=run.record.method.title.lower())
 
 
-def _curve(run: Run) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]] | None:
+def _curve(run: Run) -> _Curve | None:
+    """The curve whose area is the run's AURC; None without confidences or texts."""
     table = run.per_sample()
-    name = next((n for n in ("read_lowest", "read_confidence") if n in table.column_names), None)
-    if name is None or "acc" not in table.column_names:
+    name = next((n for n in (SURE, "read_confidence") if n in table.column_names), None)
+    right = float_column(table, "acc")
+    known = ~np.isnan(right)
+    if name is None or not known.any():
         return None
-    right, sure = float_column(table, "acc"), float_column(table, name)
-    known = ~np.isnan(right) & ~np.isnan(sure)
-    if not known.any():
-        return None
-    curve = risk_coverage(sure[known], 1 - right[known])
-    return curve.coverage, curve.risk
+    of_each, confidences = seed_values(table, "acc"), seed_values(table, SURE)
+    if of_each is not None and confidences is not None:
+        curves = [
+            risk_coverage(sure[known], 1 - each[known])
+            for sure, each in zip(confidences.T, of_each.T, strict=True)
+        ]
+        # Every seed has the same samples, and so the same coverages.
+        return _Curve(curves[0].coverage, np.mean([curve.risk for curve in curves], axis=0))
+    columns = {column: table[column].to_pylist() for column in (name, "error", "text", "read_text")}
+    sure = reading_confidences(run.record, columns, name)[known]
+    if not run.record.seeds:
+        curve = risk_coverage(sure, 1 - right[known])
+        return _Curve(curve.coverage, curve.risk)
+    # Runs of earlier versions have the means over seeds beside the readings of the first one.
+    failed = np.array([error is not None for error in columns["error"]])[known]
+    read, texts = ([columns[c][i] for i in np.flatnonzero(known)] for c in ("read_text", "text"))
+    curve = risk_coverage(sure, np.where(failed, 1.0, 1 - accuracy(read, texts)))
+    return _Curve(curve.coverage, curve.risk, " (first seed)")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Curve:
+    """A risk-coverage curve, [n] each; `note` follows the method's title."""
+
+    coverage: npt.NDArray[np.float64]
+    risk: npt.NDArray[np.float64]
+    note: str = ""
 
 
 def _sides(costs: npt.NDArray[np.float64]) -> list[int]:

@@ -96,6 +96,26 @@ def test_the_curves_end_at_the_share_of_wrong_readings(comparison: RunComparison
         assert tuple(line.get_xydata()[-1]) == pytest.approx((1, 1 - run.summary["acc"].mean))
 
 
+def test_the_area_under_the_curve_is_aurc_where_samples_fail(tmp_path: Path) -> None:
+    """A failed sample is a wrong reading of full confidence: the curve begins with it."""
+    rows = [sample_row(n, text="京A10000", plate_id=f"p{n}") for n in range(24)]
+    write_parquet(rows, tmp_path / "data", name="tiny")
+
+    @mb.method(name="flaky", frames=1)
+    def flaky(frames: np.ndarray) -> np.ndarray:
+        if frames[0, 0, 0, 0, 0] < 90:
+            raise RuntimeError("out of luck")
+        return frames[:, 0]
+
+    plan = ScoringPlan((Sharp(),), (FidelityScorer(),))
+    comparison = bench([flaky], open_samples(tmp_path / "data"), tmp_path / "out", plan, batch_size=1)
+    (run,) = comparison.best_first()
+    assert 0 < run.summary["acc"].n_failed < 24 and run.summary["acc"].mean > 0
+    (line,) = plot(comparison, "risk-coverage").axes[0].lines
+    assert line.get_ydata()[0] == 1
+    assert np.mean(line.get_ydata()) == pytest.approx(run.summary["aurc"].mean)
+
+
 @pytest.mark.parametrize("kind", ["risk-coverage", "rank"])
 def test_long_titles_stay_within_the_width_of_a_column(comparison: RunComparison, kind: str) -> None:
     runs = [Run(run.folder) for run in comparison.runs]
