@@ -2,7 +2,8 @@
 
 `python benchmarks/harness_statistics.py` times a leaderboard's ranking, and the vectorised bootstrap against
 scipy's in the same run. `--coverage` simulates the intervals of shares, `--errors` the family-wise error of
-tie groups (half a minute each), both by the rules of mdlp-v1 and of mdlp-v2.
+tie groups (half a minute each), both by the rules of mdlp-v1 and of mdlp-v2, and what the exact test of
+shares costs in power; `--means` the resampled intervals of means such as NED.
 """
 
 from __future__ import annotations
@@ -92,36 +93,88 @@ def coverage() -> Table:
     return table
 
 
+def means() -> Table:
+    """How often 95 % intervals of a mean of NEDs cover it, by the number of plates."""
+    table = Table(title=f"95 % BCa intervals of a mean NED of 0.4, {TABLES} test sets per case")
+    for heading in ("plates of samples", "effective", "covered", "limits by mdlp-v2"):
+        table.add_column(heading, justify="right")
+    cases = {f"{n} of 1": np.ones(n, int) for n in (2, 3, 5, 8, 10, 15, 36)}
+    cases |= {f"{n} of 1 to 50": heavy_tailed(n, 50) for n in (5, 8, 10, 15, 36)}
+    for name, sizes in cases.items():
+        rng = np.random.default_rng(2)
+        # Plates differ in how well they can be read; of seven characters each is wrong as often as others.
+        rates = np.repeat(rng.beta(2, 3, (len(sizes), TABLES)), sizes, axis=0)
+        values = rng.binomial(7, rates) / 7
+        # By the first protocol's rules, which give limits from two plates on.
+        bootstrap = ClusterBootstrap(plate_ids(sizes), 2000, correction="cr1")
+        limits = np.array([(i.low, i.high) for i in bootstrap.intervals(values)], float)
+        covered = np.mean((limits[:, 0] - 1e-12 <= 0.4) & (limits[:, 1] + 1e-12 >= 0.4))
+        clusters = Clusters(plate_ids(sizes))
+        known = "yes" if clusters.enough else "none"
+        table.add_row(name, f"{clusters.n_effective:.1f}", f"{100 * covered:.1f} %", known)
+    return table
+
+
 def errors() -> Table:
-    """How often five equal methods have a pair that is called separable, nominally 5 %."""
-    table = Table(title=f"Family-wise error of the letters of five equal methods, {TABLES} tables per case")
+    """How often equal methods have a pair that is called separable, nominally 5 %.
+
+    Five methods in NED and ACC, and two in an event of one sample in 25.
+    """
+    table = Table(title=f"Family-wise error of the letters of equal methods, {TABLES} tables per case")
     for heading in ("plates of samples", "effective", "values", "CR1 (mdlp-v1)", "CR2 (mdlp-v2)"):
         table.add_column(heading, justify="right")
     cases = {
         "2 of 20": np.full(2, 20),
         "5 of 10": np.full(5, 10),
         "10 of 3": np.full(10, 3),
+        "36 of 1": np.ones(36, int),
         "35 of 4": np.full(35, 4),
         "5 of 1, 2, 5, 20, 60": np.array([1, 2, 5, 20, 60]),
         "10 of 1 to 50": heavy_tailed(10, 50),
         "35 of 1 to 200": heavy_tailed(35, 200),
         "150 of 1 to 200": heavy_tailed(150, 200),
     }
-    names = list("abcde")
-    for (label, sizes), kind in itertools.product(cases.items(), ("NED", "ACC")):
+    kinds = {"NED": 5, "ACC": 5, "rare, two methods": 2}
+    for (label, sizes), (kind, count) in itertools.product(cases.items(), kinds.items()):
+        names = list("abcde"[:count])
         rng = np.random.default_rng(1)
         clusters = [Clusters(plate_ids(sizes), correction=correction) for correction in ("cr1", "cr2")]
         wrong = np.zeros(2)
         for _ in range(TABLES):
-            latent = rng.normal(size=(len(sizes), 1)) + rng.normal(size=(len(sizes), 5))
-            latent = np.repeat(latent, sizes, axis=0) + rng.normal(size=(sizes.sum(), 5))
+            latent = rng.normal(size=(len(sizes), 1)) + rng.normal(size=(len(sizes), count))
+            latent = np.repeat(latent, sizes, axis=0) + rng.normal(size=(sizes.sum(), count))
             ned = np.clip(np.round(7 * (0.4 + 0.15 * latent)) / 7, 0, 1)
-            values = ned if kind == "NED" else (latent > 1).astype(float)
-            results = [compare_methods(one, names, values, higher_is_better=False) for one in clusters]
+            values = ned if kind == "NED" else (latent > (1 if kind == "ACC" else 3)).astype(float)
+            results = [
+                compare_methods(one, names, values, higher_is_better=False, is_binary=kind != "NED")
+                for one in clusters
+            ]
             wrong += [result.p_values.min() < 0.05 for result in results]
         table.add_row(
             label, f"{results[1].n_effective:.1f}", kind, *(f"{100 * w / TABLES:.1f} %" for w in wrong)
         )
+    return table
+
+
+def power() -> Table:
+    """How often a true difference in ACC is found, by Student's t alone and by both tests."""
+    table = Table(title=f"Differences in ACC that are called separable, {TABLES} pairs of methods per case")
+    for heading in ("plates of samples", "true difference", "t (CR2)", "t and signs (mdlp-v2)"):
+        table.add_column(heading, justify="right")
+    cases = {"36 of 1": (36, 1, 0.75), "200 of 1": (200, 1, 0.3), "35 of 4": (35, 4, 0.45)}
+    for label, (n_plates, size, easier) in cases.items():
+        rng = np.random.default_rng(3)
+        clusters = Clusters(plate_ids(np.full(n_plates, size)))
+        found, difference = np.zeros(2), 0.0
+        for _ in range(TABLES):
+            hardness = np.repeat(rng.normal(size=n_plates), size) + rng.normal(size=n_plates * size)
+            latent = hardness[:, None] + rng.normal(0, 0.7, (len(hardness), 2)) + [0, easier]
+            values = (latent > 1).astype(float)
+            difference += np.diff(values.mean(axis=0))[0] / TABLES
+            for exact in (False, True):
+                result = compare_methods(clusters, ["a", "b"], values, higher_is_better=True, is_binary=exact)
+                found[int(exact)] += result.separable("a", "b")
+        table.add_row(label, f"{difference:.2f}", *(f"{100 * times / TABLES:.0f} %" for times in found))
     return table
 
 
@@ -145,9 +198,16 @@ def scores(rng: np.random.Generator, binary: bool = False) -> np.ndarray:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--coverage", action="store_true", help="simulate intervals of shares")
-    parser.add_argument("--errors", action="store_true", help="simulate the error of the tie groups")
+    parser.add_argument("--means", action="store_true", help="simulate intervals of means of few plates")
+    parser.add_argument("--errors", action="store_true", help="simulate error and power of tie groups")
     asked = parser.parse_args()
-    simulated = [work() for work, wanted in ((coverage, asked.coverage), (errors, asked.errors)) if wanted]
+    work = (
+        (coverage, asked.coverage),
+        (means, asked.means),
+        (errors, asked.errors),
+        (power, asked.errors),
+    )
+    simulated = [simulate() for simulate, wanted in work if wanted]
     if simulated:
         Console(width=110).print(*simulated)
     else:
