@@ -37,20 +37,33 @@ AUTO_CHOICES: Final = ("crnn-2", "crnn-latin")
 """What `--reader auto` chooses from; of two that can read as many texts, the first."""
 
 
-def in_reach(text: str, names: Sequence[str]) -> bool:
+ONLY_PLATES: Final = frozenset({"crnn-grammar", "crnn-2-grammar", "crnn-latin-grammar"})
+"""Readers that say a valid plate of their grammars or nothing."""
+
+
+def is_plate(text: str, names: Sequence[str]) -> bool:
+    """Whether a text is a whole plate of one of the named grammars."""
+    plain = normalise(text)
+    return any(grammars()[name].layouts_of(plain) for name in names if name in grammars())
+
+
+def in_reach(text: str, names: Sequence[str], *, only_plates: bool = False) -> bool:
     """Whether a reader of the named grammars can read a text.
 
-    It reads their plates. What it writes else is in their characters, and where their plates have a region
-    sign it expects one: without, a text must be a part of such a plate and no plate of another grammar.
+    It reads their plates. What it writes else, unless it says `only_plates`, is in their characters, and
+    where their plates have a region sign it expects one: without, a text must be a part of such a plate and
+    no plate of another grammar.
     """
-    whole, plain = grammar_of(text), normalise(text)
-    if whole is not None and whole.name in names:
+    if is_plate(text, names):
         return True
+    if only_plates:
+        return False
+    plain = normalise(text)
     for grammar in (grammars()[name] for name in names if name in grammars()):
         if set(plain) <= grammar.characters:
             if not grammar.region or set(plain) & set(grammar.region):
                 return True
-            if whole is None and any(_is_part(plain, template) for template in grammar.templates):
+            if grammar_of(text) is None and any(_is_part(plain, template) for template in grammar.templates):
                 return True
     return False
 
@@ -70,7 +83,8 @@ def beyond_reach(descriptor: ReaderDescriptor, texts: Iterable[str | None]) -> s
     if not descriptor.grammars:
         return None
     known = [text for text in texts if text]
-    beyond = [text for text in known if not in_reach(text, descriptor.grammars)]
+    only_plates = descriptor.name in ONLY_PLATES
+    beyond = [text for text in known if not in_reach(text, descriptor.grammars, only_plates=only_plates)]
     if not beyond:
         return None
     share = "all" if len(beyond) == len(known) else f"{len(beyond):,} of {len(known):,}"
@@ -93,5 +107,9 @@ def auto_choice(texts: Iterable[str | None]) -> tuple[str, int]:
 def texts_read(texts: Iterable[str | None]) -> dict[str, int]:
     """By named reader, how many of the texts it can know."""
     known = [text for text in texts if text]
-    counts = {read: sum(in_reach(text, read) for text in known) for read in set(GRAMMARS_READ.values())}
-    return {name: counts[read] for name, read in GRAMMARS_READ.items()}
+    kinds = {name: (read, name in ONLY_PLATES) for name, read in GRAMMARS_READ.items()}
+    counts = {
+        (read, only): sum(in_reach(text, read, only_plates=only) for text in known)
+        for read, only in set(kinds.values())
+    }
+    return {name: counts[kind] for name, kind in kinds.items()}

@@ -16,7 +16,7 @@ from mdlp_bench.data.samples import Samples
 from mdlp_bench.errors import MissingDependencyError, MissingWeightsError, ReaderError
 from mdlp_bench.harness.plan import ScoringPlan
 from mdlp_bench.readers import READERS, load_reader
-from mdlp_bench.readers.reach import GRAMMARS_READ, beyond_reach, in_reach, texts_read
+from mdlp_bench.readers.reach import GRAMMARS_READ, ONLY_PLATES, beyond_reach, in_reach, texts_read
 from tests.conftest import sample_row
 
 
@@ -38,6 +38,30 @@ from tests.conftest import sample_row
 def test_what_readers_can_know(text: str, chinese: bool, latin: bool) -> None:
     assert in_reach(text, ["chinese"]) == chinese
     assert in_reach(text, ["brazilian", "mercosur"]) == latin
+
+
+@pytest.mark.parametrize(
+    "text, chinese, latin",
+    [
+        ("京P20S75", True, False),
+        ("BAI8068", False, True),
+        ("P20S75", False, False),  # plates without a part, which these readers never say
+        ("AB", False, False),
+        ("京12", False, False),
+        ("1234567", False, False),
+    ],
+)
+def test_readers_that_say_whole_plates_alone_read_no_parts(text: str, chinese: bool, latin: bool) -> None:
+    counts = texts_read([text])
+    assert counts["crnn-grammar"] == counts["crnn-2-grammar"] == chinese
+    assert counts["crnn-latin-grammar"] == latin
+    only = load_reader("crnn-2-grammar").descriptor
+    assert (beyond_reach(only, [text]) is None) == chinese
+    assert counts["crnn"] == in_reach(text, ["chinese"])
+
+
+def test_whole_plates_alone_are_said_by_the_readers_that_decode_by_grammar() -> None:
+    assert {name for name, (_, *arguments) in READERS.items() if "grammar" in arguments} == ONLY_PLATES
 
 
 def test_the_table_of_readers_is_what_their_descriptors_say() -> None:
