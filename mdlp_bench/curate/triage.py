@@ -13,10 +13,10 @@ from mdlp_bench.engine import chunks
 from mdlp_bench.errors import DataError
 from mdlp_bench.files import csv_text, write_text
 from mdlp_bench.frozen import Frozen
-from mdlp_bench.plate import normalise
+from mdlp_bench.plate import grammars, normalise
 from mdlp_bench.progress import progress_bar
 from mdlp_bench.readers.base import Reader, ReaderDescriptor, Reading
-from mdlp_bench.readers.reach import beyond_reach
+from mdlp_bench.readers.reach import beyond_reach, is_plate
 from mdlp_bench.schema import Sample
 
 logger = logging.getLogger(__name__)
@@ -32,9 +32,10 @@ class Triaged(Frozen):
     Attributes:
         verdict: `readable`: the surest frame is read right. `needs-restoring`: only the ground truth is read
             right. `unreadable`: neither is. `unknown`: the frame is not and there is no ground truth.
-        frame: What is read in the surest frame, the one whose least certain character is most certain.
-        frame_lowest: Confidence of that character, within [0, 1].
-        frame_mean: Mean confidence of that frame's characters.
+        frame: What is read in the surest frame: of those read as a valid plate, or of all where there is
+            none, the one whose least certain character is most certain.
+        frame_lowest: Confidence of that character, within [0, 1]; None where the reader gives none.
+        frame_mean: Mean confidence of that frame's characters, likewise.
         gt: What is read in the ground truth; None without one.
     """
 
@@ -42,8 +43,8 @@ class Triaged(Frozen):
     split: str
     verdict: Verdict
     frame: str
-    frame_lowest: float
-    frame_mean: float
+    frame_lowest: float | None
+    frame_mean: float | None
     gt: str | None
     text: str | None
 
@@ -74,9 +75,9 @@ class Triage(Frozen):
 def triage(samples: Samples, reader: Reader) -> Triage:
     """Sort samples by whether a reader reads their frames, only their ground truth, or neither.
 
-    A reading is right when it is the sample's text. A sample without a text is judged by whether the reading
-    can be believed (`ReaderDescriptor.believed_from`). Texts that the reader cannot know are logged in one
-    line.
+    A reading is right when it is the sample's text. That of a sample without a text is taken for right when
+    it is a valid plate of the reader's grammars and can be believed (`ReaderDescriptor.believed_from`): few
+    characters are easily sure. Texts that the reader cannot know are logged in one line.
 
     Args:
         samples: The data set.
@@ -112,7 +113,7 @@ def triage(samples: Samples, reader: Reader) -> Triage:
 
 
 def _triaged(sample: Sample, frames: list[Reading], gt: Reading | None, reader: ReaderDescriptor) -> Triaged:
-    surest = max(frames, key=lambda reading: reading.lowest_confidence, default=Reading("", ()))
+    surest = max(frames, key=lambda one: (_is_plate(one, reader), one.lowest_confidence), default=Reading(""))
     if _is_right(sample, surest, reader):
         verdict: Verdict = "readable"
     elif gt is None:
@@ -124,8 +125,8 @@ def _triaged(sample: Sample, frames: list[Reading], gt: Reading | None, reader: 
         split=sample.split,
         verdict=verdict,
         frame=surest.text,
-        frame_lowest=surest.lowest_confidence,
-        frame_mean=surest.mean_confidence,
+        frame_lowest=surest.lowest_confidence if surest.has_confidences else None,
+        frame_mean=surest.mean_confidence if surest.has_confidences else None,
         gt=None if gt is None else gt.text,
         text=sample.text,
     )
@@ -139,4 +140,11 @@ def _is_right(sample: Sample, reading: Reading, reader: ReaderDescriptor) -> boo
             f"sample {sample.sample_id}: has no text, and it is not known from which confidence "
             f"{reader.name} can be believed (see mdlp-bench calibrate)"
         )
-    return reading.confidence >= reader.believed_from
+    # Without confidences there is nothing to believe.
+    is_sure = reading.has_confidences and reading.confidence >= reader.believed_from
+    return is_sure and _is_plate(reading, reader)
+
+
+def _is_plate(reading: Reading, reader: ReaderDescriptor) -> bool:
+    """Whether a reading is a valid plate of the reader's grammars, of any where it names none."""
+    return is_plate(reading.text, reader.grammars or tuple(grammars()))

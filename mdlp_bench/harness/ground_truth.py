@@ -21,7 +21,7 @@ import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from mdlp_bench.errors import MdlpBenchError
+from mdlp_bench.errors import MdlpBenchError, ReaderError
 from mdlp_bench.files import atomic_path, sha256_bytes
 from mdlp_bench.harness.plan import ScoringPlan
 from mdlp_bench.harness.run import Environment
@@ -96,7 +96,7 @@ def read_cache(path: Path | None) -> Collected | None:
             columns = json.loads(file.metadata()["columns"])
             features = {name: [file.get_tensor(name)] for name in file.keys()}  # noqa: SIM118 - not a mapping
         return Collected({name: [_reading(v) for v in values] for name, values in columns.items()}, features)
-    except (SafetensorError, OSError, ValueError, KeyError, TypeError):
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError, ReaderError):
         return None
 
 

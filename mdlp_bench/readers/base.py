@@ -6,15 +6,18 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Final, Self
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
+from mdlp_bench.errors import ReaderError
 from mdlp_bench.frozen import Frozen
 from mdlp_bench.images import ImageU8
 from mdlp_bench.plate import CHINESE
+
+_ROUNDING: Final = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,32 +26,52 @@ class Reading:
 
     Attributes:
         text: The characters, possibly none.
-        char_confidences: One probability in [0, 1] per character of `text`.
+        char_confidences: One probability in [0, 1] per character of `text`; none where the recogniser gives
+            none. Metrics of confidence are then not computed; where readings vote, it votes with `weights`.
+
+    Raises:
+        ReaderError: A confidence is missing or not within 0 and 1.
     """
 
     text: str
-    char_confidences: tuple[float, ...]
+    char_confidences: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
-        if len(self.text) != len(self.char_confidences):
-            raise ValueError(
+        if self.char_confidences and len(self.text) != len(self.char_confidences):
+            raise ReaderError(
                 f"{len(self.char_confidences)} confidences for the {len(self.text)} characters {self.text!r}"
             )
+        # Sums of float32 may exceed 1 by a rounding; the comparison also refuses what is not a number.
+        for confidence in self.char_confidences:
+            if not 0 <= confidence <= 1 + _ROUNDING:
+                raise ReaderError(
+                    f"confidence {confidence} in the reading {self.text!r} is not within 0 and 1"
+                )
+
+    @property
+    def has_confidences(self) -> bool:
+        """Whether it is known how sure the reading is; an empty one is as unsure as can be."""
+        return bool(self.char_confidences) or not self.text
+
+    @property
+    def weights(self) -> tuple[float, ...]:
+        """One weight in [0, 1] per character of `text`: its confidence, 1 where none is given."""
+        return self.char_confidences or (1.0,) * len(self.text)
 
     @property
     def confidence(self) -> float:
-        """Product of the character confidences; 0 for an empty reading."""
-        return math.prod(self.char_confidences) if self.text else 0.0
+        """Product of the `weights`; 0 for an empty reading."""
+        return math.prod(self.weights) if self.text else 0.0
 
     @property
     def lowest_confidence(self) -> float:
-        """Confidence of the least certain character; 0 for an empty reading."""
-        return min(self.char_confidences, default=0.0)
+        """The least of the `weights`; 0 for an empty reading."""
+        return min(self.weights, default=0.0)
 
     @property
     def mean_confidence(self) -> float:
-        """Mean of the character confidences; 0 for an empty reading."""
-        return sum(self.char_confidences) / len(self.text) if self.text else 0.0
+        """Mean of the `weights`; 0 for an empty reading."""
+        return sum(self.weights) / len(self.text) if self.text else 0.0
 
 
 class ReaderDescriptor(Frozen):

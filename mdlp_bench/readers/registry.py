@@ -55,13 +55,16 @@ class FunctionReader(Reader):
         self.descriptor = descriptor
 
     def read(self, images: Sequence[ImageU8]) -> list[Reading]:
-        """Call the function; a bare text counts as read with confidence 1.
+        """Call the function; a bare text is a reading without confidences.
 
         Raises:
-            ReaderError: It raised something, or did not return one text or Reading per crop.
+            ReaderError: It raised something, or did not return one text or Reading per crop, with confidences
+                within 0 and 1.
         """
         try:
             given = list(self.function(images))
+        except ReaderError as error:
+            raise ReaderError(f"reader {self.descriptor.name}: {error}") from error
         except MdlpBenchError:
             raise
         except Exception as error:
@@ -76,7 +79,7 @@ class FunctionReader(Reader):
         if isinstance(item, Reading):
             return item
         if isinstance(item, str):
-            return Reading(item, (1.0,) * len(item))
+            return Reading(item)
         raise ReaderError(
             f"reader {self.descriptor.name}: returned a {type(item).__name__}, must return texts or Readings"
         )

@@ -167,10 +167,6 @@ def check_reader(reader: Reader | str) -> None:
         len(first) == len(crops) and all(isinstance(one, Reading) for one in first),
         f"{name}: must return a list with one Reading per crop",
     )
-    _require(
-        all(0.0 <= c <= 1.0 for one in first for c in one.char_confidences),
-        f"{name}: has confidences outside of 0 to 1",
-    )
     _same(crops, before, f"{name}: changes the crops that it is given")
     _texts_same(first, loaded.read(crops), f"{name}: reads something else when it is called again")
     _texts_same(first, loaded.read(crops[::-1])[::-1], f"{name}: does not keep the order of the crops")

@@ -87,6 +87,39 @@ def test_without_a_text_the_threshold_decides(make_samples: Make) -> None:
         triage(samples, Scripted(*[(WRONG, 0.95)] * 4, believed_from=None))
 
 
+def test_one_sure_character_is_no_plate(make_samples: Make) -> None:
+    fence = ("川", 1.0)
+    samples = make_samples(rows=rows(None))
+    assert triage(samples, Scripted(fence, *[fence] * 3)).samples[0].verdict == "unreadable"
+    found = triage(samples, Scripted((WRONG, 0.95), *[fence] * 3)).samples[0]
+    assert (found.verdict, found.frame) == ("needs-restoring", "川")
+    # Where a reader names no grammar, a plate of any is one.
+    anyones = Scripted((WRONG, 0.5), ("BAI8068", 0.95), *[fence] * 2)
+    anyones.descriptor = anyones.descriptor.model_copy(update={"grammars": ()})
+    assert triage(samples, anyones).samples[0].verdict == "readable"
+    chinese = Scripted((WRONG, 0.5), ("BAI8068", 0.95), *[fence] * 2)
+    assert triage(samples, chinese).samples[0].verdict == "unreadable"
+
+
+def test_a_frame_read_as_a_plate_is_surer_than_one_character(make_samples: Make) -> None:
+    samples = make_samples(rows=rows(TEXT))
+    (one,) = triage(samples, Scripted((TEXT, 0.9), (TEXT, 0.95), ("1", 0.99), (TEXT, 0.94))).samples
+    assert (one.verdict, one.frame, one.frame_lowest) == ("readable", TEXT, 0.95)
+    # Among readings that are no plates, confidence alone decides.
+    (one,) = triage(samples, Scripted((TEXT, 0.9), ("12", 0.95), ("1", 0.99), ("A", 0.5))).samples
+    assert one.frame == "1"
+
+
+def test_a_reader_without_confidences_is_not_said_to_be_sure(make_samples: Make) -> None:
+    class Bare(Scripted):
+        def read(self, images: Sequence[ImageU8]) -> list[Reading]:
+            return [Reading(one.text) for one in super().read(images)]
+
+    labelled, other = triage(make_samples(rows=rows(TEXT, None)), Bare(*[(TEXT, 1.0)] * 8)).samples
+    assert (labelled.verdict, labelled.frame_lowest, labelled.frame_mean) == ("readable", None, None)
+    assert other.verdict == "unreadable"
+
+
 def test_real_plates_on_the_command_line(shared_dir: Path, tmp_path: Path) -> None:
     data = shared_dir / "real" / "mdlp_figures"
     out = tmp_path / "triage.csv"

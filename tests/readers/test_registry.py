@@ -35,7 +35,11 @@ def test_a_users_function_may_return_texts_or_readings(tmp_path: Path) -> None:
         "    return ['京A12345' if i % 2 else Reading('沪', (0.5,)) for i in range(len(images))]\n",
     )
     reader = load_reader(f"{file}:read")
-    assert reader.read([_CROP, _CROP]) == [Reading("沪", (0.5,)), Reading("京A12345", (1.0,) * 7)]
+    known, bare = reader.read([_CROP, _CROP])
+    assert known == Reading("沪", (0.5,)) and known.has_confidences
+    # How sure a bare text is nobody knows; where readings vote it has a whole vote.
+    assert bare == Reading("京A12345", ()) and not bare.has_confidences
+    assert bare.weights == (1.0,) * 7 and bare.confidence == bare.lowest_confidence == 1.0
     assert reader.descriptor.name == "mine:read"
 
 
@@ -58,6 +62,21 @@ def test_a_users_class(tmp_path: Path) -> None:
         ("raise RuntimeError('boom')\n", "read", "RuntimeError: boom"),
         ("def read(images):\n    return []\n", "read", "0 readings for 1 images"),
         ("def read(images):\n    return [7 for _ in images]\n", "read", "returned a int"),
+        (
+            "def read(images):\n    return [Reading('京A', (95.0, 0.5))] * len(images)\n",
+            "read",
+            r"^reader bad:read: confidence 95\.0 in the reading '京A' is not within 0 and 1$",
+        ),
+        (
+            "def read(images):\n    return [Reading('京A', (0.5, float('nan')))] * len(images)\n",
+            "read",
+            "^reader bad:read: confidence nan in the reading '京A' is not within 0 and 1$",
+        ),
+        (
+            "def read(images):\n    return [Reading('京A', (0.5,))] * len(images)\n",
+            "read",
+            "^reader bad:read: 1 confidences for the 2 characters '京A'$",
+        ),
     ],
 )
 def test_users_mistakes(tmp_path: Path, source: str, attribute: str, complaint: str) -> None:

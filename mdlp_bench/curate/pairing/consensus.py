@@ -45,7 +45,7 @@ def vote(readings: Sequence[Reading]) -> Consensus:
         readings: Of several frames, of several readers; empty ones count against every character.
     """
     read = [(normalise(r.text), r) for r in readings]
-    usable = [(text, r) for text, r in read if text and len(text) == len(r.char_confidences)]
+    usable = [(text, r) for text, r in read if text and len(text) == len(r.weights)]
     if not usable:
         return Consensus("", ())
     weights: dict[int, float] = defaultdict(float)
@@ -62,7 +62,7 @@ def vote(readings: Sequence[Reading]) -> Consensus:
             if block.tag in ("equal", "replace"):
                 for offset in range(block.src_end - block.src_start):
                     at = block.dest_start + offset
-                    votes[block.src_start + offset][text[at]] += reading.char_confidences[at]
+                    votes[block.src_start + offset][text[at]] += reading.weights[at]
     winners = [
         max(sorted(scores), key=lambda c, p=p, scores=scores: (scores[c], c == pivot[p]))  # type: ignore[misc]
         for p, scores in enumerate(votes)

@@ -24,6 +24,11 @@ def test_a_sure_reading_outvotes_two_doubtful_ones() -> None:
     assert vote([read("京A12345", 0.9), read("京A12346", 0.3), read("京A12346", 0.3)]).text == "京A12345"
 
 
+def test_readings_without_confidences_have_a_whole_vote_for_each_character() -> None:
+    bare = [Reading("京A12345"), Reading("京A12346"), Reading("京A12346")]
+    assert vote(bare) == vote([read(one.text) for one in bare])
+
+
 def test_a_dropped_province_only_costs_its_own_character() -> None:
     found = vote([read("冀HJ6395"), read("HJ6395"), read("冀HJ6395"), read("HJ6395X")])
     assert found.text == "冀HJ6395"
