@@ -281,7 +281,8 @@ def compare(
     intervals: Annotated[
         str,
         typer.Option(
-            "--intervals", help="How confidence intervals are shown: small ([low, high]), plus-minus or none."
+            "--intervals",
+            help="How confidence intervals are shown: small (\\[low, high]), plus-minus or none.",
         ),
     ] = "small",
     digits: Annotated[
@@ -340,8 +341,8 @@ def compare(
     if by is not None:
         metrics = [column.key for column in comparison.table.columns] if names else []
         if names and "all" in names:
-            held = comparison.runs[0].per_sample().column_names
-            metrics = [metric for metric in metrics if metric in held]
+            held = [run.per_sample().column_names for run in comparison.runs]
+            metrics = [metric for metric in metrics if all(metric in names for names in held)]
         _show_breakdown(comparison, by, metrics, out, as_json)
         return
     if out is not None:

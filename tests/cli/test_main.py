@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -65,6 +66,31 @@ def test_every_command_has_help_with_an_example() -> None:
         result = CliRunner().invoke(app, [*path, "--help"])
         assert result.exit_code == 0
         assert f"mdlp-bench {' '.join(path)}" in result.output, f"{path}: no example in its help"
+
+
+def test_help_shows_every_word_of_its_texts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rich takes a bracket that is not escaped for markup and shows nothing of it."""
+    from typer.main import get_command
+
+    monkeypatch.setenv("COLUMNS", "300")
+    bracketed = 0
+
+    def walk(command: Any, path: tuple[str, ...]) -> None:
+        nonlocal bracketed
+        if getattr(command, "hidden", False):
+            return
+        for name, inner in getattr(command, "commands", {}).items():
+            walk(inner, (*path, name))
+        shown = CliRunner().invoke(app, [*path, "--help"]).output.split()
+        options = [one.help for one in command.params if not getattr(one, "hidden", False)]
+        for text in filter(None, (command.help, command.epilog, *options)):
+            words = text.partition("\f")[0].replace("\\[", "[").split()
+            missing = [word for word in words if word not in shown]
+            assert not missing, f"{' '.join(path)}: {missing} of {text!r}"
+            bracketed += any("[" in word for word in words)
+
+    walk(get_command(app), ())
+    assert bracketed
 
 
 TAKE_LABELS = [
