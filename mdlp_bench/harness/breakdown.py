@@ -171,7 +171,9 @@ def breakdown(comparison: RunComparison, by: str, *metrics: str) -> ScoreTable:
             "columns": tuple(shown),
             "rows": tuple(ordered),
             "protocol": f"{comparison.table.protocol}; {', '.join(titles)} by {BY[by]}",
+            "intervals": comparison.bootstrap.describe(),
             "remarks": (*_remarks(comparison, rows, seeds_known), *few_plates(effective)),
+            "absent": (),
         }
     )
 
@@ -229,8 +231,10 @@ def _by_position(tables: list[pa.Table], metric: str) -> dict[str, FloatArray]:
     size = max(map(len, map(normalise, targets)), default=0)
     values = np.full((len(tables), len(texts), size), np.nan)
     for own, table in zip(values, tables, strict=True):
-        read = table[reading].to_pylist()
-        own[known] = positions_right([read[i] for i in known], targets)
+        # A reader has read nothing of a method that gives its own text.
+        if not np.isnan(float_column(table, metric)).all():
+            read = table[reading].to_pylist()
+            own[known] = positions_right([read[i] for i in known], targets)
     return {str(position + 1): values[:, :, position].T for position in range(size)}
 
 

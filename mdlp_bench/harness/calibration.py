@@ -38,16 +38,17 @@ class MethodCalibration(Frozen):
 
 
 def find_runs(folders: Sequence[Path], reader: str) -> list[Run]:
-    """Find the runs in folders, at any depth, that a reader scored; oracles are left out.
+    """Find the runs in folders, at any depth, whose pictures a reader read; oracles are left out.
 
     Raises:
         RunError: There is none.
     """
     where = ", ".join(map(str, folders))
     paths = sorted(path.parent for folder in folders for path in folder.rglob(RunRecord.file_name))
-    runs = [run for run in map(Run, paths) if not run.is_oracle]
+    # The confidences of a method that gives its own text are not the reader's.
+    runs = [run for run in map(Run, paths) if not run.is_oracle and run.record.method.output == "image"]
     if not runs:
-        raise RunError(f"{where}: no run of a method in it; score predictions first")
+        raise RunError(f"{where}: no run of a method that gives images; score predictions first")
     names = {one.name: None for run in runs for one in run.record.readers}
     if reader not in names:
         raise RunError(f"{where}: no run is scored by {reader}; there are scores by {', '.join(names)}")
@@ -63,7 +64,7 @@ def calibrate_method(run: Run, reader: str, error_rate: float = 0.01) -> MethodC
         error_rate: Share of wrong readings that the method's own threshold allows.
 
     Raises:
-        RunError: No sample has a text, or the reader has no threshold.
+        RunError: No sample has a text, the reader has no threshold, or it gave no confidences.
     """
     record = run.record
     position = [one.name for one in record.readers].index(reader)
@@ -74,6 +75,8 @@ def calibrate_method(run: Run, reader: str, error_rate: float = 0.01) -> MethodC
     name = record.column("read_confidence", position)
     columns = {name: table[name].to_pylist(), "error": table["error"].to_pylist()}
     confidences = reading_confidences(record, columns, name)
+    if np.isnan(confidences).any():
+        raise RunError(f"{run.folder}: the readings by {reader} come without confidences")
     right = float_column(table, record.column("acc", position))
     known = ~np.isnan(right)
     if not known.any():

@@ -47,6 +47,8 @@ RANKING_METRICS: Final = (
 """What methods are ranked and grouped by; the overall order is by the first of these that was measured."""
 
 _FILE_WIDTH: Final = 200
+"""The least width where there is no terminal; a table that needs more gets more."""
+_UNLIMITED: Final = 10_000
 
 
 @dataclass(frozen=True)
@@ -283,12 +285,16 @@ def _remedy(first: Run, second: Run) -> str:
 
 
 def print_table(table: ScoreTable) -> Console:
-    """Print a table without the columns that do not fit; return the console, for what follows."""
+    """Print a table, on a terminal without the columns that do not fit.
+
+    Returns:
+        The console, for what follows.
+    """
     from rich.console import Console
 
     console = Console()
-    # A file or pipe has no width.
-    console.width = console.width if console.is_terminal else _FILE_WIDTH
+    # A file or pipe has no width, and nobody would see there what is left out.
+    console.width = console.width if console.is_terminal else max(_FILE_WIDTH, _width(console, table))
     fitted, left_out = _fitted(table, console)
     console.print(to_rich(fitted))
     if left_out:
@@ -314,7 +320,9 @@ def _width(console: Console, table: ScoreTable) -> int:
     """The width of a table's grid in characters when nothing limits it; the sentences below it wrap."""
     from rich.measure import Measurement
 
-    return Measurement.get(console, console.options.update(width=1000), to_rich(table).renderables[0]).maximum
+    return Measurement.get(
+        console, console.options.update(width=_UNLIMITED), to_rich(table).renderables[0]
+    ).maximum
 
 
 def _rank(

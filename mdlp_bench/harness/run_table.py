@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Final
 from mdlp_bench.errors import RunError, no_such
 from mdlp_bench.harness.run import MetricSummary, Run
 from mdlp_bench.harness.statistics.clusters import FEW_PLATES, FEWEST_PLATES, fewest_plates
-from mdlp_bench.harness.tables import Cell, Column, Intervals, Row, RowKind, ScoreTable
+from mdlp_bench.harness.tables import Absent, Cell, Column, Intervals, Row, RowKind, ScoreTable
+from mdlp_bench.harness.text_columns import OF_CONFIDENCE
 from mdlp_bench.metrics.abstaining import COVERAGES
 from mdlp_bench.metrics.base import METRICS
 
@@ -26,12 +27,8 @@ COMPACT: Final = (
 PANEL_METRICS: Final = ("ned", "acc")
 """Metrics that every table also shows for each further reader, after those of the first."""
 
-ALL_COLUMNS: Final = (
-    "ned", "ned_alnum", "acc", "cer", "hallucination", "wrong_if_believed", "seed_agreement", "risk_50",
-    "risk_20", "aurc", "invented", "psnr", "psnr_aligned", "ssim", "ssim_aligned", "lpips", "lpips_squeeze",
-    "lpips_vgg", "fid", "frd",
-)  # fmt: skip
-"""The measured columns of the full table, in order; costs follow."""
+FEW_BELIEVED: Final = 20
+"""P(wrong | believed) of fewer samples is shown with their number."""
 
 MEANS_OF_SEEDS: Final = (
     "Scores over several seeds are means; intervals and letters hold the variance of seeds."
@@ -51,6 +48,13 @@ _COST_UNITS: Final = {"ms_per_image": 1.0, "parameters": 1e6, "macs": 1e9, "peak
 _LPIPS: Final = ("lpips", "lpips_squeeze", "lpips_vgg")
 _FROM_WEIGHTS: Final = (*_LPIPS, "fid", "kid")
 _COVERAGES: Final = {f"risk_{percent}": percent for percent in COVERAGES}
+_FROM_CONFIDENCES: Final = (*OF_CONFIDENCE, *_COVERAGES, "aurc", "aurc_mean", "ece", "confidence_gap")
+_OTHER_INTERVALS: Final = {
+    "percentiles of the same resamples": ("aurc", "aurc_mean"),
+    "normal, from the standard error": ("kid", "krd"),
+}
+"""Kinds of intervals that the bootstrap's description does not cover, and the metrics that have them."""
+_OWN_TEXT: Final = "the method's own text, which no reader read"
 _NOTES: Final = {"ground-truth": "ceiling", "input": "floor"}
 # Names of files and addresses help the person who scored, not the reader of the table.
 _LOCAL: Final = re.compile(r"https?://|(?:^|[\s(])(?:~|[A-Za-z]:)?[/\\]\w")
@@ -62,8 +66,9 @@ class TableOptions:
     """How a table of runs looks.
 
     Attributes:
-        columns: Metrics and costs by name, in order; `("all",)` for the full table, None for `COMPACT`
-            without the columns that no run has. `lpips` is also found under the net that the runs have.
+        columns: Metrics and costs by name, in order; `("all",)` for all that a run has, in the order of
+            `METRICS`, None for `COMPACT` without the columns that no run has. `lpips` is also found under the
+            net that the runs have.
         sort: The column by which rows are sorted, best first; `given` for the order of the runs, None for the
             ranking.
         intervals: How confidence intervals are shown.
@@ -114,10 +119,11 @@ def run_table(comparison: RunComparison, options: TableOptions) -> ScoreTable:
         dataset=first.dataset.name,
         n=first.dataset.n_samples,
         n_plates=len(comparison.bootstrap.clusters),
-        intervals=comparison.bootstrap.describe(),
+        intervals=_intervals(comparison, rows, wanted),
         show_intervals=options.intervals,
         title=options.title,
         remarks=_remarks(comparison),
+        absent=_absent(comparison.runs, options.columns),
     )
     if sort is not None:
         table = table.sorted_by(sort)
@@ -129,8 +135,7 @@ def run_table(comparison: RunComparison, options: TableOptions) -> ScoreTable:
 
 def _columns(runs: Sequence[Run], wanted: Sequence[str] | None) -> list[str]:
     """The keys of the columns to show."""
-    measured = {key for run in runs for key, found in run.summary.items() if found.mean is not None}
-    measured |= {key for run in runs for key in _costs(run)}
+    measured = _measured(runs) | {key for run in runs for key in _costs(run)}
     of_users = dict.fromkeys(info.name for run in runs for info in run.record.metrics)
     if wanted is not None and "all" not in wanted:
         names = [_named(runs, name) for name in wanted]
@@ -139,11 +144,60 @@ def _columns(runs: Sequence[Run], wanted: Sequence[str] | None) -> list[str]:
                 raise RunError(f"{name}: no run has a value ({why_missing(runs, name)})")
         return list(dict.fromkeys(names))
     if wanted is not None:
-        return [key for key in _with_panel(runs[0], (*ALL_COLUMNS, *of_users, *COSTS)) if key in measured]
+        return [key for key in _all_columns(runs[0]) if key in measured]
     # The net that the runs have, whichever it is: the heading names it.
     net = next((key for key in _LPIPS if key in measured), "lpips")
     usual = (net if key == "lpips" else key for key in _with_panel(runs[0], COMPACT))
     return [*(key for key in usual if key in measured), *of_users] or sorted(measured)
+
+
+def _measured(runs: Sequence[Run]) -> set[str]:
+    return {key for run in runs for key, found in run.summary.items() if found.mean is not None}
+
+
+def _all_columns(run: Run) -> list[str]:
+    """Every metric and cost in the order of `METRICS`; behind a reader's those of the further readers."""
+    further = [reader.name for reader in run.record.readers[1:]]
+    of_readers = (*PANEL_METRICS, *OF_CONFIDENCE)
+    return [
+        key
+        for name in METRICS
+        for key in (name, *(f"{name}@{reader}" for reader in further if name in of_readers))
+    ]
+
+
+def _absent(runs: Sequence[Run], columns: Sequence[str] | None) -> tuple[Absent, ...]:
+    """The columns of a reader's confidences that a table of usual or all columns lacks, and why.
+
+    Without texts nothing can be right or wrong, and no column of readings is missed.
+    """
+    if columns is not None and "all" not in columns:
+        return ()
+    measured = _measured(runs)
+    usual = COMPACT if columns is None else _all_columns(runs[0])
+    found = []
+    for key in usual:
+        name, at, reader = key.partition("@")
+        known = any(key in run.summary for run in runs)
+        if name in _FROM_CONFIDENCES and key not in measured and known and f"acc{at}{reader}" in measured:
+            images = [run for run in runs if run.record.method.output == "image"]
+            title = metric_column(runs[0], key, {}).title
+            found.append(Absent(key=key, title=title, reason=why_missing(images or runs, key)))
+    return tuple(found)
+
+
+def _intervals(comparison: RunComparison, rows: Sequence[Row], keys: Sequence[str]) -> str:
+    """What the intervals of these columns are."""
+    parts = [comparison.bootstrap.describe()]
+    for kind, names in _OTHER_INTERVALS.items():
+        shown = [key for key in names if key in keys and any(_has_interval(row, key) for row in rows)]
+        if shown:
+            parts.append(f"{', '.join(METRICS[key].title for key in shown)}: {kind}")
+    return "; ".join(parts)
+
+
+def _has_interval(row: Row, key: str) -> bool:
+    return key in row.cells and row.cells[key].low is not None
 
 
 def _with_panel(run: Run, keys: Sequence[str]) -> list[str]:
@@ -216,8 +270,8 @@ def _row(comparison: RunComparison, name: str, run: Run, usual: str) -> Row:
         if found.mean is None:
             cells[key] = Cell(unavailable=_public(found.unavailable))
         else:
-            group, remark = groups.get(key, {}).get(name, ""), _accepted(run, key)
-            cells[key] = Cell(value=found.mean, low=found.low, high=found.high, group=group, remark=remark)
+            group, note = groups.get(key, {}).get(name, ""), _cell_note(run, key, found)
+            cells[key] = Cell(value=found.mean, low=found.low, high=found.high, group=group, note=note)
     if not run.is_oracle:
         cells |= {key: Cell(value=value) for key, value in _costs(run).items()}
     cost, noise = run.record.cost, ""
@@ -246,17 +300,6 @@ def run_note(run: Run, *, first_seed: bool = False) -> str:
     return "; ".join(part for part in (_NOTES.get(run.name, ""), text_only, seeds, failed) if part)
 
 
-def _accepted(run: Run, key: str) -> str | None:
-    """How many readings a threshold accepts where equal confidences make them more than the column says."""
-    if key not in _COVERAGES or key not in run.summary or "risk_100" not in run.summary:
-        return None
-    taken, known = run.summary[key].n, run.summary["risk_100"].n
-    if taken <= math.ceil(known * _COVERAGES[key] / 100) + 1:
-        return None
-    most = "up to " if run.record.seeds else ""
-    return f"{most}{taken / known:.0%} of the readings are accepted, because as many are equally sure"
-
-
 def few_plates(effective: Iterable[float]) -> tuple[str, ...]:
     """What to know of the intervals of means over few plates.
 
@@ -266,6 +309,26 @@ def few_plates(effective: Iterable[float]) -> tuple[str, ...]:
     if not any(FEWEST_PLATES - 1e-9 < n < FEW_PLATES for n in effective):
         return ()
     return (SHORT_INTERVALS.format(FEW_PLATES, FEWEST_PLATES),)
+
+
+def _cell_note(run: Run, key: str, found: MetricSummary) -> str:
+    """What must be known of a value."""
+    if run.record.method.output == "text":
+        return _OWN_TEXT
+    if key.partition("@")[0] == "wrong_if_believed" and found.n < FEW_BELIEVED:
+        return f"of {found.n} sample{'s' * (found.n != 1)} with a believed reading"
+    return _accepted(run, key)
+
+
+def _accepted(run: Run, key: str) -> str:
+    """How many readings a threshold accepts where equal confidences make them more than the column says."""
+    if key not in _COVERAGES or key not in run.summary or "risk_100" not in run.summary:
+        return ""
+    taken, known = run.summary[key].n, run.summary["risk_100"].n
+    if taken <= math.ceil(known * _COVERAGES[key] / 100) + 1:
+        return ""
+    most = "up to " if run.record.seeds else ""
+    return f"{most}{taken / known:.0%} of the readings are accepted, because as many are equally sure"
 
 
 def _seeds_note(run: Run) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,6 +31,7 @@ from mdlp_bench.harness.run import (
 from mdlp_bench.harness.scorers import ImageScorer
 from mdlp_bench.harness.statistics import ClusterBootstrap
 from mdlp_bench.harness.summarise import (
+    NO_CONFIDENCES,
     Counts,
     summarise_abstaining,
     summarise_columns,
@@ -38,7 +40,13 @@ from mdlp_bench.harness.summarise import (
     unavailable,
     worst_value,
 )
-from mdlp_bench.harness.text_columns import GtReadings, hallucinations, text_columns, wrong_if_believed
+from mdlp_bench.harness.text_columns import (
+    OF_CONFIDENCE,
+    GtReadings,
+    hallucinations,
+    text_columns,
+    wrong_if_believed,
+)
 from mdlp_bench.images import ImageU8
 from mdlp_bench.methods.base import Output
 from mdlp_bench.metrics.protocol import WORKING_SIZE, to_working_size
@@ -50,8 +58,13 @@ _CHUNK: Final = 64
 _ATTRIBUTES: Final = ("sample_id", "plate_id", "text", "layout", "recipe")
 _OF_SAMPLE: Final = (*_ATTRIBUTES, "first_height")
 _NO_READING: Final = Reading("", ())
-_OF_CONFIDENCE: Final = ("hallucination", "wrong_if_believed")
+_CONFIDENCES: Final = {
+    "read_confidence": attrgetter("confidence"),
+    "read_lowest": attrgetter("lowest_confidence"),
+    "read_mean": attrgetter("mean_confidence"),
+}
 _TEXT_ONLY: Final = "the method gives text without an image"
+_OWN_TEXT: Final = "the method gives its own text, which this reader did not read"
 
 
 def score(
@@ -68,8 +81,9 @@ def score(
 
     A run that is already in its folder, made of the same predictions by the same code and plan, is kept. A
     sample on which a method failed gets every metric's worst value. A sample without ground truth has no
-    image scores, one without text no text scores. The texts of a text method are scored as they are, whatever
-    the reader; it has no image scores, and no hallucinations, which are counted in a reader's confidences.
+    image scores, one without text no text scores. The texts of a text method are scored as they are, in the
+    columns of the first reader alone; it has no image scores, and no hallucinations, which are counted in a
+    reader's confidences.
 
     Args:
         predictions: One entry per method.
@@ -245,9 +259,11 @@ def _read(
 
 
 def _given_texts(part: Sequence[Prediction], plan: ScoringPlan) -> dict[str, list[Any]]:
-    """Columns of a text method: its texts in every reader's place, and no image scores."""
-    texts = [p.reading or _NO_READING for p in part]
-    columns: dict[str, list[Any]] = {f"read@{reader.descriptor.name}": texts for reader in plan.readers}
+    """Columns of a text method: its texts in the first reader's place, nothing read by the others, and no
+    image scores."""
+    main, *further = (f"read@{reader.descriptor.name}" for reader in plan.readers)
+    columns: dict[str, list[Any]] = {main: [p.reading or _NO_READING for p in part]}
+    columns |= {name: [_NO_READING] * len(part) for name in further}
     return columns | {name: [np.nan] * len(part) for s in plan.image_scorers for name in s.metrics}
 
 
@@ -290,9 +306,10 @@ def _tabulate(
     for position, reader in enumerate(record.readers):
         readings: list[Reading] = own.columns[f"read@{reader.name}"]
         columns[record.column("read_text", position)] = [reading.text for reading in readings]
-        columns[record.column("read_confidence", position)] = [reading.confidence for reading in readings]
-        columns[record.column("read_lowest", position)] = [one.lowest_confidence for one in readings]
-        columns[record.column("read_mean", position)] = [one.mean_confidence for one in readings]
+        given = [reading.has_confidences for reading in readings]
+        for name, confidence in _CONFIDENCES.items():
+            values = np.array([confidence(reading) for reading in readings], np.float64)
+            columns[record.column(name, position)] = np.where(given, values, np.nan)
         gt: list[Reading | None] = shared.columns[f"gt@{reader.name}"]
         gt_readings.append(
             GtReadings(shared.columns["text"], [None if one is None else one.text for one in gt])
@@ -323,13 +340,12 @@ def _tabulate(
     if record.method.output == "text":
         imaged = [n for s in plan.image_scorers for n in s.metrics]
         inception = () if plan.inception is None else ("fid", "kid")
-        for name in (*imaged, *plan.unavailable, *inception, "frd", "krd", *_OF_CONFIDENCE):
+        for name in (*imaged, *plan.unavailable, *inception, "frd", "krd", *OF_CONFIDENCE):
             summary[name] = unavailable(name, _TEXT_ONLY)
     for name, value in reader_ceilings(record, gt_readings).items():
         summary[name] = summary[name].model_copy(update={"ceiling": value})
-    table = pa.table(
-        {**columns, **{n: pa.array(v, pa.float64(), from_pandas=True) for n, v in metrics.items()}}
-    )
+    # What is not known is null.
+    table = pa.table({n: pa.array(v, from_pandas=True) for n, v in {**columns, **metrics}.items()})
     return table, summary
 
 
@@ -349,7 +365,8 @@ def reader_columns(
         frame_readings: What the first reader reads in each sample's frames; None leaves out `invented`.
 
     Returns:
-        The columns, float64 [n] each, and the reasons of those that cannot be computed.
+        The columns, float64 [n] each, and the reasons of those that cannot be computed. Those of a text
+        method are without values for every reader but the first, because no other text is there to read.
     """
     columns: dict[str, npt.NDArray[np.float64]] = {}
     missing: dict[str, str] = {}
@@ -358,15 +375,21 @@ def reader_columns(
     for position, (reader, gt) in enumerate(zip(record.readers, gt_readings, strict=True)):
         texts = readings[record.column("read_text", position)]
         scores = text_columns(texts, gt, rules, frame_readings if position == 0 else None)
+        if record.method.output == "text" and position > 0:
+            missing |= {record.column(name, position): _OWN_TEXT for name in (*scores, *OF_CONFIDENCE)}
+            columns |= {record.column(name, position): np.full(len(texts), np.nan) for name in scores}
+            continue
         if record.method.output == "image":
-            if reader.believed_from is None:
+            sure = reading_confidences(record, readings, record.column("read_confidence", position))
+            if np.isnan(sure).any():
+                missing |= {record.column(name, position): NO_CONFIDENCES for name in OF_CONFIDENCE}
+            elif reader.believed_from is None:
                 why = (
                     f"it is not known from which confidence {reader.name} errs at most once in a hundred "
                     "(see mdlp-bench calibrate)"
                 )
-                missing |= {record.column(name, position): why for name in _OF_CONFIDENCE}
+                missing |= {record.column(name, position): why for name in OF_CONFIDENCE}
             else:
-                sure = reading_confidences(record, readings, record.column("read_confidence", position))
                 believed = texts, sure.tolist(), gt, reader.believed_from
                 scores["hallucination"] = hallucinations(*believed)
                 scores["wrong_if_believed"] = wrong_if_believed(*believed)
@@ -382,7 +405,10 @@ def reader_columns(
 def reading_confidences(
     record: RunRecord, readings: Mapping[str, Sequence[Any]], column: str
 ) -> npt.NDArray[np.float64]:
-    """One column of confidences, [n]; for failed samples the protocol's value replaces what was read."""
+    """One column of confidences, [n], NaN where the reader gives none.
+
+    For failed samples the protocol's value replaces what was read.
+    """
     confidences = np.array(readings[column], np.float64)
     if record.rules.text.failed == "worst":
         confidences[[error is not None for error in readings["error"]]] = 1.0

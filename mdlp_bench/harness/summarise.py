@@ -16,6 +16,8 @@ from mdlp_bench.metrics import distribution, text
 from mdlp_bench.metrics.abstaining import COVERAGES, accepted, risk_coverage
 from mdlp_bench.metrics.base import METRICS, MetricInfo
 
+NO_CONFIDENCES: Final = "the readings come without confidences"
+
 _ABSTAINING: Final = (*(f"risk_{percent}" for percent in COVERAGES), "aurc", "aurc_mean")
 
 
@@ -74,7 +76,12 @@ def summarise_distances(
 def summarise_confidence(
     confidences: Sequence[float], correct: npt.NDArray[np.bool_], counts: Counts
 ) -> dict[str, MetricSummary]:
-    """How far the reader's confidences can be believed: expected calibration error and the confidence gap."""
+    """How far the reader's confidences can be believed: expected calibration error and the confidence gap.
+
+    Both are unavailable where a confidence is not known (NaN).
+    """
+    if np.isnan(confidences).any():
+        return {name: unavailable(name, NO_CONFIDENCES) for name in ("ece", "confidence_gap")}
     values = {
         "ece": text.expected_calibration_error(confidences, correct),
         "confidence_gap": text.confidence_gap(confidences, correct),
@@ -96,7 +103,8 @@ def summarise_abstaining(
     """How often readings are wrong when only the surest are accepted.
 
     Args:
-        lowest: Lowest character confidence of each reading, float64 [n].
+        lowest: Lowest character confidence of each reading, float64 [n]; NaN where it is not known, which
+            makes all of these unavailable.
         mean: Mean character confidence, [n].
         wrong: [n] 1 for a wrong reading, 0 for a right one; NaN for a sample that is left out.
         bootstrap: Resamples of the samples; the limits of the areas are percentiles.
@@ -105,6 +113,8 @@ def summarise_abstaining(
     known = ~np.isnan(wrong)
     if not known.any():
         return {name: unavailable(name, "no sample has a text") for name in _ABSTAINING}
+    if np.isnan(lowest[known]).any():
+        return {name: unavailable(name, NO_CONFIDENCES) for name in _ABSTAINING}
     found: dict[str, MetricSummary] = {}
     for percent in COVERAGES:
         column = np.full(len(wrong), np.nan)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeGuard
+from typing import Final, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,9 @@ import numpy.typing as npt
 from mdlp_bench.metrics import text
 from mdlp_bench.metrics.protocol import TextRules
 from mdlp_bench.plate import is_unreadable
+
+OF_CONFIDENCE: Final = ("hallucination", "wrong_if_believed")
+"""Columns of the readings that a reader's threshold lets through; one without has none."""
 
 Column = npt.NDArray[np.float64]
 

@@ -173,7 +173,8 @@ def boards(store: Store) -> list[Board]:
     for entry in store.entries():
         if entry.current:
             record = entry.run.record
-            for descriptor in record.readers:
+            # No reader but the first has anything to say of a method that gives its own text.
+            for descriptor in record.readers if record.method.output == "image" else record.readers[:1]:
                 key = (entry.record.dataset, record.protocol_sha256, reader_key(descriptor))
                 groups.setdefault(key, []).append(entry)
     rankers: dict[tuple[str, str], _Ranker] = {}

@@ -21,8 +21,9 @@ from mdlp_bench.harness.run import Run
 from mdlp_bench.harness.run_table import TableOptions, parse_decimals
 from mdlp_bench.harness.score import score
 from mdlp_bench.harness.scorers import FidelityScorer
-from mdlp_bench.harness.tables import to_markdown
+from mdlp_bench.harness.tables import RENDERERS, to_markdown
 from mdlp_bench.images import ImageU8
+from mdlp_bench.metrics.base import METRICS
 from mdlp_bench.readers.base import Reader, ReaderDescriptor, Reading
 from tests.conftest import sample_row
 
@@ -53,7 +54,144 @@ def keys(runs: list[Run], **options: object) -> list[str]:
 
 def test_the_default_is_compact_with_ned_first_and_no_column_without_values(runs: list[Run]) -> None:
     assert keys(runs) == ["ned", "acc", "psnr", "ssim"]
-    assert keys(runs, columns=["all"])[:3] == ["ned", "ned_alnum", "acc"]
+    every = keys(runs, columns=["all"])
+    measured = {key for run in runs for key, found in run.summary.items() if found.mean is not None}
+    costs = {"ms_per_image", "parameters", "macs", "peak_memory"}
+    assert set(every) - costs == measured
+    assert {"risk_100", "aurc_mean", "ned_gt", "acc_alnum", "cer_alnum", "within_1", "registered"} & measured
+    assert every == [name for name in METRICS if name in every]
+
+
+class Threshold(Brightness):
+    descriptor = Brightness.descriptor.model_copy(
+        update={"name": "threshold", "title": "Threshold", "believed_from": 0.4}
+    )
+
+
+class Second(Threshold):
+    descriptor = Threshold.descriptor.model_copy(update={"name": "second", "title": "Second"})
+
+
+def scored(
+    samples: Samples, folder: Path, *readers: Reader, names: Sequence[str] = ("bicubic",)
+) -> list[Run]:
+    found = [predict(name, samples, folder / "p" / name) for name in names]
+    return score(found, samples, [folder / "r" / name for name in names], ScoringPlan(readers, ()))
+
+
+def test_all_columns_have_the_confident_errors_of_every_reader_with_a_threshold(
+    make_samples: Callable[..., Samples], tmp_path: Path
+) -> None:
+    samples = make_samples(rows=[sample_row(n) for n in range(6)])
+    runs = scored(samples, tmp_path, Threshold(), Second(), Brightness(), names=("bicubic", "input"))
+    every = keys(runs, columns=["all"])
+    at = every.index("hallucination")
+    assert every[at : at + 2] == ["hallucination", "hallucination@second"]
+    assert "wrong_if_believed@second" in every
+    assert "hallucination@brightness" not in every and "ned@brightness" in every
+    panel = ["ned", "acc", "ned@second", "acc@second", "ned@brightness", "acc@brightness"]
+    assert keys(runs)[:7] == [*panel, "hallucination"]
+    full = compare(runs).full_table
+    (sentence,) = [one for one in full.legend() if "mdlp-bench calibrate" in one]
+    assert sentence.startswith(
+        "No Hallucination, Brightness and P(wrong | believed), Brightness: it is not known from which"
+    )
+
+
+WITHOUT_THRESHOLD = "from which confidence brightness errs at most once in a hundred"
+
+
+def test_a_reader_without_a_threshold_is_told_in_place_of_its_columns(
+    runs: list[Run], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    comparison = compare(runs)
+    shown = "No Hallucination and P(wrong | believed): it is not known " + WITHOUT_THRESHOLD
+    assert [one for one in comparison.table.legend() if one.startswith("No Hall")] == [
+        f"{shown} (see mdlp-bench calibrate)."
+    ]
+    for suffix in RENDERERS:
+        comparison.write_table(tmp_path / f"table{suffix}")
+        comparison.write_supplement(tmp_path / f"supplement{suffix}")
+        for name in ("table", "supplement"):
+            assert WITHOUT_THRESHOLD in (tmp_path / f"{name}{suffix}").read_text(encoding="utf-8"), suffix
+    comparison.print()
+    assert WITHOUT_THRESHOLD in " ".join(capsys.readouterr().out.split())
+    # Whoever names the columns has not missed any.
+    assert not compare(runs, TableOptions(["ned"])).table.absent
+    with pytest.raises(RunError, match=f"hallucination: no run has a value .*{WITHOUT_THRESHOLD}"):
+        keys(runs, columns=["hallucination"])
+
+
+def test_without_texts_no_column_of_readings_is_missed(
+    make_samples: Callable[..., Samples], tmp_path: Path
+) -> None:
+    textless = make_samples(rows=[sample_row(n) | {"text": None, "text_origin": None} for n in range(3)])
+    found = predict("bicubic", textless, tmp_path / "p")
+    (run,) = score([found], textless, [tmp_path / "r"], ScoringPlan((Brightness(),), (FidelityScorer(),)))
+    assert compare([run]).table.absent == compare([run]).full_table.absent == ()
+
+
+def test_few_believed_readings_are_counted_and_without_an_interval_never_the_best(
+    make_samples: Callable[..., Samples], tmp_path: Path
+) -> None:
+    class Seldom(Threshold):
+        """Believes its readings of the first images that it is shown, a number for each method in turn."""
+
+        def __init__(self, *counts: int) -> None:
+            self.counts = list(counts)
+
+        def read(self, images: Sequence[ImageU8]) -> list[Reading]:
+            if len(images) != 24:  # the frames
+                return [Reading("")] * len(images)
+            count = self.counts.pop(0)
+            return [Reading("京A10000", (0.99 if n < count else 0.5,) * 7) for n in range(24)]
+
+    samples = make_samples(rows=[sample_row(n, text=f"京A{10000 + n % 3}") for n in range(24)])
+    # The ground truths are read first.
+    names = ("bicubic", "lanczos", "frame-mean")
+    runs = scored(samples, tmp_path, Seldom(24, 1, 8, 24), names=names)
+    single, few, all_of_them = (run.summary["wrong_if_believed"] for run in runs)
+    assert (single.n, single.mean, single.low) == (1, 0.0, None) and few.low is not None
+    table = compare(runs, TableOptions(["wrong_if_believed"], sort="given")).table
+    cells = [row.cells[0] for section in table.sections()[:1] for row in section.rows]
+    assert few.mean < all_of_them.mean
+    assert [cell.mark for cell in cells] == [None, "best", "second"]
+    assert table.footnotes() == [
+        "of 1 sample with a believed reading",
+        "of 8 samples with a believed reading",
+    ]
+    assert [cell.footnote for cell in cells] == [1, 2, None]
+
+
+def test_the_legend_says_which_intervals_are_no_bca(runs: list[Run]) -> None:
+    (usual,) = [one for one in compare(runs).table.legend() if one.startswith("In brackets")]
+    assert "AURC" not in usual and "KRD" not in usual
+    for run in runs:
+        found = run.summary["psnr"].model_copy(update={"low": 0.0, "high": 1.0})
+        run.summary |= dict.fromkeys(("krd", "aurc", "aurc_mean"), found)
+    (full,) = [one for one in compare(runs).full_table.legend() if one.startswith("In brackets")]
+    assert full.startswith(usual.removesuffix("."))
+    assert "AURC, AURC (mean): percentiles of the same resamples" in full
+    assert "KRD: normal, from the standard error" in full
+    assert "AURC" not in compare(runs, TableOptions(["krd"])).table.intervals
+
+
+def test_where_there_is_no_terminal_nothing_is_left_out(
+    runs: list[Run], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    comparison = compare(runs, TableOptions(["all"]))
+    comparison.print()
+    piped = capsys.readouterr().out
+    assert "Left out" not in piped and "…" not in piped
+    for column in comparison.table.columns:
+        assert column.heading.partition(" (")[0].strip("↑↓ ") in piped
+    (column,) = [column for column in comparison.table.columns if column.key == "acc"]
+    low = column.format(comparison.table.rows[0].cells["acc"].low or 0)
+    assert f"[{low}, " in piped
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "100")
+    comparison.print()
+    assert "Left out for lack of width: intervals, " in capsys.readouterr().out
 
 
 def test_columns_are_found_by_name_or_title_and_keep_the_order_given(runs: list[Run]) -> None:
@@ -105,11 +243,7 @@ def test_a_threshold_that_accepts_more_than_its_column_says_has_a_footnote(runs:
     table = compare(runs, TableOptions(["risk_100", "risk_50", "risk_20"])).table
     told = "100% of the readings are accepted, because as many are equally sure"
     assert table.footnotes() == [told]
-    assert [table.rows[0].cells[key].remark for key in ("risk_100", "risk_50", "risk_20")] == [
-        None,
-        told,
-        told,
-    ]
+    assert [table.rows[0].cells[key].note for key in ("risk_100", "risk_50", "risk_20")] == ["", told, told]
     assert "1.000<sup>1</sup> [" in to_markdown(table)
     for run in runs:
         entry = run.summary["risk_20"]

@@ -14,6 +14,7 @@ from skimage.metrics import peak_signal_noise_ratio
 from mdlp_bench.data.samples import Samples
 from mdlp_bench.errors import DataError, ProtocolError, RunError
 from mdlp_bench.harness.bench import bench
+from mdlp_bench.harness.calibration import calibrate_method
 from mdlp_bench.harness.compare import compare
 from mdlp_bench.harness.plan import ScoringPlan
 from mdlp_bench.harness.predict import predict
@@ -409,6 +410,38 @@ def test_hallucinations_are_counted_from_the_readers_own_threshold(
     assert share(0.995).mean == 0.0  # readings have 0.99
     reason = share(None).unavailable
     assert reason is not None and "bright" in reason and "mdlp-bench calibrate" in reason
+
+
+def test_bare_texts_have_no_metrics_of_confidence(make_samples: Make, tmp_path: Path) -> None:
+    class Bare(BrightReader):
+        """Says it is believed from 0.9, and gives no confidences to hold against that."""
+
+        def read(self, images: Sequence[ImageU8]) -> list[Reading]:
+            return [Reading(one.text) for one in super().read(images)]
+
+    samples = make_samples(rows=readable_rows(6))
+    found = [
+        predict(load_method(name), samples, tmp_path / "p" / name) for name in ("ground-truth", "bicubic")
+    ]
+    plan = dataclasses.replace(PLAN, readers=(Bare(),))
+    oracle, run = score(found, samples, [tmp_path / "r" / "oracle", tmp_path / "r" / "bicubic"], plan)
+    assert oracle.summary["acc"].mean == 1.0 and run.summary["ned"].mean is not None
+    names = ("hallucination", "wrong_if_believed", "risk_100", "risk_50", "risk_20", "aurc", "aurc_mean")
+    for name in (*names, "ece", "confidence_gap"):
+        entry = run.summary[name]
+        assert (entry.mean, entry.unavailable) == (None, "the readings come without confidences"), name
+    table = run.per_sample()
+    for name in ("read_confidence", "read_lowest", "read_mean"):
+        assert table[name].to_pylist() == [None] * 6
+    comparison = compare([run])
+    assert (
+        "No Hallucination and P(wrong | believed): the readings come without confidences."
+        in comparison.table.legend()
+    )
+    assert not {"aurc", "risk_100", "ece"} & {column.key for column in comparison.full_table.columns}
+    assert "AURC" in next(one for one in comparison.full_table.legend() if "come without" in one)
+    with pytest.raises(RunError, match="the readings by bright come without confidences"):
+        calibrate_method(run, "bright")
 
 
 def test_what_is_scored_is_kept_and_the_rest_is_made(make_samples: Make, tmp_path: Path) -> None:

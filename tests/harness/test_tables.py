@@ -21,6 +21,7 @@ from rich.console import Console
 from mdlp_bench.errors import MdlpBenchError
 from mdlp_bench.harness.tables import (
     RENDERERS,
+    Absent,
     Cell,
     Column,
     Intervals,
@@ -161,11 +162,51 @@ class TestMarks:
         rows = [method("a", psnr=10), method("b", psnr=30), method("c", psnr=20)]
         assert self.marks(small(*rows, columns=(PSNR,))) == {"a": None, "b": "best", "c": "second"}
 
+    def test_a_value_without_an_interval_is_not_marked_where_others_have_one(self) -> None:
+        rows = [
+            Row(name=name, cells={"ned": found})
+            for name, found in (
+                ("single", cell(0.0)),
+                ("a", cell(0.0, 0.0, 0.4)),
+                ("b", cell(0.5, 0.2, 0.8)),
+                ("c", cell(0.7, 0.4, 0.9)),
+            )
+        ]
+        marks = self.marks(small(*rows))
+        assert marks == {"single": None, "a": "best", "b": "second", "c": None}
+        # A column in which no method has an interval is marked as it is.
+        assert self.marks(small(method("a", ned=0.1), method("b", ned=0.2)))["a"] == "best"
+
     def test_nothing_to_mark(self) -> None:
         assert self.marks(small(method("a", ned=1))) == {"a": None}
         assert self.marks(small(method("a", ned=1), method("b", ned=1))) == {"a": None, "b": None}
         frames = small(method("a", frames=1), method("b", frames=3), columns=(FRAMES,))
         assert self.marks(frames) == {"a": None, "b": None}
+
+
+@pytest.mark.parametrize("suffix", [*RENDERERS, ".txt"])
+def test_what_must_be_known_of_a_value_and_what_is_absent_is_said(suffix: str) -> None:
+    noted = cell(0.25, 0.1, 0.4, "a").model_copy(update={"note": "of 2 believed"})
+    rows = (
+        Row(name="few", cells={"ned": noted}),
+        Row(name="none", cells={"ned": Cell(unavailable="none believed")}),
+        Row(name="many", cells={"ned": cell(0.5, 0.4, 0.6)}),
+    )
+    why = "it is not known from where"
+    absent = (Absent(key="aurc", title="AURC", reason=why), Absent(key="ece", title="ECE", reason=why))
+    table = small(*rows).model_copy(update={"absent": absent})
+    assert table.footnotes() == ["of 2 believed", "none believed"]
+    assert table.legend()[-1] == f"No AURC and ECE: {why}."
+    text = terminal(table) if suffix == ".txt" else RENDERERS[suffix](table)
+    assert "of 2 believed" in text and "none believed" in text and why in text
+    shown = {
+        ".md": "**0.250**<sup>a 1</sup> [0.100, 0.400]",
+        ".tex": r"\textbf{0.250}\textsuperscript{a 1}",
+        ".html": '</span>a <a href="#note-1" aria-label="note 1">1</a></sup>',
+        ".csv": f"few,method,,0.25,0.1,0.4,a,aurc: {why}; ece: {why},ned: of 2 believed",
+        ".txt": "0.250 a (1)",
+    }
+    assert shown[suffix] in text
 
 
 class TestModel:
@@ -200,6 +241,7 @@ class TestModel:
             lambda: Cell(value=1, low=0),
             lambda: Cell(low=0, high=1),
             lambda: Cell(value=1, unavailable="why"),
+            lambda: Cell(note="why"),
             lambda: Cell(value=float("nan")),
             lambda: small(method("a", acc=1)),
             lambda: small(columns=(NED, NED)),
@@ -431,23 +473,6 @@ class TestCsv:
     def test_names_read_back(self, name: str) -> None:
         rows = list(csv.reader(io.StringIO(to_csv(small(method(name, ned=0.5))), newline="")))
         assert rows[1][0] == " ".join(name.split())
-
-
-def test_a_cell_with_a_value_may_have_a_footnote() -> None:
-    told = Cell(value=0.25, low=0.1, high=0.4, group="ab", remark="of 50 % of the readings")
-    shown = small(Row(name="m", note="one seed", cells={"ned": told}), method("n", ned=0.5))
-    assert shown.footnotes() == ["of 50 % of the readings"]
-    assert "**0.250**<sup>ab 1</sup> [0.100, 0.400]" in to_markdown(shown)
-    assert r"\textbf{0.250}\textsuperscript{ab 1}" in to_latex(shown)
-    assert r"$^{1}$ of 50 \% of the readings" in to_latex(shown)
-    assert "0.250 ab (1)" in terminal(shown)
-    page = to_html(shown)
-    assert '<a href="#note-1" aria-label="note 1">1</a></sup><small>[0.100, 0.400]</small></td>' in page
-    assert '<li id="note-1">of 50 % of the readings</li>' in page
-    first, _ = csv.DictReader(io.StringIO(to_csv(shown)))
-    assert (first["note"], first["unavailable"]) == ("one seed; ned: of 50 % of the readings", "")
-    with pytest.raises(ValidationError, match="without a value"):
-        Cell(remark="why")
 
 
 def test_terminal_shows_markup_literally() -> None:

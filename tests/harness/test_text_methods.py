@@ -11,7 +11,9 @@ import pytest
 from conftest import sample_row
 
 from mdlp_bench.data.samples import Samples
-from mdlp_bench.errors import MethodError, SubmissionError
+from mdlp_bench.errors import MethodError, RunError, SubmissionError
+from mdlp_bench.harness.breakdown import breakdown
+from mdlp_bench.harness.calibration import find_runs
 from mdlp_bench.harness.compare import compare
 from mdlp_bench.harness.figure import comparison_figure
 from mdlp_bench.harness.plan import ScoringPlan
@@ -85,6 +87,77 @@ def test_texts_are_stored_scored_and_marked(make_samples: Make, tmp_path: Path) 
     figure = tmp_path / "figure.png"
     comparison_figure(samples, [(texts, runs[0]), (images[0], runs[1])], figure, columns=2)
     assert figure.stat().st_size > 10_000
+
+
+class Sees(Blind):
+    """Reads a text in every picture that depends on it, and believes itself."""
+
+    descriptor = Blind.descriptor.model_copy(update={"name": "sees", "title": "Sees", "believed_from": 0.5})
+
+    def read(self, images: Sequence[ImageU8]) -> list[Reading]:
+        return [Reading(f"京A{int(image.mean() * 100):05d}"[:7], (0.99,) * 7) for image in images]
+
+
+def test_no_reader_but_the_first_has_a_column_of_what_it_did_not_read(
+    make_samples: Make, tmp_path: Path
+) -> None:
+    samples = make_samples(10)
+    texts = predict(Knows(), samples, tmp_path / "p" / "knows", batch_size=4)
+    images = [predict(load_method(name), samples, tmp_path / "p" / name) for name in ("bicubic", "lanczos")]
+    plan = ScoringPlan((Sees(), Blind()), (FidelityScorer(),))
+    runs = score([texts, *images], samples, [tmp_path / "r" / name for name in "abc"], plan)
+    own = runs[0].summary
+    assert own["acc"].mean == pytest.approx(0.9)
+    for name in ("ned", "acc", "cer", "hallucination", "wrong_if_believed"):
+        assert own[f"{name}@blind"].mean is None
+        assert own[f"{name}@blind"].unavailable == (
+            "the method gives its own text, which this reader did not read"
+        )
+    table = runs[0].per_sample()
+    assert set(table["read_text@blind"].to_pylist()) == {""}
+    assert table["ned@blind"].null_count == 10
+    comparison = compare(runs)
+    assert comparison.groups["ned@blind"].keys() == {"bicubic", "lanczos"}
+    assert comparison.ranking is not None and comparison.ranking.overall[0].name == "knows"
+    shown = comparison.table
+    (section, *_) = shown.sections()
+    (row,) = [row for row in section.rows if row.name == "Knows"]
+    cells = dict(zip((column.key for column in shown.columns), row.cells, strict=True))
+    assert cells["ned"].mark == "best" and cells["ned"].group
+    notes = shown.footnotes()
+    assert notes[cells["ned"].footnote - 1] == "the method's own text, which no reader read"
+    for key in ("ned@blind", "acc@blind"):
+        assert cells[key].value == "–" and not cells[key].group and cells[key].mark is None
+        assert notes[cells[key].footnote - 1] == own[key].unavailable
+    for by in ("layout", "position"):
+        parts = breakdown(comparison, by, "acc", "acc@blind")
+        (row,) = [row for row in parts.rows if row.name == "Knows"]
+        assert row.cells and not any("@blind" in key for key in row.cells)
+
+
+def test_a_reader_is_not_calibrated_on_texts_of_methods(make_samples: Make, tmp_path: Path) -> None:
+    samples = make_samples(10)
+    texts = predict(Knows(), samples, tmp_path / "p" / "knows", batch_size=4)
+    images = predict(load_method("bicubic"), samples, tmp_path / "p" / "bicubic")
+    outs = [tmp_path / "r" / name for name in ("knows", "bicubic")]
+    score([texts, images], samples, outs, ScoringPlan((Sees(),), ()))
+    assert [run.name for run in find_runs([tmp_path / "r"], "sees")] == ["bicubic"]
+    with pytest.raises(RunError, match="no run of a method that gives images"):
+        find_runs([outs[0]], "sees")
+
+
+def test_texts_without_confidences_have_no_metrics_of_confidence(make_samples: Make, tmp_path: Path) -> None:
+    class Bare(Knows):
+        def read_batch(self, batch: FrameBatch) -> list[Reading]:
+            return [Reading(one.text) for one in super().read_batch(batch)]
+
+    samples = make_samples(10)
+    texts = predict(Bare(), samples, tmp_path / "p", batch_size=4)
+    assert next(iter(texts)).reading == Reading("京A10000")
+    (run,) = score([texts], samples, [tmp_path / "r"], PLAN)
+    assert run.summary["acc"].mean == pytest.approx(0.9)
+    for name in ("aurc", "aurc_mean", "risk_100", "risk_50", "risk_20", "ece", "confidence_gap"):
+        assert run.summary[name].unavailable == "the readings come without confidences", name
 
 
 def test_a_stopped_job_resumes_to_the_same_bytes(make_samples: Make, tmp_path: Path) -> None:

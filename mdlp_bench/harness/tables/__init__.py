@@ -12,7 +12,7 @@ from mdlp_bench.harness.tables.csv import to_csv
 from mdlp_bench.harness.tables.html import to_html
 from mdlp_bench.harness.tables.latex import escape_latex, to_latex
 from mdlp_bench.harness.tables.markdown import escape_markdown, to_markdown
-from mdlp_bench.harness.tables.table import Cell, Column, Intervals, Row, RowKind, ScoreTable
+from mdlp_bench.harness.tables.table import Absent, Cell, Column, Intervals, Row, RowKind, ScoreTable
 from mdlp_bench.harness.tables.terminal import to_rich
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ def write_table(table: ScoreTable, path: Path) -> None:
 
 __all__ = [
     "RENDERERS",
+    "Absent",
     "Cell",
     "Column",
     "Intervals",

@@ -10,20 +10,21 @@ def to_csv(table: ScoreTable) -> str:
     """The table as CSV at full precision.
 
     Columns: method, kind (method, bound, published), note, then KEY, KEY_low, KEY_high and KEY_group for each
-    metric, and `unavailable` with the reasons of empty cells ("key: reason; ..."). How to read a cell is told
-    in the note of its row, in the same form. Texts are on one line.
+    metric, `unavailable` with the reasons of empty cells and left-out columns ("key: reason; ..."), and
+    `remarks` with what must be known of values. Texts are on one line.
     """
     keys = [column.key for column in table.columns]
     fields = [f"{key}{part}" for key in keys for part in ("", "_low", "_high", "_group")]
-    lines: list[list[object]] = [["method", "kind", "note", *fields, "unavailable"]]
+    lines: list[list[object]] = [["method", "kind", "note", *fields, "unavailable", "remarks"]]
     for row in table.rows:
         cells = [row.cells.get(key, Cell()) for key in keys]
         values = [part for c in cells for part in (c.value, c.low, c.high, c.group)]
         reasons = [
             f"{k}: {c.unavailable}" for k, c in zip(keys, cells, strict=True) if c.unavailable is not None
         ]
-        remarks = [f"{k}: {c.remark}" for k, c in zip(keys, cells, strict=True) if c.remark is not None]
-        note = "; ".join(filter(None, (row.note, *remarks)))
-        texts = (row.name, row.kind, note, *values, "; ".join(reasons))
+        if row.kind == "method":
+            reasons += [f"{one.key}: {one.reason}" for one in table.absent]
+        remarks = [f"{k}: {c.note}" for k, c in zip(keys, cells, strict=True) if c.note]
+        texts = (row.name, row.kind, row.note, *values, "; ".join(reasons), "; ".join(remarks))
         lines.append([" ".join(v.split()) if isinstance(v, str) else v for v in texts])
     return csv_text(lines)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
-from mdlp_bench.harness.tables.table import CellText, Column, RowText, ScoreTable, group_widths
+from mdlp_bench.harness.tables.table import EMPTY, CellText, Column, RowText, ScoreTable, group_widths
 
 _STYLE = """
 :root { color-scheme: light dark; font-family: system-ui, sans-serif; line-height: 1.4; }
@@ -139,20 +139,20 @@ def _label(row: RowText) -> str:
 
 def _cell(cell: CellText, width: int) -> str:
     """A cell whose letters take `width` characters, so that the digits of a column stand in line."""
-    number, link = cell.footnote, ""
-    if number is not None:
-        link = f'<sup><a href="#note-{number}" aria-label="note {number}">{number}</a></sup>'
-        if cell.value == "–":
-            return f"<td>{cell.value}{link}</td>"
+    number = cell.footnote
+    link = "" if number is None else f'<a href="#note-{number}" aria-label="note {number}">{number}</a>'
+    if cell.value == EMPTY and link:
+        return f"<td>{cell.value}<sup>{link}</sup></td>"
     value = {
         "best": f'<strong>{cell.value}</strong><span class="hidden"> best</span>',
         "second": f'<u>{cell.value}</u><span class="hidden"> second</span>',
         None: cell.value,
     }[cell.mark]
     letters = f'<span class="hidden">tie group </span>{escape(cell.group)}' if cell.group else ""
+    letters += " " * bool(letters and link) + link
     room = f' style="min-width: {width}ch"' if width else ""
     group = f"<wbr><sup{room}>{letters}</sup>" if letters or width else ""
     half_width = f" {escape(cell.half_width)}" if cell.half_width else ""
     interval = f"<small>{escape(cell.interval)}</small>" if cell.interval else ""
-    sorts_by = f' data-value="{escape(cell.value)}"' if cell.value != "–" else ""
-    return f"<td{sorts_by}>{value}{group}{link}{half_width}{interval}</td>"
+    sorts_by = f' data-value="{escape(cell.value)}"' if cell.value != EMPTY else ""
+    return f"<td{sorts_by}>{value}{group}{half_width}{interval}</td>"

@@ -124,8 +124,7 @@ def _cell(cell: CellText) -> str:
     value = escape_latex(cell.value)
     half_width = f" {escape_latex(cell.half_width)}" if cell.half_width else ""
     marked = {"best": rf"\textbf{{{value}}}", "second": rf"\underline{{{value}}}", None: value}[cell.mark]
-    raised = " ".join(filter(None, (cell.group, str(cell.footnote or ""))))
-    letters = rf"\textsuperscript{{{escape_latex(raised)}}}" if raised else ""
+    letters = rf"\textsuperscript{{{escape_latex(cell.raised)}}}" if cell.raised else ""
     return f"{marked}{letters}{half_width}"
 
 

@@ -40,6 +40,5 @@ def _label(row: RowText) -> str:
 
 def _cell(cell: CellText) -> str:
     value = {"best": f"**{cell.value}**", "second": f"<ins>{cell.value}</ins>", None: cell.value}[cell.mark]
-    raised = " ".join(filter(None, (cell.group, str(cell.footnote or ""))))
-    text = f"{value}<sup>{raised}</sup>" if raised else value
+    text = f"{value}<sup>{cell.raised}</sup>" if cell.raised else value
     return " ".join(part for part in (text, cell.half_width, cell.interval) if part)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, Literal, Self
+from typing import TYPE_CHECKING, Final, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
@@ -18,6 +18,8 @@ RowKind = Literal["method", "bound", "published"]
 Mark = Literal["best", "second"]
 Intervals = Literal["none", "small", "plus-minus"]
 """How intervals are shown: not at all, as [low, high] in small type, or as ± half their width."""
+
+EMPTY: Final = "–"
 
 SECTION_TITLES: Final[Mapping[RowKind, str]] = MappingProxyType(
     {"method": "Methods", "bound": "Bounds", "published": "Published, not recomputed"}
@@ -80,7 +82,7 @@ class Cell(FrozenFinite):
         high: Upper confidence limit; None with `low`.
         group: Tie-group letters, or an empty string.
         unavailable: Why there is no value, or None.
-        remark: What must be known to read the value, shown as a footnote; or None.
+        note: What must be known of the value, or an empty string.
     """
 
     value: float | None = None
@@ -88,17 +90,36 @@ class Cell(FrozenFinite):
     high: float | None = None
     group: str = ""
     unavailable: str | None = None
-    remark: str | None = None
+    note: str = ""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if (self.low is None) != (self.high is None):
             raise ValueError("an interval needs both limits")
-        if self.value is None and (self.low is not None or self.group or self.remark is not None):
-            raise ValueError("a cell without a value has neither interval nor tie group nor remark")
+        if self.value is None and (self.low is not None or self.group or self.note):
+            raise ValueError("a cell without a value has neither interval nor tie group nor note")
         if self.value is not None and self.unavailable is not None:
             raise ValueError("a cell with a value is not unavailable")
         return self
+
+    @property
+    def footnote(self) -> str | None:
+        """Why there is no value, or what must be known of it."""
+        return self.unavailable if self.value is None else self.note or None
+
+
+class Absent(FrozenFinite):
+    """A column that a table would have if any of its methods had a value.
+
+    Attributes:
+        key: Name of the metric.
+        title: Its heading.
+        reason: Why none has.
+    """
+
+    key: str
+    title: str
+    reason: str
 
 
 class Row(FrozenFinite):
@@ -123,12 +144,12 @@ class CellText:
     """What renderers show of a cell.
 
     Attributes:
-        value: The value at the column's decimals; "–" if there is none.
+        value: The value at the column's decimals; `EMPTY` if there is none.
         interval: "[low, high]", or an empty string.
         half_width: "± half the interval's width", or an empty string.
         group: Tie-group letters, or an empty string.
         mark: Whether the cell is the best or second among the methods.
-        footnote: Number of the footnote that says why there is no value, or how to read it.
+        footnote: Number of the footnote that says why there is no value, or what must be known of it.
     """
 
     value: str
@@ -137,6 +158,11 @@ class CellText:
     group: str = ""
     mark: Mark | None = None
     footnote: int | None = None
+
+    @property
+    def raised(self) -> str:
+        """What stands raised behind the value: letters and the footnote's number."""
+        return " ".join(str(part) for part in (self.group, self.footnote) if part)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,9 +184,12 @@ class Section:
 
 
 def group_widths(sections: Sequence[Section]) -> list[int]:
-    """By column, the number of letters of its longest tie group."""
+    """By column, the number of characters that stand raised behind its values, at most."""
     rows = [row.cells for section in sections for row in section.rows]
-    return [max(len(cell.group) for cell in column) for column in zip(*rows, strict=True)]
+    return [
+        max(len(cell.raised) if cell.value != EMPTY else 0 for cell in column)
+        for column in zip(*rows, strict=True)
+    ]
 
 
 class ScoreTable(FrozenFinite):
@@ -178,6 +207,7 @@ class ScoreTable(FrozenFinite):
         show_intervals: How the intervals are shown.
         title: The first sentence of the caption; empty for one made of protocol, dataset and sizes.
         remarks: Further sentences for the legend.
+        absent: Columns that are left out because no method has a value; the legend says why.
         label: Its label in LaTeX, after `tab:`.
     """
 
@@ -192,6 +222,7 @@ class ScoreTable(FrozenFinite):
     show_intervals: Intervals = "small"
     title: str = ""
     remarks: tuple[str, ...] = ()
+    absent: tuple[Absent, ...] = ()
     label: str = Field(default="scores", pattern=r"^[a-z-]+$")
 
     @model_validator(mode="after")
@@ -242,8 +273,8 @@ class ScoreTable(FrozenFinite):
 
     def sections(self) -> tuple[Section, ...]:
         """The whole table as text, rows of one kind together, empty kinds left out."""
-        numbers = {text: number for number, text in enumerate(self.footnotes(), start=1)}
-        leaders = self._leaders()
+        numbers = {footnote: number for number, footnote in enumerate(self.footnotes(), start=1)}
+        marks = self._marks()
         kinds = [kind for kind in SECTION_TITLES if any(row.kind == kind for row in self.rows)]
         return tuple(
             Section(
@@ -253,9 +284,9 @@ class ScoreTable(FrozenFinite):
                     RowText(
                         row.name,
                         row.note,
-                        tuple(self._cell(c, row, leaders[c.key], numbers) for c in self.columns),
+                        tuple(self._cell(c, row, marks[c.key].get(place), numbers) for c in self.columns),
                     )
-                    for row in self.rows
+                    for place, row in enumerate(self.rows)
                     if row.kind == kind
                 ),
             )
@@ -263,9 +294,9 @@ class ScoreTable(FrozenFinite):
         )
 
     def footnotes(self) -> list[str]:
-        """Why cells are empty or how to read them, each text once; its number is its place, from 1."""
+        """Why cells are empty and what must be known of values, each once; numbered from 1."""
         cells = (row.cells.get(column.key, Cell()) for row in self.rows for column in self.columns)
-        return list(dict.fromkeys(text for cell in cells if (text := cell.unavailable or cell.remark)))
+        return list(dict.fromkeys(cell.footnote for cell in cells if cell.footnote is not None))
 
     def caption(self) -> str:
         """The title, or protocol, dataset and sizes in one line."""
@@ -289,7 +320,7 @@ class ScoreTable(FrozenFinite):
                 "Methods that share a letter in a column are not separable "
                 f"(paired by plate, Holm-corrected, α = {self.alpha:g})."
             )
-        if any(self._leaders().values()):
+        if any(self._marks().values()):
             sentences.append("Best method in bold, second underlined; values equal as shown share the mark.")
         kinds = {row.kind for row in self.rows}
         if "bound" in kinds:
@@ -298,32 +329,46 @@ class ScoreTable(FrozenFinite):
             sentences.append(
                 "Published figures are quoted, not recomputed under this protocol, and not ranked."
             )
-        return [*sentences, *self.remarks]
+        return [*sentences, *self.remarks, *self._absences()]
 
-    def _leaders(self) -> dict[str, list[float]]:
-        """By column: the two best distinct costs among the methods, empty where nothing is to be marked."""
-        leaders = {}
+    def _absences(self) -> list[str]:
+        """One sentence for each reason why columns are left out."""
+        titles: dict[str, list[str]] = {}
+        for one in self.absent:
+            titles.setdefault(one.reason, []).append(one.title)
+        return [
+            f"No {' and '.join(filter(None, (', '.join(named[:-1]), named[-1])))}: {reason}."
+            for reason, named in titles.items()
+        ]
+
+    def _marks(self) -> dict[str, dict[int, Mark]]:
+        """By column: the marks of methods by the place of their row, none where nothing is to be marked.
+
+        A value without an interval rests on too little for one (a single plate), and gets no mark where
+        others have intervals.
+        """
+        found: dict[str, dict[int, Mark]] = {}
+        methods = {place: row for place, row in enumerate(self.rows) if row.kind == "method"}
         for column in self.columns:
-            costs = (_cost(column, row) for row in self.rows if row.kind == "method")
-            distinct = sorted({cost for cost in costs if cost is not None})
-            leaders[column.key] = distinct[:2] if len(distinct) > 1 and column.arrow else []
-        return leaders
+            sure = [p for p, row in methods.items() if row.cells.get(column.key, Cell()).low is not None]
+            costs = {place: _cost(column, methods[place]) for place in sure or methods}
+            best = sorted({cost for cost in costs.values() if cost is not None})[:2]
+            marks: dict[float | None, Mark] = dict(zip(best, get_args(Mark), strict=False))
+            is_marked = len(best) > 1 and column.arrow
+            found[column.key] = {p: marks[c] for p, c in costs.items() if c in marks} if is_marked else {}
+        return found
 
-    def _cell(self, column: Column, row: Row, leaders: list[float], numbers: dict[str, int]) -> CellText:
+    def _cell(self, column: Column, row: Row, mark: Mark | None, numbers: Mapping[str, int]) -> CellText:
         cell = row.cells.get(column.key, Cell())
-        footnote = numbers.get(cell.unavailable or cell.remark or "")
+        footnote = None if cell.footnote is None else numbers[cell.footnote]
         if cell.value is None:
-            return CellText("–", footnote=footnote)
+            return CellText(EMPTY, footnote=footnote)
         interval = half_width = ""
-        mark = None
         if cell.low is not None and cell.high is not None:
             if self.show_intervals == "small":
                 interval = f"[{column.format(cell.low)}, {column.format(cell.high)}]"
             elif self.show_intervals == "plus-minus":
                 half_width = f"± {column.format((cell.high - cell.low) / 2)}"
-        if leaders and row.kind == "method":
-            marks: dict[float | None, Mark] = {leaders[0]: "best", leaders[1]: "second"}
-            mark = marks.get(_cost(column, row))
         return CellText(column.format(cell.value), interval, half_width, cell.group, mark, footnote)
 
 
