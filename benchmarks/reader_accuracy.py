@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import cv2
 import numpy as np
@@ -27,6 +27,17 @@ from mdlp_bench.images import ImageU8, decode
 from mdlp_bench.readers.base import Reader
 from mdlp_bench.readers.crnn import CrnnReader
 from mdlp_bench.readers.registry import load_reader
+
+_PARTS: Final[dict[str, Callable[[ImageU8], ImageU8]]] = {
+    "upper quarter": lambda crop: crop[: len(crop) // 4],
+    "lower quarter": lambda crop: crop[-(len(crop) // 4) :],
+    "upper third": lambda crop: crop[: len(crop) // 3],
+    "lower third": lambda crop: crop[-(len(crop) // 3) :],
+    "upper half": lambda crop: crop[: len(crop) // 2],
+    "lower half": lambda crop: crop[len(crop) // 2 :],
+    "upside down": lambda crop: crop[::-1, ::-1].copy(),
+}
+"""What is left of a crop that shows no whole plate, or none upright; a reader should say nothing."""
 
 
 class Crops(NamedTuple):
@@ -55,7 +66,8 @@ def main() -> None:
 
 def _table(reader: Reader, name: str, sets: Sequence[Crops]) -> Table:
     table = Table(title=f"{name}, version {reader.descriptor.version}")
-    for column in ("crops", "n", "exact", "province", "rest", "empty", "believed", "of these wrong"):
+    columns = ("n", "exact", "province", "rest", "empty", "5 and more", "believed", "of these wrong")
+    for column in ("crops", *columns):
         table.add_column(column, justify="left" if column == "crops" else "right")
     threshold = reader.descriptor.believed_from
     for crops in sets:
@@ -68,6 +80,7 @@ def _table(reader: Reader, name: str, sets: Sequence[Crops]) -> Table:
             np.mean([text[:1] == truth[:1] for text, truth in pairs]),
             np.mean([text[1:] == truth[1:] for text, truth in pairs]),
             np.mean([not text for text, _ in pairs]),
+            np.mean([len(text) >= 5 for text, _ in pairs]),
         )
         errors = sum(a and b for a, b in zip(sure, wrong, strict=True))
         cells = [f"{share:.3f}" for share in shares]
@@ -117,9 +130,9 @@ def _nothing(real: Path) -> Iterator[Crops]:
     scenes = sorted((real / "ccpd_scenes").rglob("*.jpg"))
     if scenes:
         sets["background of CCPD scenes"] = [crop for file in scenes for crop in _background(file, rng)]
-    files = sorted((real / "plate_crops").glob("*.jpg"))[::3]
-    if files:
-        sets["upper or lower quarter of a crop"] = [_strip(_picture(file), rng) for file in files]
+    crops = [_picture(file) for file in sorted((real / "plate_crops").glob("*.jpg"))[::3]]
+    if crops:
+        sets |= {name: [part(crop) for crop in crops] for name, part in _PARTS.items()}
     for name, images in sets.items():
         yield Crops(name, images, [""] * len(images))
 
@@ -133,12 +146,6 @@ def _background(file: Path, rng: np.random.Generator) -> Iterator[ImageU8]:
         y = int(rng.integers(0, picture.shape[0] - height))
         if x + width < left or x > right or y + height < top or y > bottom:
             yield picture[y : y + height, x : x + width].copy()
-
-
-def _strip(crop: ImageU8, rng: np.random.Generator) -> ImageU8:
-    rows = max(2, crop.shape[0] // 4)
-    strip = crop[:rows] if rng.random() < 0.5 else crop[-rows:]
-    return np.asarray(cv2.resize(strip, (94, 24)), np.uint8)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from mdlp_bench.harness.compare import RunComparison
 from mdlp_bench.harness.figure import FIGURE_FILE, glyph_font
 from mdlp_bench.harness.plots import plot
 from mdlp_bench.harness.run import Run
-from mdlp_bench.harness.run_table import TableOptions
+from mdlp_bench.harness.run_table import COSTS, PANEL_METRICS, TableOptions
 from mdlp_bench.harness.tables import Cell, Column, Row, ScoreTable, to_markdown
 from mdlp_bench.images import decode, encode
 from mdlp_bench.metrics.text import Confusion, confusion
@@ -32,6 +32,12 @@ WEIGHTS_OF: Final = {"lp-diff-psi": "lp-diff", "lp-diff-long-blend": "lp-diff-lo
 FITTED_PAIRS: Final = 60
 """Of LPBlur's test set, the first by name: what `benchmarks/motion_kernels.py` was run on."""
 _MISTAKES: Final = 8
+_FULL: Final = (
+    "ned", "ned_alnum", "acc", "cer", "hallucination", "wrong_if_believed", "seed_agreement", "risk_50",
+    "risk_20", "aurc", "invented", "psnr", "psnr_aligned", "ssim", "ssim_aligned", "lpips", "lpips_squeeze",
+    "lpips_vgg", "fid", "frd", *COSTS,
+)  # fmt: skip
+"""The columns of the large table; NED and ACC by further readers follow the first's."""
 _COMPACT: Final = ("ned", "acc", "hallucination", "psnr", "psnr_aligned", "lpips")
 _TRAINING: Final = Column(key="training", title="Training", unit="CPU min", higher_is_better=None, decimals=0)
 
@@ -107,7 +113,7 @@ def rendered_part(
     minutes: dict[str, float],
     published: Sequence[Row] = (),
 ) -> str:
-    """The full table, samples, quality against cost, and which characters are mistaken.
+    """The large table, samples, quality against cost, and which characters are mistaken.
 
     Args:
         comparison: The bench's runs.
@@ -123,7 +129,12 @@ def rendered_part(
         images / "results-comparison.jpg", encode(decode(drawn.read_bytes(), str(drawn)), "jpg", quality=85)
     )
     plot(comparison, "ned-cost", images / "results-cost.png")
-    full = replace(comparison, options=TableOptions(published=published)).full_table
+    measured = {column.key for column in comparison.full_table.columns}
+    readers = comparison.runs[0].record.readers[1:]
+    panel = [f"{name}@{reader.name}" for reader in readers for name in PANEL_METRICS]
+    wanted = [key for name in _FULL for key in (name, *(panel if name == PANEL_METRICS[-1] else ()))]
+    options = TableOptions(columns=[key for key in wanted if key in measured], published=published)
+    full = replace(comparison, options=options).table
     return "\n\n".join(
         [
             to_markdown(with_training(full, comparison, minutes)).strip(),

@@ -270,8 +270,11 @@ def _row(comparison: RunComparison, name: str, run: Run, usual: str) -> Row:
         if found.mean is None:
             cells[key] = Cell(unavailable=_public(found.unavailable))
         else:
-            group, note = groups.get(key, {}).get(name, ""), _cell_note(run, key, found)
-            cells[key] = Cell(value=found.mean, low=found.low, high=found.high, group=group, note=note)
+            group = groups.get(key, {}).get(name, "")
+            note = _OWN_TEXT if run.record.method.output == "text" else _accepted(run, key)
+            is_few = key.partition("@")[0] == "wrong_if_believed" and found.n < FEW_BELIEVED
+            n = found.n if is_few else None
+            cells[key] = Cell(value=found.mean, low=found.low, high=found.high, group=group, note=note, n=n)
     if not run.is_oracle:
         cells |= {key: Cell(value=value) for key, value in _costs(run).items()}
     cost, noise = run.record.cost, ""
@@ -309,15 +312,6 @@ def few_plates(effective: Iterable[float]) -> tuple[str, ...]:
     if not any(FEWEST_PLATES - 1e-9 < n < FEW_PLATES for n in effective):
         return ()
     return (SHORT_INTERVALS.format(FEW_PLATES, FEWEST_PLATES),)
-
-
-def _cell_note(run: Run, key: str, found: MetricSummary) -> str:
-    """What must be known of a value."""
-    if run.record.method.output == "text":
-        return _OWN_TEXT
-    if key.partition("@")[0] == "wrong_if_believed" and found.n < FEW_BELIEVED:
-        return f"of {found.n} sample{'s' * (found.n != 1)} with a believed reading"
-    return _accepted(run, key)
 
 
 def _accepted(run: Run, key: str) -> str:

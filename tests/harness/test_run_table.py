@@ -156,11 +156,9 @@ def test_few_believed_readings_are_counted_and_without_an_interval_never_the_bes
     cells = [row.cells[0] for section in table.sections()[:1] for row in section.rows]
     assert few.mean < all_of_them.mean
     assert [cell.mark for cell in cells] == [None, "best", "second"]
-    assert table.footnotes() == [
-        "of 1 sample with a believed reading",
-        "of 8 samples with a believed reading",
-    ]
-    assert [cell.footnote for cell in cells] == [1, 2, None]
+    assert cells[0].interval == "n = 1" and cells[1].interval.endswith("], n = 8")
+    assert cells[2].interval.endswith("]")
+    assert "n is the number of samples that a value rests on, where it is small." in table.legend()
 
 
 def test_the_legend_says_which_intervals_are_no_bca(runs: list[Run]) -> None:

@@ -186,7 +186,7 @@ class TestMarks:
 
 @pytest.mark.parametrize("suffix", [*RENDERERS, ".txt"])
 def test_what_must_be_known_of_a_value_and_what_is_absent_is_said(suffix: str) -> None:
-    noted = cell(0.25, 0.1, 0.4, "a").model_copy(update={"note": "of 2 believed"})
+    noted = cell(0.25, 0.1, 0.4, "a").model_copy(update={"note": "its own text", "n": 2})
     rows = (
         Row(name="few", cells={"ned": noted}),
         Row(name="none", cells={"ned": Cell(unavailable="none believed")}),
@@ -195,15 +195,15 @@ def test_what_must_be_known_of_a_value_and_what_is_absent_is_said(suffix: str) -
     why = "it is not known from where"
     absent = (Absent(key="aurc", title="AURC", reason=why), Absent(key="ece", title="ECE", reason=why))
     table = small(*rows).model_copy(update={"absent": absent})
-    assert table.footnotes() == ["of 2 believed", "none believed"]
+    assert table.footnotes() == ["its own text", "none believed"]
     assert table.legend()[-1] == f"No AURC and ECE: {why}."
     text = terminal(table) if suffix == ".txt" else RENDERERS[suffix](table)
-    assert "of 2 believed" in text and "none believed" in text and why in text
+    assert "its own text" in text and "n = 2" in text and "none believed" in text and why in text
     shown = {
-        ".md": "**0.250**<sup>a 1</sup> [0.100, 0.400]",
+        ".md": "**0.250**<sup>a 1</sup> [0.100, 0.400], n = 2",
         ".tex": r"\textbf{0.250}\textsuperscript{a 1}",
         ".html": '</span>a <a href="#note-1" aria-label="note 1">1</a></sup>',
-        ".csv": f"few,method,,0.25,0.1,0.4,a,aurc: {why}; ece: {why},ned: of 2 believed",
+        ".csv": f"few,method,,0.25,0.1,0.4,a,aurc: {why}; ece: {why},ned: its own text; ned: n = 2",
         ".txt": "0.250 a (1)",
     }
     assert shown[suffix] in text

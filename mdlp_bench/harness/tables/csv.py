@@ -25,6 +25,7 @@ def to_csv(table: ScoreTable) -> str:
         if row.kind == "method":
             reasons += [f"{one.key}: {one.reason}" for one in table.absent]
         remarks = [f"{k}: {c.note}" for k, c in zip(keys, cells, strict=True) if c.note]
+        remarks += [f"{k}: n = {c.n}" for k, c in zip(keys, cells, strict=True) if c.n is not None]
         texts = (row.name, row.kind, row.note, *values, "; ".join(reasons), "; ".join(remarks))
         lines.append([" ".join(v.split()) if isinstance(v, str) else v for v in texts])
     return csv_text(lines)

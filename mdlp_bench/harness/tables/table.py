@@ -83,6 +83,7 @@ class Cell(FrozenFinite):
         group: Tie-group letters, or an empty string.
         unavailable: Why there is no value, or None.
         note: What must be known of the value, or an empty string.
+        n: How many samples the value rests on, where they are few; else None.
     """
 
     value: float | None = None
@@ -91,6 +92,7 @@ class Cell(FrozenFinite):
     group: str = ""
     unavailable: str | None = None
     note: str = ""
+    n: int | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -145,7 +147,8 @@ class CellText:
 
     Attributes:
         value: The value at the column's decimals; `EMPTY` if there is none.
-        interval: "[low, high]", or an empty string.
+        interval: "[low, high]" and how many samples the value rests on where they are few ("n = 2"), or one
+            of them, or an empty string.
         half_width: "± half the interval's width", or an empty string.
         group: Tie-group letters, or an empty string.
         mark: Whether the cell is the best or second among the methods.
@@ -315,6 +318,8 @@ class ScoreTable(FrozenFinite):
                 sentences.append(f"In brackets: {self.intervals}.")
             elif self.show_intervals == "plus-minus":
                 sentences.append(f"± is half the width of: {self.intervals}.")
+        if any(cell.n is not None for cell in cells):
+            sentences.append("n is the number of samples that a value rests on, where it is small.")
         if any(cell.group for cell in cells):
             sentences.append(
                 "Methods that share a letter in a column are not separable "
@@ -369,6 +374,8 @@ class ScoreTable(FrozenFinite):
                 interval = f"[{column.format(cell.low)}, {column.format(cell.high)}]"
             elif self.show_intervals == "plus-minus":
                 half_width = f"± {column.format((cell.high - cell.low) / 2)}"
+        if cell.n is not None:
+            interval = ", ".join(filter(None, (interval, f"n = {cell.n}")))
         return CellText(column.format(cell.value), interval, half_width, cell.group, mark, footnote)
 
 
