@@ -490,6 +490,23 @@ def test_readings_stand_on_the_text_only_board_alone(
     assert card.ceilings[reader_key(plan.readers[0].descriptor)] == {"ned": 0.0, "acc": 1.0}
 
 
+def test_readings_are_not_ranked_by_a_reader_that_did_not_read_them(
+    readable: Make, submit: Submit, plan: ScoringPlan, first_frame_reader: str, tmp_path: Path
+) -> None:
+    samples, store = readable(8), Store(tmp_path / "lb")
+    second = plan.readers[0].__class__()
+    second.descriptor = second.descriptor.model_copy(update={"name": "second", "title": "Second"})
+    both = dataclasses.replace(plan, readers=(*plan.readers, second))
+    add(store, submit(samples, method="Restorer"), samples, both)
+    entry = add(store, submit(samples, first_frame_reader, method="Fusion"), samples, both)
+    assert entry.run.summary["ned"].mean is not None and entry.run.summary["ned@second"].mean is None
+    found = {(b.reader.name, b.kind): {row.entry.title for row in b.rows} for b in boards(store)}
+    assert found["tint", "text-only"] == {"Restorer", "Fusion"}
+    assert found["second", "main"] == found["second", "text-only"] == {"Restorer"}
+    assert list(check_store(store).lines()) == []
+    assert build_site(store, tmp_path / "site")
+
+
 @pytest.mark.parametrize("command", [("build", "-o", "site"), ("export", "board.csv"), ("check",)])
 def test_a_mistyped_store_is_an_error_and_makes_nothing(
     command: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
