@@ -402,8 +402,11 @@ def _column_problems(entry: Entry, dataset: _Dataset) -> _Found:
         differing = count_differing(float_column(table, name), again, TOLERANCE)
         if differing:
             yield f"{name} does not follow from the readings of {differing:,} samples"
-    for position in range(len(record.readers)):
+    for position, reader in enumerate(record.readers):
         values = float_column(table, record.column("read_confidence", position))
+        # Some readers give none; one with a threshold does.
+        if reader.believed_from is None:
+            values = values[~np.isnan(values)]
         if not ((values >= 0) & (values <= 1)).all():
             yield f"{record.column('read_confidence', position)} is not within 0 and 1"
     for name in (name for name in _metrics_of(table) if name not in derived):

@@ -4,7 +4,7 @@ import dataclasses
 import json
 import shutil
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,7 @@ from mdlp_bench.leaderboard.store_integrity import check_store
 from mdlp_bench.methods import load_method
 from mdlp_bench.metrics.protocol import MDLP_V1, to_working_size
 from mdlp_bench.metrics.text import ned
+from mdlp_bench.readers.registry import FunctionReader
 from mdlp_bench.synth.build import synthesise_rendered
 from mdlp_bench.synth.degrade import load_recipe
 
@@ -488,6 +489,21 @@ def test_readings_stand_on_the_text_only_board_alone(
     card = store.card(entry.record.dataset)
     assert card.floors[reader_key(plan.readers[0].descriptor)]["ned"] == pytest.approx(scores.mean())
     assert card.ceilings[reader_key(plan.readers[0].descriptor)] == {"ned": 0.0, "acc": 1.0}
+
+
+def test_a_reader_without_confidences_judges_a_board(
+    readable: Make, submit: Submit, plan: ScoringPlan, tmp_path: Path
+) -> None:
+    def bare(images: Sequence[ImageU8]) -> list[str]:
+        return [one.text for one in plan.readers[0].read(images)]
+
+    samples, store = readable(8), Store(tmp_path / "lb")
+    judge = FunctionReader(bare, plan.readers[0].descriptor)
+    entry = add(store, submit(samples), samples, dataclasses.replace(plan, readers=(judge,)))
+    assert entry.table["read_confidence"].null_count == 8
+    assert entry.run.summary["aurc"].mean is None and entry.run.summary["ned"].mean is not None
+    assert list(check_store(store).lines()) == []
+    assert build_site(store, tmp_path / "site")
 
 
 def test_readings_are_not_ranked_by_a_reader_that_did_not_read_them(
