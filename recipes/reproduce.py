@@ -61,7 +61,7 @@ def bundled(
 
 _RESULTS_EXAMPLES = """Examples:\n
   python recipes/reproduce.py results --out out/results\n
-  python recipes/reproduce.py results --out out/results --mdlp MDLP --lpblur LPBLUR --beside LPDGAN"""
+  python recipes/reproduce.py results --out out/results --mdlp MDLP --lpblur LPBLUR"""
 
 RESULTS_SEED = 4001
 """Of the plates of the results: used for no choice, of weights, recipes or options."""
@@ -76,11 +76,15 @@ def results(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for data, predictions and runs.")],
     plates: Annotated[int, typer.Option("--plates", min=8, help="Plates to render and test on.")] = 500,
     mdlp: Annotated[Path | None, typer.Option("--mdlp", help="Real triplets with texts.")] = None,
-    lpblur: Annotated[Path | None, typer.Option("--lpblur", help="LPBlur's test pairs with texts.")] = None,
+    lpblur: Annotated[
+        Path | None,
+        typer.Option("--lpblur", help="LPBlur's test pairs with texts; the first 60 are left out."),
+    ] = None,
     beside: Annotated[
         list[Path] | None,
         typer.Option(
-            "--beside", help="What another method restored of LPBlur, a folder of <name>.png; repeat."
+            "--beside",
+            help="What another method restored of LPBlur, a folder of <name>.png with its title as name; repeat.",
         ),
     ] = None,
     page: Annotated[Path, typer.Option("--page", help="The page whose marked parts are replaced.")] = Path(
