@@ -84,7 +84,7 @@ def results(
         list[Path] | None,
         typer.Option(
             "--beside",
-            help="What another method restored of LPBlur: a folder of <name>.png, named by its title; repeat.",
+            help="What another method restored of LPBlur: a folder of <name>.png, named by its title.",
         ),
     ] = None,
     page: Annotated[Path, typer.Option("--page", help="The page whose marked parts are replaced.")] = Path(
