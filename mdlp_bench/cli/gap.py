@@ -49,12 +49,11 @@ RealLabelsOption = Annotated[
     ),
 ]
 GapReaderOption = Annotated[
-    str | None,
+    str,
     typer.Option(
         "--reader",
         help="Reader of the frames, for NED and features: a name as for score, auto for the bundled one that "
         "knows the real set's texts, or none.",
-        show_default="the protocol's",
     ),
 ]
 
@@ -86,7 +85,7 @@ def study(
         ),
     ] = 1000,
     labels: RealLabelsOption = None,
-    reader: GapReaderOption = None,
+    reader: GapReaderOption = "crnn-2",
     methods: Annotated[
         str,
         typer.Option(
@@ -117,10 +116,9 @@ def study(
     from mdlp_bench.gap.gap_study import REPORT, open_sets, run_study, study_reader, write_gap_report
     from mdlp_bench.gap.report_model import GapReport, StudySettings
     from mdlp_bench.gap.sets import SetSpec
-    from mdlp_bench.readers import AUTO, DEFAULT_READER, check_reader, reader_for
+    from mdlp_bench.readers import AUTO, check_reader, reader_for
 
     compute = Compute.resolve(device, precision, remote=engine == "ray")
-    reader = reader or DEFAULT_READER
     if reader not in (_NO_READER, AUTO):
         check_reader(reader)
     used = engine_named(engine, workers, device)
@@ -198,7 +196,7 @@ def fit(
         typer.Option("--samples", "--limit", min=10, max=5000, help="Real samples, at most; whole plates."),
     ] = 100,
     labels: RealLabelsOption = None,
-    reader: GapReaderOption = None,
+    reader: GapReaderOption = "crnn-2",
     seed: SeedOption = 0,
     engine: EngineOption = "local",
     workers: WorkersOption = None,
@@ -213,12 +211,11 @@ def fit(
     from mdlp_bench.errors import DataError
     from mdlp_bench.gap.fitting.fit import fit_recipe
     from mdlp_bench.gap.fitting.fit_report import summary
-    from mdlp_bench.readers import AUTO, DEFAULT_READER, load_reader, reader_for
+    from mdlp_bench.readers import AUTO, load_reader, reader_for
     from mdlp_bench.synth.degrade import load_recipe
 
     if out.suffix not in (".yaml", ".yml"):
         raise DataError(f"{out}: a recipe is a .yaml file; name one")
-    reader = reader or DEFAULT_READER
     if reader == AUTO:
         reader = reader_for(open_samples(real, labels=labels).column("text"))
     found = fit_recipe(
