@@ -23,7 +23,7 @@ from mdlp_bench.data.samples import Samples
 from mdlp_bench.device import Compute
 from mdlp_bench.engine import SERIAL, Engine
 from mdlp_bench.errors import DataError, checked, no_such
-from mdlp_bench.readers import AUTO, DEFAULT_READER, check_reader, reader_for
+from mdlp_bench.readers import AUTO, DEFAULT_READER, check_reader
 from mdlp_bench.synth import build as _build
 from mdlp_bench.synth.degrade import load_recipe
 from mdlp_bench.userfiles import Several, one_or_more
@@ -295,8 +295,6 @@ def gap_study(
     given: list[str | Path] = one_or_more(synthetic)
     texts = [str(real), *map(str, given)]
     sets = open_sets([SetSpec.parse(text) for text in texts], folder, limit=samples, seed=seed, engine=engine)
-    if reader == AUTO:
-        reader = reader_for(sets[0].samples.column("text"))
     loaded = None if reader is None else study_reader(reader, sets)
     name = None if loaded is None else loaded.descriptor.name
     asked = StudySettings(limit=samples, seed=seed, reader=name, **settings)

@@ -116,7 +116,7 @@ def study(
     from mdlp_bench.gap.gap_study import REPORT, open_sets, run_study, study_reader, write_gap_report
     from mdlp_bench.gap.report_model import GapReport, StudySettings
     from mdlp_bench.gap.sets import SetSpec
-    from mdlp_bench.readers import AUTO, check_reader, reader_for
+    from mdlp_bench.readers import AUTO, check_reader
 
     compute = Compute.resolve(device, precision, remote=engine == "ray")
     if reader not in (_NO_READER, AUTO):
@@ -152,8 +152,6 @@ def study(
             return
     else:
         sets = open_sets(specs, out, limit=samples, seed=seed, labels=labels, engine=used)
-    if reader == AUTO:
-        reader = reader_for(sets[0].samples.column("text"))
     loaded = None if reader == _NO_READER else study_reader(reader, sets)
     settings = StudySettings(
         limit=samples, seed=seed, reader=loaded.descriptor.name if loaded is not None else None

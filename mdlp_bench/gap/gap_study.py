@@ -19,7 +19,7 @@ from mdlp_bench.gap.sets import GapSet, SetSpec, open_set, unique_names
 from mdlp_bench.gap.study import compare_sets, embed, pair_gaps
 from mdlp_bench.gap.transfer_sections import transfer_sections
 from mdlp_bench.progress import say
-from mdlp_bench.readers import load_reader
+from mdlp_bench.readers import AUTO, load_reader, reader_for
 from mdlp_bench.readers.reach import beyond_reach
 from mdlp_bench.report import Card, picture, write_report
 
@@ -66,8 +66,13 @@ def open_sets(
 
 
 def study_reader(spec: str, sets: Sequence[GapSet]) -> Reader:
-    """Load the reader of a study (see `load_reader`); a set with texts that it cannot know is logged."""
-    reader = load_reader(spec)
+    """Load the reader of a study; a set with texts that it cannot know is logged.
+
+    Args:
+        spec: As for `load_reader`, or `auto`: the bundled one that can read most texts of the first set.
+        sets: The sets of the study.
+    """
+    reader = load_reader(reader_for(sets[0].samples.column("text")) if spec == AUTO else spec)
     for one in sets:
         if beyond := beyond_reach(reader.descriptor, one.samples.column("text")):
             logger.warning("%s: %s", one.name, beyond)
