@@ -18,36 +18,44 @@ def train_reader_command(
     config: Annotated[
         Path | None,
         typer.Option(
-            "--config", help="A YAML file with fields of ReaderTraining.", show_default="the bundled weights'"
+            "--config",
+            help="A YAML file with fields of ReaderTraining, or of RectifyingTraining with "
+            "network: rectifying.",
+            show_default="the training of crnn",
         ),
     ] = None,
     device: DeviceOption = "auto",
     threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print the log as JSON lines.")] = False,
 ) -> None:
-    """Train the CRNN reader on rendered plates only.
+    """Train a reader on rendered plates only.
 
-    It renders its own plates, so it needs no data. OUT gets crnn.safetensors, at every checkpoint and ready
-    to read with, and log.jsonl.
+    It renders its own plates, so it needs no data. OUT gets the weight file, ready to read with, and the log
+    of every network.
     """
     import torch
 
     from mdlp_bench.device import Compute
     from mdlp_bench.training.reader import ReaderTraining, train_reader
+    from mdlp_bench.training.rectifying import RectifyingTraining, train_rectifying
 
     place = Compute.resolve(device).device
-    training = checked(ReaderTraining, (config and read_yaml(config)) or {}, str(config))
+    asked = (config and read_yaml(config)) or {}
     torch.set_num_threads(threads)
 
     def report(line: dict[str, object]) -> None:
         if as_json:
             typer.echo(json.dumps(line))
-        else:
-            typer.echo(
-                f"step {line['step']} of {training.steps}: loss {line['loss']}, held-out renders exact "
-                f"{line['exact']}, NED {line['ned']} ({line['seconds']} s)"
-            )
+            return
+        figures = dict(line)
+        name, step, loss, seconds = (figures.pop(key, "") for key in ("network", "step", "loss", "seconds"))
+        held_out = ", ".join(f"{figure} {value}" for figure, value in figures.items())
+        typer.echo(f"{name} step {step}: loss {loss}; held-out renders: {held_out} ({seconds} s)".strip())
 
-    weights = train_reader(training, out, report, device=place)
+    if isinstance(asked, dict) and asked.get("network") == "rectifying":
+        rectifying = checked(RectifyingTraining, asked, str(config))
+        weights = train_rectifying(rectifying, out, report, device=place)
+    else:
+        weights = train_reader(checked(ReaderTraining, asked, str(config)), out, report, device=place)
     if not as_json:
         typer.echo(f"wrote {weights}")

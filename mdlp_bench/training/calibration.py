@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
+from scipy.optimize import minimize_scalar
 
 from mdlp_bench.errors import DataError
 from mdlp_bench.files import seed_for
 from mdlp_bench.metrics.text import accuracy, confident_from
 from mdlp_bench.progress import progress_bar
 from mdlp_bench.readers.base import Reader, Reading
+from mdlp_bench.readers.ctc import greedy, softmax
 from mdlp_bench.training.reader_data import layout_shares, render_pool, vary
 
 PLATES: Final = 2000
@@ -73,3 +78,52 @@ def calibrate(reader: Reader, folder: Path, *, plates: int = PLATES) -> Calibrat
     believed = 0 if found is None else int((confidences >= found).sum())
     threshold = found if believed >= _FEWEST else None
     return Calibration(threshold, plates, float(right.mean()), believed / plates if threshold else 0.0)
+
+
+def fit_temperature(logits: npt.NDArray[np.float32], texts: tuple[str, ...], alphabet: str) -> float:
+    """The temperature that minimises the negative log-likelihood of whether each read character is right.
+
+    Only readings of the right length count: for others it is not decided which character is wrong.
+    """
+    chosen = []
+    for row, text in zip(logits, texts, strict=True):
+        classes, _ = greedy(softmax(row))
+        if len(classes) == len(text):
+            right = [alphabet[i - 1] == character for i, character in zip(classes, text, strict=True)]
+            chosen.append((row, np.array(right)))
+    if not chosen:
+        return 1.0
+
+    def loss(temperature: float) -> float:
+        confidences = np.concatenate([greedy(softmax(row, temperature))[1] for row, _ in chosen])
+        correct = np.concatenate([right for _, right in chosen])
+        confidences = np.clip(confidences, 1e-6, 1 - 1e-6)
+        return float(-np.mean(np.where(correct, np.log(confidences), np.log1p(-confidences))))
+
+    return _least(loss)
+
+
+def likeliest_temperature(logits: npt.NDArray[np.float32], classes: npt.NDArray[np.int64]) -> float:
+    """The temperature that minimises the negative log-likelihood of the right classes.
+
+    Args:
+        logits: [N, C].
+        classes: [N], each from 0 to C - 1.
+    """
+
+    def loss(temperature: float) -> float:
+        shares = softmax(logits, temperature)[np.arange(len(classes)), classes]
+        return float(-np.mean(np.log(np.maximum(shares, 1e-12))))
+
+    return _least(loss)
+
+
+def _least(loss: Callable[[float], float]) -> float:
+    """The temperature from 0.3 to 5 with the least loss."""
+    found = minimize_scalar(
+        lambda logarithm: loss(math.exp(logarithm)),
+        bounds=(math.log(0.3), math.log(5.0)),
+        method="bounded",
+        options={"xatol": 0.02},
+    )
+    return round(math.exp(float(found.x)), 4)

@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-import io
-import json
-import math
 import random
 import string
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any, Final, Literal, Self
+from typing import Final, Literal, Self
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from pydantic import Field, model_validator
 from rapidfuzz.distance.Levenshtein import normalized_distance
-from scipy.optimize import minimize_scalar
 from torch import Tensor, nn
 
-from mdlp_bench.errors import DataError
-from mdlp_bench.files import seed_for, write_bytes
-from mdlp_bench.frozen import Frozen
+from mdlp_bench.files import seed_for
 from mdlp_bench.images import ImageU8
 from mdlp_bench.output_folder import locked_folder
 from mdlp_bench.plate import ALPHABET, CHINESE, DIGITS, LAYOUTS, Layout, grammars, parse
@@ -32,7 +24,7 @@ from mdlp_bench.readers.crnn.reader import DECODINGS, CrnnReader, prepare
 from mdlp_bench.readers.crnn.weights import load_crnn, save_crnn
 from mdlp_bench.readers.ctc import greedy, softmax
 from mdlp_bench.synth.render import face_geometry
-from mdlp_bench.training.calibration import PLATES, calibrate
+from mdlp_bench.training.calibration import PLATES, calibrate, fit_temperature
 from mdlp_bench.training.checkpoint import claim
 from mdlp_bench.training.reader_data import (
     LAYOUT_SHARES,
@@ -45,6 +37,7 @@ from mdlp_bench.training.reader_data import (
     render_pool,
     vary,
 )
+from mdlp_bench.training.reader_loop import Report, Schedule, Trial
 from mdlp_bench.training.teacher import (
     TEACHER_SIZE,
     Teacher,
@@ -57,8 +50,8 @@ from mdlp_bench.training.teacher import (
 _HELD_OUT_STREAM: Final = 1_000_003
 
 
-class ReaderTraining(Frozen):
-    """Everything that decides a training run; stored beside its weights.
+class ReaderTraining(Schedule):
+    """Everything that decides a training run, beside its schedule; stored beside its weights.
 
     Attributes:
         network: `crnn` is the reader that judges, `teacher` the reader of the reader loss.
@@ -74,18 +67,10 @@ class ReaderTraining(Frozen):
             independently (`vary`). Where it is not 0 the plates have the glyphs of many makers.
         sharpened: Share of the crops that are sharpened as video cameras do (`film`).
         smallest: Height in pixels of the smallest varied plates.
-        steps: Batches.
-        batch: Plates in a batch.
-        learning_rate: Constant after a linear warm-up, until it falls linearly to zero in the last steps.
-        warmup: Steps of the warm-up.
-        decay: Steps of the fall.
         empty: Share of crops without a plate, whose text is empty.
         ramp: Steps in which the share of varied plates grows from none to all.
         guided: Steps in which the columns at the characters' nominal places are told their character. CTC
             alone spends hundreds of steps on finding out that the text runs from left to right.
-        weight_decay: Weight decay of AdamW.
-        average: Decay of the weights' exponential moving average, which is what is saved.
-        checkpoint_every: Steps between checkpoints, each with a line of figures in the log.
         askew: As in `CrnnConfig`, for the finished reader.
         version: Version that is written into the weight file.
     """
@@ -101,17 +86,9 @@ class ReaderTraining(Frozen):
     photographed: float = Field(default=0, ge=0, le=1)
     sharpened: float = Field(default=0, ge=0, le=1)
     smallest: int = Field(default=SMALLEST, ge=8, le=48)
-    steps: int = Field(default=16_000, gt=0)
-    batch: int = Field(default=32, gt=1)
-    learning_rate: float = Field(default=2e-3, gt=0)
-    warmup: int = Field(default=100, ge=0)
-    decay: int = Field(default=4_000, gt=0)
     empty: float = Field(default=0.1, ge=0, lt=1)
     ramp: int = Field(default=800, ge=0)
     guided: int = Field(default=400, ge=0)
-    weight_decay: float = Field(default=1e-4, ge=0)
-    average: float = Field(default=0.998, ge=0, lt=1)
-    checkpoint_every: int = Field(default=250, gt=0)
     askew: bool = False
     version: str = "1"
 
@@ -140,7 +117,7 @@ class ReaderTraining(Frozen):
 def train_reader(
     training: ReaderTraining,
     out: Path,
-    report: Callable[[dict[str, Any]], None] | None = None,
+    report: Report | None = None,
     *,
     device: str = "cpu",
 ) -> Path:
@@ -168,25 +145,18 @@ def train_reader(
         pool = draw(training.seed, training.pool)
         held_out = draw(training.seed + _HELD_OUT_STREAM, training.held_out)
         trial = _Trial(training, pool, device)
-        checkpoint = out / "checkpoint.pt"
-        if checkpoint.is_file():
-            trial.restore(checkpoint)
         weights = out / f"{training.network}.safetensors"
-        while trial.step < training.steps:
-            trial.advance(min(training.checkpoint_every, training.steps - trial.step))
+
+        def measure() -> dict[str, float]:
             if isinstance(trial.averaged, Teacher):
                 figures = _measure_teacher(trial.averaged, held_out, training)
                 save_teacher(trial.averaged, weights, training.version)
             else:
                 config, figures = _measure(trial.averaged, held_out, training)
                 save_crnn(trial.averaged, config, weights)
-            spent = {"loss": round(trial.loss, 5), "seconds": round(trial.seconds)}
-            line = {"step": trial.step, **spent, **figures}
-            trial.log.append(line)
-            write_bytes(out / "log.jsonl", "".join(json.dumps(entry) + "\n" for entry in trial.log).encode())
-            trial.store(checkpoint)
-            if report:
-                report(line)
+            return figures
+
+        trial.run(out, measure, report)
         if training.network == "crnn":
             believe(weights, out / "pool", training.calibration)
         return weights
@@ -207,103 +177,31 @@ def believe(weights: Path, pool: Path, plates: int = PLATES) -> None:
     save_crnn(network, network.config.model_copy(update={"believed_from": found}), weights)
 
 
-class _Trial:
-    """The state of a run between two checkpoints."""
+class _Trial(Trial[CRNN | Teacher]):
+    """A run over varied images of the pool."""
 
     def __init__(self, training: ReaderTraining, pool: Pool, device: str = "cpu") -> None:
-        torch.manual_seed(seed_for(training.network, training.seed))
+        super().__init__(partial(_network, training), training, training.seed, training.network, device)
         self.training, self.pool = training, pool
-        self.device = torch.device(device)
-        self.network, self.averaged = (_network(training).to(self.device) for _ in range(2))
-        # Channels-last convolutions are a third faster on CPUs.
-        self.network.to(memory_format=torch.channels_last)
-        self.averaged.load_state_dict(self.network.state_dict())
-        self.averaged.eval()
-        self.optimiser = torch.optim.AdamW(
-            self.network.parameters(), lr=training.learning_rate, weight_decay=training.weight_decay
-        )
         self.anchor = (
             load_crnn(training.start).to(self.device) if training.anchor and training.start else None
         )
-        self.criterion = nn.CTCLoss(reduction="none", zero_infinity=True)
-        self.classes = {character: i for i, character in enumerate(training.crnn.alphabet, start=1)}
-        self.step, self.loss, self.seconds = 0, math.nan, 0.0
-        self.log: list[dict[str, Any]] = []
 
-    def advance(self, steps: int) -> None:
-        """Take `steps` optimiser steps; `loss` becomes their mean."""
-        self.network.train()
-        began, total = time.monotonic(), 0.0
-        # Dropout is the only draw from torch's generator; seeding it here makes a resumed run the same run.
-        torch.manual_seed(seed_for("dropout", self.training.seed, self.step))
-        for _ in range(steps):
-            for group in self.optimiser.param_groups:
-                group["lr"] = self._learning_rate()
-            images, texts = self._batch()
-            logits = self.network(images)
-            loss = self._loss(logits, texts)
-            if self.anchor is not None:
-                plates = [place for place, text in enumerate(texts) if text]
-                loss = loss + self.training.anchor * _divergence(self.anchor, images[plates], logits[plates])
-            self.optimiser.zero_grad(set_to_none=True)
-            torch.autograd.backward(loss)
-            nn.utils.clip_grad_norm_(self.network.parameters(), 2.0)
-            self.optimiser.step()
-            self.step += 1
-            self._average()
-            total += float(loss.detach())
-        self.loss = total / steps
-        self.seconds += time.monotonic() - began
-
-    def store(self, path: Path) -> None:
-        """Write everything `restore` needs, atomically."""
-        buffer = io.BytesIO()
-        torch.save(
-            {
-                "network": self.network.state_dict(),
-                "averaged": self.averaged.state_dict(),
-                "optimiser": self.optimiser.state_dict(),
-                "step": self.step,
-                "seconds": self.seconds,
-                "log": self.log,
-            },
-            buffer,
-        )
-        write_bytes(path, buffer.getvalue())
-
-    def restore(self, path: Path) -> None:
-        """Continue from a checkpoint.
-
-        Raises:
-            DataError: The file is damaged.
-        """
-        try:
-            stored = torch.load(path, map_location="cpu", weights_only=True)
-            self.network.load_state_dict(stored["network"])
-            self.averaged.load_state_dict(stored["averaged"])
-            self.optimiser.load_state_dict(stored["optimiser"])
-            self.step, self.seconds, self.log = stored["step"], stored["seconds"], stored["log"]
-        except Exception as error:  # torch.load raises many kinds
-            raise DataError(f"{path}: damaged checkpoint ({type(error).__name__}); delete it") from error
-
-    def _learning_rate(self) -> float:
-        training = self.training
-        rising = (self.step + 1) / max(1, training.warmup)
-        falling = (training.steps - self.step) / training.decay
-        return training.learning_rate * min(1.0, rising, falling)
+    def batch_loss(self) -> Tensor:
+        images, texts = self._batch()
+        logits = self.network(images)
+        loss = self._loss(logits, texts)
+        if self.anchor is not None:
+            plates = [place for place, text in enumerate(texts) if text]
+            loss = loss + self.training.anchor * _divergence(self.anchor, images[plates], logits[plates])
+        return loss
 
     def _loss(self, logits: Tensor, texts: Sequence[str]) -> Tensor:
         if isinstance(self.network, Teacher):
             return position_loss(logits, position_labels(texts).to(self.device)).mean()
-        classes = [self.classes[character] for text in texts for character in text]
-        targets = torch.tensor(classes).to(self.device)
-        lengths = torch.tensor([len(text) for text in texts]).to(self.device)
-        columns = torch.full((len(texts),), logits.shape[1], dtype=torch.long, device=self.device)
-        found = self.criterion(logits.log_softmax(-1).transpose(0, 1), targets, columns, lengths)
-        # Per character; an empty text weighs as much as a plate of seven.
-        loss: Tensor = (found / lengths.where(lengths > 0, 7)).mean()
+        loss = ctc_loss(logits, texts, self.training.crnn.alphabet)
         if self.step < self.training.guided:
-            loss = loss + _guide(logits, targets, texts)
+            loss = loss + guide(logits, texts, self.training.crnn.alphabet)
         return loss
 
     def _batch(self) -> tuple[Tensor, list[str]]:
@@ -324,16 +222,6 @@ class _Trial:
             crops.append(crop)
             texts.append(text)
         return _standardised(self.network, crops), texts
-
-    def _average(self) -> None:
-        # A moving average is of no use before there is something worth averaging.
-        decay = min(self.training.average, (1 + self.step) / (10 + self.step))
-        with torch.no_grad():
-            for mean, value in zip(
-                self.averaged.state_dict().values(), self.network.state_dict().values(), strict=True
-            ):
-                if mean.is_floating_point():
-                    mean.lerp_(value, 1 - decay)
 
 
 @lru_cache(maxsize=1)
@@ -364,13 +252,38 @@ def _divergence(anchor: CRNN, images: Tensor, logits: Tensor) -> Tensor:
     return columns.sum(1).mean() / 7
 
 
-def _guide(logits: Tensor, targets: Tensor, texts: Sequence[str]) -> Tensor:
-    """Cross-entropy at the columns where characters would be if every crop were the plate's outline."""
-    if not len(targets):
+def ctc_loss(logits: Tensor, texts: Sequence[str], alphabet: str) -> Tensor:
+    """Mean negative log-likelihood per character of texts; an empty one weighs as much as a plate of seven.
+
+    Args:
+        logits: [B, T, len(alphabet) + 1]; class 0 is the blank.
+        texts: B texts.
+        alphabet: Class i + 1 is character i.
+    """
+    targets = torch.tensor(_classes(texts, alphabet)).to(logits.device)
+    lengths = torch.tensor([len(text) for text in texts]).to(logits.device)
+    columns = torch.full((len(texts),), logits.shape[1], dtype=torch.long, device=logits.device)
+    criterion = nn.CTCLoss(reduction="none", zero_infinity=True)
+    found = criterion(logits.log_softmax(-1).transpose(0, 1), targets, columns, lengths)
+    return torch.mean(found / lengths.where(lengths > 0, 7))
+
+
+def guide(logits: Tensor, texts: Sequence[str], alphabet: str) -> Tensor:
+    """Cross-entropy at the columns where characters would be if every crop were the plate's outline.
+
+    Arguments as for `ctc_loss`, which alone spends hundreds of steps on finding out that texts run from left
+    to right.
+    """
+    if not any(texts):
         return logits.new_zeros(())
+    targets = torch.tensor(_classes(texts, alphabet)).to(logits.device)
     columns = torch.cat([_nominal_columns(text, logits.shape[1]) for text in texts if text])
     rows = torch.tensor([row for row, text in enumerate(texts) for _ in text])
     return nn.functional.cross_entropy(logits[rows, columns], targets)
+
+
+def _classes(texts: Sequence[str], alphabet: str) -> list[int]:
+    return [alphabet.index(character) + 1 for text in texts for character in text]
 
 
 @lru_cache(maxsize=65536)
@@ -386,7 +299,7 @@ def _measure(network: CRNN, held_out: Pool, training: ReaderTraining) -> tuple[C
     blank = _logits(network, _empty_crops(held_out, training)).argmax(-1).eq(0).all(1)
     alphabet = network.config.alphabet
     texts = ["".join(alphabet[i - 1] for i in greedy(softmax(row))[0]) for row in logits]
-    temperature = _fit_temperature(logits, held_out.texts, alphabet)
+    temperature = fit_temperature(logits, held_out.texts, alphabet)
     config = network.config.model_copy(
         update={"temperature": temperature, "askew": training.askew, "version": training.version}
     )
@@ -426,30 +339,3 @@ def _empty_crops(held_out: Pool, training: ReaderTraining) -> list[ImageU8]:
 def _logits(network: CRNN | Teacher, crops: Sequence[ImageU8]) -> Tensor:
     chunks = [crops[start : start + 64] for start in range(0, len(crops), 64)]
     return torch.cat([network(_standardised(network, chunk)).cpu() for chunk in chunks])
-
-
-def _fit_temperature(logits: npt.NDArray[np.float32], texts: tuple[str, ...], alphabet: str) -> float:
-    """The temperature that minimises the negative log-likelihood of whether each read character is right.
-
-    Only readings of the right length count: for others it is not decided which character is wrong.
-    """
-    chosen = []
-    for row, text in zip(logits, texts, strict=True):
-        classes, _ = greedy(softmax(row))
-        if len(classes) == len(text):
-            right = [alphabet[i - 1] == character for i, character in zip(classes, text, strict=True)]
-            chosen.append((row, np.array(right)))
-    if not chosen:
-        return 1.0
-
-    def loss(log_temperature: float) -> float:
-        temperature = math.exp(log_temperature)
-        confidences = np.concatenate([greedy(softmax(row, temperature))[1] for row, _ in chosen])
-        correct = np.concatenate([right for _, right in chosen])
-        confidences = np.clip(confidences, 1e-6, 1 - 1e-6)
-        return float(-np.mean(np.where(correct, np.log(confidences), np.log1p(-confidences))))
-
-    found = minimize_scalar(
-        loss, bounds=(math.log(0.3), math.log(5.0)), method="bounded", options={"xatol": 0.02}
-    )
-    return round(math.exp(float(found.x)), 4)

@@ -6,6 +6,7 @@ import io
 import zipfile
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -17,12 +18,23 @@ from mdlp_bench.errors import DataError
 from mdlp_bench.files import seed_for, write_bytes
 from mdlp_bench.images import ImageU8
 from mdlp_bench.plate import LATIN_LAYOUTS, LAYOUTS, Layout, grammars
-from mdlp_bench.synth.render import Appearance, plate_of, render_sample, render_scene_crop, sample_style
+from mdlp_bench.synth.render import (
+    Appearance,
+    PlateStyle,
+    plate_of,
+    render_plate,
+    render_sample,
+    render_scene_crop,
+    sample_style,
+)
 from mdlp_bench.synth.render.glyphs import HanFace
-from mdlp_bench.synth.render.raster import f32, u8
+from mdlp_bench.synth.render.raster import u8
+from mdlp_bench.training.photo_effects import bend, elastic, expose, glare, jpeg, reweigh
 
 POOL_SIZE: Final = (64, 160)
 """Height and width of pool images: twice the reader's input, so that varied crops never enlarge them much."""
+FACE_SIZE: Final = (72, 232)
+"""Height and width of frontal faces, twice as wide as they are in most crops."""
 SHARD: Final = 2000
 # Plates come in one typeface; a quarter in others keeps the reader from learning its outlines by heart.
 DRAWN_FACE: Final = 0.75
@@ -51,10 +63,6 @@ SMALLEST: Final = 14
 """Height in pixels of the smallest varied plates: below it a person mostly guesses."""
 
 
-# The transfer curve of display values: grey levels to linear light, and linear light in 12 bits back.
-_LINEAR: Final = f32((np.arange(256, dtype=np.float32) / 255) ** np.float32(2.2))
-_CODED: Final = u8(np.round(255 * (np.arange(4096) / 4095) ** (1 / 2.2)).astype(np.uint8))
-
 Deliver = Callable[[ImageU8, np.random.Generator, float, int], ImageU8]
 """As `vary` and `photograph`: image, source of draws, strength and smallest height to a crop."""
 
@@ -64,7 +72,7 @@ class Pool:
     """Rendered plates in memory.
 
     Attributes:
-        images: uint8 RGB [N, 64, 160, 3].
+        images: uint8 RGB [N, H, W, 3]; [N, 64, 160, 3] but for faces.
         texts: The N texts.
     """
 
@@ -114,14 +122,38 @@ def render_pool(
         DataError: A shard on the disk is damaged; names it.
         MdlpBenchError: The folder cannot be written.
     """
-    images = np.empty((count, *POOL_SIZE, 3), np.uint8)
+    kind = "" if layouts == LAYOUT_SHARES else "-".join(sorted(layouts)) + "-"
+    draw = partial(_render_of_some_maker if makers else _render_plain, seed, layouts=layouts)
+    return _pooled(folder / f"{'makers-' if makers else ''}{kind}seed{seed}", count, POOL_SIZE, draw)
+
+
+def render_faces(folder: Path, seed: int, count: int) -> Pool:
+    """Render the frontal faces of `count` plates of many makers; as `render_pool`, without a scene.
+
+    Returns:
+        A pool of images [N, 72, 232, 3]; the sheet fills them, whatever its width.
+    """
+    return _pooled(folder / f"faces-seed{seed}", count, FACE_SIZE, partial(_face_of_some_maker, seed))
+
+
+def _pooled(
+    prefix: Path, count: int, size: tuple[int, int], draw: Callable[[int], tuple[ImageU8, str]]
+) -> Pool:
+    """The pool of the plates that `draw` gives for 0 to `count` - 1, in shards whose names begin alike."""
+    images = np.empty((count, *size, 3), np.uint8)
     texts: list[str] = []
     for start in range(0, count, SHARD):
         stop = min(start + SHARD, count)
-        kind = "" if layouts == LAYOUT_SHARES else "-".join(sorted(layouts)) + "-"
-        path = folder / f"{'makers-' if makers else ''}{kind}seed{seed}-{start:07d}-{stop:07d}.npz"
+        path = prefix.with_name(f"{prefix.name}-{start:07d}-{stop:07d}.npz")
         if not path.is_file():
-            _render_shard(path, seed, start, stop, layouts, makers)
+            drawn = [draw(index) for index in range(start, stop)]
+            buffer = io.BytesIO()
+            np.savez(
+                buffer,
+                images=np.stack([one for one, _ in drawn]),
+                texts=np.array([text for _, text in drawn]),
+            )
+            write_bytes(path, buffer.getvalue())
         try:
             with np.load(path, allow_pickle=False) as shard:
                 images[start:stop] = shard["images"]
@@ -131,24 +163,11 @@ def render_pool(
     return Pool(images, tuple(texts))
 
 
-def _render_shard(
-    path: Path, seed: int, start: int, stop: int, layouts: Mapping[Layout, float], makers: bool
-) -> None:
-    images, texts = [], []
-    for index in range(start, stop):
-        if makers:
-            image, text = _render_of_some_maker(seed, index, layouts)
-        else:
-            rng = np.random.default_rng(seed_for("reader-appearance", seed, index))
-            sample = render_sample(
-                seed, index, layouts=layouts, appearance=_appearance(rng, 0.1, 1.0, 0.05), size=POOL_SIZE
-            )
-            image, text = sample.image, sample.text
-        images.append(image)
-        texts.append(text)
-    buffer = io.BytesIO()
-    np.savez(buffer, images=np.stack(images), texts=np.array(texts))
-    write_bytes(path, buffer.getvalue())
+def _render_plain(seed: int, index: int, layouts: Mapping[Layout, float]) -> tuple[ImageU8, str]:
+    rng = np.random.default_rng(seed_for("reader-appearance", seed, index))
+    appearance = _appearance(rng, 0.1, 1.0, 0.05)
+    sample = render_sample(seed, index, layouts=layouts, appearance=appearance, size=POOL_SIZE)
+    return sample.image, sample.text
 
 
 def _appearance(rng: np.random.Generator, easiest: float, hardest: float, loosest: float) -> Appearance:
@@ -166,17 +185,28 @@ def _appearance(rng: np.random.Generator, easiest: float, hardest: float, looses
 def _render_of_some_maker(seed: int, index: int, layouts: Mapping[Layout, float]) -> tuple[ImageU8, str]:
     rng = np.random.default_rng(seed_for("reader-maker", seed, index))
     text, layout = plate_of(seed, index, layouts=layouts)
-    loosest = 0.1 if layout in LATIN_LAYOUTS else 0.05
+    style = _some_maker(rng, layout, 0.1 if layout in LATIN_LAYOUTS else 0.05)
+    return render_scene_crop(text, layout, style, POOL_SIZE).image, text
+
+
+def _face_of_some_maker(seed: int, index: int) -> tuple[ImageU8, str]:
+    rng = np.random.default_rng(seed_for("reader-face", seed, index))
+    text, layout = plate_of(seed, index, layouts=LAYOUT_SHARES)
+    face = render_plate(text, layout, _some_maker(rng, layout, 0.05), height=FACE_SIZE[0])
+    return u8(cv2.resize(face, FACE_SIZE[::-1], interpolation=cv2.INTER_AREA)), text
+
+
+def _some_maker(rng: np.random.Generator, layout: Layout, loosest: float) -> PlateStyle:
+    """Looks with the glyphs of one of many makers."""
     style = sample_style(rng, layout, appearance=_appearance(rng, 0.05, 0.8, loosest))
     face: HanFace = MAKERS[int(np.searchsorted(_MAKER_STEPS, rng.random(), side="right"))][0]
-    style = style.model_copy(
+    return style.model_copy(
         update={
             "han": face,
             "stroke": float(np.clip(style.stroke + rng.normal(0.2, 0.6), -1.8, 2.0)),
             "han_stroke": float(np.clip(rng.normal(0.1, 0.6), -1.3, 1.4)),
         }
     )
-    return render_scene_crop(text, layout, style, POOL_SIZE).image, text
 
 
 def vary(
@@ -199,19 +229,19 @@ def vary(
     """
     if rng.random() >= strength:
         return image
-    varied = _reweigh(image, rng) if rng.random() < 0.3 else image
+    varied = reweigh(image, rng) if rng.random() < 0.3 else image
     if rng.random() < 0.3:
-        varied = _elastic(varied, rng)
+        varied = elastic(varied, rng)
     varied = _regeometry(varied, rng)
     if rng.random() < 0.4:
-        varied = _bend(varied, rng)
+        varied = bend(varied, rng)
     if rng.random() < 0.15:
-        varied = _glare(varied, rng)
+        varied = glare(varied, rng)
     varied = _shrink(varied, rng, smallest)
     varied = _blur(varied, rng)
     varied = _tone(varied, rng)
     if rng.random() < 0.75:
-        varied = _jpeg(varied, int(rng.integers(25, 96)))
+        varied = jpeg(varied, int(rng.integers(25, 96)))
     if rng.random() < 0.3:
         # Restored images reach the reader enlarged to the working size.
         varied = u8(cv2.resize(varied, (224, 112), interpolation=cv2.INTER_CUBIC))
@@ -234,27 +264,27 @@ def photograph(
     tilt, focus, light, grain, size, codec = np.minimum(
         rng.dirichlet(np.full(6, 0.5)) * rng.uniform(0.4, 1.7), 1
     )
-    photo = _reweigh(image, rng) if rng.random() < 0.3 else image
+    photo = reweigh(image, rng) if rng.random() < 0.3 else image
     if rng.random() < 0.4:
-        photo = _elastic(photo, rng)
+        photo = elastic(photo, rng)
     photo = _regeometry(photo, rng, float(tilt))
     if rng.random() < 0.2:
-        photo = _bend(photo, rng)
+        photo = bend(photo, rng)
     if rng.random() < 0.3 * light:
-        photo = _glare(photo, rng)
+        photo = glare(photo, rng)
     thumbnail = rng.random() < 0.5
     least = max(smallest, 20) if thumbnail else smallest
     height = round(60 * (least / 60) ** float(np.clip(rng.uniform(0, 0.6) + size, 0, 1)))
     width = int(np.clip(round(height * rng.uniform(2.2, 4.0)), round(3.7 * smallest), 160))
     photo = u8(cv2.resize(photo, (width, height), interpolation=cv2.INTER_AREA))
-    photo = _expose(photo, rng, float(focus), float(light), float(grain))
+    photo = expose(photo, rng, float(focus), float(light), float(grain))
     if rng.random() < 0.85:
-        photo = _jpeg(photo, int(np.clip(rng.normal(88 - 60 * codec, 6), 20, 97)))
+        photo = jpeg(photo, int(np.clip(rng.normal(88 - 60 * codec, 6), 20, 97)))
     if thumbnail:
         kinds = (cv2.INTER_LINEAR, cv2.INTER_LINEAR, cv2.INTER_AREA, cv2.INTER_CUBIC)
         photo = u8(cv2.resize(photo, (94, 24), interpolation=kinds[rng.integers(4)]))
         if rng.random() < 0.7:
-            photo = _jpeg(photo, int(rng.integers(60, 97)))
+            photo = jpeg(photo, int(rng.integers(60, 97)))
     elif rng.random() < 0.4:
         # Restored images reach the reader enlarged to the working size.
         photo = u8(cv2.resize(photo, (224, 112), interpolation=cv2.INTER_CUBIC))
@@ -287,45 +317,8 @@ def film(
     if rng.random() < sharpened * strength:
         soft = cv2.GaussianBlur(crop, (0, 0), rng.uniform(0.5, 1.3) * max(crop.shape[0] / 28, 0.6))
         amount = rng.uniform(0.4, 2.2)
-        crop = _jpeg(u8(cv2.addWeighted(crop, 1 + amount, soft, -amount, 0)), int(rng.integers(55, 98)))
+        crop = jpeg(u8(cv2.addWeighted(crop, 1 + amount, soft, -amount, 0)), int(rng.integers(55, 98)))
     return crop
-
-
-def _expose(image: ImageU8, rng: np.random.Generator, focus: float, light: float, grain: float) -> ImageU8:
-    """Optics, exposure and sensor in linear light; `focus`, `light` and `grain` are strengths from 0 to 1."""
-    scale = image.shape[0] / 28
-    linear = _LINEAR[image]
-    kind = rng.random()
-    sigma = (rng.uniform(0.1, 0.45) + rng.uniform(0.0, 0.75) * focus) * scale
-    if kind < 0.8:
-        other = sigma * float(np.exp(rng.normal(0, 0.2)))  # lenses and lines differ along the two axes
-        linear = f32(cv2.GaussianBlur(linear, (0, 0), max(sigma, 0.2), sigmaY=max(other, 0.2)))
-    elif kind < 0.9:
-        length = max(2, round((1 + 3 * focus) * scale))
-        kernel = np.full((1, length), 1 / length, np.float32)
-        linear = f32(cv2.filter2D(linear, -1, kernel if rng.random() < 0.7 else kernel.T))
-    # Over-exposure to three times the light, or night with a tenth of it.
-    stops = rng.normal(0, 0.25) + light * (
-        rng.uniform(0, 1.7) if rng.random() < 0.55 else rng.uniform(-3.3, 0)
-    )
-    linear = linear * np.exp2(stops + rng.normal(0, 0.12, 3) * (1 + light)).astype(np.float32)
-    if rng.random() < 0.2 + 0.4 * light:  # halo of what is brighter than the sensor's range
-        halo = cv2.GaussianBlur(np.maximum(linear - 0.6, 0), (0, 0), rng.uniform(0.5, 2.0) * scale)
-        linear = linear + halo * np.float32(rng.uniform(0.2, 1.0))
-    if rng.random() < 0.3:  # haze, reflected sky
-        linear = linear + np.float32(rng.uniform(0, 0.12 + 0.3 * light))
-    noise = rng.standard_normal(image.shape, dtype=np.float32)
-    if rng.random() < 0.5:  # demosaicing and the codec's chroma smear noise
-        noise = cv2.GaussianBlur(noise, (0, 0), 0.7) * np.float32(2)
-    linear = linear + noise * np.sqrt(np.maximum(linear, 0) + 0.02) * np.float32(0.004 + 0.05 * grain)
-    coded = _CODED[(np.clip(linear, 0, 1) * 4095).astype(np.uint16)]
-    if rng.random() < 0.3:  # cameras sharpen
-        soft = cv2.GaussianBlur(coded, (0, 0), max(0.8 * scale, 0.3))
-        amount = rng.uniform(0.3, 1.2)
-        coded = u8(cv2.addWeighted(coded, 1 + amount, soft, -amount, 0))
-    if rng.random() < 0.07:
-        coded = u8(cv2.cvtColor(cv2.cvtColor(coded, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB))
-    return coded
 
 
 def empty_crop(pool: Pool, rng: np.random.Generator, deliver: Deliver = vary) -> ImageU8:
@@ -392,34 +385,6 @@ def _cut_off(image: ImageU8, rng: np.random.Generator) -> ImageU8:
     return u8(cv2.resize(part, (width, height), interpolation=cv2.INTER_LINEAR))
 
 
-def _reweigh(image: ImageU8, rng: np.random.Generator) -> ImageU8:
-    """Thinner or bolder strokes: the image is blended with its dilation or erosion."""
-    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (3, 3))
-    other = cv2.dilate(image, kernel) if rng.random() < 0.5 else cv2.erode(image, kernel)
-    share = float(rng.uniform(0, 0.8))
-    return u8(cv2.addWeighted(image, 1 - share, other, share, 0))
-
-
-def _elastic(image: ImageU8, rng: np.random.Generator) -> ImageU8:
-    """Glyph shapes of other makers: a smooth displacement of up to about two pixels, a stroke's width."""
-    height, width = image.shape[:2]
-    coarse = rng.normal(0, rng.uniform(0.3, 0.9), (8, 20, 2)).astype(np.float32)
-    field = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
-    x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
-    return _remapped(image, x + field[..., 0], y + field[..., 1])
-
-
-def _glare(image: ImageU8, rng: np.random.Generator) -> ImageU8:
-    """A lamp or the sun on the sheet: a soft bright spot, or a dark shadow's side."""
-    height, width = image.shape[:2]
-    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
-    centre = rng.uniform(0, [width, height])
-    radius = rng.uniform(0.2, 1.2, 2) * [height, height]
-    spot = np.exp(-(((x - centre[0]) / radius[0]) ** 2) - ((y - centre[1]) / radius[1]) ** 2)[..., None]
-    strength = rng.uniform(40, 170) if rng.random() < 0.7 else -rng.uniform(20, 80)
-    return u8(np.clip(image + spot * strength, 0, 255))
-
-
 def _regeometry(image: ImageU8, rng: np.random.Generator, tilt: float | None = None) -> ImageU8:
     """Another crop of a plate seen from elsewhere.
 
@@ -455,23 +420,6 @@ def _regeometry(image: ImageU8, rng: np.random.Generator, tilt: float | None = N
     matrix = cv2.getPerspectiveTransform(source, target)
     border = cv2.BORDER_REFLECT_101 if rng.random() < 0.3 else cv2.BORDER_REPLICATE
     return u8(cv2.warpPerspective(image, matrix, (width, height), borderMode=border))
-
-
-def _bend(image: ImageU8, rng: np.random.Generator) -> ImageU8:
-    """Sheets are bent by bumpers and tools: rows and columns leave their straight lines by up to a stroke."""
-    height, width = image.shape[:2]
-    x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
-    waves = rng.uniform(0.5, 2.0, 2)
-    phases = rng.uniform(0, 2 * np.pi, 2)
-    reach = np.clip(rng.normal(0, [0.025, 0.012], 2), [-0.06, -0.03], [0.06, 0.03])
-    bent_y = y + np.float32(reach[0] * height) * np.sin(np.float32(np.pi * waves[0]) * x / width + phases[0])
-    bent_x = x + np.float32(reach[1] * width) * np.sin(np.float32(np.pi * waves[1]) * x / width + phases[1])
-    return _remapped(image, bent_x.astype(np.float32), bent_y.astype(np.float32))
-
-
-def _remapped(image: ImageU8, x: npt.NDArray[np.float32], y: npt.NDArray[np.float32]) -> ImageU8:
-    """The image with each pixel taken from its place in `x` and `y`."""
-    return u8(cv2.remap(image, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
 
 
 def _margin(rng: np.random.Generator) -> float:
@@ -521,8 +469,3 @@ def _tone(image: ImageU8, rng: np.random.Generator) -> ImageU8:
         grain = rng.standard_normal(toned.shape, dtype=np.float32) * np.float32(rng.uniform(0, 10))
         toned = np.clip(toned + grain, 0, 255).astype(np.uint8)
     return u8(toned)
-
-
-def _jpeg(image: ImageU8, quality: int) -> ImageU8:
-    _, coded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
-    return np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR), np.uint8)

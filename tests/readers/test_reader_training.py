@@ -19,11 +19,11 @@ from mdlp_bench.readers.crnn.network import CRNN, standardise
 from mdlp_bench.readers.crnn.reader import prepare
 from mdlp_bench.readers.crnn.weights import load_crnn, save_crnn
 from mdlp_bench.training import reader as reader_training
+from mdlp_bench.training.photo_effects import expose
 from mdlp_bench.training.reader import ReaderTraining, train_reader
 from mdlp_bench.training.reader_data import (
     POOL_SIZE,
     Deliver,
-    _expose,
     empty_crop,
     film,
     layout_shares,
@@ -131,7 +131,7 @@ def test_photographed_crops_stay_in_range_and_show_what_light_does(tmp_path: Pat
     strokes = np.zeros((28, 96, 3), np.uint8)
     strokes[4:24, 8::12] = 200
     lit = [
-        np.mean([_expose(strokes, np.random.default_rng(s), 0.5, light, 0.0).mean() for s in range(40)])
+        np.mean([expose(strokes, np.random.default_rng(s), 0.5, light, 0.0).mean() for s in range(40)])
         for light in (0.0, 1.0)
     ]
     assert lit[1] > lit[0]

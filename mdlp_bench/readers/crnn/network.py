@@ -19,6 +19,7 @@ class CrnnConfig(Frozen):
 
     Attributes:
         alphabet: Class i + 1 is character i; class 0 is the blank.
+        height: Input height.
         width: Input width; the network looks at `width / 4` columns.
         channels: Channels of the five convolution stages.
         hidden: Width of each direction of the LSTM.
@@ -30,6 +31,7 @@ class CrnnConfig(Frozen):
     """
 
     alphabet: str = ALPHABET
+    height: int = Field(default=INPUT_HEIGHT, gt=0, multiple_of=16)
     width: int = Field(default=112, gt=0, multiple_of=4)
     channels: tuple[int, int, int, int, int] = (24, 40, 72, 112, 144)
     hidden: int = Field(default=96, gt=0)
@@ -60,18 +62,18 @@ class CRNN(nn.Module):
         self.config = config
         c1, c2, c3, c4, c5 = config.channels
         self.convolutions = nn.Sequential(
-            *_stage(3, c1, kernel=(5, 5), padding=(2, 2), stride=2),
-            *_stage(c1, c2), nn.MaxPool2d(2),
-            *_stage(c2, c3), *_stage(c3, c3), nn.MaxPool2d((2, 1)),
-            *_stage(c3, c4), *_stage(c4, c4), nn.MaxPool2d((2, 1)),
-            *_stage(c4, c5, kernel=(2, 3), padding=(0, 1)),
+            *convolution(3, c1, kernel=(5, 5), padding=(2, 2), stride=2),
+            *convolution(c1, c2), nn.MaxPool2d(2),
+            *convolution(c2, c3), *convolution(c3, c3), nn.MaxPool2d((2, 1)),
+            *convolution(c3, c4), *convolution(c4, c4), nn.MaxPool2d((2, 1)),
+            *convolution(c4, c5, kernel=(config.height // 16, 3), padding=(0, 1)),
         )  # fmt: skip
         self.dropout = nn.Dropout(0.1)
         self.recurrent = nn.LSTM(c5, config.hidden, bidirectional=True, batch_first=True)
         self.classes = nn.Linear(c5 + 2 * config.hidden, len(config.alphabet) + 1)
 
     def encode(self, images: Tensor) -> Tensor:
-        """Standardised images, float [B, 3, 32, W], to column features [B, W / 4, D], D = `feature_size`.
+        """Standardised images, float [B, 3, H, W], to column features [B, W / 4, D], D = `feature_size`.
 
         Convolutional features (not negative) first, then the recurrent ones (-1 to 1).
         """
@@ -79,7 +81,7 @@ class CRNN(nn.Module):
         return torch.cat([columns, self.recurrent(columns)[0]], dim=2)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Standardised images, float [B, 3, 32, W], to logits [B, W / 4, len(alphabet) + 1]."""
+        """Standardised images, float [B, 3, H, W], to logits [B, W / 4, len(alphabet) + 1]."""
         logits: Tensor = self.classes(self.encode(images))
         return logits
 
@@ -95,13 +97,14 @@ def standardise(images: Tensor) -> Tensor:
     return (values - mean) / (deviation + 4.0)
 
 
-def _stage(
+def convolution(
     inputs: int,
     outputs: int,
     kernel: tuple[int, int] = (3, 3),
     padding: tuple[int, int] = (1, 1),
     stride: int = 1,
 ) -> list[nn.Module]:
+    """A convolution with batch norm and ReLU; the norm's shift takes the place of its bias."""
     return [
         nn.Conv2d(inputs, outputs, kernel, stride=stride, padding=padding, bias=False),
         nn.BatchNorm2d(outputs),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, Literal, Self, get_args
@@ -17,7 +18,7 @@ from mdlp_bench.images import ImageU8, stretched
 from mdlp_bench.plate import grammars
 from mdlp_bench.plate.grammar import Grammar
 from mdlp_bench.readers.base import Reader, ReaderDescriptor, Reading
-from mdlp_bench.readers.crnn.network import INPUT_HEIGHT, standardise
+from mdlp_bench.readers.crnn.network import INPUT_HEIGHT, CrnnConfig, standardise
 from mdlp_bench.readers.crnn.weights import bundled_weights, load_crnn
 from mdlp_bench.readers.ctc import align, greedy, prefix_beam, softmax
 
@@ -34,55 +35,40 @@ _BEAM: Final = 16
 _BEAM_FLOOR: Final = 1e-6
 
 
-class CrnnReader(Reader):
-    """Reads plate crops of any size, stretched to 32 x 112 pixels.
+class CtcReader(Reader):
+    """A reader whose networks give class probabilities per column: decoding, confidences and descriptor.
 
     `grammar` answers with a valid plate or with nothing. Benchmarks use `greedy`: a reader that may only say
     valid plates would lend its knowledge to the method that it judges.
     """
 
-    def __init__(
-        self,
-        weights: Path | None = None,
-        decoding: Decoding = "greedy",
-        *,
-        name: str = "crnn",
-        title: str = "CRNN",
-    ) -> None:
-        """Load the network.
+    def __init__(self, config: CrnnConfig, decoding: Decoding, path: Path, *, name: str, title: str) -> None:
+        """Describe the reader.
 
         Args:
-            weights: A weight file; default the bundled one.
+            config: Of the CRNN whose columns are decoded.
             decoding: How class probabilities become text.
+            path: The weight file.
             name: Its name in runs; another decoding than `greedy` is added to it.
             title: Its name in tables, likewise.
-
-        Raises:
-            MissingWeightsError: The file is not there.
-            ReaderError: The file does not hold a CRNN.
         """
-        path = weights or bundled_weights()
-        self.network = load_crnn(path).to(memory_format=torch.channels_last)
-        self.config = self.network.config
+        self.config = config
         self.decoding = decoding
-        self._device = torch.device("cpu")
         self.descriptor = ReaderDescriptor(
             name=name if decoding == "greedy" else f"{name}-{decoding}",
             title=title if decoding == "greedy" else f"{title} ({decoding})",
-            version=self.config.version,
+            version=config.version,
             weights_sha256=sha256_file(path),
             licence="Apache-2.0",
-            grammars=self.config.grammars,
+            grammars=config.grammars,
             citation="Shi, Bai, Yao: An end-to-end trainable neural network for image-based sequence "
             "recognition and its application to scene text recognition, TPAMI 2017",
-            believed_from=self.config.believed_from.get(decoding),
+            believed_from=config.believed_from.get(decoding),
         )
 
-    def to(self, device: str) -> Self:
-        """Compute on this device from now on."""
-        self.network.to(device)
-        self._device = torch.device(device)
-        return self
+    @abstractmethod
+    def _see(self, images: Sequence[ImageU8]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float32]]:
+        """Calibrated class probabilities [B, T, C] and features [B, D]."""
 
     def read(self, images: Sequence[ImageU8]) -> list[Reading]:
         """Read plate crops; uint8 RGB [H, W, 3] of any sizes (see `Reader.read`)."""
@@ -105,25 +91,6 @@ class CrnnReader(Reader):
         """Readings and features of one pass (see `Reader.read_with_features`)."""
         probabilities, features = self._see(images)
         return [self._decode(row) for row in probabilities], features
-
-    @torch.inference_mode()
-    @whole_fp32()
-    def _see(self, images: Sequence[ImageU8]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float32]]:
-        """Class probabilities [B, T, C] and features [B, D]."""
-        shears = _SHEARS if self.config.askew else ()
-        classes = len(self.config.alphabet) + 1
-        probabilities = np.zeros((len(images), self.config.width // 4, classes))
-        features = np.zeros((len(images), self.config.feature_size), np.float32)
-        for start in range(0, len(images), _BATCH):
-            crops = [prepare(image, self.config.width) for image in images[start : start + _BATCH]]
-            views = [*crops, *(askew(crop, *shear) for shear in shears for crop in crops)]
-            batch = standardise(torch.from_numpy(np.stack(views)).to(self._device))
-            columns = self.network.encode(batch)
-            seen = softmax(self.network.classes(columns).cpu().numpy(), self.config.temperature)
-            chosen = slice(start, start + len(crops))
-            probabilities[chosen] = seen.reshape(-1, len(crops), *seen.shape[1:]).mean(axis=0)
-            features[chosen] = columns[: len(crops)].mean(1).cpu().numpy()
-        return probabilities, features
 
     def _decode(self, probabilities: npt.NDArray[np.float64]) -> Reading:
         if self.decoding == "greedy":
@@ -155,6 +122,62 @@ class CrnnReader(Reader):
 
     def _spell(self, classes: Sequence[int]) -> str:
         return "".join(self.config.alphabet[index - 1] for index in classes)
+
+
+class CrnnReader(CtcReader):
+    """Reads plate crops of any size, stretched to the network's input."""
+
+    def __init__(
+        self,
+        weights: Path | None = None,
+        decoding: Decoding = "greedy",
+        *,
+        name: str = "crnn",
+        title: str = "CRNN",
+    ) -> None:
+        """Load the network.
+
+        Args:
+            weights: A weight file; default the bundled one.
+            decoding: How class probabilities become text.
+            name: Its name in runs.
+            title: Its name in tables.
+
+        Raises:
+            MissingWeightsError: The file is not there.
+            ReaderError: The file does not hold a CRNN.
+        """
+        path = weights or bundled_weights()
+        self.network = load_crnn(path).to(memory_format=torch.channels_last)
+        super().__init__(self.network.config, decoding, path, name=name, title=title)
+        self._device = torch.device("cpu")
+
+    def to(self, device: str) -> Self:
+        """Compute on this device from now on."""
+        self.network.to(device)
+        self._device = torch.device(device)
+        return self
+
+    @torch.inference_mode()
+    @whole_fp32()
+    def _see(self, images: Sequence[ImageU8]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float32]]:
+        shears = _SHEARS if self.config.askew else ()
+        classes = len(self.config.alphabet) + 1
+        probabilities = np.zeros((len(images), self.config.width // 4, classes))
+        features = np.zeros((len(images), self.config.feature_size), np.float32)
+        for start in range(0, len(images), _BATCH):
+            crops = [
+                prepare(image, self.config.width, self.config.height)
+                for image in images[start : start + _BATCH]
+            ]
+            views = [*crops, *(askew(crop, *shear) for shear in shears for crop in crops)]
+            batch = standardise(torch.from_numpy(np.stack(views)).to(self._device))
+            columns = self.network.encode(batch)
+            seen = softmax(self.network.classes(columns).cpu().numpy(), self.config.temperature)
+            chosen = slice(start, start + len(crops))
+            probabilities[chosen] = seen.reshape(-1, len(crops), *seen.shape[1:]).mean(axis=0)
+            features[chosen] = columns[: len(crops)].mean(1).cpu().numpy()
+        return probabilities, features
 
 
 def prepare(image: ImageU8, width: int, rows: int = INPUT_HEIGHT) -> ImageU8:

@@ -1,0 +1,132 @@
+"""The rectifying reader: corners, then the text of the rectified plate, then a second look at its region."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final, Self
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from mdlp_bench.device import whole_fp32
+from mdlp_bench.images import ImageU8, stretched
+from mdlp_bench.readers.crnn.network import standardise
+from mdlp_bench.readers.crnn.reader import CtcReader, Decoding
+from mdlp_bench.readers.ctc import softmax
+from mdlp_bench.readers.rectifying.geometry import Points, mapped, rectified
+from mdlp_bench.readers.rectifying.networks import CORNER_SIZE, REGION_PATCH, REGION_SIZE
+from mdlp_bench.readers.rectifying.weights import bundled_weights, load_rectifying
+
+_BATCH: Final = 64
+# Shares below this are rounding errors of the softmax.
+_LEAST: Final = 1e-6
+_ON_PLATE: Final = np.array(REGION_PATCH, np.float32)
+
+
+class RectifyingReader(CtcReader):
+    """Reads plate crops of any size: finds the sheet's corners and reads what lies between them.
+
+    Where the first columns show a region's sign, its probabilities are the geometric mean of the CRNN's and
+    those of a network that looks at the sign alone.
+    """
+
+    def __init__(
+        self,
+        weights: Path | None = None,
+        decoding: Decoding = "greedy",
+        *,
+        name: str = "crnn-3",
+        title: str = "CRNN 3",
+    ) -> None:
+        """Load the networks (arguments as for `CrnnReader`).
+
+        Raises:
+            MissingWeightsError: The file is not there.
+            ReaderError: The file does not hold a rectifying reader.
+        """
+        path = weights or bundled_weights()
+        self.network = load_rectifying(path).to(memory_format=torch.channels_last)
+        self.settings = self.network.config
+        super().__init__(self.settings.line, decoding, path, name=name, title=title)
+        alphabet = self.settings.line.alphabet
+        self._regions = np.array([alphabet.index(sign) + 1 for sign in self.settings.regions])
+        self._device = torch.device("cpu")
+
+    def to(self, device: str) -> Self:
+        """Compute on this device from now on."""
+        self.network.to(device)
+        self._device = torch.device(device)
+        return self
+
+    @torch.inference_mode()
+    @whole_fp32()
+    def corners(self, images: Sequence[ImageU8]) -> npt.NDArray[np.float32]:
+        """The sheet's corners in crops, float32 [B, 4, 2], (x, y) in shares of the crop.
+
+        Top left, top right, bottom right, bottom left; of a crop without a plate they mean nothing.
+        """
+        found = [np.empty((0, 4, 2), np.float32)]
+        for start in range(0, len(images), _BATCH):
+            seen = [corner_view(image) for image in images[start : start + _BATCH]]
+            found.append(self.network.corners(self._batch(seen)).cpu().numpy())
+        return np.concatenate(found)
+
+    @torch.inference_mode()
+    @whole_fp32()
+    def _see(self, images: Sequence[ImageU8]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float32]]:
+        line, insets = self.settings.line, self.settings.insets
+        probabilities = np.zeros((len(images), line.width // 4, len(line.alphabet) + 1))
+        features = np.zeros((len(images), line.feature_size), np.float32)
+        corners = self.corners(images)
+        for start in range(0, len(images), _BATCH):
+            chosen = slice(start, start + _BATCH)
+            found = list(zip(images[chosen], corners[chosen], strict=True))
+            for inset in insets:
+                views = [rectified(image, four, (line.height, line.width), inset) for image, four in found]
+                columns = self.network.line.encode(self._batch(views))
+                seen = softmax(self.network.line.classes(columns).cpu().numpy(), line.temperature)
+                probabilities[chosen] += seen / len(insets)
+                features[chosen] += columns.mean(1).cpu().numpy() / len(insets)
+            patches = [region_view(image, four) for image, four in found]
+            logits = self.network.region(self._batch(patches)).cpu().numpy()
+            regions = softmax(logits[:, 1:], self.settings.region_temperature)
+            probabilities[chosen] = self._with_regions(probabilities[chosen], regions)
+        return probabilities, features
+
+    def _batch(self, images: Sequence[ImageU8]) -> Tensor:
+        return standardise(torch.from_numpy(np.stack(images)).to(self._device))
+
+    def _with_regions(
+        self, probabilities: npt.NDArray[np.float64], regions: npt.NDArray[np.float64]
+    ) -> npt.NDArray[np.float64]:
+        """Share the mass that each column gives to regions as both networks see it.
+
+        Args:
+            probabilities: [B, T, C].
+            regions: [B, R]; for every crop the shares of the regions.
+
+        Returns:
+            [B, T, C]; the mass of all other classes stays.
+        """
+        own = probabilities[..., self._regions]
+        mass = own.sum(-1, keepdims=True)
+        both = np.sqrt(
+            np.maximum(own / np.maximum(mass, _LEAST), _LEAST) * np.maximum(regions, _LEAST)[:, None]
+        )
+        shared = probabilities.copy()
+        shared[..., self._regions] = mass * both / both.sum(-1, keepdims=True)
+        return shared
+
+
+def corner_view(image: ImageU8) -> ImageU8:
+    """A crop, uint8 RGB [H, W, 3], as its corners are looked for: uint8 RGB [40, 128, 3]."""
+    return stretched(image, CORNER_SIZE, cv2.INTER_LINEAR)
+
+
+def region_view(image: ImageU8, corners: Points) -> ImageU8:
+    """Where the region's sign stands on a plate with these corners: uint8 RGB [48, 48, 3]."""
+    return rectified(image, mapped(corners, _ON_PLATE), REGION_SIZE, (0.0, 0.0))
