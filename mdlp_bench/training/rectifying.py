@@ -47,6 +47,7 @@ _BETA: Final = 0.02
 # Brings that loss to the size of the other networks'.
 _CORNERS: Final = 20
 _SMOOTHING: Final = 0.02
+_NO_MATTER: Final = -100  # PyTorch's cross-entropy leaves these out
 
 
 class RectifyingTraining(Frozen):
@@ -259,8 +260,9 @@ def _in_half(module: nn.Module) -> None:
 
 
 def _region_labels(shots: Sequence[Shot], regions: str) -> Tensor:
-    """Class of each shot's region; 0 where nothing can be read."""
-    return torch.tensor([regions.index(shot.text[0]) + 1 if shot.text else 0 for shot in shots])
+    """Class of each shot's region: 0 where nothing can be read, -100 (no matter) for other first signs."""
+    signs = [shot.text[:1] for shot in shots]
+    return torch.tensor([0 if not sign else regions.find(sign) + 1 or _NO_MATTER for sign in signs])
 
 
 def _standardised(images: Sequence[ImageU8], device: torch.device) -> Tensor:
@@ -291,13 +293,14 @@ def _calibrated(
     size = (reader.line.height, reader.line.width)
     line = _computed(network.line, [rectified(image, four, size, reader.insets[0]) for image, four in found])
     region = _computed(network.region, [region_view(image, four) for image, four in found])[:, 1:]
-    classes = _region_labels(plates, reader.regions).numpy() - 1
+    classes = _region_labels(plates, reader.regions).numpy()
+    known = classes > 0
     settings = reader.model_copy(
         update={
             "line": reader.line.model_copy(
                 update={"temperature": fit_temperature(line, texts, reader.line.alphabet)}
             ),
-            "region_temperature": likeliest_temperature(region, classes),
+            "region_temperature": likeliest_temperature(region[known], classes[known] - 1),
         }
     )
     save_rectifying(network, settings, weights)
