@@ -56,9 +56,28 @@ def glare(image: ImageU8, rng: np.random.Generator) -> ImageU8:
     return u8(np.clip(image + spot * strength, 0, 255))
 
 
-def expose(image: ImageU8, rng: np.random.Generator, focus: float, light: float, grain: float) -> ImageU8:
-    """Optics, exposure and sensor in linear light; `focus`, `light` and `grain` are strengths from 0 to 1."""
-    scale = image.shape[0] / 28
+def expose(
+    image: ImageU8,
+    rng: np.random.Generator,
+    focus: float,
+    light: float,
+    grain: float,
+    sharpness: float = 1.0,
+) -> ImageU8:
+    """Optics, exposure and sensor in linear light.
+
+    Args:
+        image: uint8 RGB [H, W, 3].
+        rng: Source of every draw.
+        focus: Strength of blur, from 0 to 1; its width grows with the image.
+        light: Strength of over- or under-exposure, likewise.
+        grain: Strength of noise, likewise.
+        sharpness: How many times narrower than usual all blur is.
+
+    Returns:
+        uint8 RGB [H, W, 3].
+    """
+    scale = image.shape[0] / 28 / sharpness
     linear = _LINEAR[image]
     kind = rng.random()
     sigma = (rng.uniform(0.1, 0.45) + rng.uniform(0.0, 0.75) * focus) * scale

@@ -55,7 +55,8 @@ def shoot(face: ImageU8, aspect: float, rng: np.random.Generator) -> tuple[Image
     """A frontal face through a camera, its codec and a cropper.
 
     As in `photograph`, the strengths of all that goes wrong share a limited sum, so that most crops stay
-    readable; half of them are stretched to 94 x 24 pixels.
+    readable. Half of them are thumbnails of 94 x 24 pixels, made of sharper pictures up to four times as
+    large, mostly without a prefilter, so that thin strokes break up.
 
     Args:
         face: uint8 RGB [h, w, 3] that the sheet fills.
@@ -81,19 +82,24 @@ def shoot(face: ImageU8, aspect: float, rng: np.random.Generator) -> tuple[Image
     low, high = corners.min(0), corners.max(0)
     left, top, right, bottom = _margins(rng)
     low, high = low - (high - low) * [left, top], high + (high - low) * [right, bottom]
-    height = 60 * (SMALLEST_SHOT / 60) ** float(np.clip(rng.uniform(0, 0.6) + size, 0, 1))
-    columns, rows = np.clip(np.round((high - low) * height * aspect), [30, 10], [230, 150]).astype(int)
+    thumbnail = rng.random() < 0.5
+    if thumbnail:
+        height = float(np.exp(rng.uniform(np.log(24), np.log(100))))
+    else:
+        height = 60 * (SMALLEST_SHOT / 60) ** float(np.clip(rng.uniform(0, 0.6) + size, 0, 1))
+    columns, rows = np.clip(np.round((high - low) * height * aspect), [30, 10], [380, 230]).astype(int)
     pixels = (corners - low) / (high - low) * [columns, rows]
     image = _in_front_of(_background((rows, columns), rng), photo, pixels)
-    image = expose(image, rng, float(focus), float(light), float(grain))
+    sharpness = float(np.exp(rng.uniform(0, np.log(6)))) if thumbnail else 1.0
+    image = expose(image, rng, float(focus), float(light), float(grain), sharpness)
     if rng.random() < 0.85:
         image = jpeg(image, int(np.clip(rng.normal(88 - 60 * codec, 6), 20, 97)))
     if rng.random() < 0.15:  # video cameras sharpen until dark strokes have bright halos
         soft = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.5, 1.3) * max(rows / 28, 0.6))
         amount = rng.uniform(0.4, 2.0)
         image = u8(cv2.addWeighted(image, 1 + amount, soft, -amount, 0))
-    if rng.random() < 0.5:
-        kinds = (cv2.INTER_LINEAR, cv2.INTER_LINEAR, cv2.INTER_AREA, cv2.INTER_CUBIC)
+    if thumbnail:
+        kinds = (cv2.INTER_LINEAR, cv2.INTER_LINEAR, cv2.INTER_LINEAR, cv2.INTER_AREA)
         image = u8(cv2.resize(image, _THUMBNAIL, interpolation=kinds[rng.integers(4)]))
         if rng.random() < 0.7:
             image = jpeg(image, int(rng.integers(60, 97)))
@@ -105,9 +111,9 @@ def shoot(face: ImageU8, aspect: float, rng: np.random.Generator) -> tuple[Image
 
 def displaced(corners: Corners, rng: np.random.Generator) -> Corners:
     """Corners as a network finds them: moved together and singly, in shares of the plate's sides."""
-    strength = 2.5 if rng.random() < 0.1 else 1.0
-    together = rng.normal(0, [0.010 * strength, 0.03 * strength])
-    return mapped(corners, SQUARE + together + rng.normal(0, [0.008 * strength, 0.022 * strength], (4, 2)))
+    strength = 2.0 if rng.random() < 0.1 else 1.0
+    together = rng.normal(0, [0.015 * strength, 0.045 * strength])
+    return mapped(corners, SQUARE + together + rng.normal(0, [0.010 * strength, 0.03 * strength], (4, 2)))
 
 
 def _empty_shot(faces: Pool, rng: np.random.Generator) -> Shot:

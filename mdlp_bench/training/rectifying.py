@@ -76,15 +76,15 @@ class RectifyingTraining(Frozen):
     guided: int = Field(default=1_500, ge=0)
     reader: RectifyingConfig = RectifyingConfig()
     corners: Schedule = Schedule(
-        steps=5_000, batch=64, warmup=200, decay=3_000, average=0.999, checkpoint_every=500
+        steps=8_000, batch=64, warmup=200, decay=5_000, average=0.999, checkpoint_every=500
     )
-    line: Schedule = Schedule(steps=13_000, warmup=200, decay=7_800, average=0.999, checkpoint_every=500)
+    line: Schedule = Schedule(steps=16_000, warmup=200, decay=10_000, average=0.999, checkpoint_every=500)
     region: Schedule = Schedule(
-        steps=8_000,
+        steps=12_000,
         batch=64,
         learning_rate=1.5e-3,
         warmup=200,
-        decay=4_800,
+        decay=8_000,
         weight_decay=1e-2,
         average=0.999,
         checkpoint_every=500,
