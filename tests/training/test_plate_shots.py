@@ -59,7 +59,7 @@ def test_shots_are_a_function_of_their_source(faces: Pool) -> None:
         assert np.array_equal(first.image, second.image) and np.array_equal(first.corners, second.corners)
         assert first.text == second.text and first.text in (*faces.texts, "")
         height, width = first.image.shape[:2]
-        assert first.image.dtype == np.uint8 and 4 <= height <= 150 and 8 <= width <= 230
+        assert first.image.dtype == np.uint8 and 4 <= height <= 230 and 8 <= width <= 380
         assert first.corners.dtype == np.float32 and first.corners.shape == (4, 2)
 
 
