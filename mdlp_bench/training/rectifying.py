@@ -212,7 +212,7 @@ class _LineTrial(_PartTrial[CRNN]):
         }
 
     def _views(self, shots: Sequence[Shot]) -> list[ImageU8]:
-        config, inset = self.training.reader.line, self.training.reader.insets[0]
+        config, inset = self.training.reader.line, self.training.reader.inset
         return [rectified(shot.image, shot.corners, (config.height, config.width), inset) for shot in shots]
 
 
@@ -291,7 +291,7 @@ def _calibrated(
     corners = _computed(network.corners, [corner_view(image) for image in images])
     found = list(zip(images, corners, strict=True))
     size = (reader.line.height, reader.line.width)
-    line = _computed(network.line, [rectified(image, four, size, reader.insets[0]) for image, four in found])
+    line = _computed(network.line, [rectified(image, four, size, reader.inset) for image, four in found])
     region = _computed(network.region, [region_view(image, four) for image, four in found])[:, 1:]
     classes = _region_labels(plates, reader.regions).numpy()
     known = classes > 0

@@ -26,8 +26,7 @@ class RectifyingConfig(Frozen):
 
     Attributes:
         line: The CRNN that reads the rectified plate; its grammars, thresholds and version are the reader's.
-        insets: The margins in which the rectified plate is seen, each a view (see `rectified`); what is read
-            in several is averaged.
+        inset: The margins in which the rectified plate is seen (see `rectified`).
         regions: The signs that the second look at the region tells apart.
         region_temperature: Divides its logits, fitted so that its shares are calibrated.
     """
@@ -35,7 +34,7 @@ class RectifyingConfig(Frozen):
     line: CrnnConfig = CrnnConfig(
         height=48, width=160, channels=(24, 48, 88, 128, 160), hidden=96, version="3"
     )
-    insets: tuple[tuple[float, float], ...] = ((0.02, 0.06),)
+    inset: tuple[float, float] = (0.02, 0.06)
     regions: str = PROVINCES
     region_temperature: float = Field(default=1.0, gt=0)
 

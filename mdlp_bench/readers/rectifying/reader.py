@@ -78,23 +78,21 @@ class RectifyingReader(CtcReader):
     @torch.inference_mode()
     @whole_fp32()
     def _see(self, images: Sequence[ImageU8]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float32]]:
-        line, insets = self.settings.line, self.settings.insets
+        line, size = self.settings.line, (self.settings.line.height, self.settings.line.width)
         probabilities = np.zeros((len(images), line.width // 4, len(line.alphabet) + 1))
         features = np.zeros((len(images), line.feature_size), np.float32)
         corners = self.corners(images)
         for start in range(0, len(images), _BATCH):
             chosen = slice(start, start + _BATCH)
             found = list(zip(images[chosen], corners[chosen], strict=True))
-            for inset in insets:
-                views = [rectified(image, four, (line.height, line.width), inset) for image, four in found]
-                columns = self.network.line.encode(self._batch(views))
-                seen = softmax(self.network.line.classes(columns).cpu().numpy(), line.temperature)
-                probabilities[chosen] += seen / len(insets)
-                features[chosen] += columns.mean(1).cpu().numpy() / len(insets)
+            views = [rectified(image, four, size, self.settings.inset) for image, four in found]
+            columns = self.network.line.encode(self._batch(views))
+            seen = softmax(self.network.line.classes(columns).cpu().numpy(), line.temperature)
+            features[chosen] = columns.mean(1).cpu().numpy()
             patches = [region_view(image, four) for image, four in found]
             logits = self.network.region(self._batch(patches)).cpu().numpy()
             regions = softmax(logits[:, 1:], self.settings.region_temperature)
-            probabilities[chosen] = self._with_regions(probabilities[chosen], regions)
+            probabilities[chosen] = self._with_regions(seen, regions)
         return probabilities, features
 
     def _batch(self, images: Sequence[ImageU8]) -> Tensor:
