@@ -15,7 +15,7 @@ from mdlp_bench.errors import RunError, no_such
 from mdlp_bench.harness.compare import RunComparison
 from mdlp_bench.harness.run import float_column
 from mdlp_bench.harness.run_table import MEANS_OF_SEEDS, few_plates, metric_column, run_note
-from mdlp_bench.harness.seeds import seed_values
+from mdlp_bench.harness.seeds import seed_spread, seed_values
 from mdlp_bench.harness.statistics import ClusterBootstrap, MetricScores, SeedSpread, rank_methods
 from mdlp_bench.harness.statistics.clusters import FloatArray, fewest_plates
 from mdlp_bench.harness.tables import Cell, Column, Row, ScoreTable
@@ -134,7 +134,11 @@ def breakdown(comparison: RunComparison, by: str, *metrics: str) -> ScoreTable:
                 continue
             bootstrap = ClusterBootstrap.by_rules(plates[measured].tolist(), comparison.rules.bootstrap)
             key, named = (part, part) if len(names) == 1 else (f"{metric}:{part}", f"{column.title}, {part}")
-            seeds = [_spread(by, table, metric, values[:, i]) for i, table in enumerate(tables)]
+            # By position readings are compared, which are the first seed's.
+            seeds = [
+                None if by == "position" else seed_spread(table, metric, own)
+                for table, own in zip(tables, values.T, strict=True)
+            ]
             for name, cell in _cells(comparison, bootstrap, values[measured], info, seeds).items():
                 rows[name][key] = cell
             if by != "position" and info.name in comparison.chance:
@@ -190,15 +194,6 @@ def _described(comparison: RunComparison, tables: list[pa.Table], metric: str) -
         if base not in METRICS or metric not in table.column_names:
             raise RunError(f"{name}: has no {metric!r} per sample; break down a metric of single samples")
     return METRICS[base], metric_column(comparison.runs[0], metric, comparison.options.decimals)
-
-
-def _spread(by: str, table: pa.Table, metric: str, values: FloatArray) -> SeedSpread | None:
-    """How the mean of a part of the samples, those with values [n], moves with the seed of a run."""
-    of_each = None if by == "position" else seed_values(table, metric)
-    inside = ~np.isnan(values)
-    if of_each is None or not inside.any() or np.isnan(of_each[inside]).all(axis=0).any():
-        return None
-    return SeedSpread.of(np.nanmean(of_each[inside], axis=0))
 
 
 def _remarks(comparison: RunComparison, rows: dict[str, dict[str, Cell]], seeds_known: bool) -> Iterator[str]:

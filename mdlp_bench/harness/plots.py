@@ -22,7 +22,7 @@ from mdlp_bench.files import atomic_path
 from mdlp_bench.harness.compare import RunComparison
 from mdlp_bench.harness.run import Run, float_column
 from mdlp_bench.harness.score import reading_confidences
-from mdlp_bench.harness.seeds import SURE, seed_values
+from mdlp_bench.harness.seeds import SURE, seed_spread, seed_values
 from mdlp_bench.harness.statistics import ClusterBootstrap, pareto_front
 from mdlp_bench.metrics.abstaining import risk_coverage
 from mdlp_bench.metrics.base import METRICS, MetricInfo
@@ -136,12 +136,11 @@ def _ned_cost(comparison: RunComparison, info: MetricInfo) -> Figure:
 
 def _layout_bars(comparison: RunComparison, info: MetricInfo) -> Figure:
     methods = list(_methods(comparison))
+    tables = [run.per_sample().sort_by("sample_id") for _, run in methods]
     table = comparison.runs[0].per_sample().sort_by("sample_id")
     layouts = np.array([name or "unknown" for name in table["layout"].to_pylist()], object)
     plates = np.array(table["plate_id"].to_pylist())
-    columns = [
-        (title, float_column(run.per_sample().sort_by("sample_id"), info.name)) for title, run in methods
-    ]
+    columns = [(title, float_column(own, info.name)) for (title, _), own in zip(methods, tables, strict=True)]
     known = ~np.isnan(np.stack([values for _, values in columns], axis=1)).all(axis=1)
     for name in set(layouts.tolist()):
         if len(set(plates[known & (layouts == name)].tolist())) < _FEW_PLATES:
@@ -161,7 +160,16 @@ def _layout_bars(comparison: RunComparison, info: MetricInfo) -> Figure:
         chosen = known & (layouts == layout)
         bootstrap = ClusterBootstrap.by_rules(plates[chosen].tolist(), rules)
         stacked = np.stack([values[chosen] for _, values in columns], axis=1)
-        found = bootstrap.intervals(stacked, info.is_share, info.is_binary)
+        found = [
+            estimate.widened(
+                seed_spread(table, info.name, np.where(chosen, values, np.nan)),
+                bootstrap.confidence,
+                info.bounds,
+            )
+            for estimate, table, (_, values) in zip(
+                bootstrap.intervals(stacked, info.is_share, info.is_binary), tables, columns, strict=True
+            )
+        ]
         values = np.array([one.value for one in found])
         errors = [
             [0.0 if one.low is None else one.value - one.low for one in found],

@@ -109,6 +109,23 @@ def seed_values(table: pa.Table, name: str) -> npt.NDArray[np.float64] | None:
     return flat.reshape(len(table), -1)
 
 
+def seed_spread(table: pa.Table, name: str, values: npt.NDArray[np.float64]) -> SeedSpread | None:
+    """How the mean of a metric over some samples moves with the seed of a run.
+
+    Args:
+        table: The run's samples.
+        name: The metric.
+        values: [n] its values; NaN for the samples that are left out.
+
+    Returns:
+        None where it is not known what each seed gave of these samples.
+    """
+    of_each, inside = seed_values(table, name), ~np.isnan(values)
+    if of_each is None or not inside.any() or np.isnan(of_each[inside]).all(axis=0).any():
+        return None
+    return SeedSpread.of(np.nanmean(of_each[inside], axis=0))
+
+
 def _mean_over_seeds(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """The mean of what is known of each row, [n] of [n, seeds]."""
     counted = (~np.isnan(values)).sum(axis=1)

@@ -97,6 +97,11 @@ def test_a_method_with_a_seed_is_scored_over_several(samples: Samples, tmp_path:
             assert row.name == whole.name and own.group == other.group
             limits = [[cell.value, cell.low, cell.high] for cell in (own, other)]
             assert limits[0] == pytest.approx(limits[1])
+    (panel,) = plot(comparison, "layout-bars", metric="psnr").axes
+    shown = [segment[:, 0].tolist() for segment in panel.collections[0].get_segments()]
+    expected = [[cell.low, cell.high] for cell in (row.cells["psnr:other"] for row in rows[:2])]
+    for limits, known in zip(sorted(shown), sorted(expected), strict=True):
+        assert limits == pytest.approx(known, abs=1e-6)
     assert part.remarks == (MEANS_OF_SEEDS, SHORT_INTERVALS.format(15, 5))
     assert [row.note for row in part.rows[:3]] == [row.note for row in comparison.table.rows[:3]]
     places = breakdown(comparison, "position")
