@@ -37,11 +37,12 @@ def train_reader_command(
 
     from mdlp_bench.device import Compute
     from mdlp_bench.training.reader import ReaderTraining, train_reader
-    from mdlp_bench.training.rectifying import RectifyingTraining, train_rectifying
+    from mdlp_bench.training.rectifying import PARTS, RectifyingTraining, train_rectifying
 
     place = Compute.resolve(device).device
     asked = (config and read_yaml(config)) or {}
     torch.set_num_threads(threads)
+    steps: dict[str, int]
 
     def report(line: dict[str, object]) -> None:
         if as_json:
@@ -50,12 +51,16 @@ def train_reader_command(
         figures = dict(line)
         name, step, loss, seconds = (figures.pop(key, "") for key in ("network", "step", "loss", "seconds"))
         held_out = ", ".join(f"{figure} {value}" for figure, value in figures.items())
-        typer.echo(f"{name} step {step}: loss {loss}; held-out renders: {held_out} ({seconds} s)".strip())
+        reached = f"{name} step {step} of {steps[str(name)]}".strip()
+        typer.echo(f"{reached}: loss {loss}; held-out renders: {held_out} ({seconds} s)")
 
     if isinstance(asked, dict) and asked.get("network") == "rectifying":
         rectifying = checked(RectifyingTraining, asked, str(config))
+        steps = {part: getattr(rectifying, part).steps for part in PARTS}
         weights = train_rectifying(rectifying, out, report, device=place)
     else:
-        weights = train_reader(checked(ReaderTraining, asked, str(config)), out, report, device=place)
+        training = checked(ReaderTraining, asked, str(config))
+        steps = {"": training.steps}
+        weights = train_reader(training, out, report, device=place)
     if not as_json:
         typer.echo(f"wrote {weights}")

@@ -5,12 +5,13 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final, Literal, Self, get_args
+from typing import Final, Generic, Literal, Self, TypeVar, get_args
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor, nn
 
 from mdlp_bench.device import whole_fp32
 from mdlp_bench.files import sha256_file
@@ -18,7 +19,7 @@ from mdlp_bench.images import ImageU8, stretched
 from mdlp_bench.plate import grammars
 from mdlp_bench.plate.grammar import Grammar
 from mdlp_bench.readers.base import Reader, ReaderDescriptor, Reading
-from mdlp_bench.readers.crnn.network import INPUT_HEIGHT, CrnnConfig, standardise
+from mdlp_bench.readers.crnn.network import CRNN, INPUT_HEIGHT, CrnnConfig, standardise
 from mdlp_bench.readers.crnn.weights import bundled_weights, load_crnn
 from mdlp_bench.readers.ctc import align, greedy, prefix_beam, softmax
 
@@ -26,6 +27,8 @@ Decoding = Literal["greedy", "beam", "grammar"]
 """`greedy`: best path. `beam`: prefix beam search. `grammar`: prefix beam search among valid plates only."""
 
 DECODINGS: Final[tuple[Decoding, ...]] = get_args(Decoding)
+
+N = TypeVar("N", bound=nn.Module)
 
 _BATCH: Final = 64
 _SHEARS: Final = ((0.07, -0.12), (-0.07, 0.12))
@@ -35,25 +38,30 @@ _BEAM: Final = 16
 _BEAM_FLOOR: Final = 1e-6
 
 
-class CtcReader(Reader):
+class CtcReader(Reader, Generic[N]):
     """A reader whose networks give class probabilities per column: decoding, confidences and descriptor.
 
     `grammar` answers with a valid plate or with nothing. Benchmarks use `greedy`: a reader that may only say
     valid plates would lend its knowledge to the method that it judges.
     """
 
-    def __init__(self, config: CrnnConfig, decoding: Decoding, path: Path, *, name: str, title: str) -> None:
+    def __init__(
+        self, network: N, config: CrnnConfig, decoding: Decoding, path: Path, *, name: str, title: str
+    ) -> None:
         """Describe the reader.
 
         Args:
+            network: What it computes with.
             config: Of the CRNN whose columns are decoded.
             decoding: How class probabilities become text.
             path: The weight file.
             name: Its name in runs; another decoding than `greedy` is added to it.
             title: Its name in tables, likewise.
         """
+        self.network = network.to(memory_format=torch.channels_last)
         self.config = config
         self.decoding = decoding
+        self._device = torch.device("cpu")
         self.descriptor = ReaderDescriptor(
             name=name if decoding == "greedy" else f"{name}-{decoding}",
             title=title if decoding == "greedy" else f"{title} ({decoding})",
@@ -65,6 +73,12 @@ class CtcReader(Reader):
             "recognition and its application to scene text recognition, TPAMI 2017",
             believed_from=config.believed_from.get(decoding),
         )
+
+    def to(self, device: str) -> Self:
+        """Compute on this device from now on."""
+        self.network.to(device)
+        self._device = torch.device(device)
+        return self
 
     @abstractmethod
     def _see(self, images: Sequence[ImageU8]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float32]]:
@@ -91,6 +105,10 @@ class CtcReader(Reader):
         """Readings and features of one pass (see `Reader.read_with_features`)."""
         probabilities, features = self._see(images)
         return [self._decode(row) for row in probabilities], features
+
+    def _batch(self, images: Sequence[ImageU8]) -> Tensor:
+        """Images of one size as a network takes them, on its device."""
+        return standardise(torch.from_numpy(np.stack(images)).to(self._device))
 
     def _decode(self, probabilities: npt.NDArray[np.float64]) -> Reading:
         if self.decoding == "greedy":
@@ -124,7 +142,7 @@ class CtcReader(Reader):
         return "".join(self.config.alphabet[index - 1] for index in classes)
 
 
-class CrnnReader(CtcReader):
+class CrnnReader(CtcReader[CRNN]):
     """Reads plate crops of any size, stretched to the network's input."""
 
     def __init__(
@@ -148,15 +166,8 @@ class CrnnReader(CtcReader):
             ReaderError: The file does not hold a CRNN.
         """
         path = weights or bundled_weights()
-        self.network = load_crnn(path).to(memory_format=torch.channels_last)
-        super().__init__(self.network.config, decoding, path, name=name, title=title)
-        self._device = torch.device("cpu")
-
-    def to(self, device: str) -> Self:
-        """Compute on this device from now on."""
-        self.network.to(device)
-        self._device = torch.device(device)
-        return self
+        network = load_crnn(path)
+        super().__init__(network, network.config, decoding, path, name=name, title=title)
 
     @torch.inference_mode()
     @whole_fp32()
@@ -171,8 +182,7 @@ class CrnnReader(CtcReader):
                 for image in images[start : start + _BATCH]
             ]
             views = [*crops, *(askew(crop, *shear) for shear in shears for crop in crops)]
-            batch = standardise(torch.from_numpy(np.stack(views)).to(self._device))
-            columns = self.network.encode(batch)
+            columns = self.network.encode(self._batch(views))
             seen = softmax(self.network.classes(columns).cpu().numpy(), self.config.temperature)
             chosen = slice(start, start + len(crops))
             probabilities[chosen] = seen.reshape(-1, len(crops), *seen.shape[1:]).mean(axis=0)

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final, Self
+from typing import Final
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
 
 from mdlp_bench.device import whole_fp32
 from mdlp_bench.images import ImageU8, stretched
-from mdlp_bench.readers.crnn.network import standardise
 from mdlp_bench.readers.crnn.reader import CtcReader, Decoding
 from mdlp_bench.readers.ctc import softmax
 from mdlp_bench.readers.rectifying.geometry import Points, mapped, rectified
-from mdlp_bench.readers.rectifying.networks import CORNER_SIZE, REGION_PATCH, REGION_SIZE
-from mdlp_bench.readers.rectifying.weights import bundled_weights, load_rectifying
+from mdlp_bench.readers.rectifying.networks import CORNER_SIZE, REGION_PATCH, REGION_SIZE, RectifyingNetwork
+from mdlp_bench.readers.rectifying.weights import load_rectifying
 
 _BATCH: Final = 64
 # Shares below this are rounding errors of the softmax.
@@ -27,40 +25,29 @@ _LEAST: Final = 1e-6
 _ON_PLATE: Final = np.array(REGION_PATCH, np.float32)
 
 
-class RectifyingReader(CtcReader):
+class RectifyingReader(CtcReader[RectifyingNetwork]):
     """Reads plate crops of any size: finds the sheet's corners and reads what lies between them.
 
     Where the first columns show a region's sign, its probabilities are the geometric mean of the CRNN's and
     those of a network that looks at the sign alone.
     """
 
-    def __init__(
-        self,
-        weights: Path | None = None,
-        decoding: Decoding = "greedy",
-        *,
-        name: str = "crnn-3",
-        title: str = "CRNN 3",
-    ) -> None:
-        """Load the networks (arguments as for `CrnnReader`).
+    def __init__(self, weights: Path, decoding: Decoding = "greedy") -> None:
+        """Load the networks.
+
+        Args:
+            weights: Their file.
+            decoding: How class probabilities become text, as for `CrnnReader`.
 
         Raises:
             MissingWeightsError: The file is not there.
             ReaderError: The file does not hold a rectifying reader.
         """
-        path = weights or bundled_weights()
-        self.network = load_rectifying(path).to(memory_format=torch.channels_last)
-        self.settings = self.network.config
-        super().__init__(self.settings.line, decoding, path, name=name, title=title)
-        alphabet = self.settings.line.alphabet
-        self._regions = np.array([alphabet.index(sign) + 1 for sign in self.settings.regions])
-        self._device = torch.device("cpu")
-
-    def to(self, device: str) -> Self:
-        """Compute on this device from now on."""
-        self.network.to(device)
-        self._device = torch.device(device)
-        return self
+        network = load_rectifying(weights)
+        self.settings = network.config
+        line = self.settings.line
+        super().__init__(network, line, decoding, weights, name="crnn-3", title="CRNN 3")
+        self._regions = np.array([line.alphabet.index(sign) + 1 for sign in self.settings.regions])
 
     @torch.inference_mode()
     @whole_fp32()
@@ -94,9 +81,6 @@ class RectifyingReader(CtcReader):
             regions = softmax(logits[:, 1:], self.settings.region_temperature)
             probabilities[chosen] = self._with_regions(seen, regions)
         return probabilities, features
-
-    def _batch(self, images: Sequence[ImageU8]) -> Tensor:
-        return standardise(torch.from_numpy(np.stack(images)).to(self._device))
 
     def _with_regions(
         self, probabilities: npt.NDArray[np.float64], regions: npt.NDArray[np.float64]

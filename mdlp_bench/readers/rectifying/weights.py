@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
@@ -11,11 +10,6 @@ from mdlp_bench.readers.rectifying.networks import RectifyingConfig, RectifyingN
 from mdlp_bench.readers.weights import fill_recogniser, read_recogniser, save_recogniser
 
 _KEY: Final = "mdlp-bench-rectifying-1"
-
-
-def bundled_weights() -> Path:
-    """The weight file that comes with the package."""
-    return Path(str(files("mdlp_bench.readers.rectifying") / "crnn-3.safetensors"))
 
 
 def save_rectifying(network: RectifyingNetwork, config: RectifyingConfig, path: Path) -> None:
@@ -30,7 +24,7 @@ def load_rectifying(path: Path) -> RectifyingNetwork:
         MissingWeightsError: The file is not there.
         ReaderError: It is not a weight file of a rectifying reader, or its tensors do not fit.
     """
-    remedy = "reinstall mdlp-bench or train a reader: mdlp-bench train reader"
+    remedy = "train a reader: mdlp-bench train reader"
     stored, tensors = read_recogniser(path, _KEY, "a rectifying reader", remedy)
     config = checked(RectifyingConfig, stored, f"{path}: unreadable configuration", ReaderError)
     network = RectifyingNetwork(config)
