@@ -17,7 +17,7 @@ from mdlp_bench.metrics.protocol import to_working_size
 from mdlp_bench.plate import grammars
 from mdlp_bench.plate.grammar import Grammar, Template
 from mdlp_bench.readers import Reader, Reading, load_reader
-from mdlp_bench.readers.crnn import CrnnReader
+from mdlp_bench.readers.crnn.ctc_reader import CtcReader
 
 
 class ReadingFusion(TextMethod):
@@ -155,13 +155,13 @@ def reading_fusion(
         title=f"Reading fusion ({f'{restored.title}, ' if restored else ''}{read.title})",
         frames_used=frames,
         frame_policy=f"the first {frames} or fewer, {'restored and ' if restored else ''}read one by one",
-        parameters=(count_parameters(reader.network) if isinstance(reader, CrnnReader) else 0)
+        parameters=(count_parameters(reader.network) if isinstance(reader, CtcReader) else 0)
         + (restored.parameters if restored else 0),
         weights_sha256=read.weights_sha256,
         citation=read.citation,
         provenance="baseline",
         trained_on=(
-            *(("rendered plates",) if isinstance(reader, CrnnReader) else ()),
+            *(("rendered plates",) if isinstance(reader, CtcReader) else ()),
             *(restored.trained_on if restored else ()),
         ),
         deterministic=restored is None or restored.deterministic,

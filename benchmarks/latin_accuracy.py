@@ -3,7 +3,7 @@
 python benchmarks/latin_accuracy.py crnn-latin crnn-latin-grammar --real REAL
 
 `--real` is a folder with `ufpr_sr/` and `lrlpr/`; without them only rendered plates are read, which no
-training drew. A reader is a name or a weight file of a CRNN. Limits are Clopper-Pearson's at 95 % and count
+training drew. A reader is what `--reader` takes. Limits are Clopper-Pearson's at 95 % and count
 plates: the pictures of one plate err together.
 """
 
@@ -24,7 +24,6 @@ from mdlp_bench.files import seed_for
 from mdlp_bench.harness.statistics.shares import clopper_pearson
 from mdlp_bench.images import ImageU8, decode
 from mdlp_bench.readers.base import Reader
-from mdlp_bench.readers.crnn import CrnnReader
 from mdlp_bench.readers.registry import load_reader
 from mdlp_bench.training.reader_data import film, layout_shares, render_pool
 
@@ -42,7 +41,7 @@ def main() -> None:
     kinds = {"sharp pictures": _tracks(arguments.real, "hr"), "small frames": _tracks(arguments.real, "lr")}
     rendered = _rendered(arguments.plates)
     for name in arguments.readers:
-        reader = CrnnReader(Path(name)) if Path(name).suffix == ".safetensors" else load_reader(name)
+        reader = load_reader(name)
         print(f"{name}, version {reader.descriptor.version}")
         for kind, tracks in kinds.items():
             if tracks:

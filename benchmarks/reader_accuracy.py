@@ -1,10 +1,9 @@
 """What a reader makes of real crops and of crops without a plate: shares, confusions, what it believes.
 
-python benchmarks/reader_accuracy.py crnn crnn-2 --real REAL
+python benchmarks/reader_accuracy.py crnn crnn-2 crnn-3 --real REAL
 
 `--real` is a folder with `plate_crops/` (files named by their text), `mdlp_figures/`, `lpblur/` and
-`ccpd_scenes/`
-(CCPD's own file names); what is not there is left out. A reader is a name or a weight file of a CRNN.
+`ccpd_scenes/` (CCPD's own file names); what is not there is left out. A reader is what `--reader` takes.
 """
 
 from __future__ import annotations
@@ -25,7 +24,6 @@ from mdlp_bench.data import open_samples
 from mdlp_bench.data.sources.ccpd import CcpdName
 from mdlp_bench.images import ImageU8, decode
 from mdlp_bench.readers.base import Reader
-from mdlp_bench.readers.crnn import CrnnReader
 from mdlp_bench.readers.registry import load_reader
 
 _PARTS: Final[dict[str, Callable[[ImageU8], ImageU8]]] = {
@@ -38,6 +36,46 @@ _PARTS: Final[dict[str, Callable[[ImageU8], ImageU8]]] = {
     "upside down": lambda crop: crop[::-1, ::-1].copy(),
 }
 """What is left of a crop that shows no whole plate, or none upright; a reader should say nothing."""
+
+
+def _margin(crop: ImageU8, share: float) -> ImageU8:
+    rows, columns = round(share * crop.shape[0]), round(share * crop.shape[1])
+    return np.asarray(cv2.copyMakeBorder(crop, rows, rows, columns, columns, cv2.BORDER_REPLICATE), np.uint8)
+
+
+def _cut(crop: ImageU8, share: float) -> ImageU8:
+    rows, columns = max(1, round(share * crop.shape[0])), max(1, round(share * crop.shape[1]))
+    return crop[rows:-rows, columns:-columns]
+
+
+def _askew(crop: ImageU8) -> ImageU8:
+    height, width = crop.shape[:2]
+    corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
+    moved = corners + np.array([[0, 0.08], [0, -0.08], [0, 0], [0, 0.08]], np.float32) * height
+    moved[:, 0] += np.array([0.02, -0.02, 0.02, -0.02], np.float32) * width
+    matrix = cv2.getPerspectiveTransform(corners, moved.astype(np.float32))
+    return np.asarray(
+        cv2.warpPerspective(crop, matrix, (width, height), borderMode=cv2.BORDER_REPLICATE), np.uint8
+    )
+
+
+def _turned(crop: ImageU8, degrees: float) -> ImageU8:
+    height, width = crop.shape[:2]
+    matrix = cv2.getRotationMatrix2D((width / 2, height / 2), degrees, 1)
+    return np.asarray(
+        cv2.warpAffine(crop, matrix, (width, height), borderMode=cv2.BORDER_REPLICATE), np.uint8
+    )
+
+
+_DELIVERED: Final[dict[str, Callable[[ImageU8], ImageU8]]] = {
+    "5 % more margin": lambda crop: _margin(crop, 0.05),
+    "10 % more margin": lambda crop: _margin(crop, 0.1),
+    "3 % cut off": lambda crop: _cut(crop, 0.03),
+    "seen askew": _askew,
+    "turned by 3 degrees": lambda crop: _turned(crop, 3),
+    "blurred": lambda crop: np.asarray(cv2.GaussianBlur(crop, (0, 0), crop.shape[0] / 32), np.uint8),
+}
+"""Plates as other croppers and cameras deliver them; a reader should read them all the same."""
 
 
 class Crops(NamedTuple):
@@ -57,10 +95,10 @@ def main() -> None:
     sets = [*_plates(arguments.real), *_nothing(arguments.real)]
     console = Console(width=150)
     for name in arguments.readers:
-        reader = CrnnReader(Path(name)) if Path(name).suffix == ".safetensors" else load_reader(name)
+        reader = load_reader(name)
         console.print(_table(reader, name, sets))
         for crops in sets:
-            if any(crops.texts):
+            if any(crops.texts) and crops.name.split(", ")[-1] not in _DELIVERED:
                 console.print(f"{crops.name}: {_errors(reader, crops)}", soft_wrap=True)
 
 
@@ -98,12 +136,19 @@ def _errors(reader: Reader, crops: Crops) -> str:
 def _plates(real: Path) -> Iterator[Crops]:
     files = sorted((real / "plate_crops").glob("*.jpg"))
     if files:
-        yield Crops("crops of 94 x 24", [*map(_picture, files)], [f.stem.split("_")[0] for f in files])
+        images, texts = [*map(_picture, files)], [file.stem.split("_")[0] for file in files]
+        yield Crops("crops of 94 x 24", images, texts)
+        for what, change in _DELIVERED.items():
+            yield Crops(f"every fourth, {what}", [change(image) for image in images[::4]], texts[::4])
     for folder in ("mdlp_figures", "lpblur", "ccpd_scenes"):
         if (real / folder).is_dir():
             found = [s for s in open_samples(real / folder) if s.text and s.gt]
             images = [decode(s.gt.content, s.sample_id) for s in found if s.gt]
-            yield Crops(f"{folder}, ground truths", images, [str(s.text) for s in found])
+            texts = [str(s.text) for s in found]
+            yield Crops(f"{folder}, ground truths", images, texts)
+            if folder == "mdlp_figures":
+                for what, change in _DELIVERED.items():
+                    yield Crops(f"{folder}, {what}", [change(image) for image in images], texts)
     scenes = sorted((real / "ccpd_scenes").rglob("*.jpg"))
     if scenes:
         boxes, texts = [], []

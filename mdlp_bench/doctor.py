@@ -29,7 +29,7 @@ Status = Literal["ok", "note", "fault"]
 
 _DISTRIBUTION: Final = "mdlp-bench"
 _BUNDLED: Final = (
-    ("mdlp_bench", "readers/crnn/crnn-2.safetensors", "the reader that scores the text"),
+    ("mdlp_bench", "readers/rectifying/crnn-3.safetensors", "the reader that scores the text"),
     ("baselines", "weights/lp-diff.safetensors", "LP-Diff, the reference method"),
 )
 _OPTIONAL: Final = (

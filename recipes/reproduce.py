@@ -67,8 +67,8 @@ RESULTS_SEED = 4001
 """Of the plates of the results: used for no choice, of weights, recipes or options."""
 FURTHER_SEED = 4000
 """Added to the pool's seeds for plates of the test split in the pool's degradations."""
-READERS = ("crnn-2", "ppocrv4", "clpr")
-"""The judge, and two that read real plates better than it does."""
+READERS = ("crnn-3", "ppocrv4", "clpr")
+"""The judge, and two that others trained, on real plates."""
 
 
 @app.command(epilog=_RESULTS_EXAMPLES)

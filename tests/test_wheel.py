@@ -58,6 +58,7 @@ def test_the_wheel_carries_packages_and_data_and_nothing_else(wheel: Path) -> No
         "mdlp_bench/synth/render/assets/han_medium.ttf",
         "mdlp_bench/synth/render/assets/han_medium.OFL.txt",
         "mdlp_bench/readers/crnn/crnn.safetensors",
+        "mdlp_bench/readers/rectifying/crnn-3.safetensors",
     ):
         assert wanted in names
     assert not [name for name in names if "__pycache__" in name or name.endswith(".pt")]

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from mdlp_bench.harness.statistics import Estimate
 
 _EXAMPLES = """Examples:\n
-  mdlp-bench calibrate crnn-2\n
+  mdlp-bench calibrate crnn-3\n
   mdlp-bench calibrate onnx:mine.onnx --plates 5000
 
-  mdlp-bench calibrate crnn-2 --runs out/runs --error-rate 0.05"""
+  mdlp-bench calibrate crnn-3 --runs out/runs --error-rate 0.05"""
 
 
 def register(app: typer.Typer) -> None:
@@ -29,7 +29,9 @@ def register(app: typer.Typer) -> None:
 
 
 def calibrate(
-    reader: Annotated[str, typer.Argument(help="A reader's name, onnx:PATH or file.py:NAME.")],
+    reader: Annotated[
+        str, typer.Argument(help="A reader's name, onnx:PATH, FILE.safetensors or file.py:NAME.")
+    ],
     plates: Annotated[int, typer.Option(min=100, help="Rendered plates to read.")] = 2000,
     runs: Annotated[
         list[Path] | None,

@@ -85,7 +85,7 @@ def study(
         ),
     ] = 1000,
     labels: RealLabelsOption = None,
-    reader: GapReaderOption = "crnn-2",
+    reader: GapReaderOption = "crnn-3",
     methods: Annotated[
         str,
         typer.Option(
@@ -194,7 +194,7 @@ def fit(
         typer.Option("--samples", "--limit", min=10, max=5000, help="Real samples, at most; whole plates."),
     ] = 100,
     labels: RealLabelsOption = None,
-    reader: GapReaderOption = "crnn-2",
+    reader: GapReaderOption = "crnn-3",
     seed: SeedOption = 0,
     engine: EngineOption = "local",
     workers: WorkersOption = None,

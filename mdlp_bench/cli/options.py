@@ -118,8 +118,9 @@ ReaderOption = Annotated[
     typer.Option(
         "--reader",
         help="Reader that scores the text; the first one ranks, repeat for more. "
-        "crnn-2, ppocrv4, ppocrv5, ppocrv6, clpr, crnn, crnn-latin, onnx:PATH or file.py:function; panel is "
-        "the first five, auto the bundled one that knows the set's texts.",
+        "crnn-3, ppocrv4, ppocrv5, ppocrv6, clpr, crnn, crnn-2, crnn-latin, onnx:PATH, "
+        "FILE.safetensors of train reader, or file.py:function; "
+        "panel is the first five, auto the bundled one that knows the set's texts.",
         show_default="the protocol's",
     ),
 ]

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from mdlp_bench.cli.options import DeviceOption
-from mdlp_bench.errors import checked
+from mdlp_bench.errors import DataError, checked, no_such
 from mdlp_bench.yaml_text import read_yaml
+
+_NETWORKS: Final = ("crnn", "teacher", "rectifying")
 
 
 def train_reader_command(
@@ -54,7 +56,10 @@ def train_reader_command(
         reached = f"{name} step {step} of {steps[str(name)]}".strip()
         typer.echo(f"{reached}: loss {loss}; held-out renders: {held_out} ({seconds} s)")
 
-    if isinstance(asked, dict) and asked.get("network") == "rectifying":
+    network = str(asked.get("network", "crnn")) if isinstance(asked, dict) else "crnn"
+    if network not in _NETWORKS:
+        raise no_such("network", network, _NETWORKS, DataError, where=str(config))
+    if network == "rectifying":
         rectifying = checked(RectifyingTraining, asked, str(config))
         steps = {part: getattr(rectifying, part).steps for part in PARTS}
         weights = train_rectifying(rectifying, out, report, device=place)
@@ -63,4 +68,4 @@ def train_reader_command(
         steps = {"": training.steps}
         weights = train_reader(training, out, report, device=place)
     if not as_json:
-        typer.echo(f"wrote {weights}")
+        typer.echo(f"wrote {weights}; to read with it: --reader {weights}")

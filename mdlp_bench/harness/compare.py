@@ -37,6 +37,7 @@ from mdlp_bench.harness.tables import ScoreTable, to_rich, write_table
 from mdlp_bench.harness.text_columns import chance
 from mdlp_bench.metrics.base import METRICS
 from mdlp_bench.metrics.protocol import CURRENT, Protocol
+from mdlp_bench.plate.grammar import GRAMMARS_VARIABLE
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -242,6 +243,8 @@ def _differences(first: Run, second: Run) -> list[str]:
         found.append(f"protocol {one.protocol} and {other.protocol}")
     elif one.protocol_sha256 != other.protocol_sha256:
         found.append(f"other rules under the name {one.protocol} (an older version wrote one of them)")
+    if one.grammars_sha256 != other.grammars_sha256:
+        found.append(f"other further grammars of plates ({GRAMMARS_VARIABLE})")
     if one.dataset.fingerprint != other.dataset.fingerprint:
         sizes = [f"{data.name} ({data.n_samples} samples)" for data in (one.dataset, other.dataset)]
         same = " of the same name, with other texts or images" if sizes[0] == sizes[1] else ""

@@ -67,11 +67,10 @@ def cache_file(fingerprint: str, plan: ScoringPlan) -> Path | None:
     """The file that keeps what a plan finds in a data set.
 
     None when something that it depends on is unknown: readers without a hash of their weights, plans that
-    were not made from names, a checkout with changes.
+    were not made from names.
     """
-    environment = Environment.current()
     hashes = [reader.descriptor.weights_sha256 for reader in plan.readers]
-    if plan.asked is None or None in hashes or environment.git_dirty:
+    if plan.asked is None or None in hashes:
         return None
     known = {
         "data": fingerprint,
@@ -79,7 +78,7 @@ def cache_file(fingerprint: str, plan: ScoringPlan) -> Path | None:
         "inception": None if plan.inception is None else plan.inception.weights_sha256,
         "device": plan.device.partition(":")[0],
         "protocol": plan.protocol.fingerprint(),
-        "code": environment.model_dump(mode="json"),
+        "code": Environment.current().identity,
     }
     home = os.environ.get("XDG_CACHE_HOME", "~/.cache")
     folder = Path(os.environ.get("MDLP_BENCH_CACHE", f"{home}/mdlp-bench")).expanduser()

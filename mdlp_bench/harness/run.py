@@ -23,7 +23,7 @@ from pydantic import ValidationError
 
 from mdlp_bench.device import Numerics, Precision
 from mdlp_bench.errors import DataError, ProtocolError, RunError
-from mdlp_bench.files import atomic_path, read_json, write_json
+from mdlp_bench.files import atomic_path, read_json, sha256_bytes, sha256_file, write_json
 from mdlp_bench.frozen import Frozen
 from mdlp_bench.harness.statistics import SeedSpread
 from mdlp_bench.methods.base import MethodDescriptor
@@ -37,6 +37,9 @@ from mdlp_bench.records import Record
 _PACKAGES: Final = (
     "mdlp-bench", "numpy", "opencv-python-headless", "torch", "lpips", "onnxruntime", "pyarrow",
 )  # fmt: skip
+
+
+_CODE: Final = (".py", ".yaml")
 
 
 class _Record(Record):
@@ -53,10 +56,21 @@ class DatasetRecord(Frozen):
 
 
 class Environment(Frozen):
-    """The software and the machine: code version, packages, kind of machine."""
+    """The software and the machine: code version, packages, kind of machine.
+
+    Attributes:
+        git_commit: Of the checkout that the package lies in; null when it is installed from a wheel.
+        git_dirty: Whether that checkout had changes.
+        code_sha256: Hash of the modules and settings of `mdlp_bench`, not of a method's code; null in records
+            of earlier versions.
+        python: Its version.
+        platform: System and processor.
+        packages: Versions by name, of those that can change a score.
+    """
 
     git_commit: str | None
     git_dirty: bool | None
+    code_sha256: str | None = None
     python: str
     platform: str
     packages: dict[str, str]
@@ -68,10 +82,16 @@ class Environment(Frozen):
         return cls(
             git_commit=commit,
             git_dirty=dirty,
+            code_sha256=_code_sha256(),
             python=platform.python_version(),
             platform=f"{platform.system()} {platform.machine()}",
             packages=_package_versions(),
         )
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What scores depend on: the code itself, whatever its commit is called."""
+        return self.model_dump(mode="json", exclude={"git_commit", "git_dirty"})
 
 
 class CostRecord(Frozen):
@@ -178,7 +198,10 @@ class MetricSummary(Frozen):
 
 
 class RunRecord(_Record):
-    """`run.json`: one scored set of predictions."""
+    """`run.json`: one scored set of predictions.
+
+    `grammars_sha256` is the hash of the user's file of further grammars; null without one.
+    """
 
     file_name: ClassVar[str] = "run.json"
 
@@ -200,6 +223,7 @@ class RunRecord(_Record):
     prediction_seconds: float
     milliseconds_per_image: float | None
     cost: CostRecord | None = None
+    grammars_sha256: str | None = None
     environment: Environment
 
     @property
@@ -217,9 +241,16 @@ class RunRecord(_Record):
         return protocol
 
     @property
+    def identity(self) -> dict[str, Any]:
+        """What must be equal for a run to be the one that scoring would make."""
+        found = self.model_dump(mode="json", exclude={"environment"})
+        return found | {"environment": self.environment.identity}
+
+    @property
     def comparable(self) -> tuple[object, ...]:
         """Runs are ranked together only when this is equal."""
-        return (self.protocol, self.protocol_sha256, self.dataset.fingerprint, self.readers)
+        rules = self.protocol, self.protocol_sha256, self.grammars_sha256
+        return (*rules, self.dataset.fingerprint, self.readers)
 
     def column(self, name: str, position: int) -> str:
         """The column of a text metric or reading by the reader at `position`; the first has no suffix."""
@@ -331,6 +362,14 @@ def _git_state() -> tuple[str | None, bool | None]:
         return git("rev-parse", "HEAD"), bool(git("status", "--porcelain", "-uno"))
     except (OSError, subprocess.SubprocessError):
         return None, None
+
+
+@cache
+def _code_sha256() -> str:
+    package = Path(__file__).parents[1]
+    files = sorted(path for path in package.rglob("*") if path.suffix in _CODE)
+    known = [f"{path.relative_to(package).as_posix()} {sha256_file(path)}" for path in files]
+    return sha256_bytes("\n".join(known).encode())
 
 
 @cache

@@ -50,6 +50,7 @@ from mdlp_bench.harness.text_columns import (
 from mdlp_bench.images import ImageU8
 from mdlp_bench.methods.base import Output
 from mdlp_bench.metrics.protocol import WORKING_SIZE, to_working_size
+from mdlp_bench.plate.grammar import own_grammars_sha256
 from mdlp_bench.progress import progress_bar
 from mdlp_bench.readers.base import Reader, Reading
 from mdlp_bench.schema import Sample
@@ -140,6 +141,7 @@ def _run_record(made: PredictionsRecord, plan: ScoringPlan) -> RunRecord:
         prediction_seconds=made.seconds,
         milliseconds_per_image=1000 * made.seconds / made.dataset.n_samples,
         cost=made.cost,
+        grammars_sha256=own_grammars_sha256(),
         environment=Environment.current(),
     )
 
@@ -152,7 +154,7 @@ def _kept(folder: Path, record: RunRecord, plan: ScoringPlan) -> Run | None:
         found = Run(folder)
     except RunError:
         return None
-    is_same = found.record == record and found.summary.keys() >= plan.unavailable.keys()
+    is_same = found.record.identity == record.identity and found.summary.keys() >= plan.unavailable.keys()
     return found if is_same else None
 
 
@@ -390,9 +392,9 @@ def reader_columns(
                 )
                 missing |= {record.column(name, position): why for name in OF_CONFIDENCE}
             else:
-                believed = texts, sure.tolist(), gt, reader.believed_from
-                scores["hallucination"] = hallucinations(*believed)
-                scores["wrong_if_believed"] = wrong_if_believed(*believed)
+                given = texts, sure.tolist(), gt
+                scores["hallucination"] = hallucinations(*given, rules, reader.believed_from)
+                scores["wrong_if_believed"] = wrong_if_believed(*given, reader.believed_from)
                 if np.isnan(scores["wrong_if_believed"]).all():
                     missing[record.column("wrong_if_believed", position)] = "no reading is believed"
         for metric, values in scores.items():

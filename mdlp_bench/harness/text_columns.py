@@ -69,7 +69,11 @@ def text_columns(
 
 
 def hallucinations(
-    readings: Sequence[str], confidences: Sequence[float], gt: GtReadings, believed_from: float
+    readings: Sequence[str],
+    confidences: Sequence[float],
+    gt: GtReadings,
+    rules: TextRules,
+    believed_from: float,
 ) -> Column:
     """1 for each confident reading of a valid but wrong plate, else 0, float64 [n]; NaN without a text.
 
@@ -77,11 +81,16 @@ def hallucinations(
         readings: Of the restored images, one per sample.
         confidences: Of these readings, in [0, 1].
         gt: Texts of the ground truths.
+        rules: Of the protocol.
         believed_from: The reader's threshold (see `ReaderDescriptor`).
     """
     known, gt_texts = gt.known
     found = text.hallucinated(
-        [readings[i] for i in known], gt_texts, [confidences[i] for i in known], believed_from
+        [readings[i] for i in known],
+        gt_texts,
+        [confidences[i] for i in known],
+        believed_from,
+        same_grammar=rules.hallucinated is None,
     )
     return _spread(found, known, len(readings))
 

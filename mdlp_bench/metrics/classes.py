@@ -6,7 +6,7 @@ returned, or names for it; then they compute where the metric is. Samples withou
 `Samples.torch`) are left out of text metrics; leave samples without ground truth out of image metrics with
 `has_gt`.
 
-    psnr, ned = PSNR(data_range=(0, 1)), NED("crnn-2", data_range=(0, 1))
+    psnr, ned = PSNR(data_range=(0, 1)), NED("crnn-3", data_range=(0, 1))
     for batch in loader:
         restored = network(batch["frames"].float() / 255)
         psnr.update(restored, batch["gt"])          # uint8
@@ -245,7 +245,7 @@ class _TextMean(_Mean):
 
     def _read(self, images: Any) -> list[str]:
         if self._reads is None:
-            raise DataError(f'{type(self).__name__} was given images: give it a reader, e.g. "crnn-2"')
+            raise DataError(f'{type(self).__name__} was given images: give it a reader, e.g. "crnn-3"')
         crops = [to_working_size(image) for image in to_uint8(images, self.data_range)]
         return [reading.text for reading in self._reads.on(self.device).read(crops)]
 

@@ -76,6 +76,7 @@ class TextRules(Frozen):
         cer_cap: The largest CER of a sample, which is that of a failed one; None for no limit.
         failed: The scores of a failed sample: the worst value of every text metric, and a wrong reading of
             full confidence where readings are compared with confidences; None for an empty reading.
+        hallucinated: Which wrong plates count as hallucinated; None for those of the ground truth's grammar.
     """
 
     reader: str = "crnn"
@@ -84,6 +85,7 @@ class TextRules(Frozen):
     ned_gt_denominator: Literal["target"] = "target"
     cer_cap: float | None = None
     failed: Literal["worst"] | None = None
+    hallucinated: Literal["any grammar"] | None = None
 
 
 class BootstrapRules(Frozen):
@@ -145,10 +147,18 @@ MDLP_V2: Final = Protocol(
 """As the first, but: a reader that abstains where there is no plate, the worst values for failed samples,
 exact limits of shares, CR2 for unequal plates, and registration that starts at half resolution."""
 
-PROTOCOLS: Final = MappingProxyType({protocol.id: protocol for protocol in (MDLP_V1, MDLP_V2)})
+MDLP_V3: Final = MDLP_V2.model_copy(
+    update={
+        "id": "mdlp-v3",
+        "text": MDLP_V2.text.model_copy(update={"reader": "crnn-3", "hallucinated": "any grammar"}),
+    }
+)
+"""As the second, but: a reader that rectifies, and hallucination counts plates of every known grammar."""
+
+PROTOCOLS: Final = MappingProxyType({protocol.id: protocol for protocol in (MDLP_V1, MDLP_V2, MDLP_V3)})
 """All protocols by id. They share their image rules; `WORKING_SIZE` and the metrics' constants are theirs."""
 
-CURRENT: Final = MDLP_V2
+CURRENT: Final = MDLP_V3
 """The protocol of new runs unless another one is asked for."""
 
 WORKING_SIZE: Final = (CURRENT.resize.height, CURRENT.resize.width)

@@ -309,11 +309,14 @@ def confusion(preds: Sequence[str], targets: Sequence[str]) -> Confusion:
 
 
 def hallucinated(
-    preds: Sequence[str], targets: Sequence[str], confidences: Sequence[float], threshold: float
+    preds: Sequence[str],
+    targets: Sequence[str],
+    confidences: Sequence[float],
+    threshold: float,
+    *,
+    same_grammar: bool = False,
 ) -> Scores:
     """1 for each output that is confidently read as a valid but wrong plate; float64 [B].
-
-    A reading is valid if it fits the grammar of the ground truth.
 
     Lower is better. An unreadable output is a failure but accuses nobody; this is the share of outputs that
     would.
@@ -323,6 +326,8 @@ def hallucinated(
         targets: Ground truth texts.
         confidences: Confidence of each reading, in [0, 1].
         threshold: Confidence from which a reading is believed; see `confident_from`.
+        same_grammar: Count plates of the ground truth's grammar only, as `mdlp-v1` and `mdlp-v2` do, where it
+            is of one; else those of every known grammar.
 
     Raises:
         DataError: The sequences differ in length, or a target is empty.
@@ -332,17 +337,17 @@ def hallucinated(
         raise DataError(f"{len(confidences)} confidences for {len(read)} readings")
     return np.array(
         [
-            confidence >= threshold and pred != target and _is_plate_beside(pred, target)
+            confidence >= threshold and pred != target and _is_believable(pred, target, same_grammar)
             for pred, target, confidence in zip(read, true, confidences, strict=True)
         ],
         np.float64,
     )
 
 
-def _is_plate_beside(pred: str, target: str) -> bool:
-    """Whether a reading is a plate of the grammar of its ground truth; of any, where that is of none."""
+def _is_believable(pred: str, target: str, same_grammar: bool) -> bool:
+    """Whether a reading is a plate, of the grammar of its ground truth where that is asked for and known."""
     found, wanted = grammar_of(pred), grammar_of(target)
-    return found is not None and (wanted is None or found is wanted)
+    return found is not None and (not same_grammar or wanted is None or found is wanted)
 
 
 def confident_from(

@@ -17,6 +17,7 @@ from typing import Annotated, Any, Final
 from pydantic import Field, ValidationError, model_validator
 
 from mdlp_bench.errors import PlateError, first_fault, reason
+from mdlp_bench.files import sha256_file
 from mdlp_bench.frozen import Frozen
 from mdlp_bench.yaml_text import parse_yaml
 
@@ -196,6 +197,20 @@ def data_grammars(taken: Collection[str] = ()) -> Mapping[str, Grammar]:
             raise PlateError(f"{own}: {clash[0]} is a grammar or layout of the package; choose another name")
         found |= further
     return MappingProxyType(found)
+
+
+def own_grammars_sha256() -> str | None:
+    """The hash of the file that `MDLP_BENCH_GRAMMARS` names; None when it names none.
+
+    Raises:
+        PlateError: The file cannot be read.
+    """
+    if not (own := os.environ.get(GRAMMARS_VARIABLE)):
+        return None
+    try:
+        return sha256_file(Path(own))
+    except OSError as error:
+        raise PlateError(f"{own}: cannot be read ({reason(error)}); see {GRAMMARS_VARIABLE}") from error
 
 
 def _parsed(content: bytes | str, source: str) -> dict[str, Grammar]:

@@ -21,6 +21,9 @@ GRAMMARS_READ: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "crnn-2": _CHINESE,
         "crnn-2-beam": _CHINESE,
         "crnn-2-grammar": _CHINESE,
+        "crnn-3": _CHINESE,
+        "crnn-3-beam": _CHINESE,
+        "crnn-3-grammar": _CHINESE,
         "crnn-latin": _LATIN,
         "crnn-latin-grammar": _LATIN,
         "fast-plate-ocr": _LATIN,
@@ -33,11 +36,11 @@ GRAMMARS_READ: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
 """The grammars that each named reader reads, as their descriptors say; known without loading them."""
 
 
-AUTO_CHOICES: Final = ("crnn-2", "crnn-latin")
+AUTO_CHOICES: Final = ("crnn-3", "crnn-latin")
 """What `--reader auto` chooses from; of two that can read as many texts, the first."""
 
 
-ONLY_PLATES: Final = frozenset({"crnn-grammar", "crnn-2-grammar", "crnn-latin-grammar"})
+ONLY_PLATES: Final = frozenset({"crnn-grammar", "crnn-2-grammar", "crnn-3-grammar", "crnn-latin-grammar"})
 """Readers that say a valid plate of their grammars or nothing."""
 
 
@@ -50,7 +53,7 @@ def is_plate(text: str, names: Sequence[str]) -> bool:
 def in_reach(text: str, names: Sequence[str], *, only_plates: bool = False) -> bool:
     """Whether a reader of the named grammars can read a text.
 
-    It reads their plates. What it writes else, unless it says `only_plates`, is in their characters, and
+    It reads their plates. Anything else it writes, unless it says `only_plates`, is in their characters, and
     where their plates have a region sign it expects one: without, a text must be a part of such a plate and
     no plate of another grammar.
     """

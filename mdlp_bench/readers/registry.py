@@ -1,4 +1,4 @@
-"""Find a reader by what a user types: a known name, `onnx:PATH` or `file.py:function`."""
+"""Find a reader by what a user types: a known name, `onnx:PATH`, a trained file or `file.py:function`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mdlp_bench.userfiles import file_and_name, find_in_file, is_file_spec, load
 
 logger = logging.getLogger(__name__)
 
-DEFAULT_READER: Final = "crnn-2"
+DEFAULT_READER: Final = "crnn-3"
 
 READERS: Final[dict[str, tuple[str, ...]]] = {
     "crnn": ("crnn:load_bundled",),
@@ -26,6 +26,9 @@ READERS: Final[dict[str, tuple[str, ...]]] = {
     "crnn-2": ("crnn:load_bundled", "crnn-2"),
     "crnn-2-beam": ("crnn:load_bundled", "crnn-2", "beam"),
     "crnn-2-grammar": ("crnn:load_bundled", "crnn-2", "grammar"),
+    "crnn-3": ("rectifying:load_bundled",),
+    "crnn-3-beam": ("rectifying:load_bundled", "beam"),
+    "crnn-3-grammar": ("rectifying:load_bundled", "grammar"),
     "crnn-latin": ("crnn:load_bundled", "crnn-latin"),
     "crnn-latin-grammar": ("crnn:load_bundled", "crnn-latin", "grammar"),
     "fast-plate-ocr": ("fast_plate:load_fast_plate",),
@@ -40,9 +43,12 @@ AUTO: Final = "auto"
 """What stands for the bundled reader that knows most of a data set's texts (see `reader_for`)."""
 
 PANEL: Final = (DEFAULT_READER, "ppocrv4", "ppocrv5", "ppocrv6", "clpr")
-"""The readers of `--reader panel`: five networks of three makers, each trained on other data."""
+"""The readers of `--reader panel`: five readers of three makers, each trained on other data."""
 
 ENTRY_POINT_GROUP: Final = "mdlp_bench.readers"
+
+TRAINED: Final = ".safetensors"
+"""How the names of files end that `mdlp-bench train reader` writes."""
 
 ReadFunction = Callable[[Sequence[ImageU8]], Sequence[Reading | str]]
 
@@ -110,8 +116,14 @@ def check_reader(spec: str) -> None:
     known = reader_names()
     if is_file_spec(spec):
         find_in_file(spec, ReaderError)
-    elif spec not in known and not spec.startswith(("fast-plate-ocr:", "onnx:")):
-        raise no_such("reader", spec, known, ReaderError, hint=", onnx:PATH and file.py:function")
+    elif spec in known or spec.startswith(("fast-plate-ocr:", "onnx:")):
+        return
+    elif spec.endswith(TRAINED):
+        if not Path(spec).is_file():
+            raise ReaderError(f"{spec}: no such file")
+    else:
+        hint = f", onnx:PATH, FILE{TRAINED} and file.py:function"
+        raise no_such("reader", spec, known, ReaderError, hint=hint)
 
 
 def load_reader(spec: str | Path = DEFAULT_READER) -> Reader:
@@ -119,8 +131,9 @@ def load_reader(spec: str | Path = DEFAULT_READER) -> Reader:
 
     Args:
         spec: A name of `reader_names`; `fast-plate-ocr:MODEL`, another network of that package or a file for
-            it; `onnx:PATH`, an ONNX network with its `CtcConfig` beside it; or `path/to/file.py:function`, a
-            function from a list of uint8 RGB crops to texts or Readings (or a Reader instance or class).
+            it; `onnx:PATH`, an ONNX network with its `CtcConfig` beside it; `FILE.safetensors`, what
+            `mdlp-bench train reader` wrote; or `path/to/file.py:function`, a function from a list of uint8
+            RGB crops to texts or Readings (or a Reader instance or class).
 
     Raises:
         ReaderError: There is no such reader, or it cannot be loaded.
@@ -149,6 +162,10 @@ def load_reader(spec: str | Path = DEFAULT_READER) -> Reader:
         from mdlp_bench.readers.onnx_ctc import load_onnx
 
         return load_onnx(Path(spec.removeprefix("onnx:")))
+    if spec.endswith(TRAINED):
+        from mdlp_bench.readers.trained import load_trained
+
+        return load_trained(Path(spec))
     return _from_file(spec)
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -46,17 +49,34 @@ def read_recogniser(path: Path, key: str, what: str, remedy: str) -> tuple[str, 
         MissingWeightsError: The file is not there.
         ReaderError: It is not a safetensors file, or holds something else.
     """
+    with _opened(path, remedy) as stored:
+        metadata = stored.metadata() or {}
+        tensors = {name: stored.get_tensor(name).float() for name in stored.keys()}  # noqa: SIM118
+    if key not in metadata:
+        raise ReaderError(f"{path}: not {what} of this project (its metadata lack {key!r})")
+    return metadata[key], tensors
+
+
+def stored_key(path: Path, remedy: str) -> str | None:
+    """The key of a file of `save_recogniser`, which says whose weights it holds; None of other files.
+
+    Raises:
+        MissingWeightsError: The file is not there; says the remedy.
+        ReaderError: It is not a safetensors file.
+    """
+    with _opened(path, remedy) as stored:
+        return next(iter(stored.metadata() or {}), None)
+
+
+@contextmanager
+def _opened(path: Path, remedy: str) -> Iterator[Any]:
     if not path.is_file():
         raise MissingWeightsError(f"{path}: missing; {remedy}")
     try:
         with safe_open(str(path), framework="pt") as stored:
-            metadata = stored.metadata() or {}
-            tensors = {name: stored.get_tensor(name).float() for name in stored.keys()}  # noqa: SIM118
+            yield stored
     except (SafetensorError, OSError) as error:
         raise ReaderError(f"{path}: not a safetensors file ({reason(error)})") from error
-    if key not in metadata:
-        raise ReaderError(f"{path}: not {what} of this project (its metadata lack {key!r})")
-    return metadata[key], tensors
 
 
 def fill_recogniser(network: nn.Module, tensors: dict[str, Tensor], path: Path) -> None:

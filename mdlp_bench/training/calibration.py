@@ -104,12 +104,14 @@ def fit_temperature(logits: npt.NDArray[np.float32], texts: tuple[str, ...], alp
 
 
 def likeliest_temperature(logits: npt.NDArray[np.float32], classes: npt.NDArray[np.int64]) -> float:
-    """The temperature that minimises the negative log-likelihood of the right classes.
+    """The temperature that minimises the negative log-likelihood of the right classes; 1 without any.
 
     Args:
         logits: [N, C].
         classes: [N], each from 0 to C - 1.
     """
+    if not len(classes):
+        return 1.0
 
     def loss(temperature: float) -> float:
         shares = softmax(logits, temperature)[np.arange(len(classes)), classes]

@@ -23,7 +23,7 @@ Corners = npt.NDArray[np.float32]
 STEEP: Final = 0.25
 """Share of steep views beside those that are steep by chance."""
 SMALLEST_SHOT: Final = 16
-"""Height in pixels of the smallest plates."""
+"""Height in pixels of the smallest plates, before the view foreshortens them."""
 _THUMBNAIL: Final = (94, 24)
 
 
@@ -55,8 +55,8 @@ def shoot(face: ImageU8, aspect: float, rng: np.random.Generator) -> tuple[Image
     """A frontal face through a camera, its codec and a cropper.
 
     As in `photograph`, the strengths of all that goes wrong share a limited sum, so that most crops stay
-    readable. Half of them are thumbnails of 94 x 24 pixels, made of sharper pictures up to four times as
-    large, mostly without a prefilter, so that thin strokes break up.
+    readable. Half of them are thumbnails of 94 x 24 pixels, made of sharper pictures of plates up to four
+    times as high, mostly without a prefilter, so that thin strokes break up.
 
     Args:
         face: uint8 RGB [h, w, 3] that the sheet fills.

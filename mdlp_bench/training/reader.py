@@ -19,8 +19,9 @@ from mdlp_bench.files import seed_for
 from mdlp_bench.images import ImageU8
 from mdlp_bench.output_folder import locked_folder
 from mdlp_bench.plate import ALPHABET, CHINESE, DIGITS, LAYOUTS, Layout, grammars, parse
+from mdlp_bench.readers.crnn.ctc_reader import DECODINGS
 from mdlp_bench.readers.crnn.network import CRNN, INPUT_HEIGHT, CrnnConfig, standardise
-from mdlp_bench.readers.crnn.reader import DECODINGS, CrnnReader, prepare
+from mdlp_bench.readers.crnn.reader import CrnnReader, prepare
 from mdlp_bench.readers.crnn.weights import load_crnn, save_crnn
 from mdlp_bench.readers.ctc import greedy, softmax
 from mdlp_bench.synth.render import face_geometry

@@ -185,18 +185,18 @@ def _appearance(rng: np.random.Generator, easiest: float, hardest: float, looses
 def _render_of_some_maker(seed: int, index: int, layouts: Mapping[Layout, float]) -> tuple[ImageU8, str]:
     rng = np.random.default_rng(seed_for("reader-maker", seed, index))
     text, layout = plate_of(seed, index, layouts=layouts)
-    style = _some_maker(rng, layout, 0.1 if layout in LATIN_LAYOUTS else 0.05)
+    style = _maker_style(rng, layout, 0.1 if layout in LATIN_LAYOUTS else 0.05)
     return render_scene_crop(text, layout, style, POOL_SIZE).image, text
 
 
 def _face_of_some_maker(seed: int, index: int) -> tuple[ImageU8, str]:
     rng = np.random.default_rng(seed_for("reader-face", seed, index))
     text, layout = plate_of(seed, index, layouts=LAYOUT_SHARES)
-    face = render_plate(text, layout, _some_maker(rng, layout, 0.05), height=FACE_SIZE[0])
+    face = render_plate(text, layout, _maker_style(rng, layout, 0.05), height=FACE_SIZE[0])
     return u8(cv2.resize(face, FACE_SIZE[::-1], interpolation=cv2.INTER_AREA)), text
 
 
-def _some_maker(rng: np.random.Generator, layout: Layout, loosest: float) -> PlateStyle:
+def _maker_style(rng: np.random.Generator, layout: Layout, loosest: float) -> PlateStyle:
     """Looks with the glyphs of one of many makers."""
     style = sample_style(rng, layout, appearance=_appearance(rng, 0.05, 0.8, loosest))
     face: HanFace = MAKERS[int(np.searchsorted(_MAKER_STEPS, rng.random(), side="right"))][0]

@@ -18,17 +18,16 @@ from mdlp_bench.files import seed_for
 from mdlp_bench.frozen import Frozen
 from mdlp_bench.images import ImageU8
 from mdlp_bench.output_folder import locked_folder
+from mdlp_bench.readers.crnn.ctc_reader import DECODINGS
 from mdlp_bench.readers.crnn.network import CRNN, standardise
-from mdlp_bench.readers.crnn.reader import DECODINGS
 from mdlp_bench.readers.ctc import greedy, softmax
-from mdlp_bench.readers.rectifying.geometry import rectified
 from mdlp_bench.readers.rectifying.networks import (
     CornerNetwork,
     RectifyingConfig,
     RectifyingNetwork,
     RegionNetwork,
 )
-from mdlp_bench.readers.rectifying.reader import RectifyingReader, corner_view, region_view
+from mdlp_bench.readers.rectifying.reader import RectifyingReader, corner_view, line_view, region_view
 from mdlp_bench.readers.rectifying.weights import save_rectifying
 from mdlp_bench.training.calibration import PLATES, calibrate, fit_temperature, likeliest_temperature
 from mdlp_bench.training.checkpoint import claim
@@ -44,10 +43,10 @@ _HELD_OUT_STREAM: Final = 1_000_003
 _CHUNK: Final = 50
 # Where Huber's loss of corners turns from squares to absolute values: two hundredths of a crop.
 _BETA: Final = 0.02
-# Brings that loss to the size of the other networks'.
-_CORNERS: Final = 20
+# Scales the loss of corners to the others'.
+_CORNER_WEIGHT: Final = 20
 _SMOOTHING: Final = 0.02
-_NO_MATTER: Final = -100  # PyTorch's cross-entropy leaves these out
+_IGNORED: Final = -100  # PyTorch's cross-entropy leaves these out
 
 
 class RectifyingTraining(Frozen):
@@ -59,7 +58,7 @@ class RectifyingTraining(Frozen):
         faces: Rendered faces.
         held_out: Shots of as many further faces, for the log's figures and the temperatures.
         calibration: Plates by which the finished reader's confidences are calibrated.
-        empty: Share of shots without a text.
+        empty: Share of shots without a text, of which the corners' network sees none.
         guided: Steps in which the line's columns at the characters' nominal places are told their character.
         reader: What is trained, before its temperatures and thresholds are known.
         corners: Schedule of the network that finds the corners.
@@ -70,9 +69,9 @@ class RectifyingTraining(Frozen):
     network: Literal["rectifying"]
     seed: int = 1
     faces: int = Field(default=60_000, gt=0)
-    held_out: int = Field(default=1_000, gt=0)
+    held_out: int = Field(default=1_000, ge=20)
     calibration: int = Field(default=PLATES, gt=0)
-    empty: float = Field(default=0.13, ge=0, lt=1)
+    empty: float = Field(default=0.13, ge=0, le=0.5)
     guided: int = Field(default=1_500, ge=0)
     reader: RectifyingConfig = RectifyingConfig()
     corners: Schedule = Schedule(
@@ -97,7 +96,8 @@ def train_rectifying(
     """Train the three networks one after the other and write `rectifying.safetensors` into `out`.
 
     Each has its folder with its checkpoint and log; convolutions are computed in bfloat16. A killed run goes
-    on from its last checkpoint, and ends with the same weights as an uninterrupted one on the same machine.
+    on from its last checkpoint, and ends with the same weights as an uninterrupted one on the same machine,
+    device and number of threads.
 
     Args:
         training: The run.
@@ -181,7 +181,7 @@ class _CornerTrial(_PartTrial[CornerNetwork]):
         shots = self.shots(0, moved=False)
         found = self.network(_standardised([corner_view(shot.image) for shot in shots], self.device))
         corners = torch.from_numpy(np.stack([shot.corners for shot in shots])).to(self.device)
-        return _CORNERS * nn.functional.smooth_l1_loss(found, corners, beta=_BETA)
+        return _CORNER_WEIGHT * nn.functional.smooth_l1_loss(found, corners, beta=_BETA)
 
     def measure(self, shots: Sequence[Shot]) -> dict[str, float]:
         plates = [shot for shot in shots if shot.text]
@@ -212,8 +212,7 @@ class _LineTrial(_PartTrial[CRNN]):
         }
 
     def _views(self, shots: Sequence[Shot]) -> list[ImageU8]:
-        config, inset = self.training.reader.line, self.training.reader.inset
-        return [rectified(shot.image, shot.corners, (config.height, config.width), inset) for shot in shots]
+        return [line_view(shot.image, shot.corners, self.training.reader) for shot in shots]
 
 
 class _RegionTrial(_PartTrial[RegionNetwork]):
@@ -222,7 +221,8 @@ class _RegionTrial(_PartTrial[RegionNetwork]):
         patches = [region_view(shot.image, shot.corners) for shot in shots]
         logits = self.network(_standardised(patches, self.device))
         labels = _region_labels(shots, self.training.reader.regions).to(self.device)
-        return nn.functional.cross_entropy(logits, labels, label_smoothing=_SMOOTHING)
+        total = nn.functional.cross_entropy(logits, labels, label_smoothing=_SMOOTHING, reduction="sum")
+        return total / (labels != _IGNORED).sum().clamp(min=1)
 
     def measure(self, shots: Sequence[Shot]) -> dict[str, float]:
         labels = _region_labels(shots, self.training.reader.regions).numpy()
@@ -260,9 +260,9 @@ def _in_half(module: nn.Module) -> None:
 
 
 def _region_labels(shots: Sequence[Shot], regions: str) -> Tensor:
-    """Class of each shot's region: 0 where nothing can be read, -100 (no matter) for other first signs."""
+    """Class of each shot's region: 0 where nothing can be read, -100 (ignored) for other first signs."""
     signs = [shot.text[:1] for shot in shots]
-    return torch.tensor([0 if not sign else regions.find(sign) + 1 or _NO_MATTER for sign in signs])
+    return torch.tensor([0 if not sign else regions.find(sign) + 1 or _IGNORED for sign in signs])
 
 
 def _standardised(images: Sequence[ImageU8], device: torch.device) -> Tensor:
@@ -290,8 +290,7 @@ def _calibrated(
     images, texts = [shot.image for shot in plates], tuple(shot.text for shot in plates)
     corners = _computed(network.corners, [corner_view(image) for image in images])
     found = list(zip(images, corners, strict=True))
-    size = (reader.line.height, reader.line.width)
-    line = _computed(network.line, [rectified(image, four, size, reader.inset) for image, four in found])
+    line = _computed(network.line, [line_view(image, four, reader) for image, four in found])
     region = _computed(network.region, [region_view(image, four) for image, four in found])[:, 1:]
     classes = _region_labels(plates, reader.regions).numpy()
     known = classes > 0

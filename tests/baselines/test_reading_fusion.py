@@ -130,6 +130,8 @@ def test_the_registered_one_reads_with_the_bundled_reader() -> None:
     method = reading_fusion()
     assert method.descriptor.output == "text"
     assert method.descriptor.parameters > 0
+    third = reading_fusion(reader="crnn-3").descriptor
+    assert third.parameters > method.descriptor.parameters and third.trained_on == ("rendered plates",)
     rng = np.random.default_rng(0)
     frames = tuple(rng.integers(0, 256, (15, 42, 3), dtype=np.uint8) for _ in range(3))
     batch = FrameBatch(("a", "b"), (frames, frames[:1]))

@@ -56,7 +56,7 @@ def test_texts_that_the_reader_cannot_know_are_told_and_auto_chooses_one_that_ca
     texts = [f"ABC{n}D{n}3" for n in range(10)]
     make_samples(rows=[sample_row(i, text=text, plate_id=text, layout=None) for i, text in enumerate(texts)])
     latin = str(tmp_path / "tiny")
-    for reader, sets_told, chosen in (("crnn-2", 2, "crnn-2"), ("auto", 0, "crnn-latin")):
+    for reader, sets_told, chosen in (("crnn-3", 2, "crnn-3"), ("auto", 0, "crnn-latin")):
         out = tmp_path / reader
         with caplog.at_level(logging.WARNING):
             arguments = [

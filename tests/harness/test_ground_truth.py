@@ -16,20 +16,15 @@ from mdlp_bench.harness.predict import predict
 from mdlp_bench.harness.run import Environment
 from mdlp_bench.harness.score import score
 from mdlp_bench.methods import load_method
-from mdlp_bench.readers.crnn import CrnnReader
 
 Make = Callable[..., Samples]
 
 
-@pytest.fixture
-def clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A checkout without changes, and a cache of its own."""
-    current = Environment.current().model_copy(update={"git_dirty": False})
-    monkeypatch.setattr(ground_truth.Environment, "current", lambda: current)
+@pytest.fixture(autouse=True)
+def own_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("MDLP_BENCH_CACHE", str(tmp_path / "cache"))
 
 
-@pytest.mark.usefixtures("clean")
 def test_a_second_run_reads_no_ground_truth_and_scores_the_same(
     make_samples: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -37,10 +32,9 @@ def test_a_second_run_reads_no_ground_truth_and_scores_the_same(
     made = predict(load_method("bicubic"), samples, tmp_path / "p")
     plan = ScoringPlan.from_names(lpips="none", aligned=False)
     read: list[int] = []
-    see = CrnnReader._see
-    monkeypatch.setattr(
-        CrnnReader, "_see", lambda self, images: (read.append(len(images)), see(self, images))[1]
-    )
+    reader = type(plan.readers[0])
+    see = reader._see  # type: ignore[attr-defined]
+    monkeypatch.setattr(reader, "_see", lambda self, images: (read.append(len(images)), see(self, images))[1])
     runs = []
     for name in ("first", "second"):
         runs += score([made], samples, [tmp_path / name], plan)
@@ -52,7 +46,6 @@ def test_a_second_run_reads_no_ground_truth_and_scores_the_same(
         assert (first.folder / file).read_bytes() == (second.folder / file).read_bytes()
 
 
-@pytest.mark.usefixtures("clean")
 def test_the_file_depends_on_data_readers_device_and_code(monkeypatch: pytest.MonkeyPatch) -> None:
     plan = ScoringPlan.from_names(lpips="none")
     names = {
@@ -66,9 +59,11 @@ def test_the_file_depends_on_data_readers_device_and_code(monkeypatch: pytest.Mo
     # LPIPS and registration see nothing that is kept.
     assert cache_file("a", ScoringPlan.from_names(lpips="none", aligned=False)) in names
     assert cache_file("a", dataclasses.replace(plan, asked=None)) is None
-    dirty = Environment.current().model_copy(update={"git_dirty": True})
-    monkeypatch.setattr(ground_truth.Environment, "current", lambda: dirty)
-    assert cache_file("a", plan) is None
+    here = Environment.current()
+    for change, is_known in (({"git_commit": "0" * 40}, True), ({"code_sha256": "0" * 64}, False)):
+        changed = here.model_copy(update=change)
+        monkeypatch.setattr(ground_truth.Environment, "current", lambda changed=changed: changed)
+        assert (cache_file("a", plan) in names) == is_known
 
 
 def test_damaged_files_and_folders_that_cannot_be_written_are_no_fault(tmp_path: Path) -> None:

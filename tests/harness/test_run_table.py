@@ -287,7 +287,7 @@ def test_python_and_command_line_write_the_same_table(runs: list[Run], tmp_path:
     options += ["--published", "mdlp", "-o", str(tmp_path / "a.tex"), "--supplement", str(tmp_path / "s.csv")]
     folders = [str(run.folder) for run in runs]
     done = CliRunner().invoke(app, ["compare", *folders, *options, "--json"], catch_exceptions=False)
-    assert done.exit_code == 0 and json.loads(done.stdout)["protocol"] == "mdlp-v2"
+    assert done.exit_code == 0 and json.loads(done.stdout)["protocol"] == "mdlp-v3"
     comparison = mb.compare(
         runs, columns=["psnr", "ned"], intervals="plus-minus", decimals=2, bounds=False, published="mdlp"
     )

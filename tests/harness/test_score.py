@@ -13,12 +13,13 @@ from skimage.metrics import peak_signal_noise_ratio
 
 from mdlp_bench.data.samples import Samples
 from mdlp_bench.errors import DataError, ProtocolError, RunError
+from mdlp_bench.files import sha256_file
 from mdlp_bench.harness.bench import bench
 from mdlp_bench.harness.calibration import calibrate_method
 from mdlp_bench.harness.compare import compare
 from mdlp_bench.harness.plan import ScoringPlan
 from mdlp_bench.harness.predict import predict
-from mdlp_bench.harness.run import MetricSummary, Run, runs_in
+from mdlp_bench.harness.run import Environment, MetricSummary, Run, runs_in
 from mdlp_bench.harness.score import score
 from mdlp_bench.harness.scorers import FidelityScorer
 from mdlp_bench.harness.tables import RENDERERS
@@ -27,8 +28,9 @@ from mdlp_bench.methods import load_method, method
 from mdlp_bench.metrics.abstaining import risk_coverage
 from mdlp_bench.metrics.base import METRICS
 from mdlp_bench.metrics.distribution import frechet_distance, kernel_distance
-from mdlp_bench.metrics.protocol import MDLP_V1, MDLP_V2, to_working_size
+from mdlp_bench.metrics.protocol import MDLP_V1, MDLP_V2, MDLP_V3, to_working_size
 from mdlp_bench.metrics.text import ned, text_scores
+from mdlp_bench.plate.grammar import GRAMMARS_VARIABLE
 from mdlp_bench.readers import Reader, ReaderDescriptor, Reading
 
 Make = Callable[..., Samples]
@@ -204,29 +206,45 @@ def test_runs_of_two_protocols_are_not_compared_but_each_among_themselves(
 ) -> None:
     samples = make_samples(rows=readable_rows(12))
     found = [predict(load_method(name), samples, tmp_path / name) for name in ("bicubic", "lanczos")]
-    for protocol in (MDLP_V1, MDLP_V2):
+    for protocol in (MDLP_V1, MDLP_V2, MDLP_V3):
         plan = dataclasses.replace(PLAN, protocol=protocol)
         folders = [tmp_path / f"{one.folder.name}-{protocol.id}" for one in found]
         comparison = compare(score(found, samples, folders, plan))
         assert protocol.id in comparison.table.protocol
-        assert comparison.bootstrap.exact_shares == (protocol is MDLP_V2)
+        assert comparison.bootstrap.exact_shares == (protocol is not MDLP_V1)
         assert comparison.bootstrap.clusters.correction == ("cr1" if protocol is MDLP_V1 else "cr2")
-    old, new = (tmp_path / f"bicubic-{protocol.id}" for protocol in (MDLP_V1, MDLP_V2))
-    for pair in ((old, new), (new, old)):
+    first, second, new = (tmp_path / f"bicubic-{one.id}" for one in (MDLP_V1, MDLP_V2, MDLP_V3))
+    for old, pair in ((first, (first, new)), (second, (new, second))):
         with pytest.raises(ProtocolError, match="cannot be ranked together: protocol mdlp-v") as refused:
             compare([Run(folder) for folder in pair])
-        assert f"under mdlp-v2: mdlp-bench score PREDICTIONS DATA -o {old}" in str(refused.value)
+        assert f"under mdlp-v3: mdlp-bench score PREDICTIONS DATA -o {old}" in str(refused.value)
 
 
 def test_a_run_under_other_rules_of_a_known_protocol_is_refused(make_samples: Make, tmp_path: Path) -> None:
     samples = make_samples(rows=readable_rows(4))
     (run,) = scored(samples, tmp_path, "bicubic")
     run.record.model_copy(update={"protocol_sha256": "0" * 64}).write(run.folder)
-    with pytest.raises(ProtocolError, match="mdlp-v2 with other rules"):
+    with pytest.raises(ProtocolError, match="mdlp-v3 with other rules"):
         compare([Run(run.folder)])
     run.record.model_copy(update={"protocol": "mdlp-v9"}).write(run.folder)
     with pytest.raises(ProtocolError, match="no protocol 'mdlp-v9'"):
         compare([Run(run.folder)])
+
+
+def test_runs_under_other_further_grammars_are_not_ranked_together(
+    make_samples: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    samples = make_samples(rows=readable_rows(4))
+    (plain,) = scored(samples, tmp_path / "plain", "bicubic")
+    own = tmp_path / "own.yaml"
+    own.write_text("short:\n  title: Short\n  pattern: LNN\n", encoding="utf-8")
+    monkeypatch.setenv(GRAMMARS_VARIABLE, str(own))
+    (further,) = scored(samples, tmp_path / "further", "bicubic")
+    assert (plain.record.grammars_sha256, further.record.grammars_sha256) == (None, sha256_file(own))
+    with pytest.raises(
+        ProtocolError, match=f"other further grammars of plates .{GRAMMARS_VARIABLE}.; score both"
+    ):
+        compare([plain, further])
 
 
 def test_samples_without_truth_or_text_are_left_out_of_the_columns_that_need_them(
@@ -252,7 +270,7 @@ def test_records_are_strict_json_and_say_why_a_column_is_missing(make_samples: M
         json.loads((run.folder / name).read_text(encoding="utf-8"), parse_constant=refuse)
     assert run.summary["lpips"].unavailable == "its weights are not here"
     assert run.summary["psnr"].mean is None and run.summary["psnr"].unavailable is not None
-    assert run.record.protocol == "mdlp-v2" and run.record.weights == {"reader bright": "0" * 64}
+    assert run.record.protocol == "mdlp-v3" and run.record.weights == {"reader bright": "0" * 64}
 
 
 def test_predictions_of_other_data_are_refused(make_samples: Make, tmp_path: Path) -> None:
@@ -466,6 +484,26 @@ def test_what_is_scored_is_kept_and_the_rest_is_made(make_samples: Make, tmp_pat
     # Another reason for a missing metric is the same plan, another metric is not.
     assert rescored(dataclasses.replace(plan, unavailable={"lpips": "still not here"})) == [False, False]
     assert rescored(dataclasses.replace(plan, unavailable={"fid": "no weights"})) == [True, True]
+
+
+def test_runs_are_kept_under_another_commit_but_not_under_other_code(
+    make_samples: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    samples, out = make_samples(2), tmp_path / "r"
+    made = predict(load_method("bicubic"), samples, tmp_path / "p")
+    (first,) = score([made], samples, [out], PLAN)
+    here = first.record.environment
+    assert len(here.code_sha256 or "") == 64
+    for change, kept in (({"git_commit": "0" * 40}, True), ({"code_sha256": "0" * 64}, False)):
+        changed = here.model_copy(update=change)
+        monkeypatch.setattr(Environment, "current", lambda changed=changed: changed)
+        (again,) = score([made], samples, [out], PLAN)
+        assert (again.record == first.record) == kept
+    # Runs of versions that did not name their code open, and are scored again.
+    first.record.model_copy(update={"environment": here.model_copy(update={"code_sha256": None})}).write(out)
+    assert Run(out).record.environment.code_sha256 is None
+    (again,) = score([made], samples, [out], PLAN)
+    assert again.record.environment.code_sha256 is not None
 
 
 def test_no_samples_is_a_clear_error(make_samples: Make, tmp_path: Path) -> None:

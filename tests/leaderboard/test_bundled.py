@@ -70,10 +70,10 @@ def test_each_protocol_has_boards_and_pages_of_its_own(store: Store) -> None:
     for board in found:
         assert {row.entry.protocol for row in board.rows} == {board.protocol}
         assert board.reader.name == PROTOCOLS[board.protocol].text.reader
-    twice = [entry for entry in store.entries() if entry.method == "bicubic"]
-    assert {entry.protocol for entry in twice} == set(PROTOCOLS) and len(twice) == 2
-    assert len({page_name(entry) for entry in twice}) == len({entry.folder.name for entry in twice}) == 2
-    for entry in twice:
+    thrice = [entry for entry in store.entries() if entry.method == "bicubic"]
+    assert {entry.protocol for entry in thrice} == set(PROTOCOLS) and len(thrice) == 3
+    assert len({page_name(entry) for entry in thrice}) == len({entry.folder.name for entry in thrice}) == 3
+    for entry in thrice:
         assert entry.current and "duplicate" not in {flag.code for flag in entry.flags}
         assert {board.protocol for board, _ in find_boards(found, entry)} == {entry.protocol}
 

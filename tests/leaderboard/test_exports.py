@@ -62,7 +62,7 @@ def test_hugging_face_files(board: Board) -> None:
     ned = next(one for one in found if one["dataset"]["task_id"] == "ned")
     assert ned["dataset"]["id"] == "owner/plates"
     assert ned["value"] == pytest.approx(row.scores["ned"].value, abs=1e-5)
-    assert ned["source"]["url"] == "https://example.org/paper" and "mdlp-v2" in ned["notes"]
+    assert ned["source"]["url"] == "https://example.org/paper" and "mdlp-v3" in ned["notes"]
     block = model_index(board, row, "owner/plates")
     assert block.startswith("---\n") and block.endswith("---\n")
     (result,) = yaml.safe_load(block.strip("-\n"))["model-index"][0]["results"]

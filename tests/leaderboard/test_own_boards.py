@@ -429,14 +429,14 @@ def test_the_reader_of_a_new_board_is_chosen_by_its_texts(
 ) -> None:
     rows = [row | {"text": "BRA2E19", "layout": "mercosur"} for row in readable(2).rows()]
     make_samples(rows=rows, name="latin")
-    for name, options, reader in (("Auto", ["--reader", "auto"], "crnn-latin"), ("Default", [], "crnn-2")):
+    for name, options, reader in (("Auto", ["--reader", "auto"], "crnn-latin"), ("Default", [], "crnn-3")):
         store = tmp_path / name
         arguments = ["new", name, str(tmp_path / "latin"), "--store", str(store), *options]
         done = CliRunner().invoke(app, arguments, catch_exceptions=False)
         assert done.exit_code == 0, done.output
         (card,) = Store(store).cards()
         assert [one.name for one in card.readers.values()] == [reader]
-        assert any("crnn-2" in line for line in caplog.messages) == (reader == "crnn-2")
+        assert any("crnn-3" in line for line in caplog.messages) == (reader == "crnn-3")
 
 
 @pytest.mark.parametrize(

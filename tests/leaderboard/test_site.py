@@ -225,7 +225,7 @@ def test_the_sample_browser_slides_and_colours(built: tuple[Store, Path], visit:
     store, _ = built
     card = boards(store)[0].card
     sample = card.browsed[3]
-    link = f"samples/{card.slug}.html#sample={sample.sample_id}&a=alpha--1.0--mdlp-v2&b=gamma--1.0--mdlp-v2"
+    link = f"samples/{card.slug}.html#sample={sample.sample_id}&a=alpha--1.0--mdlp-v3&b=gamma--1.0--mdlp-v3"
     browser = visit(link, READY)
     sizes = "return [...document.querySelectorAll('.view img')].map(i => i.complete && i.naturalWidth)"
     from selenium.webdriver.support.ui import WebDriverWait
@@ -274,8 +274,8 @@ def test_a_method_of_texts_is_browsed_without_a_picture(
 ) -> None:
     store, site = built
     card = boards(store)[0].card
-    assert not (site / "img" / card.slug / "delta--1.0--mdlp-v2").exists()
-    browser = visit(f"samples/{card.slug}.html#a=delta--1.0--mdlp-v2&b=alpha--1.0--mdlp-v2", READY)
+    assert not (site / "img" / card.slug / "delta--1.0--mdlp-v3").exists()
+    browser = visit(f"samples/{card.slug}.html#a=delta--1.0--mdlp-v3&b=alpha--1.0--mdlp-v3", READY)
     shown = "return [...document.querySelectorAll('#slider p')].map(p => getComputedStyle(p).display)"
     assert browser.execute_script(shown) == ["none", "block"]  # the right side lies below the left one
     entry = next(entry for entry in store.entries() if entry.title == "Delta")
@@ -284,7 +284,7 @@ def test_a_method_of_texts_is_browsed_without_a_picture(
     )
     at = entry.table["sample_id"].to_pylist().index(card.browsed[0].sample_id)
     assert read == entry.table["read_text"][at].as_py()
-    page = (site / "methods" / card.slug / "delta--1.0--mdlp-v2.html").read_text(encoding="utf-8")
+    page = (site / "methods" / card.slug / "delta--1.0--mdlp-v3.html").read_text(encoding="utf-8")
     assert "a text without a picture" in page and "Text only" in page
 
 
@@ -293,7 +293,7 @@ def test_two_methods_are_compared_as_by_the_statistics(
 ) -> None:
     store, _ = built
     browser = visit(
-        f"compare/{slug(store)}.html#a=alpha--1.0--mdlp-v2&b=beta--1.0--mdlp-v2&metric=psnr", READY
+        f"compare/{slug(store)}.html#a=alpha--1.0--mdlp-v3&b=beta--1.0--mdlp-v3&metric=psnr", READY
     )
     cells = browser.execute_script(
         "return [...document.querySelectorAll('tr[data-metric=psnr] td')].map(c => c.textContent)"
@@ -410,7 +410,7 @@ def test_axe_has_no_serious_finding_in_light_and_dark(
     card = boards(store)[0].card.slug
     paths = {
         "board": f"boards/{slug(store)}.html",
-        "method": f"methods/{card}/alpha--1.0--mdlp-v2.html",
+        "method": f"methods/{card}/alpha--1.0--mdlp-v3.html",
         "samples": f"samples/{card}.html",
         "compare": f"compare/{slug(store)}.html",
         "published": "boards/mdlp-published.html",
@@ -435,7 +435,7 @@ def test_pages_fit_a_phone(built: tuple[Store, Path], visit: Callable[..., Any],
         for path in (
             "index.html",
             f"boards/{slug(store)}.html",
-            f"methods/{card}/alpha--1.0--mdlp-v2.html",
+            f"methods/{card}/alpha--1.0--mdlp-v3.html",
             f"samples/{card}.html",
         ):
             visit(path)

@@ -22,16 +22,18 @@ from mdlp_bench.errors import ProtocolError, SubmissionError
 from mdlp_bench.files import sha256_bytes
 from mdlp_bench.harness.plan import ScoringPlan
 from mdlp_bench.harness.predict import predict
-from mdlp_bench.harness.run import Run
+from mdlp_bench.harness.run import PredictionsRecord, Run
 from mdlp_bench.harness.score import score
 from mdlp_bench.images import ImageU8, decode, encode
+from mdlp_bench.leaderboard import bundled_entries
 from mdlp_bench.leaderboard.add import add, add_all, deprecate
 from mdlp_bench.leaderboard.boards import boards
-from mdlp_bench.leaderboard.bundled_entries import add_references
+from mdlp_bench.leaderboard.bundled_entries import add_references, reference_form
 from mdlp_bench.leaderboard.chain import CHAIN, append, read_chain
 from mdlp_bench.leaderboard.site.build import build_site
 from mdlp_bench.leaderboard.store import Entry, Store, reader_key
 from mdlp_bench.leaderboard.store_integrity import check_store
+from mdlp_bench.leaderboard.submission.form import Submission
 from mdlp_bench.methods import load_method
 from mdlp_bench.metrics.protocol import MDLP_V1, to_working_size
 from mdlp_bench.metrics.text import ned
@@ -61,7 +63,7 @@ def test_scores_are_recomputed_and_claims_held_against_them(
     samples = readable(8)
     claimed = {"psnr": 99.0, "lpips": 0.1}
     entry = add(Store(tmp_path / "lb"), submit(samples, claimed=claimed), samples, plan)
-    folder = f"{entry.record.dataset}--mdlp-v2"
+    folder = f"{entry.record.dataset}--mdlp-v3"
     assert entry.folder == tmp_path / "lb/entries/method-bicubic/1.0" / folder
     names = {"entry.json", "run.json", "summary.json", "per_sample.parquet", "thumbnails"}
     assert {path.name for path in entry.folder.iterdir()} == names
@@ -126,7 +128,7 @@ def test_one_version_has_an_entry_for_each_protocol(
                 content = source.read(name)
                 if ".yaml" in name:
                     assert b"claimed: {}" in content
-                    content = content.replace(b"mdlp-v2", b"mdlp-v1").replace(
+                    content = content.replace(b"mdlp-v3", b"mdlp-v1").replace(
                         b"claimed: {}", b"claimed: " + claims
                     )
                 target.writestr(name, content)
@@ -135,29 +137,29 @@ def test_one_version_has_an_entry_for_each_protocol(
     ):
         add(store, claiming, samples, plan)
     without_claims = Store(tmp_path / "other")
-    assert add(without_claims, older, samples, plan).run.record.protocol == "mdlp-v2"
+    assert add(without_claims, older, samples, plan).run.record.protocol == "mdlp-v3"
     assert list(check_store(without_claims).lines()) == []
     first = add(store, older, samples, dataclasses.replace(plan, protocol=MDLP_V1))
     second = add(store, archive, samples, plan)
     assert (first.folder.name, second.folder.name) == (
         first.record.dataset,
-        f"{first.record.dataset}--mdlp-v2",
+        f"{first.record.dataset}--mdlp-v3",
     )
     assert second.flags == first.flags, "the same pictures under another protocol are no copy"
     assert "duplicate" not in {flag.code for flag in second.flags}
     found = boards(store)
     assert [(board.protocol, len(board.rows)) for board in found if board.kind == "main"] == [
-        ("mdlp-v2", 1),
+        ("mdlp-v3", 1),
         ("mdlp-v1", 1),
     ]
     assert all(entry.current for entry in store.entries())
     assert list(check_store(store).lines()) == []
     build_site(store, tmp_path / "site")
     pages = sorted(path.name for path in (tmp_path / "site" / "methods").glob("*/*.html"))
-    assert pages == ["method-bicubic--1.0--mdlp-v2.html", "method-bicubic--1.0.html"]
+    assert pages == ["method-bicubic--1.0--mdlp-v3.html", "method-bicubic--1.0.html"]
     old = next(board for board in found if board.protocol == "mdlp-v1" and board.kind == "main")
     page = (tmp_path / "site" / "boards" / f"{old.slug}.html").read_text(encoding="utf-8")
-    assert "new entries are scored under mdlp-v2" in page
+    assert "new entries are scored under mdlp-v3" in page
     with pytest.raises(SubmissionError, match="new version"):
         add(store, archive, samples, plan)
 
@@ -440,6 +442,40 @@ def test_every_method_of_a_bench_becomes_an_entry(
         add_references(store, tmp_path, samples, plan)
     with pytest.raises(SubmissionError, match="no predictions of hat, whose parts were asked for"):
         add_references(store, bench, samples, plan, parts_of="hat")
+
+
+def _first_form(record: PredictionsRecord, *_: object) -> Submission:
+    return reference_form(record).model_copy(update={"protocol": MDLP_V1.id})
+
+
+def test_a_method_whose_outputs_are_known_keeps_its_version(
+    readable: Make,
+    plan: ScoringPlan,
+    first_frame_reader: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    samples, store, older, newer = readable(12), Store(tmp_path / "lb"), tmp_path / "old", tmp_path / "new"
+    reader = load_method(first_frame_reader).descriptor.name
+    for bench in (older, newer):
+        predict(load_method(first_frame_reader), samples, bench / "predictions" / reader)
+        predict(load_method("bicubic"), samples, bench / "predictions" / "bicubic")
+    predict(load_method("frame-mean"), samples, older / "predictions" / "frame-mean")
+    # Another version of the package restores otherwise under the same name.
+    predict(load_method("lanczos"), samples, newer / "predictions" / "frame-mean")
+    record = newer / "predictions" / "frame-mean" / "predictions.json"
+    changed = (
+        record.read_text(encoding="utf-8").replace("lanczos", "frame-mean").replace("Lanczos", "Frame mean")
+    )
+    record.write_text(changed, encoding="utf-8")
+    with monkeypatch.context() as past:
+        past.setattr(bundled_entries, "reference_form", _first_form)
+        first = add_references(store, older, samples, dataclasses.replace(plan, protocol=MDLP_V1))
+    monkeypatch.setattr("mdlp_bench.__version__", "99.0")
+    second = add_references(store, newer, samples, plan)
+    versions = {entry.method: entry.version for entry in second}
+    assert versions == {entry.method: entry.version for entry in first} | {"frame-mean": "99.0"}
+    assert not any({"superseded", "duplicate"} & codes(entry) for entry in store.entries())
 
 
 def test_a_larger_bench_gives_entries_of_the_smaller_test_set(

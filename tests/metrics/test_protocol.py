@@ -10,7 +10,15 @@ from pydantic import ValidationError
 
 from mdlp_bench.errors import DataError, ProtocolError
 from mdlp_bench.metrics.base import METRICS
-from mdlp_bench.metrics.protocol import CURRENT, MDLP_V1, MDLP_V2, Protocol, protocol_named, to_working_size
+from mdlp_bench.metrics.protocol import (
+    CURRENT,
+    MDLP_V1,
+    MDLP_V2,
+    MDLP_V3,
+    Protocol,
+    protocol_named,
+    to_working_size,
+)
 
 
 def image(height: int, width: int) -> np.ndarray:
@@ -32,18 +40,23 @@ def test_fingerprints_are_settled() -> None:
     # Published runs carry them: a change of the rules needs a new id, not a new value here.
     assert MDLP_V1.fingerprint() == "f217714ffee37ad3048ffe06302bc7485e31e66a9a48abd2c25c5b43ae96a2cf"
     assert MDLP_V2.fingerprint() == "83cfb23cd95c312690a677a189359636f29076ee0bea3c445ff5d939002687b9"
+    assert MDLP_V3.fingerprint() == "e3d97278b8d8c7d5fb5a9dda49eeedbd7d76385d3715a04346f6908a6574e6b3"
 
 
-def test_protocols_are_found_by_id_and_differ_in_what_the_second_changes() -> None:
-    assert protocol_named("mdlp-v1") is MDLP_V1 and protocol_named("mdlp-v2") is MDLP_V2
-    assert CURRENT is MDLP_V2
-    assert (MDLP_V1.text.reader, MDLP_V2.text.reader) == ("crnn", "crnn-2")
+def test_protocols_are_found_by_id_and_differ_in_what_later_ones_change() -> None:
+    for protocol in (MDLP_V1, MDLP_V2, MDLP_V3):
+        assert protocol_named(protocol.id) is protocol
+    assert CURRENT is MDLP_V3
+    assert [one.text.reader for one in (MDLP_V1, MDLP_V2, MDLP_V3)] == ["crnn", "crnn-2", "crnn-3"]
+    second = MDLP_V2.model_dump() | {"id": "mdlp-v3"}
+    second["text"] |= {"reader": "crnn-3", "hallucinated": "any grammar"}
+    assert MDLP_V3.model_dump() == second
     assert (MDLP_V1.resize, MDLP_V1.ssim, MDLP_V1.psnr_cap_db) == (
         MDLP_V2.resize,
         MDLP_V2.ssim,
         MDLP_V2.psnr_cap_db,
     )
-    with pytest.raises(ProtocolError, match=r"no protocol 'mdlp-v9'.*; there are: mdlp-v1, mdlp-v2"):
+    with pytest.raises(ProtocolError, match=r"no protocol 'mdlp-v9'.*; there are: mdlp-v1, mdlp-v2, mdlp-v3"):
         protocol_named("mdlp-v9")
 
 

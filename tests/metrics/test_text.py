@@ -159,6 +159,13 @@ def test_hallucination_needs_confidence_validity_and_error() -> None:
     assert flags.tolist() == [0, 1, 0, 0, 0]
 
 
+def test_a_plate_of_another_grammar_is_hallucinated_too_unless_the_rules_say_otherwise() -> None:
+    preds = ["ABC1D23", "京P20S76", "ABC1D23", "A1"]  # the first is one of Mercosur
+    targets, sure = ["京P20S75", "京P20S75", "unlisted 1", "京P20S75"], [1.0] * 4
+    assert text.hallucinated(preds, targets, sure, 0.9).tolist() == [1, 1, 1, 0]
+    assert text.hallucinated(preds, targets, sure, 0.9, same_grammar=True).tolist() == [0, 1, 1, 0]
+
+
 def test_confident_from_keeps_the_promised_error_rate() -> None:
     rng = np.random.default_rng(0)
     confidences = np.round(rng.random(2000), 2)

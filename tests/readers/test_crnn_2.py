@@ -43,11 +43,12 @@ def test_the_second_reader_reads_nothing_where_there_is_no_plate(second: Reader)
 
 
 @pytest.mark.parametrize(
-    ("protocol", "reader"), [(None, "crnn-2"), ("mdlp-v2", "crnn-2"), ("mdlp-v1", "crnn")]
+    ("protocol", "reader"),
+    [(None, "crnn-3"), ("mdlp-v3", "crnn-3"), ("mdlp-v2", "crnn-2"), ("mdlp-v1", "crnn")],
 )
 def test_the_reader_of_a_protocol_takes_the_first_place(protocol: str | None, reader: str) -> None:
     samples = cast(Samples, SimpleNamespace(column=lambda name: ["京P20S75"]))
     for names in ([], ["auto"]):
         plan = ScoringPlan.from_names(names, "none", aligned=False, protocol=protocol, samples=samples)
         assert [one.descriptor.name for one in plan.readers] == [reader]
-    assert load_reader().descriptor.name == "crnn-2"
+    assert load_reader().descriptor.name == "crnn-3"

@@ -15,8 +15,17 @@ from mdlp_bench.curate.triage import triage
 from mdlp_bench.data.samples import Samples
 from mdlp_bench.errors import MissingDependencyError, MissingWeightsError, ReaderError
 from mdlp_bench.harness.plan import ScoringPlan
+from mdlp_bench.metrics.protocol import CURRENT
 from mdlp_bench.readers import READERS, load_reader
-from mdlp_bench.readers.reach import GRAMMARS_READ, ONLY_PLATES, beyond_reach, in_reach, texts_read
+from mdlp_bench.readers.reach import (
+    AUTO_CHOICES,
+    GRAMMARS_READ,
+    ONLY_PLATES,
+    beyond_reach,
+    in_reach,
+    texts_read,
+)
+from mdlp_bench.readers.registry import DEFAULT_READER
 from tests.conftest import sample_row
 
 
@@ -53,9 +62,9 @@ def test_what_readers_can_know(text: str, chinese: bool, latin: bool) -> None:
 )
 def test_readers_that_say_whole_plates_alone_read_no_parts(text: str, chinese: bool, latin: bool) -> None:
     counts = texts_read([text])
-    assert counts["crnn-grammar"] == counts["crnn-2-grammar"] == chinese
+    assert counts["crnn-grammar"] == counts["crnn-3-grammar"] == chinese
     assert counts["crnn-latin-grammar"] == latin
-    only = load_reader("crnn-2-grammar").descriptor
+    only = load_reader("crnn-3-grammar").descriptor
     assert (beyond_reach(only, [text]) is None) == chinese
     assert counts["crnn"] == in_reach(text, ["chinese"])
 
@@ -66,6 +75,7 @@ def test_whole_plates_alone_are_said_by_the_readers_that_decode_by_grammar() -> 
 
 def test_the_table_of_readers_is_what_their_descriptors_say() -> None:
     assert GRAMMARS_READ.keys() == READERS.keys()
+    assert AUTO_CHOICES[0] == DEFAULT_READER == CURRENT.text.reader
     for name, reads in GRAMMARS_READ.items():
         try:
             assert load_reader(name).descriptor.grammars == reads
@@ -118,17 +128,17 @@ def test_auto_and_the_warning_agree(
         plan = ScoringPlan.from_names(["auto"], "none", samples=further)
         assert [reader.descriptor.name for reader in plan.readers] == ["crnn-latin"]
         assert not caplog.records
-        ScoringPlan.from_names(["crnn-2"], "none", samples=further)
+        ScoringPlan.from_names(["crnn-3"], "none", samples=further)
         assert "all texts are none of these" in caplog.text and "crnn-latin can read 2" in caplog.text
         caplog.clear()
         without = make_samples(rows=[sample_row(0) | {"text": None, "layout": None}], name="other")
         ScoringPlan.from_names(["auto"], "none", samples=without)
-        assert "no sample has a text, so crnn-2 reads" in caplog.text
+        assert "no sample has a text, so crnn-3 reads" in caplog.text
 
 
 def test_triage_says_what_its_reader_cannot_know(
     make_samples: Callable[..., Samples], caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING):
-        triage(make_samples(rows=rows("BAI8068")), load_reader("crnn-2"))
+        triage(make_samples(rows=rows("BAI8068")), load_reader("crnn-3"))
     assert "all texts are none of these" in caplog.text

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from skimage.transform import ProjectiveTransform, warp
+from torch import nn
 
 from mdlp_bench.errors import DataError, MissingWeightsError, ReaderError
 from mdlp_bench.images import ImageU8
@@ -19,7 +22,8 @@ from mdlp_bench.readers.crnn.weights import bundled_weights as crnn_weights
 from mdlp_bench.readers.rectifying.geometry import SQUARE, mapped, rectified
 from mdlp_bench.readers.rectifying.networks import RectifyingConfig, RectifyingNetwork
 from mdlp_bench.readers.rectifying.reader import RectifyingReader
-from mdlp_bench.readers.rectifying.weights import save_rectifying
+from mdlp_bench.readers.rectifying.weights import RECTIFYING_KEY, save_rectifying
+from mdlp_bench.readers.weights import save_recogniser
 from mdlp_bench.training import rectifying
 from mdlp_bench.training.reader_loop import Schedule
 from mdlp_bench.training.rectifying import RectifyingTraining, train_part, train_rectifying
@@ -28,7 +32,7 @@ _SHORT = Schedule(steps=4, batch=4, warmup=1, decay=2, checkpoint_every=2)
 _TINY = RectifyingTraining(
     network="rectifying",
     faces=6,
-    held_out=12,
+    held_out=20,
     calibration=4,
     empty=0.3,
     guided=2,
@@ -85,11 +89,21 @@ def test_a_tilted_sheet_is_seen_from_the_front() -> None:
     assert wider[4:-4, :12].mean() < 6 and wider[:6, 20:-20].mean() < 6 and wider[12:-12, 20:-20].mean() > 80
 
 
-def test_large_crops_are_averaged_not_skipped() -> None:
-    fine = np.zeros((480, 1600, 3), np.uint8)
+_NARROW_LEFT = np.array([[0, 0.48], [1, 0], [1, 1], [0, 0.52]], np.float32)
+
+
+@pytest.mark.parametrize(
+    ("rows", "corners", "inset"),
+    [(480, SQUARE, (0, 0)), (90, SQUARE, (0.02, 0.06)), (480, _NARROW_LEFT, (0, 0))],
+    ids=["large", "twice the inner height", "one long edge"],
+)
+def test_large_crops_are_averaged_not_skipped(
+    rows: int, corners: npt.NDArray[np.float32], inset: tuple[float, float]
+) -> None:
+    fine = np.zeros((rows, 1600, 3), np.uint8)
     fine[::2] = 254  # rows alternate; a person sees grey
-    seen = rectified(fine, SQUARE, (48, 160), (0, 0))
-    assert np.abs(seen.astype(float) - 127).max() < 10
+    seen = rectified(fine, corners, (48, 160), inset)[5:-5, 80:].astype(float)
+    assert np.abs(seen - 127).max() < 10
 
 
 @pytest.fixture(scope="module")
@@ -122,16 +136,13 @@ def test_regions_share_their_mass_as_both_networks_see_it(untrained: RectifyingR
     np.testing.assert_allclose(found[1], columns[1], atol=1e-9)
 
 
-def test_readings_do_not_depend_on_the_batch(untrained: RectifyingReader) -> None:
+def test_crops_of_any_size_are_read(untrained: RectifyingReader) -> None:
     rng = np.random.default_rng(2)
     crops: Sequence[ImageU8] = [
         rng.integers(0, 256, (int(rng.integers(8, 90)), int(rng.integers(20, 200)), 3), dtype=np.uint8)
         for _ in range(5)
     ]
-    together = untrained.probabilities(crops)
-    alone = np.concatenate([untrained.probabilities([crop]) for crop in crops])
-    np.testing.assert_allclose(together, alone, atol=1e-5)
-    np.testing.assert_allclose(together.sum(-1), 1)
+    np.testing.assert_allclose(untrained.probabilities(crops).sum(-1), 1)
     assert untrained.features(crops).shape == (5, untrained.config.feature_size)
     assert untrained.corners(crops).shape == (5, 4, 2)
     assert untrained.read([]) == [] and untrained.corners([]).shape == (0, 4, 2)
@@ -142,6 +153,25 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
         RectifyingReader(tmp_path / "none.safetensors")
     with pytest.raises(ReaderError, match="not a rectifying reader"):
         RectifyingReader(crnn_weights())
+
+
+@pytest.mark.parametrize(
+    ("changed", "complaint"),
+    [
+        ({"regions": "Ω"}, "regions: 'Ω' is not in the alphabet"),
+        ({"regions": ""}, "regions: String should have at least 1 character"),
+        ({"inset": [0.5, 0.1]}, "inset.0: Input should be less than 0.5"),
+        ({"line": {"askew": True}}, "line: a rectified plate is not looked at askew"),
+    ],
+)
+def test_a_file_with_a_wrong_configuration_is_refused(
+    tmp_path: Path, changed: dict[str, object], complaint: str
+) -> None:
+    path, stored = tmp_path / "r.safetensors", RectifyingConfig().model_dump(mode="json")
+    line = stored["line"] | changed.get("line", {})  # type: ignore[operator]
+    save_recogniser(nn.Linear(1, 1), path, RECTIFYING_KEY, json.dumps(stored | changed | {"line": line}))
+    with pytest.raises(ReaderError, match=f"r.safetensors: unreadable configuration.*{re.escape(complaint)}"):
+        RectifyingReader(path)
 
 
 def test_a_killed_training_ends_with_the_same_weights(
@@ -155,7 +185,7 @@ def test_a_killed_training_ends_with_the_same_weights(
     assert {"error_x", "error_y"} <= lines[0].keys()
     assert {"exact", "region", "rest", "empty"} <= lines[2].keys() and {"region", "empty"} <= lines[4].keys()
     reader = RectifyingReader(weights)
-    assert reader.descriptor.version == "3" and reader.settings.region_temperature != 1
+    assert reader.descriptor.version == "3" and reader.network.config.region_temperature != 1
 
     broken = tmp_path / "broken"
     advance = rectifying._PartTrial.advance

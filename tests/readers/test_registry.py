@@ -8,10 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from mdlp_bench.errors import MissingDependencyError, ReaderError
 from mdlp_bench.harness.plan import ScoringPlan
 from mdlp_bench.readers.base import Reading
+from mdlp_bench.readers.crnn.weights import bundled_weights as crnn_weights
+from mdlp_bench.readers.rectifying.weights import bundled_weights as rectifying_weights
 from mdlp_bench.readers.registry import PANEL, READERS, load_reader, reader_for
 
 _CROP = np.zeros((24, 94, 3), np.uint8)
@@ -90,6 +93,26 @@ def test_a_missing_file() -> None:
         load_reader("nowhere.py:read")
 
 
+def test_a_trained_file_is_a_reader(tmp_path: Path) -> None:
+    for own, bundled in ((crnn_weights("crnn-2"), "crnn-2"), (rectifying_weights(), "crnn-3")):
+        file = tmp_path / "mine.safetensors"
+        file.write_bytes(own.read_bytes())
+        mine, known = load_reader(file), load_reader(bundled)
+        assert type(mine) is type(known)
+        assert mine.descriptor.name == "trained-mine" and mine.descriptor.title == "mine"
+        assert mine.descriptor.weights_sha256 == known.descriptor.weights_sha256
+        assert mine.read([_CROP]) == known.read([_CROP])
+    with pytest.raises(ReaderError, match=r"none\.safetensors: no such file"):
+        load_reader(tmp_path / "none.safetensors")
+    other = tmp_path / "other.safetensors"
+    save_file({"x": np.zeros(2, np.float32)}, other)
+    with pytest.raises(ReaderError, match=r"other\.safetensors: not a reader of this project"):
+        load_reader(other)
+    other.write_bytes(b"no tensors")
+    with pytest.raises(ReaderError, match="not a safetensors file"):
+        load_reader(other)
+
+
 def test_the_panel_has_five_readers() -> None:
     try:
         panel = [load_reader(name) for name in PANEL]
@@ -115,11 +138,11 @@ def test_readers_are_found_without_importing_torch_or_onnxruntime() -> None:
 @pytest.mark.parametrize(
     ("texts", "name"),
     [
-        (["京P20S75", "BAI8068", "粤B12345"], "crnn-2"),
+        (["京P20S75", "BAI8068", "粤B12345"], "crnn-3"),
         (["bai-8068", "TAM0I70", "京P20S75", None, "?"], "crnn-latin"),
-        (["?", None, ""], "crnn-2"),
-        ([], "crnn-2"),
-        (["BAI8068", "京P20S75"], "crnn-2"),
+        (["?", None, ""], "crnn-3"),
+        ([], "crnn-3"),
+        (["BAI8068", "京P20S75"], "crnn-3"),
     ],
 )
 def test_auto_is_the_reader_that_knows_most_texts(texts: list[str | None], name: str) -> None:

@@ -2,10 +2,11 @@
 
 from typing import Final
 
-from mdlp_bench.readers.crnn.reader import CrnnReader, Decoding
+from mdlp_bench.readers.crnn.ctc_reader import Decoding
+from mdlp_bench.readers.crnn.reader import CrnnReader
 from mdlp_bench.readers.crnn.weights import bundled_weights
 
-__all__ = ["CrnnReader", "Decoding", "load_bundled"]
+__all__ = ["CrnnReader", "load_bundled"]
 
 _TITLES: Final = {"crnn": "CRNN", "crnn-2": "CRNN 2", "crnn-latin": "CRNN Latin"}
 

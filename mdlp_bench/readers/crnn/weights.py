@@ -10,7 +10,7 @@ from mdlp_bench.errors import ReaderError, checked
 from mdlp_bench.readers.crnn.network import CRNN, CrnnConfig
 from mdlp_bench.readers.weights import fill_recogniser, read_recogniser, save_recogniser
 
-_KEY: Final = "mdlp-bench-crnn-1"
+CRNN_KEY: Final = "mdlp-bench-crnn-1"
 
 
 def bundled_weights(name: str = "crnn") -> Path:
@@ -20,7 +20,7 @@ def bundled_weights(name: str = "crnn") -> Path:
 
 def save_crnn(network: CRNN, config: CrnnConfig, path: Path) -> None:
     """Write `network` as float16 with `config` in the metadata, atomically."""
-    save_recogniser(network, path, _KEY, config.model_dump_json())
+    save_recogniser(network, path, CRNN_KEY, config.model_dump_json())
 
 
 def load_crnn(path: Path) -> CRNN:
@@ -31,7 +31,7 @@ def load_crnn(path: Path) -> CRNN:
         ReaderError: It is not a weight file of a CRNN, or its tensors do not fit its configuration.
     """
     remedy = "reinstall mdlp-bench or train a reader: mdlp-bench train reader"
-    stored, tensors = read_recogniser(path, _KEY, "a CRNN", remedy)
+    stored, tensors = read_recogniser(path, CRNN_KEY, "a CRNN", remedy)
     network = CRNN(checked(CrnnConfig, stored, f"{path}: unreadable configuration", ReaderError))
     fill_recogniser(network, tensors, path)
     return network

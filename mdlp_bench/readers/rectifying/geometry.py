@@ -36,7 +36,7 @@ def rectified(crop: ImageU8, corners: Points, size: tuple[int, int], inset: tupl
 
     Args:
         crop: uint8 RGB [H, W, 3].
-        corners: [4, 2] in shares of the crop; what lies outside repeats its edge.
+        corners: [4, 2] in shares of the crop, finite; what lies outside repeats its edge.
         size: Height and width in pixels.
         inset: Margin at the left and right edge and at the upper and lower one, as shares of the width and
             height, that shows what is around the corners.
@@ -45,9 +45,9 @@ def rectified(crop: ImageU8, corners: Points, size: tuple[int, int], inset: tupl
         uint8 RGB [height, width, 3].
     """
     (height, width), (rows, columns) = size, crop.shape[:2]
-    # Interpolation alone would skip pixels: what shrinks to less than half is averaged first.
-    tall = float(np.linalg.norm((corners[3] - corners[0]) * [columns, rows]))
-    if (shrink := int(tall // height)) > 1:
+    # Interpolation alone would skip pixels: what shrinks to half or less is averaged first.
+    tall = np.linalg.norm((corners[[3, 2]] - corners[[0, 1]]) * [columns, rows], axis=1).max()
+    if (shrink := int(tall // (height * (1 - 2 * inset[1])))) > 1:
         smaller = (max(columns // shrink, 1), max(rows // shrink, 1))
         crop = np.asarray(cv2.resize(crop, smaller, interpolation=cv2.INTER_AREA), np.uint8)
         columns, rows = smaller

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Annotated, Final, Self
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from mdlp_bench.frozen import Frozen
@@ -21,6 +21,9 @@ REGION_PATCH: Final = ((-0.03, -0.06), (0.17, -0.06), (0.17, 1.06), (-0.03, 1.06
 """Where the region's sign stands, with some room: corners of the patch in shares of the plate."""
 
 
+Inset = Annotated[float, Field(ge=0, lt=0.5)]
+
+
 class RectifyingConfig(Frozen):
     """Shape of a rectifying reader; stored inside its weight file.
 
@@ -34,9 +37,17 @@ class RectifyingConfig(Frozen):
     line: CrnnConfig = CrnnConfig(
         height=48, width=160, channels=(24, 48, 88, 128, 160), hidden=96, version="3"
     )
-    inset: tuple[float, float] = (0.02, 0.06)
-    regions: str = PROVINCES
+    inset: tuple[Inset, Inset] = (0.02, 0.06)
+    regions: str = Field(default=PROVINCES, min_length=1)
     region_temperature: float = Field(default=1.0, gt=0)
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if unknown := sorted(set(self.regions) - set(self.line.alphabet)):
+            raise ValueError(f"regions: {unknown[0]!r} is not in the alphabet of line")
+        if self.line.askew:
+            raise ValueError("line: a rectified plate is not looked at askew")
+        return self
 
 
 class CornerNetwork(nn.Module):
@@ -65,7 +76,7 @@ class CornerNetwork(nn.Module):
 
 
 class RegionNetwork(nn.Module):
-    """A plain classifier of the first sign: what a text's other characters say of it does not count."""
+    """A plain classifier of the first sign: the rest of the text has no say."""
 
     def __init__(self, regions: int) -> None:
         super().__init__()
