@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tempfile
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,9 +13,11 @@ from mdlp_bench.engine import SERIAL, Engine
 from mdlp_bench.errors import SubmissionError
 from mdlp_bench.files import slugify, write_text
 from mdlp_bench.harness.plan import ScoringPlan
+from mdlp_bench.harness.predict import Predictions
 from mdlp_bench.harness.run import PredictionsRecord, Run, RunRecord
 from mdlp_bench.harness.tables.latex import escape_latex
 from mdlp_bench.leaderboard.add import add_all
+from mdlp_bench.leaderboard.copy_detection import output_hash
 from mdlp_bench.leaderboard.dataset_cards import bound
 from mdlp_bench.leaderboard.store import Entry, Store
 from mdlp_bench.leaderboard.submission.form import SUBMISSION_FILE, Submission
@@ -38,7 +41,8 @@ def add_references(
 ) -> list[Entry]:
     """Pack, validate and add every method of a bench folder; oracles and entries that exist are left alone.
 
-    The bench may have been made on more samples than the test set has: those of the test set are taken.
+    The bench may have been made on more samples than the test set has: those of the test set are taken. A
+    method whose outputs are those of an entry of its own, scored under another protocol, keeps its version.
 
     Args:
         store: The store.
@@ -62,6 +66,7 @@ def add_references(
     if parts_of is not None and whole is None:
         raise SubmissionError(f"{folder}: no predictions of {parts_of}, whose parts were asked for")
     slug, samples = bound(store, samples)
+    known = [entry for entry in store.entries() if entry.record.dataset == slug]
     archives: list[Path] = []
     taken: dict[str, Path] = {}
     with tempfile.TemporaryDirectory(prefix="mdlp-bench-") as work:
@@ -70,6 +75,8 @@ def add_references(
                 continue
             run = _run_of(folder, record, samples, plan)
             form = reference_form(record, run, _whole(record.method, whole))
+            own = [entry for entry in known if entry.method == form.slug]
+            form = form.model_copy(update={"version": _version(path, own, samples.sample_ids)})
             first = taken.setdefault(form.slug, path)
             if first != path:
                 raise SubmissionError(f"{path}: has the title of {first}; give one of them another")
@@ -148,6 +155,17 @@ def _bibtex(method: MethodDescriptor) -> str | None:
         f"  note = {{After {escape_latex(method.citation)}}}\n"
         "}\n"
     )
+
+
+def _version(predictions: Path, entries: Sequence[Entry], sample_ids: Collection[str]) -> str:
+    """The version of the method's latest entry that has these outputs; that of the package without one."""
+    if entries:
+        chosen = frozenset(sample_ids)
+        outputs = {output_hash(one) for one in Predictions(predictions) if one.sample_id in chosen}
+        for entry in reversed(entries):
+            if entry.output_hashes == outputs - {None}:
+                return entry.version
+    return mdlp_bench.__version__
 
 
 def _run_of(folder: Path, record: PredictionsRecord, samples: Samples, plan: ScoringPlan) -> Run | None:

@@ -22,7 +22,7 @@ import pyarrow as pa
 
 from mdlp_bench.errors import RunError
 from mdlp_bench.files import sha256_bytes
-from mdlp_bench.harness.predict import Predictions
+from mdlp_bench.harness.predict import Prediction, Predictions
 from mdlp_bench.harness.run import Run, float_column
 from mdlp_bench.harness.statistics.clusters import FloatArray
 from mdlp_bench.images import ImageU8
@@ -134,13 +134,11 @@ def inspect_predictions(predictions: Predictions, samples: Samples, keep: Collec
     for one, sample in zip(predictions, samples, strict=True):
         if one.sample_id != sample.sample_id:
             raise RunError("the predictions' sample ids are not the data set's; predict again")
-        values: tuple[object, ...] = (None, None, None, None)
-        if one.reading is not None:
-            values = (sha256_bytes(_spelt(one.sample_id, one.reading).encode()), None, None, None)
-        elif one.image is not None:
+        values: tuple[object, ...] = (output_hash(one), None, None, None)
+        if one.image is not None:
             gt = sample.decode_gt()
             values = (
-                sha256_bytes(one.image.tobytes()),
+                output_hash(one),
                 None if gt is None else residual(one.image, to_working_size(gt)),
                 min(residual(one.image, to_working_size(frame)) for frame in sample.decode_frames()),
                 signature(one.image).tobytes(),
@@ -150,6 +148,13 @@ def inspect_predictions(predictions: Predictions, samples: Samples, keep: Collec
         for column, value in zip(found.columns.values(), values, strict=True):
             column.append(value)
     return found
+
+
+def output_hash(prediction: Prediction) -> str | None:
+    """The SHA-256 of a picture's pixels, or of a reading with its sample; None where there is neither."""
+    if prediction.reading is not None:
+        return sha256_bytes(_spelt(prediction.sample_id, prediction.reading).encode())
+    return None if prediction.image is None else sha256_bytes(prediction.image.tobytes())
 
 
 def residual(image: ImageU8, other: ImageU8) -> float:
