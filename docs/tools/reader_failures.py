@@ -1,4 +1,4 @@
-"""Draw what the reader `crnn-2` misreads: docs/images/reader-failures.jpg, from rendered plates alone.
+"""Draw what the reader `crnn-3` misreads: docs/images/reader-failures.jpg, from rendered plates alone.
 
 python docs/tools/reader_failures.py
 """
@@ -28,7 +28,7 @@ COLUMNS, ROWS, WIDTH, HEIGHT, CAPTION = 4, 6, 232, 76, 24
 
 def main() -> None:
     """Write the picture, the surest errors first, and print how many there were."""
-    reader = load_reader("crnn-2")
+    reader = load_reader("crnn-3")
     threshold = reader.descriptor.believed_from or 2.0
     with tempfile.TemporaryDirectory() as folder:
         pool = render_pool(Path(folder), SEED, PLATES, makers=True)
