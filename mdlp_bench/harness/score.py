@@ -17,6 +17,7 @@ import pyarrow as pa
 from mdlp_bench.data.samples import Samples
 from mdlp_bench.engine import SERIAL, Engine, chunks
 from mdlp_bench.errors import ProtocolError, RunError
+from mdlp_bench.files import sha256_file
 from mdlp_bench.harness.ground_truth import Collected, cache_file, read_cache, write_cache
 from mdlp_bench.harness.plan import ScoringPlan
 from mdlp_bench.harness.predict import Prediction, Predictions
@@ -50,7 +51,7 @@ from mdlp_bench.harness.text_columns import (
 from mdlp_bench.images import ImageU8
 from mdlp_bench.methods.base import Output
 from mdlp_bench.metrics.protocol import WORKING_SIZE, to_working_size
-from mdlp_bench.plate.grammar import own_grammars_sha256
+from mdlp_bench.plate.grammar import own_grammars
 from mdlp_bench.progress import progress_bar
 from mdlp_bench.readers.base import Reader, Reading
 from mdlp_bench.schema import Sample
@@ -125,6 +126,7 @@ def score(
 
 def _run_record(made: PredictionsRecord, plan: ScoringPlan) -> RunRecord:
     """The record of a run of these predictions under this plan, by this code."""
+    further = own_grammars()
     return RunRecord(
         protocol=plan.protocol.id,
         protocol_sha256=plan.protocol.fingerprint(),
@@ -141,7 +143,7 @@ def _run_record(made: PredictionsRecord, plan: ScoringPlan) -> RunRecord:
         prediction_seconds=made.seconds,
         milliseconds_per_image=1000 * made.seconds / made.dataset.n_samples,
         cost=made.cost,
-        grammars_sha256=own_grammars_sha256(),
+        grammars_sha256=None if further is None else sha256_file(further),
         environment=Environment.current(),
     )
 

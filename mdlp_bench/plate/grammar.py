@@ -17,7 +17,6 @@ from typing import Annotated, Any, Final
 from pydantic import Field, ValidationError, model_validator
 
 from mdlp_bench.errors import PlateError, first_fault, reason
-from mdlp_bench.files import sha256_file
 from mdlp_bench.frozen import Frozen
 from mdlp_bench.yaml_text import parse_yaml
 
@@ -191,26 +190,18 @@ def data_grammars(taken: Collection[str] = ()) -> Mapping[str, Grammar]:
     """
     name = "grammars.yaml"
     found = _parsed(files("mdlp_bench.plate").joinpath(name).read_text(encoding="utf-8"), name)
-    if own := os.environ.get(GRAMMARS_VARIABLE):
-        further = load_grammars(Path(own))
+    if own := own_grammars():
+        further = load_grammars(own)
         if clash := sorted(further.keys() & {*found, *taken}):
             raise PlateError(f"{own}: {clash[0]} is a grammar or layout of the package; choose another name")
         found |= further
     return MappingProxyType(found)
 
 
-def own_grammars_sha256() -> str | None:
-    """The hash of the file that `MDLP_BENCH_GRAMMARS` names; None when it names none.
-
-    Raises:
-        PlateError: The file cannot be read.
-    """
-    if not (own := os.environ.get(GRAMMARS_VARIABLE)):
-        return None
-    try:
-        return sha256_file(Path(own))
-    except OSError as error:
-        raise PlateError(f"{own}: cannot be read ({reason(error)}); see {GRAMMARS_VARIABLE}") from error
+def own_grammars() -> Path | None:
+    """The file that `MDLP_BENCH_GRAMMARS` names; None when it names none."""
+    named = os.environ.get(GRAMMARS_VARIABLE)
+    return Path(named) if named else None
 
 
 def _parsed(content: bytes | str, source: str) -> dict[str, Grammar]:
