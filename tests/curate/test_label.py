@@ -108,6 +108,8 @@ def test_the_page_is_whole_and_the_least_sure_first(mdlp: Path, readers: list[st
 def test_a_person_settles_plates_in_a_browser(
     mdlp: Path, readers: list[str], tmp_path: Path, browser: Any
 ) -> None:
+    from selenium.webdriver.support.ui import WebDriverWait
+
     label(open_samples(mdlp), tmp_path / "out", readers)
     browser.get((tmp_path / "out/doubtful.html").as_uri())
     fields = browser.find_elements("css selector", "input[data-id]")
@@ -126,8 +128,13 @@ def test_a_person_settles_plates_in_a_browser(
     next(b for b in browser.find_elements("css selector", "#glyphs button") if b.text == "皖").click()
     assert fields[1].get_attribute("value") == "皖P20S76"
     browser.execute_script("unsaved = false;")
-    browser.refresh()
-    assert answers() == [["test-g3", "#"], ["test-g1", "皖P20S76"]]
+
+    def kept(page: Any) -> bool:
+        page.refresh()
+        return bool(answers() == [["test-g3", "#"], ["test-g1", "皖P20S76"]])
+
+    # A busy browser stores what a page keeps a moment later.
+    WebDriverWait(browser, 20).until(kept)
 
 
 def test_answers_go_back_in_without_reading_again(mdlp: Path, readers: list[str], tmp_path: Path) -> None:
