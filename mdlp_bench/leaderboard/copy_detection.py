@@ -134,18 +134,17 @@ def inspect_predictions(predictions: Predictions, samples: Samples, keep: Collec
     for one, sample in zip(predictions, samples, strict=True):
         if one.sample_id != sample.sample_id:
             raise RunError("the predictions' sample ids are not the data set's; predict again")
-        values: tuple[object, ...] = (output_hash(one), None, None, None)
+        compared: tuple[object, ...] = (None, None, None)
         if one.image is not None:
             gt = sample.decode_gt()
-            values = (
-                output_hash(one),
+            compared = (
                 None if gt is None else residual(one.image, to_working_size(gt)),
                 min(residual(one.image, to_working_size(frame)) for frame in sample.decode_frames()),
                 signature(one.image).tobytes(),
             )
             if one.sample_id in keep:
                 found.kept[one.sample_id] = one.image
-        for column, value in zip(found.columns.values(), values, strict=True):
+        for column, value in zip(found.columns.values(), (output_hash(one), *compared), strict=True):
             column.append(value)
     return found
 
