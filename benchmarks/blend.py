@@ -21,7 +21,8 @@ def main(data: Path, out: Path, shares: tuple[str, ...]) -> None:
     for share in shares:
         name = f"share-{share}"
         made = mb.predict(Blend(lp_diff_long(), float(share), name), samples, out / "preds" / name)
-        runs.append(mb.score(made, samples, out / "runs" / name, lpips=lpips_net(), fid=False))
+        run = out / "runs" / name
+        runs.append(mb.score(made, samples, run, lpips=lpips_net(), fid=False, protocol="mdlp-v2"))
     mb.compare(runs, columns=["psnr", "ssim", "lpips", "ned", "acc", "hallucination"]).print()
 
 

@@ -93,7 +93,7 @@ class Ours:
     """The same scores of a chunk of ground truths, whose statistics and features serve all methods."""
 
     def __init__(self) -> None:
-        self.lpips, self.reader = Lpips("squeeze"), load_reader()
+        self.lpips, self.reader = Lpips("squeeze"), load_reader("crnn")
 
     def score(self, target: Images, methods: list[Images], texts: list[str]) -> list[dict[str, object]]:
         for_ssim, for_lpips = fidelity.SsimTarget.of(target), self.lpips.prepare(target)
@@ -232,7 +232,7 @@ def main(images: int = IMAGES) -> None:
         from lpips import LPIPS
 
         reference = LPIPS(net="squeeze", verbose=False)
-    reader = load_reader()
+    reader = load_reader("crnn")
     workers = os.cpu_count() or 1
     engine = LocalEngine(workers)
     threads = torch.get_num_threads()
